@@ -1,0 +1,17 @@
+//! The operator's language: node file and policy file. Model, parser, difference, API types.
+//!
+//! Nothing here opens a file or a socket: the texts come in as arguments, and list files through
+//! a callback.
+
+pub mod limits;
+
+mod diagnostic;
+mod node;
+mod policy;
+
+pub use diagnostic::{Checked, Diagnostic, Severity};
+pub use node::{Api, Checksum, Log, LogFormat, Metrics, Node, OnExit, Port, Wire, ZeroCopy};
+pub use policy::{
+    Action, AddressMatch, AddressSet, HostInbound, Integrity, OnChange, Policy, Replication, Rule,
+    Service, Timeouts, WindowCheck, Zone,
+};

@@ -1,0 +1,65 @@
+//! Every bound the operator's language sets, with its unit and its reason.
+
+/// Bytes of one policy text, lists inlined: 300,000 IPv6 prefixes and room for the rules.
+pub const POLICY_BYTES_MAX: usize = 64 << 20;
+/// Bytes of one node file. Real ones are below 10 KiB.
+pub const NODE_BYTES_MAX: usize = 1 << 20;
+/// Zones in a policy: a rule names a zone by an 8-bit number in the XDP program's maps.
+pub const ZONES_MAX: usize = 255;
+/// Ports of a node: one 8-bit number each, and one AF_XDP socket per port and worker.
+pub const PORTS_MAX: usize = 64;
+/// Rules in a policy: the engine's compile target (100,000 rules indexed) with room to grow.
+pub const RULES_MAX: usize = 200_000;
+/// Named address sets plus the anonymous ones of rules.
+pub const SETS_MAX: usize = 400_000;
+/// Address ranges in all sets together: 2^22 ranges of IPv6 are 128 MiB.
+pub const RANGES_MAX: usize = 1 << 22;
+/// Services of one rule after groups are flattened: each is one entry of the matcher.
+pub const RULE_SERVICES_MAX: usize = 4096;
+/// Services of all rules together after groups are flattened.
+pub const SERVICES_MAX: usize = 1 << 20;
+/// Depth of groups within groups. Deeper than this is a mistake nobody can read.
+pub const GROUP_DEPTH_MAX: usize = 16;
+/// Bytes of a zone, port, rule, address or service name: it is a label in logs and metrics.
+pub const NAME_BYTES_MAX: usize = 63;
+/// Bytes of a rule's description.
+pub const DESCRIPTION_BYTES_MAX: usize = 1024;
+/// Bytes of a path in the node file: PATH_MAX of Linux, with its final NUL.
+pub const PATH_BYTES_MAX: usize = 4095;
+/// Bytes of a Unix socket's path: `sun_path` of Linux, without its final NUL.
+pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// Bytes of an interface name: IFNAMSIZ of Linux, without its final NUL.
+pub const INTERFACE_BYTES_MAX: usize = 15;
+/// Diagnostics of one run; the rest is counted in a last one, so that a broken list of a million
+/// lines does not answer with a million messages.
+pub const DIAGNOSTICS_MAX: usize = 200;
+/// Bytes of a source line shown in a diagnostic: an inlined list is one very long line.
+pub const SOURCE_LINE_BYTES_MAX: usize = 160;
+/// Earlier rules each rule is compared with when shadowed rules are looked for.
+pub const SHADOW_WINDOW: usize = 256;
+/// Comparisons of one shadow check in all: bounds its time to well under a second.
+pub const SHADOW_COMPARISONS_MAX: usize = 1 << 20;
+/// Range comparisons of one shadow check in all: large sets are given up on, without a warning.
+pub const SHADOW_RANGES_MAX: usize = 1 << 22;
+
+/// Workers of a node: one pinned thread each.
+pub const WORKERS_MAX: u16 = 64;
+/// Sessions of a node by default: 64 MiB of table at 256 bytes each.
+pub const SESSIONS_DEFAULT: u32 = 262_144;
+/// Fewest sessions of a node: below this the per-worker tables are not worth their index.
+pub const SESSIONS_MIN: u32 = 1024;
+/// Most sessions of a node: 16 GiB of table at 256 bytes each.
+pub const SESSIONS_MAX: u32 = 1 << 26;
+/// UMEM frames of one worker by default: 16 MiB at 2048 bytes.
+pub const FRAMES_DEFAULT: u32 = 8192;
+/// Fewest UMEM frames of one worker: a burst of 64 for each ring of two ports, twice over.
+pub const FRAMES_MIN: u32 = 512;
+/// Most UMEM frames of one worker: 4 GiB at 4096 bytes.
+pub const FRAMES_MAX: u32 = 1 << 20;
+/// Queues of one port: more than any NIC offers.
+pub const QUEUES_MAX: u16 = 256;
+/// Longest busy poll in microseconds: beyond this the kernel starves other work.
+pub const BUSY_POLL_MICROSECONDS_MAX: u32 = 10_000;
+
+/// Longest timeout in seconds: a year. Longer is "never", which no table can afford.
+pub const TIMEOUT_SECONDS_MAX: u64 = 365 * 86_400;

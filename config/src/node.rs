@@ -1,0 +1,158 @@
+//! The node file as the daemon uses it: one machine's ports, sizes and places.
+
+use core::net::SocketAddr;
+
+use serde::Serialize;
+
+/// One machine: everything that is not policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Node {
+    /// Number of the node in its cluster, from 1.
+    pub id: u16,
+    /// Name of the node in logs and metrics.
+    pub name: String,
+    /// Directory of everything the node keeps.
+    pub data_dir: String,
+    /// Packet workers: one pinned thread each.
+    pub workers: u16,
+    /// What the XDP program does when the daemon stops on purpose.
+    pub on_exit: OnExit,
+    /// Directory in a bpffs where the XDP links and maps are pinned.
+    pub bpf_dir: String,
+    /// Sessions of the whole node, divided among its workers.
+    pub sessions: u32,
+    /// Bytes of a UMEM frame: 2048 or 4096.
+    pub frame_size: u32,
+    /// UMEM frames of each worker.
+    pub frames: u32,
+    /// Allows planted failures through the API. For tests, so not in the examples.
+    pub failpoints: bool,
+    /// Ports, in the order of the file.
+    pub ports: Vec<Port>,
+    /// Pairs of ports that form a bump in the wire. A port in none of them is routed.
+    pub wires: Vec<Wire>,
+    /// Operator's API.
+    pub api: Api,
+    /// Prometheus endpoint, if there is one.
+    pub metrics: Option<Metrics>,
+    /// The daemon's log.
+    pub log: Log,
+}
+
+impl Node {
+    /// Index of the port named `name`.
+    pub fn port(&self, name: &str) -> Option<usize> {
+        self.ports.iter().position(|port| port.name == name)
+    }
+
+    /// Index of the port at the other end of the wire of port `port`; `None` if it is routed.
+    pub fn wire_peer(&self, port: usize) -> Option<usize> {
+        self.wires.iter().find_map(|wire| wire.peer(port))
+    }
+}
+
+/// A network interface given to the datapath.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Port {
+    /// Name the policy's zones use, unique in the node.
+    pub name: String,
+    /// Interface of the kernel, unique in the node.
+    pub interface: String,
+    /// Routing domain: addresses of different domains never mix.
+    pub domain: u16,
+    /// What to do about transport checksums of received frames.
+    pub checksum: Checksum,
+    /// Receive queues to serve; `None` means all the interface has.
+    pub queues: Option<u16>,
+    /// Microseconds of busy polling; `None` means the kernel's interrupts do it.
+    pub busy_poll: Option<u32>,
+    /// Zero copy where the driver has it, or never.
+    pub zero_copy: ZeroCopy,
+}
+
+/// Two ports, by index, whose frames go from one to the other unrouted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Wire {
+    /// Index of one port.
+    pub a: usize,
+    /// Index of the other.
+    pub b: usize,
+}
+
+impl Wire {
+    /// The other end, if `port` is an end of this wire.
+    pub fn peer(&self, port: usize) -> Option<usize> {
+        match port {
+            _ if port == self.a => Some(self.b),
+            _ if port == self.b => Some(self.a),
+            _ => None,
+        }
+    }
+}
+
+/// What a node does with transit traffic after a regular stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnExit {
+    /// The XDP program stays and drops transit.
+    #[default]
+    Closed,
+    /// The XDP program is removed; the kernel does as it is set.
+    Open,
+}
+
+/// What to do about transport checksums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Checksum {
+    /// Verify them; a wrong one is a drop.
+    #[default]
+    Verify,
+    /// Take them as they are, and complete the ones a local sender left to hardware.
+    Trust,
+}
+
+/// Whether AF_XDP binds in zero-copy mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ZeroCopy {
+    /// Zero copy where the driver has it, else copy.
+    #[default]
+    Auto,
+    /// Always copy.
+    Off,
+}
+
+/// The operator's HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Api {
+    /// Path of the Unix socket.
+    pub socket: String,
+}
+
+/// The Prometheus endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Metrics {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+}
+
+/// Where the daemon's log goes and what it looks like.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Log {
+    /// Lines for people or for machines.
+    pub format: LogFormat,
+    /// File to append to; `None` means standard error.
+    pub file: Option<String>,
+}
+
+/// Form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// One readable line.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
