@@ -1,0 +1,111 @@
+//! Every bound of the engine: its unit, and why it is what it is.
+
+use std::time::Duration;
+
+// --- routes and neighbours, held packets, answers, policy -------------------------------------
+
+/// Next hops remembered for one route. Linux and most routing daemons install at most 8 to 64
+/// equal-cost paths; 8 is FRR's and BIRD's usual build, and a flow uses one of them anyway.
+pub const NEXT_HOPS_MAX: usize = 8;
+
+/// Routes of one address family in one domain, prefixes. A full Internet table is about 1.05 million
+/// in IPv4 and 0.25 million in IPv6 (2026), with growth for a decade.
+pub const ROUTES_MAX: usize = 2_000_000;
+
+/// Routes of different metric remembered for one prefix. One per routing protocol and uplink is usual.
+pub const METRICS_MAX: usize = 16;
+
+/// Routing domains of one node; each is a pair of tables. Linux allows 4,096 VRFs, nobody runs more.
+pub const DOMAINS_MAX: usize = 4_096;
+
+/// Neighbours of all ports. Four times the largest `gc_thresh3` that distributions ship (16,384).
+pub const NEIGHBOURS_MAX: usize = 65_536;
+
+/// Addresses of one port; the kernel has no limit, interfaces with more than a few dozen are rare.
+pub const PORT_ADDRESSES_MAX: usize = 1_024;
+
+/// Frames held for one missing neighbour. A TCP connection's first flight and a few retries; Linux
+/// holds 101 packets (`unres_qlen`), which at 1,024 in all would let ten dead hosts fill the store.
+pub const HELD_PER_NEIGHBOUR: usize = 16;
+
+/// Frames held for missing neighbours in all, per engine: a scan of a /22 with one frame each.
+pub const HELD_FRAMES: usize = 1_024;
+
+/// Longest frame that can be held, bytes: a full AF_XDP frame of the smaller size, so any frame of
+/// an MTU up to 2,030 fits; with 1,024 frames that is 2 MiB per engine, touched only when used.
+pub const HELD_FRAME_BYTES: usize = 2_048;
+
+/// Life of a held frame: three neighbour solicitations one second apart (RFC 4861 §10
+/// `MAX_UNICAST_SOLICIT` × `RETRANS_TIMER`; Linux uses the same for ARP).
+pub const HELD_LIFE: Duration = Duration::from_secs(3);
+
+/// Answers (RST and ICMP errors) of one engine a second. Linux sent 1,000 ICMP messages a second for
+/// twenty years (`icmp_msgs_per_sec`); as many legitimate senders are rarely wrong at once.
+pub const ANSWERS_PER_SECOND: u32 = 1_000;
+
+/// Answers that may leave back to back after a quiet time (Linux `icmp_msgs_burst`).
+pub const ANSWERS_BURST: u32 = 50;
+
+/// Answers to one source a second, so that one scanner cannot use up everybody's share: a tenth.
+pub const ANSWERS_PER_SOURCE: u32 = 100;
+
+/// Answers to one source back to back: a traceroute sends three probes to each of a dozen hops.
+pub const ANSWERS_SOURCE_BURST: u32 = 20;
+
+/// Buckets that sources are hashed into, a power of two: 16 KiB; two sources share one seldom.
+pub const ANSWER_SOURCES: usize = 1_024;
+
+/// Most bytes of an ICMPv4 error, IP header included (RFC 1812 §4.3.2.3).
+pub const ICMPV4_ERROR_BYTES: usize = 576;
+
+/// Most bytes of an ICMPv6 error, IP header included: the IPv6 minimum MTU (RFC 4443 §2.4 c).
+pub const ICMPV6_ERROR_BYTES: usize = 1_280;
+
+/// Smallest MTU that IPv4 guarantees (RFC 791 §3.2); a smaller one is never announced.
+pub const IPV4_MTU_MIN: u32 = 68;
+
+/// Smallest MTU of an IPv6 link (RFC 8200 §5); a smaller one is never announced.
+pub const IPV6_MTU_MIN: u32 = 1_280;
+
+/// Rules of one policy. The indexed matcher is built for 100,000; ten times that still compiles.
+pub const RULES_MAX: usize = 1_000_000;
+
+// --- sessions ---------------------------------------------------------------------------------
+
+/// Time between two slots of the timer wheel, nanoseconds: 2^27, about 134 ms. The shortest default
+/// life is ten seconds, so a session lives at most 1.4 % too long.
+pub const TIMER_GRANULARITY_NANOS: u64 = 1 << 27;
+
+/// Slots of the timer wheel, a power of two: a span of 550 s, beyond all default lives but that of an
+/// established TCP session, which is looked at once per revolution. 16 KiB of heads.
+pub const TIMER_SLOTS: usize = 4_096;
+
+/// Timer visits in one turn of the worker: at 100 ns each well under the 1 ms a turn may take,
+/// and at 1,000 turns a second more than any table can open sessions.
+pub const TIMER_VISITS_PER_TURN: usize = 4_096;
+
+/// Most sessions of one table: indices and their two reserved values are 32 bits wide, and 256
+/// bytes a session make this 64 GiB, beyond any machine that runs one worker.
+pub const SESSIONS_MAX: u32 = 1 << 28;
+
+/// Entries of one bucket: the tags and indices of eight fill a cache line.
+pub const BUCKET_ENTRIES: usize = 8;
+
+/// Sessions per bucket in a full table, in tenths: 3.2 of 8, a load of 0.4. Then 0.9 % of the
+/// buckets spill, and about one insertion in 20,000 into a full table finds both of its buckets full.
+pub const SESSIONS_PER_BUCKET_TENTHS: u64 = 32;
+
+/// Sessions shown in one page at most: a control message must not stop the worker for long.
+pub const SESSIONS_PER_PAGE: usize = 1_024;
+
+/// How far below the highest sequence an acknowledgment may lie at least, bytes, whatever the window
+/// was: bound IV of the window check. Guido van Rooij, "Real Stateful TCP Packet Filtering in IP
+/// Filter" (2000): a little over the largest unscaled window.
+pub const ACK_WINDOW_MIN: u32 = 66_000;
+
+/// Identical segments in a row after which a TCP session lives for `tcp_unacknowledged` only
+/// (Linux `nf_conntrack_tcp_max_retrans`).
+pub const RETRANSMISSIONS_MAX: u8 = 3;
+
+/// Largest window scale (RFC 7323 §2.3).
+pub const WINDOW_SCALE_MAX: u8 = 14;
