@@ -1,0 +1,87 @@
+//! Every drop reason is explained to the user, and produced by at least one test.
+
+use std::collections::BTreeSet;
+
+use engine::Reason;
+use proc_macro2::TokenTree;
+
+use crate::none;
+use crate::source::{Source, all, rust};
+
+#[test]
+fn every_reason_is_explained() {
+    let unexplained = Reason::ALL.iter().filter(|reason| reason.explain().len() < 10);
+    none("explanations", unexplained.map(|reason| format!("{reason}: say what happened")));
+}
+
+/// A reason counts as hit when a packet vector expects it (which its runner checks), or when test
+/// code names it, for those that only a worker or a kernel can produce.
+#[test]
+fn every_reason_is_hit_by_a_test() {
+    let mut hit: BTreeSet<String> = all().iter().filter(is_vector).flat_map(expected).collect();
+    for source in rust() {
+        hit.extend(named(&test_tokens(source)).into_iter().filter_map(|name| kebab(&name)));
+    }
+    let missing = Reason::ALL.iter().filter(|reason| !hit.contains(reason.name()));
+    none(
+        "tests of reasons",
+        missing.map(|reason| format!("{reason}: add a vector with it to tests/vectors/")),
+    );
+}
+
+fn is_vector(source: &&Source) -> bool {
+    source.path.starts_with("tests/vectors/") && source.kind() == "txt"
+}
+
+/// The words behind `drop` in a vector.
+fn expected(source: &Source) -> Vec<String> {
+    let line = |line: &str| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        words.find(|word| *word == "drop")?;
+        words.next().map(str::to_owned)
+    };
+    source.text.lines().filter_map(line).collect()
+}
+
+/// The tokens of a file that only tests compile.
+fn test_tokens(source: &Source) -> Vec<TokenTree> {
+    if source.is_test() {
+        return source.tokens();
+    }
+    let text = &source.text;
+    let Some(start) = text.find("#[cfg(test)]\nmod ") else { return Vec::new() };
+    Source { path: source.path.clone(), text: text[start..].to_owned() }.tokens()
+}
+
+/// The identifiers behind `Reason::`.
+fn named(tokens: &[TokenTree]) -> BTreeSet<String> {
+    let name = |window: &[TokenTree]| match window {
+        [TokenTree::Ident(kind), TokenTree::Punct(_), TokenTree::Punct(_), TokenTree::Ident(name)] => {
+            (kind == "Reason").then(|| name.to_string())
+        }
+        _ => None,
+    };
+    tokens.windows(4).filter_map(name).collect()
+}
+
+/// The reason's name, from its variant's.
+fn kebab(variant: &str) -> Option<String> {
+    let reason = Reason::ALL.iter().find(|reason| format!("{reason:?}") == variant)?;
+    Some(reason.name().to_owned())
+}
+
+#[test]
+fn names_are_found_in_vectors_and_in_code() {
+    let vector = Source {
+        path: "tests/vectors/made-up.txt".into(),
+        text: "lan > tcp …: drop no-rule # drop nothing\n# drop land\n".into(),
+    };
+    assert!(is_vector(&&vector));
+    assert_eq!(expected(&vector), ["no-rule"]);
+    let code = Source {
+        path: "made-up.rs".into(),
+        text: "fn f() { Reason::Land; }\n#[cfg(test)]\nmod tests { fn g() { Reason::NoRule; } }".into(),
+    };
+    assert_eq!(named(&test_tokens(&code)), BTreeSet::from(["NoRule".to_owned()]));
+    assert_eq!(kebab("NoRule"), Some("no-rule".into()));
+}
