@@ -1,0 +1,304 @@
+//! The keys of flows and of fragments: byte strings with a fixed layout.
+//!
+//! Both are 40 bytes, all numbers big-endian. An IPv4 address stands as its IPv4-mapped IPv6 address
+//! (`::ffff:a.b.c.d`, RFC 4291 §2.5.5.2); the version in the last byte keeps it apart from an IPv6 packet that
+//! carries such an address.
+//!
+//! | offset | bytes | flow key | fragment key |
+//! |---|---|---|---|
+//! | 0 | 16 | address of the low end | source address |
+//! | 16 | 16 | address of the high end | destination address |
+//! | 32 | 2 | port of the low end | identification, high half (0 in IPv4) |
+//! | 34 | 2 | port of the high end | identification, low half |
+//! | 36 | 2 | routing domain | routing domain |
+//! | 38 | 1 | protocol | protocol (0 in IPv6) |
+//! | 39 | 1 | `0x04` or `0x06` | `0x14` or `0x16` |
+//!
+//! The **low end** is the one whose 18 bytes (address, then port) compare lower as a byte string, so both directions
+//! of a flow have one key. Ports by protocol:
+//!
+//! | protocol | port of the source | port of the destination |
+//! |---|---|---|
+//! | TCP, UDP, SCTP | source port | destination port |
+//! | ICMP, ICMPv6 query or reply (echo; in IPv4 types 13 to 18) | identifier | identifier |
+//! | GRE version 1 | 0 | call id (each direction has its own: an ALG joins them) |
+//! | all others: other ICMP, GRE version 0, ESP, AH, … | 0 | 0 |
+//!
+//! An ICMP error has the key of the packet embedded in it; a fragment has no flow key before it is reassembled.
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::net::{IpAddr, Ipv6Addr};
+
+use crate::bytes::be16;
+use crate::{Embedded, Packet, Protocol, Transport, Version};
+
+/// Bytes of a [`FlowKey`] and of a [`FragmentKey`].
+pub const KEY_LEN: usize = 40;
+/// In the last byte of a key, added to the version: a fragment key.
+pub const FRAGMENT_TAG: u8 = 0x10;
+
+const LOW: usize = 0;
+const HIGH: usize = 16;
+const LOW_PORT: usize = 32;
+const HIGH_PORT: usize = 34;
+const DOMAIN: usize = 36;
+const PROTOCOL: usize = 38;
+const VERSION: usize = 39;
+
+/// The canonical key of a flow and of its reverse: five-tuple and routing domain. The module describes its bytes;
+/// order and equality are theirs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(C, align(8))]
+pub struct FlowKey([u8; KEY_LEN]);
+
+impl FlowKey {
+    /// The key of the flow from `source` to `destination`, and which way that is. With ends of different IP
+    /// versions it counts as IPv6.
+    #[inline]
+    pub fn new(
+        domain: u16,
+        protocol: Protocol,
+        source: (IpAddr, u16),
+        destination: (IpAddr, u16),
+    ) -> (Self, Direction) {
+        let from = (mapped(source.0), source.1);
+        let to = (mapped(destination.0), destination.1);
+        let (low, high, direction) = if from <= to {
+            (from, to, Direction::Forward)
+        } else {
+            (to, from, Direction::Reverse)
+        };
+        let v4 = source.0.is_ipv4() && destination.0.is_ipv4();
+        let mut bytes = [0; KEY_LEN];
+        put(&mut bytes, low.0, high.0, domain);
+        bytes[LOW_PORT..HIGH_PORT].copy_from_slice(&low.1.to_be_bytes());
+        bytes[HIGH_PORT..DOMAIN].copy_from_slice(&high.1.to_be_bytes());
+        bytes[PROTOCOL] = protocol.0;
+        bytes[VERSION] = if v4 { 4 } else { 6 };
+        (Self(bytes), direction)
+    }
+
+    /// The bytes as the module describes them.
+    #[inline]
+    pub const fn as_bytes(&self) -> &[u8; KEY_LEN] {
+        &self.0
+    }
+
+    /// Takes bytes that [`FlowKey::as_bytes`] gave; `None` if they are not canonical.
+    pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Option<Self> {
+        let key = Self(*bytes);
+        if !matches!(bytes[VERSION], 4 | 6) {
+            return None;
+        }
+        let (made, _) = Self::new(key.domain(), key.protocol(), key.low(), key.high());
+        (made == key).then_some(key)
+    }
+
+    /// The routing domain.
+    #[inline]
+    pub fn domain(&self) -> u16 {
+        be16(&self.0, DOMAIN)
+    }
+
+    /// The protocol.
+    #[inline]
+    pub fn protocol(&self) -> Protocol {
+        Protocol(self.0[PROTOCOL])
+    }
+
+    /// The IP version.
+    #[inline]
+    pub fn version(&self) -> Version {
+        if self.0[VERSION] == 4 { Version::V4 } else { Version::V6 }
+    }
+
+    /// The low end.
+    #[inline]
+    pub fn low(&self) -> (IpAddr, u16) {
+        (self.address(LOW), be16(&self.0, LOW_PORT))
+    }
+
+    /// The high end.
+    #[inline]
+    pub fn high(&self) -> (IpAddr, u16) {
+        (self.address(HIGH), be16(&self.0, HIGH_PORT))
+    }
+
+    /// Both ends, low first.
+    #[inline]
+    pub fn ends(&self) -> ((IpAddr, u16), (IpAddr, u16)) {
+        (self.low(), self.high())
+    }
+
+    /// Who sends in this direction.
+    #[inline]
+    pub fn source(&self, direction: Direction) -> (IpAddr, u16) {
+        match direction {
+            Direction::Forward => self.low(),
+            Direction::Reverse => self.high(),
+        }
+    }
+
+    /// Who receives in this direction.
+    #[inline]
+    pub fn destination(&self, direction: Direction) -> (IpAddr, u16) {
+        self.source(direction.reversed())
+    }
+
+    #[inline]
+    fn address(&self, at: usize) -> IpAddr {
+        let mut octets = [0; 16];
+        octets.copy_from_slice(&self.0[at..at + 16]);
+        let address = Ipv6Addr::from(octets);
+        match (self.version(), address.to_ipv4_mapped()) {
+            (Version::V4, Some(v4)) => IpAddr::V4(v4),
+            (Version::V4 | Version::V6, _) => IpAddr::V6(address),
+        }
+    }
+}
+
+impl Hash for FlowKey {
+    /// All 40 bytes in one write.
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
+    }
+}
+
+impl fmt::Debug for FlowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ((low, low_port), (high, high_port)) = self.ends();
+        let (domain, protocol) = (self.domain(), self.protocol());
+        write!(f, "FlowKey({domain} {protocol} {low} {low_port} {high} {high_port})")
+    }
+}
+
+/// Which way a packet goes in its canonical flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// From the low end to the high end.
+    Forward,
+    /// From the high end to the low end.
+    Reverse,
+}
+
+impl Direction {
+    /// The other way.
+    #[inline]
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        match self {
+            Self::Forward => Self::Reverse,
+            Self::Reverse => Self::Forward,
+        }
+    }
+}
+
+/// The key of a packet's flow and the packet's direction in it. `None` for a fragment ([`FragmentKey::of`] has
+/// its key) and for an ICMP error ([`embedded_key`] has it).
+#[inline]
+pub fn flow_key(packet: &Packet, domain: u16) -> Option<(FlowKey, Direction)> {
+    if packet.fragment.is_some() {
+        return None;
+    }
+    let (source_port, destination_port) = match &packet.body {
+        Transport::Tcp(tcp) => (tcp.source_port, tcp.destination_port),
+        Transport::Udp(udp) => (udp.source_port, udp.destination_port),
+        Transport::Sctp(ports) => (ports.source, ports.destination),
+        Transport::Icmp(icmp) if icmp.embedded => return None,
+        Transport::Icmp(icmp) => (icmp.id, icmp.id),
+        Transport::Gre(gre) => (0, gre.call_id().unwrap_or(0)),
+        Transport::Esp { .. } | Transport::None | Transport::Other => (0, 0),
+    };
+    let source = (packet.source, source_port);
+    let destination = (packet.destination, destination_port);
+    Some(FlowKey::new(domain, packet.protocol, source, destination))
+}
+
+/// The key of the flow of an embedded packet and *its* direction, the opposite of the error's. `None` for a later
+/// fragment and for an ICMP error, about which there are no errors (RFC 1122 §3.2.2).
+pub fn embedded_key(embedded: &Embedded, domain: u16) -> Option<(FlowKey, Direction)> {
+    let about_error = embedded.icmp.is_some_and(|icmp| icmp.embedded);
+    if about_error || embedded.is_later_fragment() || embedded.chain_cut {
+        return None;
+    }
+    let source = (embedded.source, embedded.source_port);
+    let destination = (embedded.destination, embedded.destination_port);
+    Some(FlowKey::new(domain, embedded.protocol, source, destination))
+}
+
+/// The key of the fragments of one datagram (RFC 791 §3.2, RFC 8200 §4.5). The module describes its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(C, align(8))]
+pub struct FragmentKey([u8; KEY_LEN]);
+
+impl FragmentKey {
+    /// The key of the fragments with this identification; the protocol counts in IPv4 only.
+    #[inline]
+    pub fn new(
+        domain: u16,
+        source: IpAddr,
+        destination: IpAddr,
+        id: u32,
+        protocol: Protocol,
+    ) -> Self {
+        let v4 = source.is_ipv4();
+        let mut bytes = [0; KEY_LEN];
+        put(&mut bytes, mapped(source), mapped(destination), domain);
+        bytes[LOW_PORT..DOMAIN].copy_from_slice(&id.to_be_bytes());
+        bytes[PROTOCOL] = if v4 { protocol.0 } else { 0 };
+        bytes[VERSION] = FRAGMENT_TAG | if v4 { 4 } else { 6 };
+        Self(bytes)
+    }
+
+    /// The key of this fragment; `None` if the packet is none.
+    #[inline]
+    pub fn of(packet: &Packet, domain: u16) -> Option<Self> {
+        let id = packet.fragment?.id;
+        Some(Self::new(domain, packet.source, packet.destination, id, packet.protocol))
+    }
+
+    /// The bytes as the module describes them.
+    #[inline]
+    pub const fn as_bytes(&self) -> &[u8; KEY_LEN] {
+        &self.0
+    }
+
+    /// The routing domain.
+    #[inline]
+    pub fn domain(&self) -> u16 {
+        be16(&self.0, DOMAIN)
+    }
+}
+
+impl Hash for FragmentKey {
+    /// All 40 bytes in one write.
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
+    }
+}
+
+impl fmt::Debug for FragmentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FragmentKey(")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str(")")
+    }
+}
+
+/// The address as 128 bits, IPv4 as IPv4-mapped.
+#[inline(always)]
+pub(crate) fn mapped(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => 0xffff_0000_0000 | u128::from(v4.to_bits()),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+#[inline(always)]
+fn put(bytes: &mut [u8; KEY_LEN], first: u128, second: u128, domain: u16) {
+    bytes[LOW..HIGH].copy_from_slice(&first.to_be_bytes());
+    bytes[HIGH..LOW_PORT].copy_from_slice(&second.to_be_bytes());
+    bytes[DOMAIN..PROTOCOL].copy_from_slice(&domain.to_be_bytes());
+}

@@ -1,0 +1,83 @@
+//! Which of the 4,096 slots a packet belongs to.
+//!
+//! `slot = SipHash-1-3(secret, placement key) mod 4096`. SipHash takes the two 64-bit halves of the secret as k0 and
+//! k1 and the placement key as its message, without a length prefix of its own. The placement key is, by the packet:
+//!
+//! | packet | bytes of the placement key |
+//! |---|---|
+//! | of a flow | the 40 bytes of the flow key ([`crate::key`]) |
+//! | a fragment | the 40 bytes of the fragment key ([`crate::key`]) |
+//! | under an endpoint-independent rule | 24: address (16, IPv4 as IPv4-mapped), port (2), 0 (2), domain (2), protocol (1), `0x24` or `0x26` (1) |
+//!
+//! The last byte tells the three apart.
+use core::fmt;
+use core::net::IpAddr;
+
+use siphasher::sip::SipHasher13;
+
+use crate::key::{KEY_LEN, mapped};
+use crate::{FlowKey, FragmentKey, Protocol};
+
+/// How many slots there are.
+pub const SLOTS: u16 = 4096;
+/// Bytes of the placement key of an endpoint.
+pub const ENDPOINT_LEN: usize = 24;
+/// In the last byte of a placement key, added to the version: an endpoint's.
+pub const ENDPOINT_TAG: u8 = 0x20;
+
+/// What decides where a packet is placed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PlacementKey {
+    bytes: [u8; KEY_LEN],
+    len: u8,
+}
+
+impl PlacementKey {
+    /// The placement of a flow: both directions.
+    #[inline]
+    pub const fn of_flow(key: &FlowKey) -> Self {
+        Self { bytes: *key.as_bytes(), len: KEY_LEN as u8 }
+    }
+
+    /// The placement of fragments.
+    #[inline]
+    pub const fn of_fragment(key: &FragmentKey) -> Self {
+        Self { bytes: *key.as_bytes(), len: KEY_LEN as u8 }
+    }
+
+    /// The placement of every flow of one inside endpoint.
+    pub fn of_endpoint(domain: u16, protocol: Protocol, endpoint: (IpAddr, u16)) -> Self {
+        let mut bytes = [0; KEY_LEN];
+        bytes[..16].copy_from_slice(&mapped(endpoint.0).to_be_bytes());
+        bytes[16..18].copy_from_slice(&endpoint.1.to_be_bytes());
+        bytes[20..22].copy_from_slice(&domain.to_be_bytes());
+        bytes[22] = protocol.0;
+        bytes[23] = ENDPOINT_TAG | if endpoint.0.is_ipv4() { 4 } else { 6 };
+        Self { bytes, len: ENDPOINT_LEN as u8 }
+    }
+
+    /// The bytes that are hashed.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl fmt::Debug for PlacementKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlacementKey(")?;
+        self.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str(")")
+    }
+}
+
+/// A share of the key space: below [`SLOTS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub u16);
+
+/// The slot of a placement key under the cluster's secret.
+#[inline]
+pub fn slot(secret: [u64; 2], key: &PlacementKey) -> Slot {
+    let hash = SipHasher13::new_with_keys(secret[0], secret[1]).hash(key.as_bytes());
+    Slot((hash % u64::from(SLOTS)) as u16)
+}
