@@ -7,7 +7,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod arp;
+pub mod build;
 mod bytes;
+pub mod checksum;
 pub mod embedded;
 pub mod esp;
 pub mod ethernet;
@@ -18,6 +21,7 @@ pub mod ipv6;
 pub mod key;
 pub mod limits;
 pub mod malformed;
+pub mod ndp;
 pub mod options;
 pub mod packet;
 pub mod placement;
