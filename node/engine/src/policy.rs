@@ -1,0 +1,178 @@
+//! The policy in force: compiled from the operator's rules once, off the packet path, immutable,
+//! shared by every engine. First match wins; no match is a deny.
+//!
+//! ```text
+//! config::Policy ── compile ──► Policy { zone of each port, rules' facts, Linear }
+//!                                                                 │
+//! Packet + zones ──► Question ────────── find ────────────────────┴──► RuleIndex ──► Rule
+//! ```
+
+use std::collections::BTreeMap;
+
+use config::{Action, Integrity, OnChange, Replication, Timeouts};
+
+use crate::ids::{PortId, RuleIndex, ZoneId};
+
+mod addresses;
+mod compile;
+mod criteria;
+mod matcher;
+mod question;
+#[cfg(test)]
+mod tests;
+
+pub use compile::CompileError;
+pub use criteria::Mismatch;
+pub use matcher::{Linear, Matcher};
+pub use question::Question;
+
+/// One epoch's policy.
+#[derive(Debug)]
+pub struct Policy {
+    epoch: u64,
+    zones: Box<[String]>,
+    zone_of_port: Box<[Option<ZoneId>]>, // by PortId
+    absent_ports: Box<[(ZoneId, String)]>,
+    rules: Box<[Rule]>,
+    by_id: BTreeMap<String, RuleIndex>,
+    matcher: Linear,
+    timeouts: Timeouts,
+    integrity: Integrity,
+}
+
+impl Policy {
+    /// Compiles `policy` as epoch `epoch` for a node whose ports are named `ports`, in `PortId`
+    /// order. A port without a zone passes nothing.
+    pub fn compile(
+        policy: &config::Policy,
+        epoch: u64,
+        ports: &[&str],
+    ) -> Result<Self, CompileError> {
+        compile::compile(policy, epoch, ports)
+    }
+
+    /// The version of the policy; grows with every commit.
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// What the policy does with a new flow.
+    pub fn judge(&self, question: &Question) -> Decision {
+        let Some(index) = self.find(question) else { return Decision::NoRule };
+        match self.rule(index).action {
+            Action::Permit => Decision::Permit(index),
+            Action::Deny => Decision::Deny(index),
+            Action::Reject => Decision::Reject(index),
+        }
+    }
+
+    /// The first rule that matches.
+    pub fn find(&self, question: &Question) -> Option<RuleIndex> {
+        self.matcher.find(question)
+    }
+
+    /// Why a rule does not match, or `None` if it does: for `explain`.
+    pub fn mismatch(&self, rule: RuleIndex, question: &Question) -> Option<Mismatch> {
+        self.matcher.mismatch(rule, question)
+    }
+
+    /// The facts of a rule of this epoch.
+    ///
+    /// # Panics
+    /// If `index` comes from a policy with more rules than this one.
+    pub fn rule(&self, index: RuleIndex) -> &Rule {
+        &self.rules[index.index()]
+    }
+
+    /// All rules in the order of the file; a [`RuleIndex`] is a place in it.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rule with this stable id.
+    pub fn rule_by_id(&self, id: &str) -> Option<RuleIndex> {
+        self.by_id.get(id).copied()
+    }
+
+    /// Where the rules of `old` are now: for each rule of `old`, in its order, the rule of the same
+    /// id in this policy. Carries counters and sessions over a commit.
+    pub fn map_from(&self, old: &Self) -> Vec<Option<RuleIndex>> {
+        old.rules.iter().map(|rule| self.rule_by_id(&rule.id)).collect()
+    }
+
+    /// The zone of a port; `None` if the policy names it in no zone.
+    pub fn zone_of_port(&self, port: PortId) -> Option<ZoneId> {
+        self.zone_of_port.get(port.index()).copied().flatten()
+    }
+
+    /// The name of a zone of this epoch.
+    ///
+    /// # Panics
+    /// If `zone` comes from a policy with more zones than this one.
+    pub fn zone_name(&self, zone: ZoneId) -> &str {
+        &self.zones[zone.index()]
+    }
+
+    /// The names of all zones; a [`ZoneId`] is a place in it.
+    pub fn zones(&self) -> &[String] {
+        &self.zones
+    }
+
+    /// Ports that a zone names and this node does not have: no error, since members of a cluster may
+    /// have different ports, but worth a warning, since it may be a slip.
+    pub fn absent_ports(&self) -> &[(ZoneId, String)] {
+        &self.absent_ports
+    }
+
+    /// Idle times per protocol state.
+    pub const fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+
+    /// Packet checks that can be switched.
+    pub const fn integrity(&self) -> &Integrity {
+        &self.integrity
+    }
+}
+
+/// What a policy does with a new flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Open a session under this rule.
+    Permit(RuleIndex),
+    /// Drop: this rule denies it.
+    Deny(RuleIndex),
+    /// Answer and drop: this rule rejects it.
+    Reject(RuleIndex),
+    /// Drop: no rule matches.
+    NoRule,
+}
+
+impl Decision {
+    /// The rule that decided.
+    pub const fn rule(self) -> Option<RuleIndex> {
+        match self {
+            Self::Permit(rule) | Self::Deny(rule) | Self::Reject(rule) => Some(rule),
+            Self::NoRule => None,
+        }
+    }
+}
+
+/// What a rule says beyond which packets it matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Stable id, the operator's name for the rule.
+    pub id: String,
+    /// What happens to the first packet of a session.
+    pub action: Action,
+    /// Log when a session opens, or, under deny and reject, when a packet is refused.
+    pub log_open: bool,
+    /// Log when a session closes.
+    pub log_close: bool,
+    /// What a policy change does to live sessions of the rule.
+    pub on_change: OnChange,
+    /// Whether the first packet waits for the backup.
+    pub replication: Replication,
+    /// Line in the policy file, from 1.
+    pub line: usize,
+}
