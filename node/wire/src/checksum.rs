@@ -100,9 +100,8 @@ pub fn transport_checksum_ok(frame: &[u8], packet: &Packet) -> bool {
 /// hardware that this frame never met (checksum offload on a veth).
 pub fn transport_checksum_partial(frame: &[u8], packet: &Packet) -> bool {
     match (&packet.body, Covered::of(frame, packet)) {
-        (Transport::Tcp(_) | Transport::Udp(_), Some(covered)) => {
-            chunk(frame, covered.field).is_some_and(|field| be16(field, 0) == fold(covered.pseudo))
-        }
+        (Transport::Tcp(_) | Transport::Udp(_), Some(covered)) => chunk(frame, covered.field)
+            .is_some_and(|field: &[u8; 2]| be16(field, 0) == fold(covered.pseudo)),
         _ => false,
     }
 }

@@ -45,11 +45,6 @@ pub enum Malformed {
     GreHeaderBad,
     /// An IPv6 jumbogram (RFC 2675): no interface that a port can be has such an MTU.
     JumboPayload,
-    /// An ARP message that is truncated or not for IPv4 over Ethernet (RFC 826).
-    ArpBad,
-    /// A neighbour solicitation or advertisement that is truncated, has an option of length 0 or past its end, or
-    /// fails a check of RFC 4861 §7.1.
-    NeighborBad,
     /// The packet inside an ICMP error ends before 8 bytes of its transport header (RFC 792).
     EmbeddedTruncated,
     /// The packet was asked for its embedded packet and is not an ICMP error.
@@ -58,7 +53,7 @@ pub enum Malformed {
 
 impl Malformed {
     /// One of each, [`Malformed::NotIp`] with EtherType 0: for tables of names and counters.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 22] = [
         Self::NotIp(0),
         Self::FrameTooShort,
         Self::VlanTagsTooMany,
@@ -79,8 +74,6 @@ impl Malformed {
         Self::UdpLength,
         Self::GreHeaderBad,
         Self::JumboPayload,
-        Self::ArpBad,
-        Self::NeighborBad,
         Self::EmbeddedTruncated,
         Self::NoEmbeddedPacket,
     ];
@@ -108,8 +101,6 @@ impl Malformed {
             Self::UdpLength => "udp-length",
             Self::GreHeaderBad => "gre-header-bad",
             Self::JumboPayload => "jumbo-payload",
-            Self::ArpBad => "arp-bad",
-            Self::NeighborBad => "neighbor-bad",
             Self::EmbeddedTruncated => "embedded-truncated",
             Self::NoEmbeddedPacket => "no-embedded-packet",
         }
