@@ -7,10 +7,13 @@ pub mod limits;
 
 mod diagnostic;
 mod node;
+mod parse;
 mod policy;
+mod ranges;
 
 pub use diagnostic::{Checked, Diagnostic, Severity};
 pub use node::{Api, Checksum, Log, LogFormat, Metrics, Node, OnExit, Port, Wire, ZeroCopy};
+pub use parse::parse_policy;
 pub use policy::{
     Action, AddressMatch, AddressSet, HostInbound, Integrity, OnChange, Policy, Replication, Rule,
     Service, Timeouts, WindowCheck, Zone,

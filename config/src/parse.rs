@@ -1,0 +1,77 @@
+//! From the operator's text to the model, or to everything that is wrong with it.
+
+mod address;
+mod book;
+mod duration;
+mod fields;
+mod groups;
+mod icmp;
+mod list;
+mod nearest;
+mod options;
+mod reader;
+mod rule;
+mod service;
+mod zones;
+
+use fields::Fields;
+use reader::Reader;
+use rule::Books;
+use zones::Zones;
+
+use crate::limits::POLICY_BYTES_MAX;
+use crate::{Checked, Diagnostic, Policy};
+
+/// Reads a list file by the name the policy gives it; the error is for people.
+pub(crate) type Load<'l> = dyn FnMut(&str) -> Result<String, String> + 'l;
+
+/// Sections of later versions: refused by name, since a protection that is silently not there is
+/// worse than none.
+const LATER: [&str; 5] = ["nat", "screen", "screens", "alg", "algs"];
+const SECTIONS: [&str; 7] =
+    ["zones", "addresses", "services", "rule", "host-inbound", "timeouts", "integrity"];
+
+/// Parses and checks a policy. `file` names the text in diagnostics; `load` reads list files.
+///
+/// # Errors
+/// Every problem of the text and of its lists, in the order of the text.
+pub fn parse_policy(
+    file: &str,
+    text: &str,
+    load: &mut Load<'_>,
+) -> Result<Checked<Policy>, Vec<Diagnostic>> {
+    let mut reader = Reader::new(file, text);
+    let policy = policy(&mut reader, load);
+    reader.finish(policy)
+}
+
+fn policy(reader: &mut Reader<'_>, load: &mut Load<'_>) -> Option<Policy> {
+    let document = reader.document(POLICY_BYTES_MAX)?;
+    let document = Fields::document(document.get_ref(), "a policy file");
+    later_sections(reader, &document, &LATER);
+    let known: Vec<_> = SECTIONS.into_iter().chain(LATER).collect();
+    document.check_keys(reader, &known);
+    let zones = Zones::parse(reader, &document);
+    let (addresses, sets) = book::book(reader, document.get("addresses"), load);
+    let services = service::book(reader, document.get("services"));
+    let mut books = Books { zones, addresses, services, sets };
+    let (rules, _spans) = rule::rules(reader, &mut books, &document);
+    let host_inbound = rule::host_inbound(reader, &books, &document);
+    Some(Policy {
+        zones: books.zones.zones,
+        sets: books.sets,
+        rules,
+        host_inbound,
+        timeouts: options::timeouts(reader, document.get("timeouts")),
+        integrity: options::integrity(reader, document.get("integrity")),
+    })
+}
+
+fn later_sections(reader: &mut Reader<'_>, document: &Fields<'_, '_>, later: &[&str]) {
+    for name in later {
+        if let Some(span) = document.key_span(name) {
+            let message = format!("`{name}` is not supported by this version yet");
+            reader.error_hint(&span, message, "take it out: it would have no effect");
+        }
+    }
+}
