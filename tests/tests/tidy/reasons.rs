@@ -56,9 +56,12 @@ fn test_tokens(source: &Source) -> Vec<TokenTree> {
 /// The identifiers behind `Reason::`.
 fn named(tokens: &[TokenTree]) -> BTreeSet<String> {
     let name = |window: &[TokenTree]| match window {
-        [TokenTree::Ident(kind), TokenTree::Punct(_), TokenTree::Punct(_), TokenTree::Ident(name)] => {
-            (kind == "Reason").then(|| name.to_string())
-        }
+        [
+            TokenTree::Ident(kind),
+            TokenTree::Punct(_),
+            TokenTree::Punct(_),
+            TokenTree::Ident(name),
+        ] => (kind == "Reason").then(|| name.to_string()),
         _ => None,
     };
     tokens.windows(4).filter_map(name).collect()
@@ -80,7 +83,8 @@ fn names_are_found_in_vectors_and_in_code() {
     assert_eq!(expected(&vector), ["no-rule"]);
     let code = Source {
         path: "made-up.rs".into(),
-        text: "fn f() { Reason::Land; }\n#[cfg(test)]\nmod tests { fn g() { Reason::NoRule; } }".into(),
+        text: "fn f() { Reason::Land; }\n#[cfg(test)]\nmod tests { fn g() { Reason::NoRule; } }"
+            .into(),
     };
     assert_eq!(named(&test_tokens(&code)), BTreeSet::from(["NoRule".to_owned()]));
     assert_eq!(kebab("NoRule"), Some("no-rule".into()));
