@@ -109,10 +109,11 @@ impl Malformed {
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotIp(ethertype) => write!(f, "not-ip (EtherType {ethertype:#06x})"),
-            _ => f.write_str(self.name()),
+        f.write_str(self.name())?;
+        if let Self::NotIp(ethertype) = self {
+            write!(f, " (EtherType {ethertype:#06x})")?;
         }
+        Ok(())
     }
 }
 
