@@ -55,17 +55,18 @@ pub const ANSWERS_SOURCE_BURST: u32 = 20;
 /// Buckets that sources are hashed into, a power of two: 16 KiB; two sources share one seldom.
 pub const ANSWER_SOURCES: usize = 1_024;
 
-/// Most bytes of an ICMPv4 error, IP header included (RFC 1812 §4.3.2.3).
-pub const ICMPV4_ERROR_BYTES: usize = 576;
-
-/// Most bytes of an ICMPv6 error, IP header included: the IPv6 minimum MTU (RFC 4443 §2.4 c).
-pub const ICMPV6_ERROR_BYTES: usize = 1_280;
-
 /// Smallest MTU that IPv4 guarantees (RFC 791 §3.2); a smaller one is never announced.
 pub const IPV4_MTU_MIN: u32 = 68;
 
 /// Smallest MTU of an IPv6 link (RFC 8200 §5); a smaller one is never announced.
 pub const IPV6_MTU_MIN: u32 = 1_280;
+
+/// Time to live and hop limit of an answer: the recommended default (RFC 1700), as hosts send.
+pub const ANSWER_HOP_LIMIT: u8 = 64;
+
+/// Bytes of the longest answer: Ethernet, two VLAN tags, and an ICMPv6 error of the IPv6 minimum MTU
+/// (RFC 4443 §2.4 c).
+pub const ANSWER_FRAME_BYTES: usize = 14 + 2 * 4 + IPV6_MTU_MIN as usize;
 
 /// Rules of one policy. The indexed matcher is built for 100,000; ten times that still compiles.
 pub const RULES_MAX: usize = 1_000_000;
@@ -109,3 +110,38 @@ pub const RETRANSMISSIONS_MAX: u8 = 3;
 
 /// Largest window scale (RFC 7323 §2.3).
 pub const WINDOW_SCALE_MAX: u8 = 14;
+
+// --- fragments --------------------------------------------------------------------------------
+
+/// Memory for fragments of one engine, bytes. Linux gives 4 MiB to a whole network namespace
+/// (`ipfrag_high_thresh`); an engine serves one core.
+pub const FRAGMENT_MEMORY_BYTES: usize = 4 << 20;
+
+/// Unit of that memory, bytes: a fragment of a 1,500-byte link wastes 4 % of six of them, and the
+/// smallest possible fragment takes one, so that 16,384 fragments fit at most.
+pub const FRAGMENT_BLOCK_BYTES: usize = 256;
+
+/// Incomplete datagrams of one engine: with the memory above 4 KiB each, the size of a large DNS answer.
+pub const FRAGMENT_DATAGRAMS: usize = 1_024;
+
+/// Incomplete datagrams of one source: an eighth of all, so that one sender cannot displace the others,
+/// and enough for a resolver or file server at 100,000 datagrams a second reordered by a millisecond.
+pub const FRAGMENT_DATAGRAMS_PER_SOURCE: usize = 128;
+
+/// Fragments of one datagram: 65,535 bytes over the smallest link that every host must accept whole
+/// (576 bytes, RFC 791 §3.2) make 119.
+pub const FRAGMENTS_PER_DATAGRAM: usize = 128;
+
+/// Time for a datagram to become complete (Linux `ipfrag_time`; RFC 8200 §4.5 allows hosts 60 s).
+pub const FRAGMENT_LIFETIME: Duration = Duration::from_secs(30);
+
+/// Headers of a fragment, link header included, bytes: two VLAN tags, IPv6 and 450 bytes of extension
+/// headers, which is more than any network is known to pass (RFC 9288 §1).
+pub const FRAGMENT_HEADER_BYTES: usize = 512;
+
+/// Longest frame of a reassembled datagram, bytes: IPv6 header and payload of 65,535, and link header.
+pub const DATAGRAM_FRAME_BYTES: usize = 65_535 + FRAGMENT_HEADER_BYTES;
+
+/// Age from which a UDP session with traffic both ways counts as a stream (Linux
+/// `nf_conntrack_proto_udp.c`): older than nearly every question and answer.
+pub const UDP_STREAM_AGE: Duration = Duration::from_secs(2);

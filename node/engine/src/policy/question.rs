@@ -30,14 +30,16 @@ pub struct Question {
 impl Question {
     /// The question that `packet` raises between two zones.
     pub fn of(packet: &Packet, from_zone: ZoneId, to_zone: ZoneId) -> Self {
-        let (source_port, destination_port, icmp) = match packet.body {
-            Transport::Tcp(tcp) => (tcp.source_port, tcp.destination_port, None),
-            Transport::Udp(udp) => (udp.source_port, udp.destination_port, None),
-            Transport::Sctp(ports) => (ports.source_port, ports.destination_port, None),
-            Transport::Icmp(icmp) => (0, 0, Some((icmp.kind, icmp.code))),
-            Transport::Gre(_) | Transport::Esp { .. } | Transport::None | Transport::Other => {
-                (0, 0, None)
-            }
+        let (source_port, destination_port) = packet.ports().unwrap_or((0, 0));
+        let icmp = match packet.body {
+            Transport::Icmp(icmp) => Some((icmp.kind, icmp.code)),
+            Transport::Tcp(_)
+            | Transport::Udp(_)
+            | Transport::Sctp(_)
+            | Transport::Gre(_)
+            | Transport::Esp { .. }
+            | Transport::None
+            | Transport::Other => None,
         };
         let Packet { source, destination, protocol, .. } = *packet;
         Self {
