@@ -5,8 +5,8 @@
 //! [`Socket::receive`] to [`Socket::transmit`], and its number from an RX ring to a TX ring.
 //!
 //! ```no_run
-//! use ringwall_af_xdp::{Socket, SocketConfig, Umem, UmemConfig};
-//! # fn main() -> Result<(), ringwall_af_xdp::Error> {
+//! use af_xdp::{Socket, SocketConfig, Umem, UmemConfig};
+//! # fn main() -> Result<(), af_xdp::Error> {
 //! let mut umem = Umem::new(&UmemConfig::default())?;
 //! let config = |interface| SocketConfig::new(interface, 0, &umem, 2);
 //! let (inside, outside) = (config(3), config(4));

@@ -19,7 +19,7 @@ fn umem() -> Umem {
     Umem::new(&config).unwrap()
 }
 
-/// One thing that the program, another thread or the kernel does.
+/// One thing that the program or another thread does.
 #[derive(Clone, Debug)]
 enum Step {
     Alloc,
@@ -28,43 +28,52 @@ enum Step {
     Lend(usize),
     TakeBack(usize),
     DropLent(usize),
-    Refill(usize),
-    KernelTakesFill(usize, usize),
-    KernelDelivers(usize, usize, u32),
-    Receive(usize, usize),
-    Transmit(usize, usize, usize),
-    KernelTakesTransmit(usize, usize),
-    KernelCompletes(usize, usize),
-    Complete(usize),
-    KernelLies(usize, usize, bool),
     Reopen(usize),
+    On(usize, Act),
+}
+
+/// One thing that happens on a channel, on our side or the kernel's.
+#[derive(Clone, Debug)]
+enum Act {
+    Refill,
+    KernelTakesFill(usize),
+    KernelDelivers(usize, u32),
+    Receive(usize),
+    Transmit(usize, usize),
+    KernelTakesTransmit(usize),
+    KernelCompletes(usize),
+    Complete,
+    KernelLies(usize, bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let channel = 0..CHANNELS;
     let which = 0usize..64;
-    let count = 0usize..12;
-    let len = prop_oneof![4 => 14u32..1500, 1 => 0u32..14];
     prop_oneof![
         2 => Just(Step::Alloc),
         1 => which.clone().prop_map(Step::Free),
         1 => which.clone().prop_map(Step::Drop),
         1 => which.clone().prop_map(Step::Lend),
         1 => which.clone().prop_map(Step::TakeBack),
-        1 => which.clone().prop_map(Step::DropLent),
-        4 => channel.clone().prop_map(Step::Refill),
-        4 => (channel.clone(), count.clone()).prop_map(|(c, n)| Step::KernelTakesFill(c, n)),
-        8 => (channel.clone(), which.clone(), len)
-            .prop_map(|(c, w, l)| Step::KernelDelivers(c, w, l)),
-        4 => (channel.clone(), count.clone()).prop_map(|(c, n)| Step::Receive(c, n)),
-        4 => (channel.clone(), which.clone(), count.clone())
-            .prop_map(|(c, w, n)| Step::Transmit(c, w, n)),
-        4 => (channel.clone(), count).prop_map(|(c, n)| Step::KernelTakesTransmit(c, n)),
-        8 => (channel.clone(), which).prop_map(|(c, w)| Step::KernelCompletes(c, w)),
-        4 => channel.clone().prop_map(Step::Complete),
-        1 => (channel.clone(), 0usize..8, any::<bool>())
-            .prop_map(|(c, w, r)| Step::KernelLies(c, w, r)),
-        1 => channel.prop_map(Step::Reopen),
+        1 => which.prop_map(Step::DropLent),
+        1 => (0..CHANNELS).prop_map(Step::Reopen),
+        40 => (0..CHANNELS, act()).prop_map(|(at, act)| Step::On(at, act)),
+    ]
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let which = 0usize..64;
+    let count = 0usize..12;
+    let len = prop_oneof![4 => 14u32..1500, 1 => 0u32..14];
+    prop_oneof![
+        4 => Just(Act::Refill),
+        4 => count.clone().prop_map(Act::KernelTakesFill),
+        8 => (which.clone(), len).prop_map(|(which, len)| Act::KernelDelivers(which, len)),
+        4 => count.clone().prop_map(Act::Receive),
+        4 => (which.clone(), count.clone()).prop_map(|(from, count)| Act::Transmit(from, count)),
+        4 => count.prop_map(Act::KernelTakesTransmit),
+        8 => which.prop_map(Act::KernelCompletes),
+        4 => Just(Act::Complete),
+        1 => (0usize..8, any::<bool>()).prop_map(|(which, rx)| Act::KernelLies(which, rx)),
     ]
 }
 
@@ -115,48 +124,30 @@ impl World {
                 }
             }
             Step::DropLent(which) => self.dropped += u64::from(self.take_lent(which).is_some()),
-            Step::Reopen(place) => self.reopen(place),
-            Step::Refill(_)
-            | Step::KernelTakesFill(..)
-            | Step::KernelDelivers(..)
-            | Step::Receive(..)
-            | Step::Transmit(..)
-            | Step::KernelTakesTransmit(..)
-            | Step::KernelCompletes(..)
-            | Step::Complete(_)
-            | Step::KernelLies(..) => self.perform_on_channel(step),
+            Step::Reopen(at) => self.reopen(at),
+            Step::On(at, act) => self.act(at, act),
         }
     }
 
-    fn perform_on_channel(&mut self, step: Step) {
+    fn act(&mut self, at: usize, act: Act) {
         let Self { umem, channels, held, .. } = self;
-        match step {
-            Step::Refill(at) => {
-                channels[at].0.refill(umem);
-            }
-            Step::KernelTakesFill(at, count) => channels[at].1.take_fill(count),
-            Step::KernelDelivers(at, which, len) => {
-                channels[at].1.deliver(which, len);
-            }
-            Step::Receive(at, limit) => {
-                channels[at].0.receive(umem, held, limit);
-            }
-            Step::Transmit(at, which, count) => {
-                let from = which.min(held.len());
+        let (channel, kernel) = &mut channels[at];
+        match act {
+            Act::Refill => _ = channel.refill(umem),
+            Act::KernelTakesFill(count) => kernel.take_fill(count),
+            Act::KernelDelivers(which, len) => _ = kernel.deliver(which, len),
+            Act::Receive(limit) => _ = channel.receive(umem, held, limit),
+            Act::Transmit(from, count) => {
+                let from = from.min(held.len());
                 let to = (from + count).min(held.len());
                 let mut burst: Vec<Frame> = held.drain(from..to).collect();
-                channels[at].0.transmit(umem, &mut burst);
+                channel.transmit(umem, &mut burst);
                 held.append(&mut burst);
             }
-            Step::KernelTakesTransmit(at, count) => channels[at].1.take_transmit(count),
-            Step::KernelCompletes(at, which) => {
-                channels[at].1.complete(which);
-            }
-            Step::Complete(at) => {
-                channels[at].0.complete(umem);
-            }
-            Step::KernelLies(at, which, receive) => self.lie(at, which, receive),
-            other => unreachable!("{other:?} is not about a channel"),
+            Act::KernelTakesTransmit(count) => kernel.take_transmit(count),
+            Act::KernelCompletes(which) => _ = kernel.complete(which),
+            Act::Complete => _ = channel.complete(umem),
+            Act::KernelLies(which, receive) => self.lie(at, which, receive),
         }
     }
 
