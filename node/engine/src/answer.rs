@@ -68,13 +68,13 @@ impl Answer {
         }
     }
 
-    /// Whether the RFCs allow this answer to this packet. The caller knows one more rule: nothing is
-    /// said to or about a directed broadcast address (`Fib::is_broadcast`).
+    /// Whether the RFCs allow this answer to this packet. The caller knows one more rule: nothing
+    /// is said to or about a directed broadcast address (`Fib::is_broadcast`).
     pub fn may(self, frame: &[u8], packet: &Packet) -> Result<(), Mute> {
         mute::check(self, frame, packet)
     }
 
-    /// Writes the answer to `packet`, which is the whole of `frame`, into `out`; returns its length.
+    /// Writes the answer to `packet`, the whole of `frame`, into `out`; returns its length, bytes.
     ///
     /// The link-layer header is the frame's own with its addresses swapped, VLAN tags and all.
     /// `source` is the address an ICMP error comes from; a reset does not use it. A buffer of

@@ -227,8 +227,8 @@ pub enum FibChange {
         /// What to do with packets to it.
         route: Route,
     },
-    /// Add next hops to the unicast route of this prefix and metric (`NLM_F_APPEND`); without such a
-    /// route the same as `RouteSet`.
+    /// Add next hops to the unicast route of this prefix and metric (`NLM_F_APPEND`); without such
+    /// a route the same as `RouteSet`.
     RouteAppend {
         /// Routing domain.
         domain: u16,

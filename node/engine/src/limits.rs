@@ -8,14 +8,15 @@ use std::time::Duration;
 /// equal-cost paths; 8 is FRR's and BIRD's usual build, and a flow uses one of them anyway.
 pub const NEXT_HOPS_MAX: usize = 8;
 
-/// Routes of one address family in one domain, prefixes. A full Internet table is about 1.05 million
-/// in IPv4 and 0.25 million in IPv6 (2026), with growth for a decade.
+/// Routes of one address family in one domain, prefixes. A full Internet table is about 1.05
+/// million in IPv4 and 0.25 million in IPv6 (2026); this leaves growth for a decade.
 pub const ROUTES_MAX: usize = 2_000_000;
 
-/// Routes of different metric remembered for one prefix. One per routing protocol and uplink is usual.
+/// Routes of different metric remembered for one prefix. One per routing protocol and uplink is
+/// usual.
 pub const METRICS_MAX: usize = 16;
 
-/// Routing domains of one node; each is a pair of tables. Linux allows 4,096 VRFs, nobody runs more.
+/// Routing domains of one node; each is a pair of tables. As many as VLANs: a customer each.
 pub const DOMAINS_MAX: usize = 4_096;
 
 /// Neighbours of all ports. Four times the largest `gc_thresh3` that distributions ship (16,384).
@@ -39,8 +40,8 @@ pub const HELD_FRAME_BYTES: usize = 2_048;
 /// `MAX_UNICAST_SOLICIT` × `RETRANS_TIMER`; Linux uses the same for ARP).
 pub const HELD_LIFE: Duration = Duration::from_secs(3);
 
-/// Answers (RST and ICMP errors) of one engine a second. Linux sent 1,000 ICMP messages a second for
-/// twenty years (`icmp_msgs_per_sec`); as many legitimate senders are rarely wrong at once.
+/// Answers (RST and ICMP errors) of one engine a second. Linux sent 1,000 ICMP messages a second
+/// for years (`icmp_msgs_per_sec`); as many legitimate senders are rarely wrong at once.
 pub const ANSWERS_PER_SECOND: u32 = 1_000;
 
 /// Answers that may leave back to back after a quiet time (Linux `icmp_msgs_burst`).
@@ -64,8 +65,8 @@ pub const IPV6_MTU_MIN: u32 = 1_280;
 /// Time to live and hop limit of an answer: the recommended default (RFC 1700), as hosts send.
 pub const ANSWER_HOP_LIMIT: u8 = 64;
 
-/// Bytes of the longest answer: Ethernet, two VLAN tags, and an ICMPv6 error of the IPv6 minimum MTU
-/// (RFC 4443 §2.4 c).
+/// Bytes of the longest answer: Ethernet, two VLAN tags, and an ICMPv6 error of the IPv6 minimum
+/// MTU (RFC 4443 §2.4 c).
 pub const ANSWER_FRAME_BYTES: usize = 14 + 2 * 4 + IPV6_MTU_MIN as usize;
 
 /// Rules of one policy. The indexed matcher is built for 100,000; ten times that still compiles.

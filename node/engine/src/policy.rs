@@ -118,8 +118,8 @@ impl Policy {
         &self.zones
     }
 
-    /// Ports that a zone names and this node does not have: no error, since members of a cluster may
-    /// have different ports, but worth a warning, since it may be a slip.
+    /// Ports that a zone names and this node does not have: no error, since members of a cluster
+    /// may have different ports, but worth a warning, since it may be a slip.
     pub fn absent_ports(&self) -> &[(ZoneId, String)] {
         &self.absent_ports
     }

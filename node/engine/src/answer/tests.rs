@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::unwrap_in_result)]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -26,7 +26,8 @@ const OWN6: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 /// Segment in, segment out: flags, sequence and acknowledgment of RFC 9293 §3.10.7.1.
 #[test]
 fn a_reset_fits_its_segment() {
-    // (flags, sequence, acknowledgment, data) of the segment; (sequence, acknowledgment) of the RST.
+    // (flags, sequence, acknowledgment, data) of the segment; (sequence, acknowledgment) of the
+    // reset.
     let rows = [
         (TcpFlags::SYN, 1_000, 0, 0, (0, Some(1_001))),
         (TcpFlags::SYN, u32::MAX, 0, 0, (0, Some(0))),

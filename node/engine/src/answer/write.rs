@@ -1,4 +1,5 @@
-//! The bytes of an answer: the frame's link header turned round, then a TCP segment or an ICMP error.
+//! The bytes of an answer: the frame's link header turned round, then a TCP segment or an ICMP
+//! error.
 
 use std::net::IpAddr;
 

@@ -1,8 +1,9 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::unwrap_in_result)]
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
@@ -147,11 +148,11 @@ fn flows_spread_over_next_hops_by_weight() {
     let mut seen = BTreeMap::new();
     for step in 0..6_000_u32 {
         let chosen = hops.choose(step * (u32::MAX / 6_000));
-        *seen.entry(chosen.gateway).or_insert(0) += 1;
+        *seen.entry(chosen.gateway).or_insert(0_i32) += 1;
     }
     let share = |n| seen[&gateway(n)];
     for (n, want) in [(1, 1_000), (2, 2_000), (3, 3_000)] {
-        assert!((share(n) - want as i32).abs() <= 2, "{n}: {}", share(n));
+        assert!((share(n) - want).abs() <= 2, "{n}: {}", share(n));
     }
     assert_eq!(hops.choose(u32::MAX).gateway, gateway(3));
     assert_eq!(hops.choose(7), hops.choose(7));
@@ -275,8 +276,8 @@ proptest! {
     /// The trie against a list that is scanned, over a small space where prefixes nest often.
     #[test]
     fn lookup_is_a_linear_scan_ipv4(
-        edits in proptest::collection::vec((any::<u32>(), 0u8..=32, 0u32..3, any::<bool>()), 1..60),
-        probes in proptest::collection::vec(any::<u32>(), 1..40),
+        edits in vec((any::<u32>(), 0u8..=32, 0u32..3, any::<bool>()), 1..60),
+        probes in vec(any::<u32>(), 1..40),
     ) {
         let spread = |bits: u32| IpAddr::from(Ipv4Addr::from(0x0a00_0000 | (bits & 0x00c0_00c3)));
         check(edits, probes.into_iter().map(spread).collect(), spread)?;
@@ -284,8 +285,8 @@ proptest! {
 
     #[test]
     fn lookup_is_a_linear_scan_ipv6(
-        edits in proptest::collection::vec((any::<u32>(), 0u8..=128, 0u32..3, any::<bool>()), 1..60),
-        probes in proptest::collection::vec(any::<u32>(), 1..40),
+        edits in vec((any::<u32>(), 0u8..=128, 0u32..3, any::<bool>()), 1..60),
+        probes in vec(any::<u32>(), 1..40),
     ) {
         let spread = |bits: u32| {
             let bits = u128::from(bits);

@@ -148,13 +148,15 @@ proptest! {
                     let found = list.iter().position(|held| held.0 == to);
                     let want = found.and_then(|at| list.remove(at));
                     let got = store.release(LAN, host(to.into()));
-                    prop_assert_eq!(got.map(|f| (f.bytes.to_vec(), f.meta)), want.map(|w| (w.1, w.2)));
+                    let got = got.map(|frame| (frame.bytes.to_vec(), frame.meta));
+                    prop_assert_eq!(got, want.map(|held| (held.1, held.2)));
                 }
                 Step::Expire => {
                     let over = list.front().is_some_and(|held| held.2 + 50 <= now);
                     let want = if over { list.pop_front() } else { None };
                     let got = store.expire(Time(now));
-                    prop_assert_eq!(got.map(|f| (f.bytes.to_vec(), f.meta)), want.map(|w| (w.1, w.2)));
+                    let got = got.map(|frame| (frame.bytes.to_vec(), frame.meta));
+                    prop_assert_eq!(got, want.map(|held| (held.1, held.2)));
                 }
                 Step::Wait(span) => now += u64::from(span),
             }
