@@ -1,0 +1,289 @@
+//! The session table: fixed capacity, all memory taken at construction.
+//!
+//! ```text
+//!  key ──hash──► bucket (64 bytes: 8 × 16-bit tag, 8 × index, spill count)
+//!                  │ tag fits
+//!                  ▼
+//!                slab (192 bytes a session)         wheel (12 bytes a session)
+//! ```
+//!
+//! A key has a primary and a secondary bucket. It lives in the primary one unless that was full when
+//! it came; then the primary counts it as spilled. So a lookup reads the secondary bucket only where
+//! something spilled, and a miss costs one line. Both full is a refusal of its own, at the load that
+//! the table is built for about one in 20,000 of the insertions into an all but full table.
+//!
+//! Memory is 192 (session) + 20 (buckets) + 12 (timer) + 4 (free list) = 228 bytes a session.
+//!
+//! A [`Handle`] is a place in the slab. It stays the session's until [`SessionTable::remove`], and is
+//! then given to another: do not keep one beyond the packet or message in hand.
+
+mod audit;
+mod bucket;
+mod hash;
+#[cfg(test)]
+mod tests;
+
+use wire::{FlowKey, Time};
+
+pub use self::audit::Audit;
+use self::bucket::Buckets;
+use self::hash::Keyed;
+use crate::limits::{SESSIONS_MAX, SESSIONS_PER_PAGE};
+use crate::session::{CloseReason, Flags, Peer, Session};
+use crate::timer::{Advance, TimerWheel, Visit};
+use crate::track::Update;
+
+/// All sessions of one flow actor.
+#[derive(Debug)]
+pub struct SessionTable {
+    keyed: Keyed,
+    buckets: Buckets,
+    slab: Box<[Session]>,
+    /// Places that were used and given back, last in first out: the warmest first.
+    free: Vec<u32>,
+    /// Places from here on were never used.
+    fresh: u32,
+    wheel: TimerWheel,
+    refused_full: u64,
+    refused_buckets: u64,
+}
+
+/// A place in the slab that holds a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Handle(u32);
+
+/// Why a session cannot be inserted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Every place is taken.
+    Full,
+    /// Both buckets of the key are full.
+    BucketsFull,
+    /// The key has a session already.
+    Duplicate,
+}
+
+/// Where [`SessionTable::page`] goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor(u32);
+
+/// How the table is doing; see [`SessionTable::gauges`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Sessions in it.
+    pub sessions: u32,
+    /// Sessions that fit.
+    pub capacity: u32,
+    /// Sessions in their secondary bucket.
+    pub spilled: u32,
+    /// Insertions refused because the table was full.
+    pub refused_full: u64,
+    /// Insertions refused because both buckets were full.
+    pub refused_buckets: u64,
+}
+
+impl SessionTable {
+    /// A table for `capacity` sessions. `seed` keys the hash: whoever does not know it cannot choose
+    /// keys that collide. `start` is the time before which no timer is due.
+    pub fn new(capacity: u32, seed: [u64; 2], start: Time) -> Self {
+        let capacity = capacity.clamp(1, SESSIONS_MAX);
+        Self {
+            keyed: Keyed::new(seed),
+            buckets: Buckets::new(capacity),
+            slab: vec![Session::empty(); capacity as usize].into_boxed_slice(),
+            free: Vec::with_capacity(capacity as usize),
+            fresh: 0,
+            wheel: TimerWheel::new(capacity, start),
+            refused_full: 0,
+            refused_buckets: 0,
+        }
+    }
+
+    /// Sessions in the table.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.fresh as usize - self.free.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Sessions that fit.
+    pub fn capacity(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// The hash of a key in this table, for the calls below.
+    #[inline]
+    pub fn hash(&self, key: &FlowKey) -> u64 {
+        self.keyed.hash(key)
+    }
+
+    /// Loads the primary bucket, so that [`Self::find`] has it in the cache a little later. Call it
+    /// for a whole burst first: the loads overlap.
+    #[inline]
+    pub fn touch(&self, hash: u64) {
+        std::hint::black_box(self.buckets.touch(hash));
+    }
+
+    /// Loads the lines of the session that `hash` probably leads to; a burst later than
+    /// [`Self::touch`].
+    #[inline]
+    pub fn touch_session(&self, hash: u64) {
+        if let Some(index) = self.buckets.first(hash) {
+            let session = &self.slab[index as usize];
+            std::hint::black_box((session.deadline.0, session.tcp.state(), session.packets[0]));
+        }
+    }
+
+    /// The session of `key`, if there is one.
+    #[inline]
+    pub fn find(&self, hash: u64, key: &FlowKey) -> Option<Handle> {
+        self.buckets.find(hash, |index| self.slab[index as usize].key == *key).map(Handle)
+    }
+
+    /// Whether a session with this hash can be inserted, for whoever decides first and commits last:
+    /// after `Ok`, and no other insertion, [`Self::insert`] of a new key succeeds.
+    pub fn room(&self, hash: u64) -> Result<(), Refused> {
+        if self.free.is_empty() && self.fresh as usize == self.slab.len() {
+            return Err(Refused::Full);
+        }
+        if self.buckets.has_room(hash) { Ok(()) } else { Err(Refused::BucketsFull) }
+    }
+
+    /// Puts a session in and arms its timer.
+    pub fn insert(&mut self, hash: u64, session: Session) -> Result<Handle, Refused> {
+        if self.find(hash, &session.key).is_some() {
+            return Err(Refused::Duplicate);
+        }
+        if let Err(refused) = self.room(hash) {
+            self.count_refusal(refused);
+            return Err(refused);
+        }
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.fresh += 1;
+            self.fresh - 1
+        });
+        self.buckets.insert(hash, index);
+        let place = &mut self.slab[index as usize];
+        *place = session;
+        place.flags.set(Flags::LIVE, true);
+        self.wheel.arm(index, session.deadline);
+        Ok(Handle(index))
+    }
+
+    /// Counts a refusal that [`Self::room`] gave and that made a packet be dropped.
+    pub fn count_refusal(&mut self, refused: Refused) {
+        match refused {
+            Refused::Full => self.refused_full += 1,
+            Refused::BucketsFull => self.refused_buckets += 1,
+            Refused::Duplicate => {}
+        }
+    }
+
+    /// Takes a session out; `None` if the place is empty.
+    pub fn remove(&mut self, handle: Handle) -> Option<Session> {
+        let mut session = *self.get(handle)?;
+        self.buckets.remove(self.keyed.hash(&session.key), handle.0);
+        self.wheel.disarm(handle.0);
+        self.slab[handle.0 as usize].flags.set(Flags::LIVE, false);
+        self.free.push(handle.0);
+        session.flags.set(Flags::LIVE, false);
+        Some(session)
+    }
+
+    /// The session at a place, if it holds one.
+    #[inline]
+    pub fn get(&self, handle: Handle) -> Option<&Session> {
+        self.slab.get(handle.0 as usize).filter(|session| session.flags.has(Flags::LIVE))
+    }
+
+    /// The session at a place, to change. Not its key; and whoever makes the deadline earlier calls
+    /// [`Self::rearm`].
+    #[inline]
+    pub fn get_mut(&mut self, handle: Handle) -> Option<&mut Session> {
+        self.slab.get_mut(handle.0 as usize).filter(|session| session.flags.has(Flags::LIVE))
+    }
+
+    /// Carries out what tracking decided about a packet of `sender` with `bytes` of IP datagram. An
+    /// empty place is left alone. Whoever gets [`Update::finished`] removes the session afterwards.
+    #[inline]
+    pub fn commit(&mut self, handle: Handle, update: &Update, sender: Peer, bytes: u32, now: Time) {
+        if let Some(session) = self.get_mut(handle) {
+            update.apply(session, sender, bytes, now);
+            if update.stepped() {
+                self.rearm(handle);
+            }
+        }
+    }
+
+    /// Tells the timer that the session's deadline may have become earlier. Later ones need nothing.
+    pub fn rearm(&mut self, handle: Handle) {
+        if let Some(session) = self.get(handle) {
+            let deadline = session.deadline;
+            self.wheel.arm(handle.0, deadline);
+        }
+    }
+
+    /// Ends sessions whose time is up, at most `budget` looked at. `close` sees each just before it
+    /// is gone, with the reason.
+    pub fn expire(
+        &mut self,
+        now: Time,
+        budget: usize,
+        mut close: impl FnMut(&Session, CloseReason),
+    ) -> Advance {
+        let Self { keyed, buckets, slab, free, wheel, .. } = self;
+        wheel.advance(now, budget, |index| {
+            let session = &mut slab[index as usize];
+            if session.deadline > now {
+                return Visit::Rearm(session.deadline);
+            }
+            close(session, session.expiry_reason());
+            buckets.remove(keyed.hash(&session.key), index);
+            session.flags.set(Flags::LIVE, false);
+            free.push(index);
+            Visit::Done
+        })
+    }
+
+    /// When [`Self::expire`] may next have something to do.
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.wheel.next_deadline()
+    }
+
+    /// Shows sessions from `cursor` on to `visit`, and gives the cursor of the next page. One page
+    /// looks at a bounded number of places. A session that lives from the first page to the last is
+    /// shown exactly once, whatever comes and goes in between.
+    pub fn page(&self, cursor: Cursor, mut visit: impl FnMut(Handle, &Session)) -> Option<Cursor> {
+        let end = (cursor.0 as usize).saturating_add(SESSIONS_PER_PAGE).min(self.fresh as usize);
+        for index in cursor.0 as usize..end {
+            let handle = Handle(index as u32);
+            if let Some(session) = self.get(handle) {
+                visit(handle, session);
+            }
+        }
+        (end < self.fresh as usize).then_some(Cursor(end as u32))
+    }
+
+    /// The numbers that telemetry shows.
+    pub fn gauges(&self) -> Gauges {
+        Gauges {
+            sessions: self.len() as u32,
+            capacity: self.capacity() as u32,
+            spilled: self.buckets.spilled(),
+            refused_full: self.refused_full,
+            refused_buckets: self.refused_buckets,
+        }
+    }
+
+    /// Bytes that the table takes, all told.
+    pub fn memory(&self) -> usize {
+        self.slab.len() * size_of::<Session>()
+            + self.buckets.memory()
+            + self.wheel.memory()
+            + self.free.capacity() * size_of::<u32>()
+    }
+}

@@ -1,0 +1,236 @@
+//! The buckets: tags and indices, one cache line each.
+
+use crate::limits::{BUCKET_ENTRIES, SESSIONS_PER_BUCKET_TENTHS};
+
+/// All buckets of a table.
+#[derive(Debug)]
+pub(super) struct Buckets {
+    buckets: Box<[Bucket]>,
+}
+
+/// Eight entries. An entry is free if its index is [`FREE`]; the tag of a free entry is 0, which no
+/// hash has, so that a look at the tags alone rules most keys out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, align(64))]
+pub(super) struct Bucket {
+    tags: [u16; BUCKET_ENTRIES],    //     0
+    indices: [u32; BUCKET_ENTRIES], // 16
+    /// Keys whose primary bucket this is and that live in their secondary one.
+    spill: u32, //                     48
+}
+
+/// No session.
+pub(super) const FREE: u32 = u32::MAX;
+
+/// The two buckets and the tag of a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spot {
+    pub(super) primary: usize,
+    pub(super) secondary: usize,
+    tag: u16,
+}
+
+impl Buckets {
+    pub(super) fn new(capacity: u32) -> Self {
+        let count = (u64::from(capacity) * 10).div_ceil(SESSIONS_PER_BUCKET_TENTHS).max(2);
+        Self { buckets: vec![Bucket::EMPTY; count as usize].into_boxed_slice() }
+    }
+
+    /// Any word of the primary bucket.
+    #[inline]
+    pub(super) fn touch(&self, hash: u64) -> u32 {
+        self.buckets[self.spot(hash).primary].spill
+    }
+
+    /// The index behind the first fitting tag of the primary bucket; only a guess.
+    #[inline]
+    pub(super) fn first(&self, hash: u64) -> Option<u32> {
+        let spot = self.spot(hash);
+        let bucket = &self.buckets[spot.primary];
+        let entry = bucket.tags.iter().position(|&tag| tag == spot.tag)?;
+        Some(bucket.indices[entry])
+    }
+
+    /// The index for which `is_it` says yes, among those whose tag fits.
+    #[inline]
+    pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let spot = self.spot(hash);
+        let primary = &self.buckets[spot.primary];
+        if let Some(index) = primary.find(spot.tag, &is_it) {
+            return Some(index);
+        }
+        if primary.spill == 0 {
+            return None;
+        }
+        self.buckets[spot.secondary].find(spot.tag, &is_it)
+    }
+
+    pub(super) fn has_room(&self, hash: u64) -> bool {
+        let spot = self.spot(hash);
+        self.buckets[spot.primary].has_room() || self.buckets[spot.secondary].has_room()
+    }
+
+    /// Adds an entry; `false` if both buckets are full.
+    pub(super) fn insert(&mut self, hash: u64, index: u32) -> bool {
+        let spot = self.spot(hash);
+        if self.buckets[spot.primary].put(spot.tag, index) {
+            return true;
+        }
+        let spilled = self.buckets[spot.secondary].put(spot.tag, index);
+        self.buckets[spot.primary].spill += u32::from(spilled);
+        spilled
+    }
+
+    /// Takes an entry away; `false` if it is in neither bucket.
+    pub(super) fn remove(&mut self, hash: u64, index: u32) -> bool {
+        let spot = self.spot(hash);
+        if self.buckets[spot.primary].take(index) {
+            return true;
+        }
+        let spilled = self.buckets[spot.secondary].take(index);
+        let spill = &mut self.buckets[spot.primary].spill;
+        *spill = spill.saturating_sub(u32::from(spilled));
+        spilled
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.buckets.fill(Bucket::EMPTY);
+    }
+
+    /// Every entry with the bucket that it stands in.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (usize, u16, u32)> + '_ {
+        self.buckets
+            .iter()
+            .enumerate()
+            .flat_map(|(at, bucket)| bucket.entries().map(move |(tag, index)| (at, tag, index)))
+    }
+
+    /// The entries of both buckets of a hash.
+    pub(super) fn near(&self, hash: u64) -> impl Iterator<Item = (usize, u16, u32)> + '_ {
+        let spot = self.spot(hash);
+        [spot.primary, spot.secondary]
+            .into_iter()
+            .flat_map(|at| self.buckets[at].entries().map(move |(tag, index)| (at, tag, index)))
+    }
+
+    /// Whether an entry may stand there: its tag is that of the hash, and the bucket one of its two.
+    pub(super) fn belongs(&self, hash: u64, at: usize, tag: u16) -> bool {
+        let spot = self.spot(hash);
+        tag == spot.tag && (at == spot.primary || at == spot.secondary)
+    }
+
+    /// Whether it stands in its secondary bucket.
+    pub(super) fn is_spilled(&self, hash: u64, at: usize) -> bool {
+        self.spot(hash).primary != at
+    }
+
+    pub(super) fn spill_of(&self, at: usize) -> u32 {
+        self.buckets[at].spill
+    }
+
+    pub(super) fn primary(&self, hash: u64) -> usize {
+        self.spot(hash).primary
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// Sessions that live in their secondary bucket.
+    pub(super) fn spilled(&self) -> u32 {
+        self.buckets.iter().map(|bucket| bucket.spill).sum()
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        self.buckets.len() * size_of::<Bucket>()
+    }
+
+    /// For tests that break things.
+    #[cfg(test)]
+    pub(super) fn bucket_mut(&mut self, at: usize) -> &mut Bucket {
+        &mut self.buckets[at]
+    }
+
+    #[inline]
+    pub(super) fn spot(&self, hash: u64) -> Spot {
+        let count = self.buckets.len() as u64;
+        // The high half names the primary bucket, the low half the tag; how far the secondary one
+        // is from the primary comes from all of it, mixed again.
+        let primary = ((hash >> 32) * count) >> 32;
+        let mixed = (hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let distance = 1 + (((mixed >> 32) * (count - 1)) >> 32);
+        let secondary = (primary + distance) % count;
+        Spot { primary: primary as usize, secondary: secondary as usize, tag: (hash as u16).max(1) }
+    }
+}
+
+impl Bucket {
+    const EMPTY: Self =
+        Self { tags: [0; BUCKET_ENTRIES], indices: [FREE; BUCKET_ENTRIES], spill: 0 };
+
+    #[inline]
+    fn find(&self, tag: u16, is_it: &impl Fn(u32) -> bool) -> Option<u32> {
+        let mut fits = self.fits(tag);
+        while fits != 0 {
+            let index = self.indices[fits.trailing_zeros() as usize % BUCKET_ENTRIES];
+            if is_it(index) {
+                return Some(index);
+            }
+            fits &= fits - 1;
+        }
+        None
+    }
+
+    /// One bit for each entry with this tag; compiles to a vector compare.
+    #[inline]
+    fn fits(&self, tag: u16) -> u32 {
+        let mut bits = 0;
+        for (entry, &other) in self.tags.iter().enumerate() {
+            bits |= u32::from(other == tag) << entry;
+        }
+        bits
+    }
+
+    fn has_room(&self) -> bool {
+        self.indices.contains(&FREE)
+    }
+
+    fn put(&mut self, tag: u16, index: u32) -> bool {
+        let Some(entry) = self.indices.iter().position(|&taken| taken == FREE) else {
+            return false;
+        };
+        self.tags[entry] = tag;
+        self.indices[entry] = index;
+        true
+    }
+
+    fn take(&mut self, index: u32) -> bool {
+        let Some(entry) = self.indices.iter().position(|&taken| taken == index) else {
+            return false;
+        };
+        self.tags[entry] = 0;
+        self.indices[entry] = FREE;
+        true
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (u16, u32)> + '_ {
+        self.tags
+            .iter()
+            .copied()
+            .zip(self.indices.iter().copied())
+            .filter(|&(tag, index)| index != FREE || tag != 0)
+    }
+
+    #[cfg(test)]
+    pub(super) fn set(&mut self, entry: usize, tag: u16, index: u32) {
+        self.tags[entry] = tag;
+        self.indices[entry] = index;
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_spill(&mut self, spill: u32) {
+        self.spill = spill;
+    }
+}
+
+const _: () = assert!(size_of::<Bucket>() == 64, "one cache line");

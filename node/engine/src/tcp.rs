@@ -1,0 +1,847 @@
+//! The TCP tracker: from the segments that pass, what both peers believe.
+//!
+//! The firewall stands in the middle. It sees what a peer sent, not what arrived: a segment may be
+//! lost behind it, and two segments may change places before it. So a state here says what the
+//! *sender of the last segment* must be in, and every bound is as wide as an honest peer may need.
+//!
+//! [`Tcp::judge`] decides and changes nothing; the new state travels in the [`Judgement`] and is
+//! copied into the session when everything else about the packet is decided too. The order:
+//! flags ([`Class::of`]) → table ([`table`]) → numbers ([`window`]).
+//!
+//! Decisions where RFCs and practice leave room:
+//! - *RST* (RFC 5961 §3): an open connection closes only on the exact next sequence number. One that
+//!   is ahead of it but in the window passes and changes nothing: the receiver answers it with a
+//!   challenge ACK, and the true sender then resets exactly.
+//! - *SYN in an open connection* (RFC 5961 §4): passes, changes nothing, and is remembered. If the far
+//!   end answers it with RST or SYN-ACK, both ends agree and the tracker follows them.
+//! - *Simultaneous open and split handshake* (RFC 9293 §3.5): allowed; the initiator remains whoever
+//!   sent the first SYN, and the connection is open when both SYNs are acknowledged.
+//! - *TIME-WAIT* (RFC 9293 §3.6.1, RFC 6191): a SYN above the old sequence numbers may open a new
+//!   connection, if policy permits it; an older one passes to the peer, who knows better.
+//! - *Mid-stream pick-up*: none; the first segment must be a SYN.
+
+mod flags;
+mod table;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::time::Duration;
+
+use wire::{Seq, TcpFlags};
+
+pub use self::flags::Class;
+use self::table::Cell;
+use self::window::{Fit, Numbers, Window};
+use crate::Reason;
+use crate::limits::{RETRANSMISSIONS_MAX, WINDOW_SCALE_MAX};
+use crate::session::{CloseReason, Peer};
+use crate::timeouts::Timeouts;
+
+/// What is known of one connection: 48 bytes of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Tcp {
+    /// Sequence space of each peer.
+    windows: [Window; 2],
+    /// Options of each peer's SYN.
+    options: [SynOptions; 2],
+    /// What each peer has done.
+    marks: [Marks; 2],
+    state: State,
+    /// Options of a SYN that passed without changing anything.
+    noted: SynOptions,
+    /// Identical segments in a row.
+    repeats: u8,
+    simultaneous: bool,
+    last: Last,
+}
+
+/// The states, named after RFC 9293 §3.3.2 but seen from the middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum State {
+    /// No segment yet.
+    None,
+    /// SYN from the initiator.
+    SynSent,
+    /// SYN-ACK from the responder.
+    SynReceived,
+    /// Both SYNs acknowledged.
+    Established,
+    /// FIN from one peer.
+    FinWait,
+    /// That FIN acknowledged.
+    CloseWait,
+    /// FIN from both peers.
+    LastAck,
+    /// Both FINs acknowledged.
+    TimeWait,
+    /// Reset.
+    Close,
+    /// SYN from both peers: simultaneous open.
+    SynSent2,
+}
+
+/// A TCP segment, as far as tracking needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Sequence number of the first byte (or of SYN).
+    pub sequence: Seq,
+    /// Acknowledgment number; meaningless without ACK.
+    pub acknowledgment: Seq,
+    /// The flags.
+    pub flags: TcpFlags,
+    /// Window field as sent, unscaled.
+    pub window: u16,
+    /// Bytes of payload.
+    pub payload: u32,
+    /// The window scale option.
+    pub window_scale: Option<u8>,
+    /// Whether the SACK-permitted option is there.
+    pub sack_permitted: bool,
+    /// Highest right edge of the SACK blocks.
+    pub sack: Option<Seq>,
+}
+
+/// What the tracker says of one segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// Belongs to the connection: pass it and take over the state.
+    Accept(Accepted),
+    /// Pass it, but it proves nothing: no longer life, no other state, only this note.
+    Ignore(Tcp),
+    /// A SYN for a new connection on a finished one's five-tuple: ask the policy as for any first
+    /// packet, and close this session if it is permitted.
+    Reopen,
+    /// Drop it.
+    Invalid(Invalid),
+}
+
+/// An accepted segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The state after the segment.
+    pub next: Tcp,
+    /// Whether the segment prolongs the session's life; a repeated SYN does not.
+    pub renews: bool,
+    /// A connection refused before it opened: nothing is left to track once this has passed.
+    pub finished: bool,
+}
+
+/// Why a segment is invalid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Invalid {
+    /// None of SYN, FIN, RST and ACK.
+    NoFlags,
+    /// SYN and FIN.
+    SynFin,
+    /// SYN and RST.
+    SynRst,
+    /// FIN and RST.
+    FinRst,
+    /// FIN without ACK.
+    FinWithoutAck,
+    /// URG with SYN-ACK or RST.
+    UrgMisplaced,
+    /// The first segment of all is not a plain SYN.
+    NotSyn,
+    /// The state does not allow such a segment.
+    State,
+    /// Bound I: starts beyond the window that the receiver offered.
+    AboveWindow,
+    /// Bound II: ends far below the window, further than any delay explains.
+    BelowWindow,
+    /// Bound III: acknowledges what was never sent.
+    AckAhead,
+    /// Bound IV: acknowledges far less than any delay explains, or brings new data with an old
+    /// acknowledgment.
+    AckBehind,
+    /// Handshake: does not acknowledge the SYN of the other peer.
+    SynUnacknowledged,
+    /// RST whose sequence number is not to be expected (RFC 5961 §3).
+    Reset,
+}
+
+/// Whether sequence numbers are checked (`[integrity] tcp-window`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WindowCheck {
+    /// All bounds and the exactness of RST.
+    #[default]
+    Check,
+    /// Flags and states only.
+    Off,
+}
+
+/// Window scale (bits 0–3), whether it was offered (4), SACK permitted (5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct SynOptions(u8);
+
+/// What one peer has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Marks(u8);
+
+/// The last segment that was accepted or noted: 8 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+struct Last {
+    /// SYN: its end. ACK before the handshake: its acknowledgment. Other ACK: a fingerprint.
+    mark: u32,
+    /// Window field as sent.
+    window: u16,
+    class: Class,
+    sender: Peer,
+}
+
+impl Tcp {
+    /// A tracker before its first segment.
+    pub const IDLE: Self = Self {
+        windows: [Window::UNSEEN; 2],
+        options: [SynOptions(0); 2],
+        marks: [Marks(0); 2],
+        state: State::None,
+        noted: SynOptions(0),
+        repeats: 0,
+        simultaneous: false,
+        last: Last { mark: 0, window: 0, class: Class::None, sender: Peer::Initiator },
+    };
+
+    /// The state.
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Judges the first segment of a session.
+    pub fn open(segment: &Segment) -> Result<Self, Invalid> {
+        match Class::of(segment.flags)? {
+            Class::Syn => {
+                let mut next = Self::IDLE;
+                next.begin(Peer::Initiator, segment);
+                next.state = State::SynSent;
+                next.note(Peer::Initiator, Class::Syn, segment);
+                Ok(next)
+            }
+            Class::SynAck | Class::Fin | Class::Ack | Class::Rst | Class::None => {
+                Err(Invalid::NotSyn)
+            }
+        }
+    }
+
+    /// Judges a segment of `sender`. Nothing changes until the caller copies the state that the
+    /// judgement carries.
+    pub fn judge(&self, sender: Peer, segment: &Segment, check: WindowCheck) -> Judgement {
+        let class = match Class::of(segment.flags) {
+            Ok(class) => class,
+            Err(invalid) => return Judgement::Invalid(invalid),
+        };
+        match table::cell(sender, class, self.state) {
+            Cell::Invalid => Judgement::Invalid(Invalid::State),
+            Cell::Reopen => self.judge_reopen(sender, segment),
+            Cell::Ignore => self.judge_ignored(sender, class, segment, check),
+            Cell::To(state) => match class {
+                Class::Syn => self.judge_syn(sender, segment, state),
+                Class::SynAck => self.judge_syn_ack(sender, segment, state, check),
+                Class::Fin | Class::Ack => self.judge_stream(sender, class, segment, state, check),
+                Class::Rst => self.judge_reset(sender, segment, check),
+                Class::None => Judgement::Invalid(Invalid::NoFlags),
+            },
+        }
+    }
+
+    /// How long the session lives after the last accepted segment.
+    pub fn life(&self, timeouts: &Timeouts) -> Duration {
+        let life = timeouts.tcp(self.state);
+        let waiting = self.repeats >= RETRANSMISSIONS_MAX
+            || self.marks.iter().any(|marks| marks.has(Marks::UNACKNOWLEDGED))
+            || (self.last.class == Class::Ack && self.last.window == 0);
+        if waiting { life.min(timeouts.tcp_unacknowledged) } else { life }
+    }
+
+    /// Whether `sequence` may be that of a segment of `sender` still on its way, as an ICMP error
+    /// must prove about the packet that it embeds (RFC 5927 §4.1).
+    pub fn has_in_flight(&self, sender: Peer, sequence: Seq) -> bool {
+        let (from, to) = (&self.windows[sender.index()], &self.windows[sender.other().index()]);
+        // Before the handshake nothing is acknowledged: the least is the SYN itself.
+        let least = from.floor(to).min(to.max_ack - 1);
+        sequence.le(from.end) && sequence.ge(least)
+    }
+
+    /// Why a session ends whose time is up in this state.
+    pub const fn expiry_reason(&self) -> CloseReason {
+        match self.state {
+            State::Close => CloseReason::TcpRst,
+            State::LastAck | State::TimeWait => CloseReason::TcpFin,
+            State::None
+            | State::SynSent
+            | State::SynReceived
+            | State::Established
+            | State::FinWait
+            | State::CloseWait
+            | State::SynSent2 => CloseReason::Timeout,
+        }
+    }
+
+    /// A SYN that opens, repeats an opening, or meets another on its way.
+    fn judge_syn(&self, sender: Peer, segment: &Segment, state: State) -> Judgement {
+        let known = self.windows[sender.index()].is_seen();
+        let repeated = known && segment.sequence + 1 == self.expected_ack(sender);
+        let mut next = *self;
+        if repeated {
+            next.extend_syn(sender, segment);
+        } else if known && self.state == State::SynSent2 {
+            return Judgement::Invalid(Invalid::State);
+        } else {
+            // A first SYN, or a client that gave up and tries again from the same port: the latest
+            // SYN is the one that will be answered.
+            next.begin(sender, segment);
+        }
+        next.simultaneous |= sender == Peer::Responder;
+        next.note(sender, Class::Syn, segment);
+        let renews = next.enter(state) || !repeated;
+        Judgement::Accept(Accepted { next, renews, finished: false })
+    }
+
+    /// A SYN-ACK that answers the other peer's SYN.
+    fn judge_syn_ack(
+        &self,
+        sender: Peer,
+        segment: &Segment,
+        state: State,
+        check: WindowCheck,
+    ) -> Judgement {
+        if check == WindowCheck::Check && !self.acknowledges_syn(sender, segment) {
+            return Judgement::Invalid(Invalid::SynUnacknowledged);
+        }
+        let repeated = self.windows[sender.index()].is_seen();
+        if repeated && segment.sequence + 1 != self.expected_ack(sender) {
+            return Judgement::Invalid(Invalid::State);
+        }
+        let mut next = *self;
+        if !repeated {
+            next.begin(sender, segment);
+        }
+        next.take_syn_ack(sender, segment, state)
+    }
+
+    /// FIN or ACK, with or without data: the life of a connection.
+    fn judge_stream(
+        &self,
+        sender: Peer,
+        class: Class,
+        segment: &Segment,
+        state: State,
+        check: WindowCheck,
+    ) -> Judgement {
+        let numbers = self.numbers(sender, segment);
+        if check == WindowCheck::Check {
+            let first_ack = !self.marks[sender.index()].has(Marks::ACKED);
+            if first_ack && !self.acknowledges_syn(sender, segment) {
+                return Judgement::Invalid(Invalid::SynUnacknowledged);
+            }
+            let (from, to) = self.pair(sender);
+            match window::fit(from, to, &numbers) {
+                Fit::In => {}
+                Fit::Stale => return Judgement::Ignore(*self),
+                Fit::Out(invalid) => return Judgement::Invalid(invalid),
+            }
+        }
+        let mut next = *self;
+        next.take_numbers(sender, &numbers);
+        if class == Class::Fin {
+            next.marks[sender.index()].set(Marks::FIN, true);
+        }
+        let state = match check {
+            WindowCheck::Check => next.confirm(state),
+            WindowCheck::Off => state,
+        };
+        next.enter(state);
+        next.remember(sender, class, segment);
+        Judgement::Accept(Accepted { next, renews: true, finished: false })
+    }
+
+    fn judge_reset(&self, sender: Peer, segment: &Segment, check: WindowCheck) -> Judgement {
+        let fit = match check {
+            WindowCheck::Check => self.reset_fit(sender, segment),
+            WindowCheck::Off => Fit::In,
+        };
+        match fit {
+            Fit::Out(invalid) => return Judgement::Invalid(invalid),
+            Fit::Stale => return Judgement::Ignore(*self),
+            Fit::In => {}
+        }
+        let opening = matches!(self.state, State::SynSent | State::SynSent2);
+        let mut next = *self;
+        next.enter(State::Close);
+        next.note(sender, Class::Rst, segment);
+        Judgement::Accept(Accepted { next, renews: true, finished: opening })
+    }
+
+    /// `In` closes, `Stale` passes and changes nothing.
+    fn reset_fit(&self, sender: Peer, segment: &Segment) -> Fit {
+        if self.answers_noted_syn(sender, segment) {
+            return Fit::In;
+        }
+        let (from, to) = self.pair(sender);
+        let exact =
+            segment.sequence == from.end || (to.is_seen() && segment.sequence == to.max_ack);
+        match self.state {
+            State::None => Fit::Out(Invalid::State),
+            State::SynSent | State::SynSent2 => self.reset_fit_opening(sender, segment, exact),
+            State::SynReceived | State::Established if exact => Fit::In,
+            State::SynReceived | State::Established => {
+                let ahead = segment.sequence.gt(to.max_ack) && segment.sequence.le(from.max_end);
+                if ahead { Fit::Stale } else { Fit::Out(Invalid::Reset) }
+            }
+            // Closing peers forget at different times, and no challenge ACK will come any more.
+            State::FinWait | State::CloseWait | State::LastAck => {
+                match window::fit(from, to, &self.numbers(sender, segment)) {
+                    Fit::In => Fit::In,
+                    Fit::Stale | Fit::Out(_) if exact => Fit::In,
+                    Fit::Stale | Fit::Out(_) => Fit::Out(Invalid::Reset),
+                }
+            }
+            // A reset must not shorten TIME-WAIT (RFC 1337), nor prolong a closed connection.
+            State::TimeWait | State::Close => {
+                match window::fit(from, to, &self.numbers(sender, segment)) {
+                    Fit::In | Fit::Stale => Fit::Stale,
+                    Fit::Out(_) => Fit::Out(Invalid::Reset),
+                }
+            }
+        }
+    }
+
+    /// Before the connection is open: a refusal must acknowledge the SYN, an abort must be exact or
+    /// follow from an acknowledgment that made no sense to the initiator (RFC 9293 §3.10.7.3).
+    fn reset_fit_opening(&self, sender: Peer, segment: &Segment, exact: bool) -> Fit {
+        let refused = sender == Peer::Responder
+            && segment.flags.contains(TcpFlags::ACK)
+            && self.acknowledges_syn(sender, segment);
+        let challenged = self.last.class == Class::Ack
+            && self.last.sender == sender.other()
+            && self.last.mark == segment.sequence.0;
+        let aborted = exact && self.windows[sender.index()].is_seen();
+        if refused || challenged || aborted { Fit::In } else { Fit::Out(Invalid::Reset) }
+    }
+
+    /// Segments that may be honest although the state does not expect them.
+    fn judge_ignored(
+        &self,
+        sender: Peer,
+        class: Class,
+        segment: &Segment,
+        check: WindowCheck,
+    ) -> Judgement {
+        match class {
+            Class::Syn => self.note_syn(sender, segment),
+            Class::SynAck => self.judge_late_syn_ack(sender, segment, check),
+            Class::Ack if segment.payload == 0 => {
+                // Before the handshake: a challenge ACK of a peer that still holds an old
+                // connection (RFC 5961 §4). The initiator will reset it by this number.
+                let mut next = *self;
+                next.note(sender, Class::Ack, segment);
+                next.last.mark = segment.acknowledgment.0;
+                Judgement::Ignore(next)
+            }
+            Class::Ack | Class::Fin | Class::Rst | Class::None => {
+                Judgement::Invalid(Invalid::State)
+            }
+        }
+    }
+
+    fn note_syn(&self, sender: Peer, segment: &Segment) -> Judgement {
+        let mut next = *self;
+        next.note(sender, Class::Syn, segment);
+        next.noted = SynOptions::of(segment);
+        Judgement::Ignore(next)
+    }
+
+    /// A SYN-ACK after the first: repeated, or the answer to a SYN that was let through.
+    fn judge_late_syn_ack(&self, sender: Peer, segment: &Segment, check: WindowCheck) -> Judgement {
+        if self.answers_noted_syn(sender, segment) && self.state != State::SynReceived {
+            return self.follow_noted_syn(sender, segment);
+        }
+        if check == WindowCheck::Off {
+            return Judgement::Ignore(*self);
+        }
+        if self.state != State::SynReceived {
+            let (from, to) = self.pair(sender);
+            return match window::fit(from, to, &self.numbers(sender, segment)) {
+                Fit::In | Fit::Stale => Judgement::Ignore(*self),
+                Fit::Out(invalid) => Judgement::Invalid(invalid),
+            };
+        }
+        if self.answers_noted_syn(sender, segment) && !self.acknowledges_syn(sender, segment) {
+            return self.follow_noted_syn(sender, segment);
+        }
+        if !self.acknowledges_syn(sender, segment) {
+            return Judgement::Invalid(Invalid::SynUnacknowledged);
+        }
+        let mut next = *self;
+        let repeated = segment.sequence + 1 == self.expected_ack(sender);
+        if self.simultaneous && repeated {
+            // Each peer acknowledges the other's SYN with its own SYN-ACK: the second one opens.
+            let state = if self.marks[sender.index()].has(Marks::ACKED) {
+                State::SynReceived
+            } else {
+                State::Established
+            };
+            return next.take_syn_ack(sender, segment, state);
+        }
+        if repeated {
+            return Judgement::Ignore(*self);
+        }
+        if sender == Peer::Initiator {
+            return Judgement::Invalid(Invalid::State);
+        }
+        // The responder starts again with another sequence number, before anybody used the first.
+        next.begin(sender, segment);
+        next.take_syn_ack(sender, segment, State::SynReceived)
+    }
+
+    /// Both ends agree on a new connection that the tracker did not believe in: follow them.
+    fn follow_noted_syn(&self, sender: Peer, segment: &Segment) -> Judgement {
+        let mut next = Self::IDLE;
+        let end = Seq(self.last.mark);
+        let initiator = sender.other();
+        next.windows[initiator.index()] = Window {
+            end,
+            max_end: end,
+            max_window: u32::from(self.last.window).max(1),
+            max_ack: Seq(0),
+        };
+        next.options[initiator.index()] = self.noted;
+        next.windows[sender.index()].max_ack = end;
+        next.begin(sender, segment);
+        next.take_syn_ack(sender, segment, State::SynReceived)
+    }
+
+    /// A SYN on a finished connection.
+    fn judge_reopen(&self, sender: Peer, segment: &Segment) -> Judgement {
+        let newer = segment.sequence.gt(self.windows[sender.index()].end);
+        match (self.state, sender) {
+            (State::Close, _) => Judgement::Reopen,
+            _ if newer => Judgement::Reopen,
+            (_, Peer::Initiator) => self.note_syn(sender, segment),
+            (_, Peer::Responder) => Judgement::Invalid(Invalid::State),
+        }
+    }
+
+    /// Starts the sequence space of `sender` at its SYN.
+    fn begin(&mut self, sender: Peer, segment: &Segment) {
+        let other = sender.other().index();
+        let end = segment.end();
+        // A window in a SYN is never scaled (RFC 7323 §2.2). What the other peer's SYN offered may
+        // be used at once, as a fast-open responder does (RFC 7413 §4.2.2).
+        let granted = self.windows[other].max_window;
+        self.windows[sender.index()] = Window {
+            end,
+            max_end: end + granted,
+            max_window: u32::from(segment.window).max(1),
+            max_ack: self.windows[sender.index()].max_ack,
+        };
+        self.options[sender.index()] = SynOptions::of(segment);
+        self.marks[sender.index()] = Marks(0);
+        // The least that the other peer can acknowledge from now on.
+        self.windows[other].max_ack = segment.sequence + 1;
+    }
+
+    /// A repeated SYN may carry less data (a fallback from fast open) or fewer options; the answer
+    /// may be to either.
+    fn extend_syn(&mut self, sender: Peer, segment: &Segment) {
+        let window = &mut self.windows[sender.index()];
+        window.end = window.end.max(segment.end());
+        window.max_end = window.max_end.max(window.end);
+        window.max_window = window.max_window.max(u32::from(segment.window));
+        let options = &mut self.options[sender.index()];
+        *options = options.or(SynOptions::of(segment));
+    }
+
+    fn take_syn_ack(mut self, sender: Peer, segment: &Segment, state: State) -> Judgement {
+        let numbers = self.numbers(sender, segment);
+        self.take_numbers(sender, &numbers);
+        self.enter(state);
+        self.note(sender, Class::SynAck, segment);
+        Judgement::Accept(Accepted { next: self, renews: true, finished: false })
+    }
+
+    fn take_numbers(&mut self, sender: Peer, numbers: &Numbers) {
+        let (mut from, mut to) = {
+            let (from, to) = self.pair(sender);
+            (*from, *to)
+        };
+        let told = window::advance(&mut from, &mut to, numbers);
+        self.windows[sender.index()] = from;
+        self.windows[sender.other().index()] = to;
+        let marks = &mut self.marks[sender.index()];
+        if numbers.has_ack {
+            marks.set(Marks::ACKED, true);
+        }
+        if told.new_data {
+            marks.set(Marks::UNACKNOWLEDGED, true);
+        }
+        if told.all_acknowledged {
+            self.marks[sender.other().index()].set(Marks::UNACKNOWLEDGED, false);
+        }
+    }
+
+    /// Holds a step of the table back until the numbers prove it: an ACK is not the ACK of the FIN,
+    /// a repeated FIN is not the other peer's.
+    fn confirm(&self, state: State) -> State {
+        let [initiator, responder] =
+            Peer::BOTH.map(|peer| self.marks[peer.index()].has(Marks::FIN));
+        match state {
+            State::FinWait | State::CloseWait | State::LastAck | State::TimeWait => {
+                let acked = Peer::BOTH.iter().filter(|peer| self.fin_acknowledged(**peer)).count();
+                match (initiator, responder) {
+                    (true, true) if acked == 2 => State::TimeWait,
+                    (true, true) => State::LastAck,
+                    _ if acked == 1 => State::CloseWait,
+                    _ => State::FinWait,
+                }
+            }
+            State::SynReceived if self.simultaneous && self.both_acked() => State::Established,
+            State::None
+            | State::SynSent
+            | State::SynReceived
+            | State::Established
+            | State::Close
+            | State::SynSent2 => state,
+        }
+    }
+
+    fn fin_acknowledged(&self, peer: Peer) -> bool {
+        let (from, to) = self.pair(peer);
+        self.marks[peer.index()].has(Marks::FIN) && to.max_ack == from.end
+    }
+
+    fn both_acked(&self) -> bool {
+        self.marks.iter().all(|marks| marks.has(Marks::ACKED))
+    }
+
+    /// Enters a state; `true` if it is another one.
+    fn enter(&mut self, state: State) -> bool {
+        let changed = self.state != state;
+        self.state = state;
+        changed
+    }
+
+    /// Remembers a segment that later ones may refer to.
+    fn note(&mut self, sender: Peer, class: Class, segment: &Segment) {
+        self.repeats = 0;
+        self.last = Last { mark: segment.end().0, window: segment.window, class, sender };
+    }
+
+    /// Remembers a segment of the stream, to notice that the next one is the same again.
+    fn remember(&mut self, sender: Peer, class: Class, segment: &Segment) {
+        let last = Last { mark: segment.fingerprint(), window: segment.window, class, sender };
+        self.repeats = if last == self.last { self.repeats.saturating_add(1) } else { 0 };
+        self.last = last;
+    }
+
+    /// Whether `segment` answers a SYN of the other peer that passed without being believed.
+    fn answers_noted_syn(&self, sender: Peer, segment: &Segment) -> bool {
+        let opening = matches!(self.state, State::SynSent | State::SynSent2);
+        !opening
+            && self.last.class == Class::Syn
+            && self.last.sender == sender.other()
+            && segment.flags.contains(TcpFlags::ACK)
+            && segment.acknowledgment.0 == self.last.mark
+    }
+
+    /// Whether it acknowledges the other peer's SYN, and no more than that peer sent.
+    fn acknowledges_syn(&self, sender: Peer, segment: &Segment) -> bool {
+        let (from, to) = self.pair(sender);
+        segment.acknowledgment.ge(from.max_ack) && segment.acknowledgment.le(to.end)
+    }
+
+    /// The acknowledgment that `sender`'s SYN asks for, while nothing else has been acknowledged.
+    fn expected_ack(&self, sender: Peer) -> Seq {
+        self.windows[sender.other().index()].max_ack
+    }
+
+    fn pair(&self, sender: Peer) -> (&Window, &Window) {
+        (&self.windows[sender.index()], &self.windows[sender.other().index()])
+    }
+
+    fn numbers(&self, sender: Peer, segment: &Segment) -> Numbers {
+        let (_, to) = self.pair(sender);
+        let has_ack = segment.flags.contains(TcpFlags::ACK)
+            // Stacks that set ACK in a RST without meaning it.
+            && !(segment.flags.contains(TcpFlags::RST) && segment.acknowledgment == Seq(0));
+        let ack = if has_ack { segment.acknowledgment } else { to.end };
+        let scale = if segment.flags.contains(TcpFlags::SYN) { 0 } else { self.scale(sender) };
+        let sack = match segment.sack {
+            Some(edge) if self.options[sender.other().index()].sack() => ack.max(edge),
+            Some(_) | None => ack,
+        };
+        Numbers {
+            sequence: segment.sequence,
+            end: segment.end(),
+            ack,
+            sack,
+            has_ack,
+            window: u32::from(segment.window) << scale,
+        }
+    }
+
+    /// The scale of `sender`'s window: only if both SYNs offered scaling (RFC 7323 §2.2).
+    fn scale(&self, sender: Peer) -> u8 {
+        let both = self.options.iter().all(|options| options.scaling());
+        if both { self.options[sender.index()].scale() } else { 0 }
+    }
+}
+
+impl Segment {
+    /// The sequence number after the segment: SEG.SEQ + SEG.LEN (RFC 9293 §3.4).
+    pub fn end(&self) -> Seq {
+        let syn = u32::from(self.flags.contains(TcpFlags::SYN));
+        let fin = u32::from(self.flags.contains(TcpFlags::FIN));
+        self.sequence + self.payload.wrapping_add(syn + fin)
+    }
+
+    /// Equal for a segment that is sent again, and hardly ever for another: sequence number, its
+    /// end and acknowledgment, mixed (constants of the golden ratio, as good as any odd ones).
+    fn fingerprint(&self) -> u32 {
+        let ends = self.sequence.0.wrapping_mul(0x9e37_79b9) ^ self.end().0;
+        ends.wrapping_mul(0x85eb_ca6b) ^ self.acknowledgment.0
+    }
+}
+
+impl From<&wire::Tcp> for Segment {
+    fn from(tcp: &wire::Tcp) -> Self {
+        Self {
+            sequence: tcp.sequence,
+            acknowledgment: tcp.acknowledgment,
+            flags: tcp.flags,
+            window: tcp.window,
+            payload: tcp.payload_len,
+            window_scale: tcp.window_scale,
+            sack_permitted: tcp.sack_permitted,
+            sack: tcp.sack.highest(),
+        }
+    }
+}
+
+impl State {
+    /// Every state, in the order of the table's columns.
+    pub const ALL: [Self; 10] = [
+        Self::None,
+        Self::SynSent,
+        Self::SynReceived,
+        Self::Established,
+        Self::FinWait,
+        Self::CloseWait,
+        Self::LastAck,
+        Self::TimeWait,
+        Self::Close,
+        Self::SynSent2,
+    ];
+
+    /// The name that `show sessions` prints.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::SynSent => "syn-sent",
+            Self::SynReceived => "syn-received",
+            Self::Established => "established",
+            Self::FinWait => "fin-wait",
+            Self::CloseWait => "close-wait",
+            Self::LastAck => "last-ack",
+            Self::TimeWait => "time-wait",
+            Self::Close => "close",
+            Self::SynSent2 => "syn-sent-2",
+        }
+    }
+}
+
+impl Invalid {
+    /// The name in `explain` and in logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoFlags => "no-flags",
+            Self::SynFin => "syn-fin",
+            Self::SynRst => "syn-rst",
+            Self::FinRst => "fin-rst",
+            Self::FinWithoutAck => "fin-without-ack",
+            Self::UrgMisplaced => "urg-misplaced",
+            Self::NotSyn => "not-syn",
+            Self::State => "state",
+            Self::AboveWindow => "above-window",
+            Self::BelowWindow => "below-window",
+            Self::AckAhead => "ack-ahead",
+            Self::AckBehind => "ack-behind",
+            Self::SynUnacknowledged => "syn-unacknowledged",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+impl From<Invalid> for Reason {
+    fn from(invalid: Invalid) -> Self {
+        match invalid {
+            Invalid::NoFlags
+            | Invalid::SynFin
+            | Invalid::SynRst
+            | Invalid::FinRst
+            | Invalid::FinWithoutAck
+            | Invalid::UrgMisplaced => Self::TcpFlags,
+            Invalid::NotSyn => Self::TcpNotSyn,
+            Invalid::State => Self::TcpState,
+            Invalid::AboveWindow
+            | Invalid::BelowWindow
+            | Invalid::AckAhead
+            | Invalid::AckBehind
+            | Invalid::SynUnacknowledged
+            | Invalid::Reset => Self::TcpWindow,
+        }
+    }
+}
+
+impl SynOptions {
+    const SCALE: u8 = 0x0f;
+    const SCALING: u8 = 0x10;
+    const SACK: u8 = 0x20;
+
+    fn of(segment: &Segment) -> Self {
+        let scale =
+            segment.window_scale.map_or(0, |scale| Self::SCALING | scale.min(WINDOW_SCALE_MAX));
+        Self(scale | if segment.sack_permitted { Self::SACK } else { 0 })
+    }
+
+    /// What either of two SYNs of one peer offered; of two scales the larger.
+    fn or(self, again: Self) -> Self {
+        let scale = self.scale().max(again.scale());
+        Self(((self.0 | again.0) & !Self::SCALE) | scale)
+    }
+
+    const fn scale(self) -> u8 {
+        self.0 & Self::SCALE
+    }
+
+    const fn scaling(self) -> bool {
+        self.0 & Self::SCALING != 0
+    }
+
+    const fn sack(self) -> bool {
+        self.0 & Self::SACK != 0
+    }
+}
+
+impl Marks {
+    /// Has acknowledged something of the other peer.
+    const ACKED: Self = Self(1);
+    /// Has sent a FIN.
+    const FIN: Self = Self(2);
+    /// Has sent something that is not acknowledged yet.
+    const UNACKNOWLEDGED: Self = Self(4);
+
+    const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    const fn set(&mut self, other: Self, on: bool) {
+        self.0 = if on { self.0 | other.0 } else { self.0 & !other.0 };
+    }
+}
+
+const _: () = assert!(size_of::<Tcp>() == 48);
