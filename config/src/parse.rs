@@ -5,14 +5,22 @@ mod book;
 mod duration;
 mod fields;
 mod groups;
-mod icmp;
+pub(crate) mod icmp;
+mod inline;
 mod list;
 mod nearest;
+mod node;
 mod options;
+mod paths;
+mod ports;
 mod reader;
 mod rule;
 mod service;
+mod shadow;
 mod zones;
+
+pub use inline::inline_lists;
+pub use node::parse_node;
 
 use fields::Fields;
 use reader::Reader;
@@ -55,16 +63,20 @@ fn policy(reader: &mut Reader<'_>, load: &mut Load<'_>) -> Option<Policy> {
     let (addresses, sets) = book::book(reader, document.get("addresses"), load);
     let services = service::book(reader, document.get("services"));
     let mut books = Books { zones, addresses, services, sets };
-    let (rules, _spans) = rule::rules(reader, &mut books, &document);
+    let (rules, spans) = rule::rules(reader, &mut books, &document);
     let host_inbound = rule::host_inbound(reader, &books, &document);
-    Some(Policy {
+    let policy = Policy {
         zones: books.zones.zones,
         sets: books.sets,
         rules,
         host_inbound,
         timeouts: options::timeouts(reader, document.get("timeouts")),
         integrity: options::integrity(reader, document.get("integrity")),
-    })
+    };
+    if reader.errors() == 0 {
+        shadow::check(reader, &policy, &spans);
+    }
+    Some(policy)
 }
 
 fn later_sections(reader: &mut Reader<'_>, document: &Fields<'_, '_>, later: &[&str]) {

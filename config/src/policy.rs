@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Everything one policy file says. Indices (`usize`) point into `zones` and `sets`.
 ///
@@ -114,6 +114,14 @@ pub struct Rule {
     pub line: usize,
 }
 
+impl Rule {
+    /// What is logged, in the words of the policy file.
+    pub fn log_names(&self) -> Vec<&'static str> {
+        let events = [("open", self.log_open), ("close", self.log_close)];
+        events.into_iter().filter(|(_, logged)| *logged).map(|(name, _)| name).collect()
+    }
+}
+
 /// Addresses of a rule: within (or, negated, in none of) the union of `sets`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AddressMatch {
@@ -176,7 +184,7 @@ fn icmp_covers(wide: Option<(u8, Option<u8>)>, narrow: Option<(u8, Option<u8>)>)
 }
 
 /// What a rule does with the first packet of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// Open a session and forward.
@@ -187,8 +195,19 @@ pub enum Action {
     Reject,
 }
 
+impl Action {
+    /// The word of the policy file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Permit => "permit",
+            Self::Deny => "deny",
+            Self::Reject => "reject",
+        }
+    }
+}
+
 /// What a policy change does to a live session of the rule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnChange {
     /// The session lives on, whatever the new policy says.
@@ -200,8 +219,19 @@ pub enum OnChange {
     Kill,
 }
 
+impl OnChange {
+    /// The word of the policy file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Rematch => "rematch",
+            Self::Kill => "kill",
+        }
+    }
+}
+
 /// Whether a packet that creates state waits until the backup has it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Replication {
     /// Held until the backup acknowledged, within a bound.
@@ -209,6 +239,16 @@ pub enum Replication {
     Sync,
     /// Forwarded at once.
     Async,
+}
+
+impl Replication {
+    /// The word of the policy file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Async => "async",
+        }
+    }
 }
 
 /// What may reach the node itself by the ports of a zone. What is not listed is dropped.
@@ -253,6 +293,28 @@ pub struct Timeouts {
     pub fragment: Duration,
 }
 
+impl Timeouts {
+    /// Each timeout by its key in the policy file.
+    pub fn entries(&self) -> [(&'static str, Duration); 14] {
+        [
+            ("tcp-syn-sent", self.tcp_syn_sent),
+            ("tcp-syn-received", self.tcp_syn_received),
+            ("tcp-established", self.tcp_established),
+            ("tcp-fin-wait", self.tcp_fin_wait),
+            ("tcp-close-wait", self.tcp_close_wait),
+            ("tcp-last-ack", self.tcp_last_ack),
+            ("tcp-time-wait", self.tcp_time_wait),
+            ("tcp-close", self.tcp_close),
+            ("tcp-unacknowledged", self.tcp_unacknowledged),
+            ("udp-first", self.udp_first),
+            ("udp-stream", self.udp_stream),
+            ("icmp", self.icmp),
+            ("generic", self.generic),
+            ("fragment", self.fragment),
+        ]
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
@@ -290,4 +352,14 @@ pub enum WindowCheck {
     Check,
     /// Only flags are checked.
     Off,
+}
+
+impl WindowCheck {
+    /// The word of the policy file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Off => "off",
+        }
+    }
 }

@@ -103,3 +103,92 @@ pub(crate) fn prefixes<T: Address>((first, last): (T, T)) -> impl Iterator<Item 
         Some((start, end))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Every fourth address, so that both ends of the number space are near.
+    fn spread(small: u8) -> u32 {
+        if small < 32 { u32::from(small) } else { u32::MAX - 63 + u32::from(small) }
+    }
+
+    fn ranges() -> impl Strategy<Value = Vec<(u32, u32)>> {
+        let range = (0_u8..64, 0_u8..64).prop_map(|(a, b)| (spread(a.min(b)), spread(a.max(b))));
+        vec(range, 0..6)
+    }
+
+    fn holds(ranges: &[(u32, u32)], address: u32) -> bool {
+        ranges.iter().any(|&(first, last)| (first..=last).contains(&address))
+    }
+
+    fn addresses() -> impl Iterator<Item = u32> {
+        (0..64).map(spread)
+    }
+
+    proptest! {
+        #[test]
+        fn merged_ranges_hold_the_same_and_stand_apart(ranges in ranges()) {
+            let mut merged = ranges.clone();
+            merge(&mut merged);
+            for address in addresses() {
+                prop_assert_eq!(holds(&ranges, address), holds(&merged, address));
+            }
+            for pair in merged.windows(2) {
+                prop_assert!(pair[0].1.checked_add(1).is_some_and(|next| next < pair[1].0));
+            }
+        }
+
+        #[test]
+        fn a_difference_is_what_one_holds_and_the_other_does_not(a in ranges(), b in ranges()) {
+            let (mut a, mut b) = (a, b);
+            merge(&mut a);
+            merge(&mut b);
+            let rest = subtract(&a, &b);
+            for address in addresses() {
+                prop_assert_eq!(holds(&rest, address), holds(&a, address) && !holds(&b, address));
+            }
+        }
+
+        #[test]
+        fn covers_and_touches_agree_with_single_addresses(a in ranges(), b in ranges()) {
+            let mut a = a;
+            merge(&mut a);
+            for range in b {
+                let within: Vec<_> =
+                    addresses().filter(|&at| holds(&[range], at)).map(|at| holds(&a, at)).collect();
+                prop_assert_eq!(touches(&a, range), within.contains(&true));
+                // The gap in the middle of the test's addresses is in no range or in all of it.
+                prop_assert_eq!(covers(&a, range), !within.contains(&false) && {
+                    let spans_gap = range.0 < 32 && range.1 > 32;
+                    !spans_gap || holds(&a, 1 << 20)
+                });
+            }
+        }
+
+        #[test]
+        fn prefixes_tile_a_range(range in any::<(u32, u32)>()) {
+            let range = (range.0.min(range.1), range.0.max(range.1));
+            let tiles: Vec<_> = prefixes(range).collect();
+            prop_assert_eq!((tiles[0].0, tiles[tiles.len() - 1].1), range);
+            for pair in tiles.windows(2) {
+                prop_assert_eq!(pair[0].1 + 1, pair[1].0);
+            }
+            for (first, last) in tiles {
+                let size = u64::from(last - first) + 1;
+                prop_assert!(size.is_power_of_two() && u64::from(first).is_multiple_of(size));
+            }
+        }
+    }
+
+    #[test]
+    fn the_whole_space_is_one_prefix() {
+        assert_eq!(prefix_count(&[(0, u32::MAX)]), 1);
+        assert_eq!(prefix_count(&[(0, u128::MAX)]), 1);
+        assert_eq!(prefix_count(&[(1_u32, 6)]), 4);
+        assert_eq!(subtract(&[(0, u128::MAX)], &[(0, u128::MAX)]), []);
+    }
+}

@@ -111,6 +111,10 @@ fn list_file(
     items: &mut Vec<AddressRange>,
 ) {
     let Some(fields) = Fields::new(reader, value, "a list", &["file", "content"]) else { return };
+    if !reader.text(&fields.span).starts_with('{') {
+        let hint = "write it in braces: name = { file = \"…\" }";
+        return reader.error_hint(&fields.span, "a list is not a section of its own", hint);
+    }
     let Some(file) = fields.required_string(reader, "file") else { return };
     if fields.get("content").is_some() {
         if let Some(content) = fields.string(reader, "content") {

@@ -39,6 +39,11 @@ pub(crate) fn kind(v6: bool, name: &str) -> Option<u8> {
     table(v6).iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
 }
 
+/// The name of type `kind`, if it has one.
+pub(crate) fn name(v6: bool, kind: u8) -> Option<&'static str> {
+    table(v6).iter().find(|(_, known)| *known == kind).map(|(name, _)| *name)
+}
+
 /// All names of this version.
 pub(crate) fn names(v6: bool) -> impl Iterator<Item = &'static str> {
     table(v6).iter().map(|(name, _)| *name)

@@ -3,7 +3,7 @@
 /// The nearest of `known` by edit distance, if it is near enough to be meant.
 pub(crate) fn nearest<'n>(word: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let length = word.chars().count();
-    let allowed = (length / 3).max(1);
+    let allowed = length / 3;
     let near = known.filter(|name| name.len().abs_diff(word.len()) <= allowed * 4);
     let measured = near.map(|name| (distance(word, name), name));
     measured.filter(|&(edits, _)| edits <= allowed).min().map(|(_, name)| name)

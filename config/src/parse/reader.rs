@@ -37,8 +37,14 @@ impl<'a> Reader<'a> {
             return None;
         }
         let (table, errors) = DeTable::parse_recoverable(self.text);
+        // What follows the first error of a line is mostly its consequence.
+        let mut last_line = 0;
         for error in &errors {
-            self.syntax_error(error);
+            let line = self.line(error.span().map_or(0, |span| span.start));
+            if line != last_line {
+                self.syntax_error(error);
+            }
+            last_line = line;
         }
         errors.is_empty().then_some(table)
     }
@@ -125,6 +131,11 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn errors(&self) -> usize {
         self.errors
+    }
+
+    /// The text at `span`.
+    pub(crate) fn text(&self, span: &Range<usize>) -> &'a str {
+        self.text.get(span.clone()).unwrap_or_default()
     }
 
     /// Line of a byte offset, from 1.

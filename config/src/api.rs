@@ -1,0 +1,78 @@
+//! The operator's HTTP/JSON API: paths, requests and responses, shared by daemon and client.
+//!
+//! A body is one JSON object. What is answered with a status other than 200 is an [`Error`].
+//! Requests refuse unknown fields (a filter that is not understood must not clear everything);
+//! responses may grow. Durations are milliseconds, sizes bytes, and say so in their names.
+
+mod control;
+mod session;
+mod view;
+
+pub use control::{
+    ClearRequest, Cleared, CommitRequest, Committed, Done, ExplainRequest, Explanation,
+    FailpointRequest, RollbackRequest, Stage,
+};
+pub use session::{
+    Conversation, ConversationsPage, PageRequest, Prefix, Protocol, Session, SessionFilter,
+    SessionsPage, Traffic,
+};
+pub use view::{
+    BindMode, Counters, Policy, Port, PortState, Ports, Rule, Status, Worker, WorkerState, XdpMode,
+    Zone,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Diagnostic;
+
+/// GET, answers [`Status`].
+pub const STATUS: &str = "/v1/status";
+/// POST [`PageRequest`], answers [`SessionsPage`].
+pub const SESSIONS: &str = "/v1/sessions";
+/// POST [`ClearRequest`], answers [`Cleared`].
+pub const SESSIONS_CLEAR: &str = "/v1/sessions/clear";
+/// POST [`PageRequest`], answers [`ConversationsPage`].
+pub const CONVERSATIONS: &str = "/v1/conversations";
+/// GET, answers [`Counters`].
+pub const COUNTERS: &str = "/v1/counters";
+/// GET, answers [`Policy`].
+pub const POLICY: &str = "/v1/policy";
+/// GET, answers [`Ports`].
+pub const PORTS: &str = "/v1/ports";
+/// POST [`CommitRequest`], answers [`Committed`].
+pub const COMMIT: &str = "/v1/commit";
+/// POST [`RollbackRequest`], answers [`Committed`].
+pub const ROLLBACK: &str = "/v1/rollback";
+/// POST [`ExplainRequest`], answers [`Explanation`].
+pub const EXPLAIN: &str = "/v1/explain";
+/// POST [`FailpointRequest`], answers [`Done`]; only where the node file allows it.
+pub const FAILPOINT: &str = "/v1/failpoint";
+
+/// Why a request was refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Error {
+    /// What went wrong, for people.
+    pub error: String,
+    /// Problems of the policy text, if that was it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Error {
+    /// An error without diagnostics.
+    pub fn new(error: impl Into<String>) -> Self {
+        Self { error: error.into(), diagnostics: Vec::new() }
+    }
+}
+
+impl core::fmt::Display for Error {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.error)?;
+        self.diagnostics.iter().try_for_each(|diagnostic| write!(f, "\n{diagnostic}"))
+    }
+}
+
+impl core::error::Error for Error {}
+
+#[cfg(test)]
+mod tests;

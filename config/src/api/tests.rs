@@ -1,0 +1,110 @@
+use super::*;
+
+fn session() -> Session {
+    Session {
+        id: "1.7.42".to_owned(),
+        conversation: "1.7.42".to_owned(),
+        worker: 0,
+        domain: 0,
+        protocol: Protocol(6),
+        source: "10.0.0.5".parse().expect("test address"),
+        source_port: 40_000,
+        destination: "192.0.2.9".parse().expect("test address"),
+        destination_port: 443,
+        from: Some("trust".to_owned()),
+        to: Some("untrust".to_owned()),
+        from_port: Some("lan".to_owned()),
+        to_port: Some("wan".to_owned()),
+        state: "established".to_owned(),
+        rule: Some("web".to_owned()),
+        epoch: 3,
+        forward: Traffic { packets: 2, bytes: 120 },
+        reverse: Traffic { packets: 1, bytes: 60 },
+        age_milliseconds: 10,
+        idle_milliseconds: 5,
+        expires_milliseconds: 432_000_000,
+        close_reason: None,
+    }
+}
+
+fn filter(json: &str) -> Result<SessionFilter, serde_json::Error> {
+    serde_json::from_str(json)
+}
+
+#[test]
+fn each_field_of_a_filter_narrows() {
+    let passes = [
+        r#"{}"#,
+        r#"{"source": "10.0.0.0/8"}"#,
+        r#"{"destination": "192.0.2.9"}"#,
+        r#"{"port": 443}"#,
+        r#"{"port": 40000}"#,
+        r#"{"protocol": "tcp"}"#,
+        r#"{"protocol": "6"}"#,
+        r#"{"zone": "trust"}"#,
+        r#"{"zone": "untrust"}"#,
+        r#"{"rule": "web", "state": "established"}"#,
+    ];
+    for json in passes {
+        assert!(filter(json).expect(json).matches(&session()), "{json}");
+    }
+    let fails = [
+        r#"{"source": "11.0.0.0/8"}"#,
+        r#"{"source": "::/0"}"#,
+        r#"{"destination": "192.0.2.8"}"#,
+        r#"{"port": 80}"#,
+        r#"{"protocol": "udp"}"#,
+        r#"{"zone": "dmz"}"#,
+        r#"{"rule": "dns"}"#,
+        r#"{"state": "syn-sent"}"#,
+        r#"{"source": "10.0.0.0/8", "port": 80}"#,
+    ];
+    for json in fails {
+        assert!(!filter(json).expect(json).matches(&session()), "{json}");
+    }
+}
+
+#[test]
+fn a_filter_that_is_not_understood_is_refused() {
+    for json in [r#"{"sorce": "10.0.0.0/8"}"#, r#"{"source": "10.0.0.0/33"}"#, r#"{"port": 70000}"#]
+    {
+        assert!(filter(json).is_err(), "{json}");
+    }
+    assert!(filter("{}").expect("empty").is_empty());
+}
+
+#[test]
+fn records_survive_json() {
+    let page =
+        SessionsPage { sessions: vec![session()], cursor: Some("0:17".to_owned()), total: 1 };
+    let json = serde_json::to_string(&page).expect("serializes");
+    assert_eq!(serde_json::from_str::<SessionsPage>(&json).expect("parses"), page);
+    assert!(json.contains(r#""protocol":"tcp""#), "{json}");
+}
+
+#[test]
+fn what_a_request_leaves_out_has_its_default() {
+    let page: PageRequest = serde_json::from_str("{}").expect("all defaults");
+    assert_eq!(page, PageRequest::default());
+    let text = r#"{"file": "p.toml", "text": ""}"#;
+    let commit: CommitRequest = serde_json::from_str(text).expect("two fields are enough");
+    assert_eq!((commit.comment, commit.base), (None, None));
+}
+
+#[test]
+fn an_error_shows_its_diagnostics() {
+    let diagnostic = Diagnostic {
+        severity: crate::Severity::Error,
+        file: "p.toml".to_owned(),
+        line: 3,
+        column: 8,
+        message: "unknown zone `turst`".to_owned(),
+        source: "from = \"turst\"".to_owned(),
+        hint: None,
+    };
+    let error = Error { error: "the policy is refused".to_owned(), diagnostics: vec![diagnostic] };
+    let shown = "the policy is refused\nerror: unknown zone `turst`\n  --> p.toml:3:8\n   | from = \"turst\"";
+    assert_eq!(error.to_string(), shown);
+    let plain = Error::new("no");
+    assert_eq!(serde_json::to_string(&plain).expect("serializes"), r#"{"error":"no"}"#);
+}

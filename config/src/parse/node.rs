@@ -1,0 +1,145 @@
+//! The node file.
+
+use core::net::SocketAddr;
+
+use super::fields::{self, Fields};
+use super::ports::Ports;
+use super::reader::{Reader, Value, quoted};
+use super::{later_sections, paths};
+use crate::limits::{
+    FRAMES_DEFAULT, FRAMES_MAX, FRAMES_MIN, NODE_BYTES_MAX, SESSIONS_DEFAULT, SESSIONS_MAX,
+    SESSIONS_MIN, WORKERS_MAX,
+};
+use crate::{Api, Checked, Diagnostic, Log, LogFormat, Metrics, Node, OnExit};
+
+/// Sections of later versions: refused by name, see `super::LATER`.
+const LATER: [&str; 4] = ["fabric", "vip", "cluster", "witness"];
+const SECTIONS: [&str; 6] = ["node", "port", "wire", "api", "metrics", "log"];
+const NODE_KEYS: [&str; 10] = [
+    "id",
+    "name",
+    "data-dir",
+    "workers",
+    "on-exit",
+    "bpf-dir",
+    "sessions",
+    "frame-size",
+    "frames",
+    "failpoints",
+];
+const ON_EXIT: [(&str, OnExit); 2] = [("closed", OnExit::Closed), ("open", OnExit::Open)];
+const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+const FRAME_SIZE_DEFAULT: u32 = 2048;
+const DATA_DIR_DEFAULT: &str = "/var/lib/ringwall";
+const BPF_DIR_DEFAULT: &str = "/sys/fs/bpf/ringwall";
+
+/// Parses and checks a node file. `file` names the text in diagnostics.
+///
+/// # Errors
+/// Every problem of the text, in its order.
+pub fn parse_node(file: &str, text: &str) -> Result<Checked<Node>, Vec<Diagnostic>> {
+    let mut reader = Reader::new(file, text);
+    let node = node(&mut reader);
+    reader.finish(node)
+}
+
+fn node(reader: &mut Reader<'_>) -> Option<Node> {
+    let document = reader.document(NODE_BYTES_MAX)?;
+    let document = Fields::document(document.get_ref(), "a node file");
+    later_sections(reader, &document, &LATER);
+    let known: Vec<_> = SECTIONS.into_iter().chain(LATER).collect();
+    document.check_keys(reader, &known);
+    let ports = Ports::parse(reader, &document);
+    let log = log(reader, document.get("log"));
+    let metrics = document.get("metrics").and_then(|value| metrics(reader, value));
+    let socket = socket(reader, document.get("api"));
+    let fields = document.required(reader, "node")?;
+    let fields = Fields::new(reader, fields, "[node]", &NODE_KEYS)?;
+    let name = name(reader, &fields)?;
+    Some(Node {
+        id: id(reader, &fields)?,
+        data_dir: path(reader, &fields, "data-dir", DATA_DIR_DEFAULT),
+        workers: workers(reader, &fields),
+        on_exit: fields.choice(reader, "on-exit", &ON_EXIT).unwrap_or_default(),
+        bpf_dir: bpf_dir(reader, &fields),
+        sessions: fields
+            .integer(reader, "sessions", SESSIONS_MIN..=SESSIONS_MAX)
+            .unwrap_or(SESSIONS_DEFAULT),
+        frame_size: frame_size(reader, &fields),
+        frames: fields.integer(reader, "frames", FRAMES_MIN..=FRAMES_MAX).unwrap_or(FRAMES_DEFAULT),
+        failpoints: fields.boolean(reader, "failpoints").unwrap_or(false),
+        ports: ports.ports,
+        wires: ports.wires,
+        api: Api { socket: socket.unwrap_or_else(|| format!("/run/ringwall/{name}.sock")) },
+        metrics,
+        log,
+        name,
+    })
+}
+
+fn id(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Option<u16> {
+    let value = fields.required(reader, "id")?;
+    let id = fields::integer(reader, value, "id", 1..=u16::MAX.into())?;
+    u16::try_from(id).ok()
+}
+
+fn name(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Option<String> {
+    let name = fields.required_string(reader, "name")?;
+    let span = fields.get("name").map(Value::span)?;
+    reader.check_name("node", name, &span).then(|| name.to_owned())
+}
+
+fn workers(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> u16 {
+    let workers = fields.integer(reader, "workers", 1..=WORKERS_MAX.into());
+    workers.and_then(|workers| u16::try_from(workers).ok()).unwrap_or(1)
+}
+
+fn frame_size(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> u32 {
+    let size = fields.integer(reader, "frame-size", 0..=u32::MAX);
+    let size = size.unwrap_or(FRAME_SIZE_DEFAULT);
+    if ![2048, 4096].contains(&size) {
+        let span = fields.get("frame-size").map_or(fields.span.clone(), Value::span);
+        let hint = "the kernel takes frames of half a page or a whole one";
+        reader.error_hint(&span, "`frame-size` must be 2048 or 4096", hint);
+    }
+    size
+}
+
+fn path(reader: &mut Reader<'_>, fields: &Fields<'_, '_>, key: &str, default: &str) -> String {
+    let path = fields.get(key).and_then(|value| paths::absolute(reader, value, key));
+    path.unwrap_or_else(|| default.to_owned())
+}
+
+fn bpf_dir(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> String {
+    let path = path(reader, fields, "bpf-dir", BPF_DIR_DEFAULT);
+    if path.contains('.') {
+        let span = fields.get("bpf-dir").map_or(fields.span.clone(), Value::span);
+        reader.error(&span, "a bpffs allows no `.` in its names");
+    }
+    path
+}
+
+fn socket(reader: &mut Reader<'_>, value: Option<&Value<'_>>) -> Option<String> {
+    let fields = Fields::new(reader, value?, "[api]", &["socket", "listen", "tls"])?;
+    later_sections(reader, &fields, &["listen", "tls"]);
+    fields.get("socket").and_then(|value| paths::socket(reader, value))
+}
+
+fn metrics(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Metrics> {
+    let fields = Fields::new(reader, value, "[metrics]", &["listen"])?;
+    let text = fields.required_string(reader, "listen")?;
+    let listen: Option<SocketAddr> = text.parse().ok();
+    if listen.is_none() {
+        let span = fields.get("listen").map_or(fields.span.clone(), Value::span);
+        let hint = "an address and a port: \"127.0.0.1:9100\" or \"[::1]:9100\"";
+        reader.error_hint(&span, format!("{} is no place to listen", quoted(text)), hint);
+    }
+    listen.map(|listen| Metrics { listen })
+}
+
+fn log(reader: &mut Reader<'_>, value: Option<&Value<'_>>) -> Log {
+    let fields = value.and_then(|value| Fields::new(reader, value, "[log]", &["format", "file"]));
+    let Some(fields) = fields else { return Log::default() };
+    let file = fields.get("file").and_then(|value| paths::absolute(reader, value, "file"));
+    Log { format: fields.choice(reader, "format", &FORMATS).unwrap_or_default(), file }
+}
