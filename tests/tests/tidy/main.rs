@@ -12,7 +12,7 @@
 //! Each test lists all offences at once, as `file:line: what is wrong, and what to do`.
 
 mod layers;
-//mod reasons;
+mod reasons;
 mod size;
 mod source;
 mod tree;

@@ -36,7 +36,7 @@ impl Packet {
         }
         // Patched fields count in the IP header's checksum, so that only the patch is wrong.
         if self.is_v4() {
-            self.fill_header_checksum(&mut frame[network..]);
+            self.fill_header_checksum(&mut frame[network..transport]);
         }
         frame.resize(frame.len() + shape.pad, 0);
         frame.truncate(shape.cut.unwrap_or(usize::MAX));
@@ -126,17 +126,16 @@ impl Packet {
         bytes.extend(octets(self.source.0));
         bytes.extend(octets(self.destination.0));
         bytes.extend(&ip.options);
-        bytes.extend(body);
         self.fill_header_checksum(&mut bytes);
+        bytes.extend(body);
         bytes
     }
 
-    fn fill_header_checksum(&self, bytes: &mut [u8]) {
-        let len = 20 + self.ip.options.len();
-        bytes[10..12].fill(0);
-        let wrong = if self.frame.bad_ip_checksum { 0x5555 } else { 0 };
-        let checksum = !fold(sum(&bytes[..len])) ^ wrong;
-        bytes[10..12].copy_from_slice(&checksum.to_be_bytes());
+    fn fill_header_checksum(&self, header: &mut [u8]) {
+        fill_header_checksum(header);
+        if self.frame.bad_ip_checksum {
+            header[10] ^= 0x55;
+        }
     }
 
     fn ipv6(&self, protocol: u8, body: &[u8]) -> Vec<u8> {
@@ -224,6 +223,13 @@ fn octets(address: IpAddr) -> Vec<u8> {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
     }
+}
+
+/// Fills the checksum of an IPv4 header, which is all of `header`.
+pub(crate) fn fill_header_checksum(header: &mut [u8]) {
+    header[10..12].fill(0);
+    let checksum = !fold(sum(header));
+    header[10..12].copy_from_slice(&checksum.to_be_bytes());
 }
 
 /// The sum of RFC 1071 before folding.

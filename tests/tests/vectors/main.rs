@@ -8,7 +8,13 @@
 //! | `script.rs` | reads a file of vectors |
 //! | `packet.rs` | reads a packet in one line |
 //! | `frame.rs` | builds the packet's bytes, sharing no code with the firewall |
+//! | `network.rs` | the ports, routes and hosts that every vector lives with |
+//! | `world.rs` | an engine in that network |
+//! | `runner.rs` | plays a vector and compares |
 
 mod frame;
+mod network;
 mod packet;
+mod runner;
 mod script;
+mod world;

@@ -114,6 +114,18 @@ pub(crate) enum Checksum {
     Absent,
 }
 
+/// What is different in each packet of a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Next {
+    Same,
+    /// The source port is one higher.
+    Port,
+    /// It is a fragment of the next datagram.
+    Datagram,
+    /// It is the next fragment of the same datagram.
+    Piece,
+}
+
 type Words<'a, 'b> = &'a mut std::iter::Peekable<std::str::SplitWhitespace<'b>>;
 
 impl Line {
@@ -128,6 +140,21 @@ impl Line {
             None => Ok(Self::Packet(packet)),
             Some(word) => Err(format!("`{word}` is not understood")),
         }
+    }
+
+    /// The packet of this number, from 0, in a row that begins with this one.
+    pub(crate) fn following(&self, number: u16, next: Next) -> Self {
+        let mut line = self.clone();
+        if let Self::Packet(packet) = &mut line {
+            let fragment = packet.ip.fragment.as_mut();
+            match (next, fragment) {
+                (Next::Port, _) => packet.source.1 += number,
+                (Next::Datagram, Some(fragment)) => fragment.id += u32::from(number),
+                (Next::Piece, Some(piece)) => piece.offset += usize::from(number) * piece.len,
+                (Next::Same | Next::Datagram | Next::Piece, _) => {}
+            }
+        }
+        line
     }
 }
 

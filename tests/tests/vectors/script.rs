@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::packet::{Line, number_of};
+use crate::packet::{Line, Next, number_of};
 
 /// One file: a policy, and vectors that each start with a fresh engine under it.
 #[derive(Debug, Default)]
@@ -31,8 +31,8 @@ pub(crate) struct Step {
 
 #[derive(Debug)]
 pub(crate) enum Input {
-    /// A frame arrives; it is sent as often as the number says.
-    Frame { port: String, frame: Line, times: u64 },
+    /// A frame arrives, as often as the number says.
+    Frame { port: String, frame: Line, times: u16, next: Next },
     /// Time goes by, and the engine is told so.
     Wait(Duration),
     /// A new policy takes effect.
@@ -94,7 +94,10 @@ impl Script {
         if let Some(frame) = text.strip_prefix("= ") {
             let step = vector.steps.last_mut().ok_or("a frame before the first step")?;
             let (port, frame) = frame.split_once(' ').ok_or("port and packet expected")?;
-            step.expected.frames.push((port.into(), Line::parse(frame.trim())?));
+            let (times, next, packet) = repeated(frame)?;
+            let line = Line::parse(packet)?;
+            let frames = (0..times).map(|time| (port.into(), line.following(time, next)));
+            step.expected.frames.extend(frames);
             return Ok(());
         }
         vector.steps.push(Step::parse(number, text, block)?);
@@ -133,14 +136,28 @@ impl Input {
             }
             "down" => Self::Down(rest.into()),
             port => {
-                let (times, rest) = match rest.strip_prefix('*').and_then(|it| it.split_once(' ')) {
-                    Some((times, rest)) => (number_of(times)?, rest),
-                    None => (1, rest),
-                };
-                Self::Frame { port: port.into(), frame: Line::parse(rest.trim())?, times }
+                let (times, next, packet) = repeated(rest)?;
+                Self::Frame { port: port.into(), frame: Line::parse(packet)?, times, next }
             }
         })
     }
+}
+
+/// `*N`, or `*N:WHAT` with what is different each time, in front of a packet.
+fn repeated(text: &str) -> Result<(u16, Next, &str), String> {
+    let text = text.trim();
+    let Some((times, packet)) = text.strip_prefix('*').and_then(|it| it.split_once(' ')) else {
+        return Ok((1, Next::Same, text));
+    };
+    let (times, next) = times.split_once(':').unwrap_or((times, ""));
+    let next = match next {
+        "" => Next::Same,
+        "port" => Next::Port,
+        "id" => Next::Datagram,
+        "piece" => Next::Piece,
+        _ => return Err(format!("`{next}` is none of port, id, piece")),
+    };
+    Ok((number_of(times)?, next, packet.trim()))
 }
 
 impl Expected {
