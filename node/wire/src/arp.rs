@@ -68,8 +68,8 @@ impl Arp {
         }
     }
 
-    /// Writes a frame from the sender to the target, or to everyone if the target's Ethernet address is zero; how
-    /// many bytes it took, `None` if `out` is too short.
+    /// Writes a frame from the sender to the target, or to everyone if the target's Ethernet
+    /// address is zero; how many bytes it took, `None` if `out` is too short.
     pub fn write(&self, out: &mut [u8]) -> Option<usize> {
         let frame: &mut [u8; ethernet::HEADER_LEN + LEN] = chunk_mut(out, 0)?;
         let known = self.target_mac != [0; 6];

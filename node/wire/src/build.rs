@@ -1,13 +1,13 @@
 //! Making frames: the engine's answers, and what tests send.
 //!
-//! A [`Builder`] describes one packet and writes it into the caller's buffer with every length and checksum right;
-//! nothing is allocated. A whole datagram is cut by [`Fragments`].
+//! A [`Builder`] describes one packet and writes it into the caller's buffer with every length and
+//! checksum right; nothing is allocated. A whole datagram is cut by [`Fragments`].
 //!
 //! ```
 //! use ringwall_wire::{Packet, TcpFlags, build::Builder};
 //! let mut out = [0; 128];
-//! let syn = Builder::v4([10, 0, 0, 1], [10, 0, 0, 2]).tcp(40_000, 443).flags(TcpFlags::SYN).mss(1460);
-//! let len = syn.write(&mut out).expect("58 bytes fit");
+//! let tcp = Builder::v4([10, 0, 0, 1], [10, 0, 0, 2]).tcp(40_000, 443);
+//! let len = tcp.flags(TcpFlags::SYN).mss(1460).write(&mut out).expect("58 bytes fit");
 //! assert_eq!(Packet::parse(&out[..len]).unwrap().ports(), Some((40_000, 443)));
 //! ```
 mod fragments;
@@ -22,7 +22,8 @@ use crate::{Packet, Protocol, TcpFlags, Version, icmp, tcp};
 
 pub use fragments::Fragments;
 
-/// Extension headers that a builder holds: more than the parser takes, so that tests can go past its limit.
+/// Extension headers that a builder holds: more than the parser takes, so that tests can go past
+/// its limit.
 const MAX_EXTENSIONS: usize = MAX_EXTENSION_HEADERS as usize + 2;
 /// VLAN tags that a builder holds: more than the parser takes.
 const MAX_TAGS: usize = MAX_VLAN_TAGS as usize + 1;
@@ -31,8 +32,8 @@ const SOURCE_MAC: Mac = [0x02, 0, 0, 0, 0, 0x01];
 /// The address frames go to unless [`Builder::ethernet`] says otherwise.
 const DESTINATION_MAC: Mac = [0x02, 0, 0, 0, 0, 0x02];
 
-/// One packet to be written. Methods that make no sense together (an extension header in IPv4, too many options)
-/// make [`Builder::write`] refuse.
+/// One packet to be written. Methods that make no sense together (an extension header in IPv4, too
+/// many options) make [`Builder::write`] refuse.
 #[derive(Clone, Copy, Debug)]
 pub struct Builder<'a> {
     source: IpAddr,
@@ -92,7 +93,8 @@ struct TcpFields {
 
 /// Addresses, Ethernet and IP.
 impl<'a> Builder<'a> {
-    /// A packet from `source` to `destination`, of the same IP version: hop limit 64, no payload, "no next header".
+    /// A packet from `source` to `destination`, of the same IP version: hop limit 64, no payload,
+    /// "no next header".
     pub fn new(source: IpAddr, destination: IpAddr) -> Self {
         Self {
             source,
@@ -188,15 +190,16 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// One more IPv6 extension header: `body` is what follows its first two bytes, padded with zeros to the unit of
-    /// the header (8 bytes).
+    /// One more IPv6 extension header: `body` is what follows its first two bytes, padded with
+    /// zeros to the unit of the header (8 bytes).
     #[must_use]
     pub const fn extension(self, protocol: Protocol, body: &'a [u8]) -> Self {
         self.push(Extension::Raw(protocol, body))
     }
 
-    /// Marks the packet as a fragment: in IPv4 in its header, in IPv6 by one more extension header. `offset` in
-    /// bytes, a multiple of 8. The payload is the fragment's data; use [`Builder::raw`] with the protocol.
+    /// Marks the packet as a fragment: in IPv4 in its header, in IPv6 by one more extension header.
+    /// `offset` in bytes, a multiple of 8. The payload is the fragment's data; use [`Builder::raw`]
+    /// with the protocol.
     #[must_use]
     pub const fn fragment(mut self, id: u32, offset: u16, more: bool) -> Self {
         if self.source.is_ipv6() {
@@ -214,15 +217,16 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// Zeros after the datagram until the frame has this length, as short Ethernet frames have them.
+    /// Zeros after the datagram until the frame has this length, as short Ethernet frames have
+    /// them.
     #[must_use]
     pub const fn padded_to(mut self, len: usize) -> Self {
         self.min_len = len;
         self
     }
 
-    /// Writes the packet; how many bytes it took. `None` if `out` is too short, a length field cannot hold its
-    /// value, or the description makes no sense.
+    /// Writes the packet; how many bytes it took. `None` if `out` is too short, a length field
+    /// cannot hold its value, or the description makes no sense.
     pub fn write(&self, out: &mut [u8]) -> Option<usize> {
         write::packet(self, out)
     }
@@ -230,7 +234,8 @@ impl<'a> Builder<'a> {
     /// The packet as an owned frame.
     ///
     /// # Panics
-    /// If [`Builder::write`] refuses, or the frame is longer than [`Frame::MAX`]: for tests and fixed packets.
+    /// If [`Builder::write`] refuses, or the frame is longer than [`Frame::MAX`]: for tests and
+    /// fixed packets.
     pub fn frame(&self) -> Frame {
         let mut frame = Frame { bytes: [0; Frame::MAX], len: 0 };
         frame.len =
@@ -433,8 +438,8 @@ impl Builder<'_> {
     }
 }
 
-/// The part of a datagram that an ICMP error about it quotes: in IPv4 so much that the error has at most 576 bytes
-/// (RFC 1812 §4.3.2.3), in IPv6 1,280 (RFC 4443 §2.4 c).
+/// The part of a datagram that an ICMP error about it quotes: in IPv4 so much that the error has at
+/// most 576 bytes (RFC 1812 §4.3.2.3), in IPv6 1,280 (RFC 4443 §2.4 c).
 pub fn quotation<'f>(frame: &'f [u8], packet: &Packet) -> &'f [u8] {
     let most = match packet.version {
         Version::V4 => 576 - crate::ipv4::HEADER_LEN - icmp::HEADER_LEN,

@@ -1,7 +1,8 @@
 //! The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
 //!
-//! A *sum* is the unfolded one's complement sum of big-endian 16-bit words; sums of parts add up as long as every
-//! part but the last has an even length. A *checksum* is the complement of a folded sum, as headers carry it.
+//! A *sum* is the unfolded one's complement sum of big-endian 16-bit words; sums of parts add up as
+//! long as every part but the last has an even length. A *checksum* is the complement of a folded
+//! sum, as headers carry it.
 use core::net::IpAddr;
 
 use crate::bytes::{be16, chunk, chunk_mut};
@@ -10,8 +11,8 @@ use crate::{Options, Packet, Protocol, Transport, Version, icmp, ipv4, ipv6, tcp
 /// The sum of the bytes, an odd last one padded with zero. At most 0xffff.
 #[inline]
 pub fn sum(bytes: &[u8]) -> u32 {
-    // One's complement addition does not care about byte order (RFC 1071 §2 B): words of the machine's own order
-    // are added and the result is swapped once.
+    // One's complement addition does not care about byte order (RFC 1071 §2 B): words of the
+    // machine's own order are added and the result is swapped once.
     let (words, tail) = bytes.as_chunks::<4>();
     let mut total: u64 = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
     let mut last = [0; 4];
@@ -35,7 +36,8 @@ pub const fn finish(sum: u32) -> u16 {
     !fold(sum)
 }
 
-/// The sum of the pseudo-header (RFC 9293 §3.1, RFC 8200 §8.1); `len` is the length of transport header and data.
+/// The sum of the pseudo-header (RFC 9293 §3.1, RFC 8200 §8.1); `len` is the length of transport
+/// header and data.
 #[inline]
 pub fn pseudo(source: IpAddr, destination: IpAddr, protocol: Protocol, len: u32) -> u32 {
     address_sum(source)
@@ -74,7 +76,8 @@ pub fn ipv4_header_checksum_ok(frame: &[u8], packet: &Packet) -> bool {
     }
 }
 
-/// Writes the checksum of the IPv4 header at offset `network`; leaves a frame that does not hold it alone.
+/// Writes the checksum of the IPv4 header at offset `network`; leaves a frame that does not hold it
+/// alone.
 pub fn fill_ipv4_header_checksum(frame: &mut [u8], network: u32) {
     let at = network as usize;
     put(frame, at + ipv4::CHECKSUM, 0);
@@ -84,8 +87,9 @@ pub fn fill_ipv4_header_checksum(frame: &mut [u8], network: u32) {
     }
 }
 
-/// Whether the checksum of TCP, UDP, ICMPv4 or ICMPv6 is right. UDP checksum 0 means none in IPv4 and is wrong in
-/// IPv6 (RFC 8200 §8.1). True for what has no such checksum here: other protocols, fragments, cut headers.
+/// Whether the checksum of TCP, UDP, ICMPv4 or ICMPv6 is right. UDP checksum 0 means none in IPv4
+/// and is wrong in IPv6 (RFC 8200 §8.1). True for what has no such checksum here: other protocols,
+/// fragments, cut headers.
 #[inline]
 pub fn transport_checksum_ok(frame: &[u8], packet: &Packet) -> bool {
     let Some(covered) = Covered::of(frame, packet) else { return true };
@@ -96,8 +100,8 @@ pub fn transport_checksum_ok(frame: &[u8], packet: &Packet) -> bool {
     fold(covered.pseudo + sum(bytes)) == 0xffff
 }
 
-/// Whether the checksum field of TCP or UDP holds just the pseudo-header's sum: a local sender left the rest to
-/// hardware that this frame never met (checksum offload on a veth).
+/// Whether the checksum field of TCP or UDP holds just the pseudo-header's sum: a local sender left
+/// the rest to hardware that this frame never met (checksum offload on a veth).
 pub fn transport_checksum_partial(frame: &[u8], packet: &Packet) -> bool {
     match (&packet.body, Covered::of(frame, packet)) {
         (Transport::Tcp(_) | Transport::Udp(_), Some(covered)) => chunk(frame, covered.field)
@@ -106,7 +110,8 @@ pub fn transport_checksum_partial(frame: &[u8], packet: &Packet) -> bool {
     }
 }
 
-/// Writes the checksum of TCP, UDP, ICMPv4 or ICMPv6; does nothing for what [`transport_checksum_ok`] has none of.
+/// Writes the checksum of TCP, UDP, ICMPv4 or ICMPv6; does nothing for what
+/// [`transport_checksum_ok`] has none of.
 pub fn fill_transport_checksum(frame: &mut [u8], packet: &Packet) {
     let Some(covered) = Covered::of(frame, packet) else { return };
     put(frame, covered.field, 0);
@@ -151,7 +156,8 @@ impl Covered {
     }
 }
 
-/// The final destination: behind a routing header with segments left it is not the one of the IPv6 header.
+/// The final destination: behind a routing header with segments left it is not the one of the IPv6
+/// header.
 #[inline]
 fn destination(frame: &[u8], packet: &Packet) -> IpAddr {
     if packet.options.contains(Options::SEGMENTS_LEFT)

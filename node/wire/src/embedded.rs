@@ -9,7 +9,8 @@ use crate::{icmp, ipv4, ipv6};
 /// Bytes of its transport header that an embedded packet must have (RFC 792).
 pub const MIN_TRANSPORT_LEN: usize = 8;
 
-/// What an embedded packet says. It went from `source` to `destination`: the other way than the error.
+/// What an embedded packet says. It went from `source` to `destination`: the other way than the
+/// error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Embedded {
     /// IP version.
@@ -32,7 +33,8 @@ pub struct Embedded {
     pub icmp: Option<Icmp>,
     /// Some only for a real fragment; of a later one nothing but the addresses is known.
     pub fragment: Option<Fragment>,
-    /// A first fragment that ends inside its extension headers: the transport protocol is not known.
+    /// A first fragment that ends inside its extension headers: the transport protocol is not
+    /// known.
     pub chain_cut: bool,
     /// Offset in the frame of the embedded IP header.
     pub network: u32,

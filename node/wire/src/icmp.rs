@@ -23,7 +23,8 @@ pub mod v4 {
     pub const TIME_EXCEEDED: u8 = 11;
     /// Parameter problem.
     pub const PARAMETER_PROBLEM: u8 = 12;
-    /// Timestamp request; with its reply and the information and mask messages up to 18 it has an id.
+    /// Timestamp request; with its reply and the information and mask messages up to 18 it has an
+    /// id.
     pub const TIMESTAMP_REQUEST: u8 = 13;
     /// Address mask reply.
     pub const MASK_REPLY: u8 = 18;

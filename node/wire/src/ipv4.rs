@@ -69,8 +69,8 @@ pub(crate) fn parse(frame: &[u8], at: usize) -> Result<Network, Malformed> {
     read(frame, header, at, header_len, at + total)
 }
 
-/// Reads the header of a packet embedded in an ICMP error: the frame may end early, and the total length is not
-/// believed (some routers give it in host byte order).
+/// Reads the header of a packet embedded in an ICMP error: the frame may end early, and the total
+/// length is not believed (some routers give it in host byte order).
 pub(crate) fn parse_embedded(bytes: &[u8], at: usize) -> Result<Network, Malformed> {
     let header: &[u8; HEADER_LEN] = chunk(bytes, at).ok_or(Malformed::HeaderTruncated)?;
     let header_len = header_len(header)?;

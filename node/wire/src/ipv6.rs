@@ -10,6 +10,8 @@ use crate::{Malformed, Options, Protocol, Version};
 pub const HEADER_LEN: usize = 40;
 /// Bytes of the fragment header.
 pub const FRAGMENT_LEN: usize = 8;
+/// Bytes of an authentication header without its integrity check value.
+pub const AH_MIN_LEN: usize = 12;
 /// Offset of the payload length, 2 bytes.
 pub const PAYLOAD_LENGTH: usize = 4;
 /// Offset of the next header, 1 byte.
@@ -72,8 +74,9 @@ pub(crate) fn is_extension(protocol: Protocol) -> bool {
     )
 }
 
-/// The last address of the routing header with segments left, if the packet has one: the destination that the
-/// transport checksum is made with (RFC 8200 §8.1). Types: 0 (RFC 5095), 2 (RFC 6275), 4 (RFC 8754).
+/// The last address of the routing header with segments left, if the packet has one: the
+/// destination that the transport checksum is made with (RFC 8200 §8.1). Types: 0 (RFC 5095), 2
+/// (RFC 6275), 4 (RFC 8754).
 pub fn final_destination(frame: &[u8], network: usize) -> Option<Ipv6Addr> {
     let header: &[u8; HEADER_LEN] = chunk(frame, network)?;
     let (mut protocol, mut at) = (Protocol(header[NEXT_HEADER]), network + HEADER_LEN);
@@ -141,8 +144,8 @@ fn extension_len(protocol: Protocol, field: u8) -> usize {
 }
 
 impl Network {
-    /// Follows the chain of extension headers to the transport header or to fragment data. What is missing of the
-    /// chain in a first fragment is not an error: it comes with the next one.
+    /// Follows the chain of extension headers to the transport header or to fragment data. What is
+    /// missing of the chain in a first fragment is not an error: it comes with the next one.
     fn walk(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
         for count in 0..=MAX_EXTENSION_HEADERS {
             if !is_extension(self.protocol) || self.fragment.is_some_and(|f| f.offset != 0) {
@@ -177,6 +180,9 @@ impl Network {
         let start: &[u8; 4] = chunk(bytes, at).ok_or(Malformed::ExtensionTruncated)?;
         let len = extension_len(self.protocol, start[1]);
         let header = bytes.get(at..at + len).ok_or(Malformed::ExtensionTruncated)?;
+        if self.protocol == Protocol::AH && len < AH_MIN_LEN {
+            return Err(Malformed::ExtensionTruncated);
+        }
         self.options |= match self.protocol {
             Protocol::HOP_BY_HOP => Options::HOP_BY_HOP | walk_options(&header[2..])?,
             Protocol::DESTINATION_OPTIONS => {

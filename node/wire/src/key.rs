@@ -1,8 +1,8 @@
 //! The keys of flows and of fragments: byte strings with a fixed layout.
 //!
-//! Both are 40 bytes, all numbers big-endian. An IPv4 address stands as its IPv4-mapped IPv6 address
-//! (`::ffff:a.b.c.d`, RFC 4291 §2.5.5.2); the version in the last byte keeps it apart from an IPv6 packet that
-//! carries such an address.
+//! Both are 40 bytes, all numbers big-endian. An IPv4 address stands as its IPv4-mapped IPv6
+//! address (`::ffff:a.b.c.d`, RFC 4291 §2.5.5.2); the version in the last byte keeps it apart from
+//! an IPv6 packet that carries such an address.
 //!
 //! | offset | bytes | flow key | fragment key |
 //! |---|---|---|---|
@@ -14,8 +14,8 @@
 //! | 38 | 1 | protocol | protocol (0 in IPv6) |
 //! | 39 | 1 | `0x04` or `0x06` | `0x14` or `0x16` |
 //!
-//! The **low end** is the one whose 18 bytes (address, then port) compare lower as a byte string, so both directions
-//! of a flow have one key. Ports by protocol:
+//! The **low end** is the one whose 18 bytes (address, then port) compare lower as a byte string,
+//! so both directions of a flow have one key. Ports by protocol:
 //!
 //! | protocol | port of the source | port of the destination |
 //! |---|---|---|
@@ -24,7 +24,9 @@
 //! | GRE version 1 | 0 | call id (each direction has its own: an ALG joins them) |
 //! | all others: other ICMP, GRE version 0, ESP, AH, … | 0 | 0 |
 //!
-//! An ICMP error has the key of the packet embedded in it; a fragment has no flow key before it is reassembled.
+//! The protocol is IPv4's protocol field or the last next-header value of IPv6's extension headers;
+//! AH is a protocol in IPv4 and an extension header, passed over, in IPv6. An ICMP error has the
+//! key of the packet embedded in it; a fragment has no flow key before it is reassembled.
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, Ipv6Addr};
@@ -45,15 +47,15 @@ const DOMAIN: usize = 36;
 const PROTOCOL: usize = 38;
 const VERSION: usize = 39;
 
-/// The canonical key of a flow and of its reverse: five-tuple and routing domain. The module describes its bytes;
-/// order and equality are theirs.
+/// The canonical key of a flow and of its reverse: five-tuple and routing domain. The module
+/// describes its bytes; order and equality are theirs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(C, align(8))]
 pub struct FlowKey([u8; KEY_LEN]);
 
 impl FlowKey {
-    /// The key of the flow from `source` to `destination`, and which way that is. With ends of different IP
-    /// versions it counts as IPv6.
+    /// The key of the flow from `source` to `destination`, and which way that is. With ends of
+    /// different IP versions it counts as IPv6.
     #[inline]
     pub fn new(
         domain: u16,
@@ -194,8 +196,8 @@ impl Direction {
     }
 }
 
-/// The key of a packet's flow and the packet's direction in it. `None` for a fragment ([`FragmentKey::of`] has
-/// its key) and for an ICMP error ([`embedded_key`] has it).
+/// The key of a packet's flow and the packet's direction in it. `None` for a fragment
+/// ([`FragmentKey::of`] has its key) and for an ICMP error ([`embedded_key`] has it).
 #[inline]
 pub fn flow_key(packet: &Packet, domain: u16) -> Option<(FlowKey, Direction)> {
     if packet.fragment.is_some() {
@@ -215,8 +217,9 @@ pub fn flow_key(packet: &Packet, domain: u16) -> Option<(FlowKey, Direction)> {
     Some(FlowKey::new(domain, packet.protocol, source, destination))
 }
 
-/// The key of the flow of an embedded packet and *its* direction, the opposite of the error's. `None` for a later
-/// fragment and for an ICMP error, about which there are no errors (RFC 1122 §3.2.2).
+/// The key of the flow of an embedded packet and *its* direction, the opposite of the error's.
+/// `None` for a later fragment and for an ICMP error, about which there are no errors (RFC 1122
+/// §3.2.2).
 pub fn embedded_key(embedded: &Embedded, domain: u16) -> Option<(FlowKey, Direction)> {
     let about_error = embedded.icmp.is_some_and(|icmp| icmp.embedded);
     if about_error || embedded.is_later_fragment() || embedded.chain_cut {
@@ -227,7 +230,8 @@ pub fn embedded_key(embedded: &Embedded, domain: u16) -> Option<(FlowKey, Direct
     Some(FlowKey::new(domain, embedded.protocol, source, destination))
 }
 
-/// The key of the fragments of one datagram (RFC 791 §3.2, RFC 8200 §4.5). The module describes its bytes.
+/// The key of the fragments of one datagram (RFC 791 §3.2, RFC 8200 §4.5). The module describes its
+/// bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(C, align(8))]
 pub struct FragmentKey([u8; KEY_LEN]);

@@ -1,9 +1,9 @@
 //! Packet formats: what a frame says, checked once, and the keys made from it.
 //!
-//! [`Packet::parse`] turns a frame into a descriptor that is passed everywhere afterwards; every way a frame can
-//! be wrong is a variant of [`Malformed`]. [`FlowKey`], [`FragmentKey`] and [`PlacementKey`] are byte strings with
-//! a fixed layout that an XDP program or another node reproduces. Nothing here allocates, panics on input, or
-//! knows what time it is.
+//! [`Packet::parse`] turns a frame into a descriptor that is passed everywhere afterwards; every
+//! way a frame can be wrong is a variant of [`Malformed`]. [`FlowKey`], [`FragmentKey`] and
+//! [`PlacementKey`] are byte strings with a fixed layout that an XDP program or another node
+//! reproduces. Nothing here allocates, panics on input, or knows what time it is.
 #![no_std]
 #![forbid(unsafe_code)]
 

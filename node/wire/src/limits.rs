@@ -3,8 +3,8 @@
 /// VLAN tags passed over in one frame: one service tag and one customer tag (IEEE 802.1Q, "QinQ").
 pub const MAX_VLAN_TAGS: u8 = 2;
 
-/// IPv6 extension headers in one packet. RFC 8200 §4.1 lists at most 7 in a well-formed packet (one header twice);
-/// longer chains exist to slow down or to hide from whoever reads them.
+/// IPv6 extension headers in one packet. RFC 8200 §4.1 lists at most 7 in a well-formed packet (one
+/// header twice); longer chains exist to slow down or to hide from whoever reads them.
 pub const MAX_EXTENSION_HEADERS: u8 = 8;
 
 /// SACK blocks kept of one segment: what fits into 40 bytes of TCP options (RFC 2018 §3).

@@ -20,14 +20,16 @@ pub enum Malformed {
     TotalLengthTooShort,
     /// The IP length field says more than the frame holds: the datagram is truncated.
     TotalLengthTooLong,
-    /// An IPv4 option, or an option of an IPv6 hop-by-hop or destination options header, has a length below its
-    /// minimum or past the end of its header.
+    /// An IPv4 option, or an option of an IPv6 hop-by-hop or destination options header, has a
+    /// length below its minimum or past the end of its header.
     OptionsBad,
-    /// The datagram ends inside an IPv6 extension header.
+    /// The datagram ends inside an IPv6 extension header, or an AH says that it is shorter than its
+    /// fixed part.
     ExtensionTruncated,
     /// More extension headers than [`MAX_EXTENSION_HEADERS`](crate::limits::MAX_EXTENSION_HEADERS).
     ExtensionChainTooLong,
-    /// A hop-by-hop options header that does not follow the IPv6 header immediately (RFC 8200 §4.1).
+    /// A hop-by-hop options header that does not follow the IPv6 header immediately (RFC 8200
+    /// §4.1).
     HopByHopNotFirst,
     /// The datagram ends inside the IPv6 fragment header.
     FragmentHeaderTruncated,
@@ -37,11 +39,13 @@ pub enum Malformed {
     TransportTruncated,
     /// The TCP data offset is below 5 or past the end of the segment (RFC 9293 §3.1).
     TcpDataOffset,
-    /// A TCP option has a length below its minimum, past the end of the header, or not the one of its kind.
+    /// A TCP option has a length below its minimum, past the end of the header, or not the one of
+    /// its kind.
     TcpOptionBad,
     /// The UDP length is below 8 or past the end of the datagram (RFC 768).
     UdpLength,
-    /// GRE version 1 that is not RFC 2637's enhanced GRE (a key, PPP inside, neither checksum nor routing).
+    /// GRE version 1 that is not RFC 2637's enhanced GRE (a key, PPP inside, neither checksum nor
+    /// routing).
     GreHeaderBad,
     /// An IPv6 jumbogram (RFC 2675): no interface that a port can be has such an MTU.
     JumboPayload,

@@ -47,8 +47,8 @@ pub enum Kind {
 }
 
 impl Neighbor {
-    /// Reads the message of a parsed packet; `None` if it is another one, or fails a check of RFC 4861 §7.1 (the
-    /// checksum is not checked here).
+    /// Reads the message of a parsed packet; `None` if it is another one, or fails a check of RFC
+    /// 4861 §7.1 (the checksum is not checked here).
     pub fn parse(frame: &[u8], packet: &Packet) -> Option<Self> {
         let Transport::Icmp(message) = packet.body else { return None };
         let plain = packet.version == Version::V6 && packet.hop_limit == HOP_LIMIT;
@@ -69,8 +69,8 @@ impl Neighbor {
         Self { kind: Kind::Solicitation, target, link: Some(link) }
     }
 
-    /// Writes a frame with this message; how many bytes it took, `None` if `out` is too short. A solicitation
-    /// usually goes to [`solicited_node`] and [`multicast_mac`].
+    /// Writes a frame with this message; how many bytes it took, `None` if `out` is too short. A
+    /// solicitation usually goes to [`solicited_node`] and [`multicast_mac`].
     pub fn write(
         &self,
         out: &mut [u8],
@@ -159,7 +159,8 @@ const fn kind(message: u8, flags: u32) -> Option<Kind> {
     }
 }
 
-/// The Ethernet address in the option `wanted`, if there is one; `None` if an option has length 0 or is cut.
+/// The Ethernet address in the option `wanted`, if there is one; `None` if an option has length 0
+/// or is cut.
 fn link_option(mut options: &[u8], wanted: u8) -> Option<Option<Mac>> {
     let mut found = None;
     while !options.is_empty() {

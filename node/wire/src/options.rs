@@ -25,7 +25,8 @@ impl Options {
     pub const ROUTING: Self = Self(1 << 6);
     /// IPv6: routing header of type 0 (RFC 5095: to be dropped).
     pub const ROUTING_0: Self = Self(1 << 7);
-    /// IPv6: a routing header has segments left, so the destination field is not the final destination.
+    /// IPv6: a routing header has segments left, so the destination field is not the final
+    /// destination.
     pub const SEGMENTS_LEFT: Self = Self(1 << 8);
     /// IPv6: destination options header.
     pub const DESTINATION_OPTIONS: Self = Self(1 << 9);

@@ -4,9 +4,10 @@ use core::net::IpAddr;
 
 use crate::ethernet::{self, Ethernet};
 use crate::{Embedded, Gre, Icmp, Malformed, Options, Ports, Protocol, Tcp, Udp};
-use crate::{esp, ipv4, ipv6};
+use crate::{esp, icmp, ipv4, ipv6, udp};
 
-/// What one frame says, from Ethernet to the transport header. Offsets are bytes from the start of the frame.
+/// What one frame says, from Ethernet to the transport header. Offsets are bytes from the start of
+/// the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// EtherType after VLAN tags: that of IPv4 or IPv6.
@@ -15,8 +16,8 @@ pub struct Packet {
     pub vlans: u8,
     /// Offset of the IP header.
     pub network: u32,
-    /// Offset of the transport header, after IPv4 options and IPv6 extension headers; of the fragment's data in
-    /// a later fragment.
+    /// Offset of the transport header, after IPv4 options and IPv6 extension headers; of the
+    /// fragment's data in a later fragment.
     pub transport: u32,
     /// End of the datagram: Ethernet padding is past it.
     pub end: u32,
@@ -99,8 +100,11 @@ impl Packet {
     pub fn payload_len(&self) -> u32 {
         match &self.body {
             Transport::Tcp(tcp) => tcp.payload_len,
-            Transport::Udp(_) => self.transport_len() - crate::udp::HEADER_LEN as u32,
-            Transport::Icmp(_) => self.transport_len() - crate::icmp::HEADER_LEN as u32,
+            Transport::Udp(datagram) => {
+                let len = u32::from(datagram.length).min(self.transport_len());
+                len - udp::HEADER_LEN as u32
+            }
+            Transport::Icmp(_) => self.transport_len() - icmp::HEADER_LEN as u32,
             Transport::Sctp(_)
             | Transport::Gre(_)
             | Transport::Esp { .. }
@@ -220,8 +224,8 @@ pub enum Transport {
         /// Security parameters index.
         spi: u32,
     },
-    /// No transport header here: a later fragment, a first fragment that ends before or inside it, or "no next
-    /// header".
+    /// No transport header here: a later fragment, a first fragment that ends before or inside it,
+    /// or "no next header".
     None,
     /// A protocol that is not read.
     Other,

@@ -1,13 +1,17 @@
 //! Which of the 4,096 slots a packet belongs to.
 //!
-//! `slot = SipHash-1-3(secret, placement key) mod 4096`. SipHash takes the two 64-bit halves of the secret as k0 and
-//! k1 and the placement key as its message, without a length prefix of its own. The placement key is, by the packet:
+//! `slot = SipHash-1-3(secret, placement key) mod 4096`. SipHash takes the two 64-bit halves of the
+//! secret as k0 and k1 and the placement key as its message, without a length prefix of its own.
+//! The placement key is, by the packet:
 //!
 //! | packet | bytes of the placement key |
 //! |---|---|
 //! | of a flow | the 40 bytes of the flow key ([`crate::key`]) |
 //! | a fragment | the 40 bytes of the fragment key ([`crate::key`]) |
-//! | under an endpoint-independent rule | 24: address (16, IPv4 as IPv4-mapped), port (2), 0 (2), domain (2), protocol (1), `0x24` or `0x26` (1) |
+//! | under an endpoint-independent rule | 24 bytes, below |
+//!
+//! The 24 bytes of an inside endpoint: address (16, IPv4 as IPv4-mapped), port (2), zero (2), domain
+//! (2), protocol (1), `0x24` or `0x26` (1).
 //!
 //! The last byte tells the three apart.
 use core::fmt;

@@ -73,8 +73,8 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    /// Reads the segment `bytes[at..]`. With `whole` false (a first fragment) the header may be cut, which is
-    /// [`Malformed::TransportTruncated`] and for the caller to judge.
+    /// Reads the segment `bytes[at..]`. With `whole` false (a first fragment) the header may be
+    /// cut, which is [`Malformed::TransportTruncated`] and for the caller to judge.
     #[inline]
     pub(crate) fn parse(bytes: &[u8], at: usize, whole: bool) -> Result<Self, Malformed> {
         let header: &[u8; HEADER_LEN] = chunk(bytes, at).ok_or(Malformed::TransportTruncated)?;

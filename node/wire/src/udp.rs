@@ -23,7 +23,8 @@ pub struct Udp {
 }
 
 impl Udp {
-    /// Reads the datagram `bytes[at..]`. With `whole` false (a first fragment) the length may go past the end.
+    /// Reads the datagram `bytes[at..]`. With `whole` false (a first fragment) the length may go
+    /// past the end.
     #[inline]
     pub(crate) fn parse(bytes: &[u8], at: usize, whole: bool) -> Result<Self, Malformed> {
         let header: &[u8; HEADER_LEN] = chunk(bytes, at).ok_or(Malformed::TransportTruncated)?;

@@ -19,8 +19,9 @@ pub struct Fragments<'f> {
 }
 
 impl<'f> Fragments<'f> {
-    /// Cuts the datagram of `frame` into fragments of at most `mtu` bytes, IP header included. In IPv4 `id` counts
-    /// by its low 16 bits. `None` if it is a fragment (an atomic one too), or the MTU leaves no room for 8 bytes.
+    /// Cuts the datagram of `frame` into fragments of at most `mtu` bytes, IP header included. In
+    /// IPv4 `id` counts by its low 16 bits. `None` if it is a fragment (an atomic one too), or the
+    /// MTU leaves no room for 8 bytes.
     pub fn new(frame: &'f [u8], packet: &Packet, id: u32, mtu: usize) -> Option<Self> {
         let atomic = packet.options.contains(crate::Options::ATOMIC_FRAGMENT);
         if packet.fragment.is_some() || atomic || frame.len() < packet.end as usize {
@@ -47,8 +48,9 @@ impl<'f> Fragments<'f> {
         if data == 0 { 1 } else { data.div_ceil(self.step) }
     }
 
-    /// Writes fragment `index`, counted from 0, with what stands before the IP header copied; how many bytes it
-    /// took. `None` if `out` is too short, or `index` is not below [`Fragments::count`].
+    /// Writes fragment `index`, counted from 0, with what stands before the IP header copied; how
+    /// many bytes it took. `None` if `out` is too short, or `index` is not below
+    /// [`Fragments::count`].
     pub fn write(&self, index: usize, out: &mut [u8]) -> Option<usize> {
         if index >= self.count() {
             return None;
@@ -66,8 +68,8 @@ impl<'f> Fragments<'f> {
         Some(at + data.len())
     }
 
-    /// The header; returns where the data go. The first fragment has all options, the others those that are to be
-    /// copied (RFC 791 §3.1: the highest bit of the type).
+    /// The header; returns where the data go. The first fragment has all options, the others those
+    /// that are to be copied (RFC 791 §3.1: the highest bit of the type).
     fn write_v4(&self, offset: usize, more: bool, len: usize, out: &mut [u8]) -> Option<usize> {
         let fixed = self.network + ipv4::HEADER_LEN;
         out.get_mut(..fixed)?.copy_from_slice(&self.frame[..fixed]);
@@ -105,8 +107,9 @@ impl<'f> Fragments<'f> {
     }
 }
 
-/// The end of the headers that every fragment carries (IPv6 header, hop-by-hop options, and everything up to a
-/// routing header), and the place of the next-header field that is to name the fragment header.
+/// The end of the headers that every fragment carries (IPv6 header, hop-by-hop options, and
+/// everything up to a routing header), and the place of the next-header field that is to name the
+/// fragment header.
 fn unfragmentable(frame: &[u8], network: usize) -> Option<(usize, usize)> {
     let mut field = network + ipv6::NEXT_HEADER;
     let mut at = network + ipv6::HEADER_LEN;
@@ -125,8 +128,8 @@ fn unfragmentable(frame: &[u8], network: usize) -> Option<(usize, usize)> {
     }
 }
 
-/// Copies the options that go into every fragment; how many bytes, padded to a multiple of 4. The options were
-/// checked when the packet was parsed, and `out` is as long as they are.
+/// Copies the options that go into every fragment; how many bytes, padded to a multiple of 4. The
+/// options were checked when the packet was parsed, and `out` is as long as they are.
 fn copied_options(mut options: &[u8], out: &mut [u8]) -> usize {
     const COPIED: u8 = 0x80;
     let mut len = 0;

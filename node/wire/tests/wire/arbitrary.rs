@@ -1,0 +1,129 @@
+//! No input makes the crate panic, and what is parsed lies inside the frame.
+use proptest::prelude::*;
+use ringwall_wire::arp::Arp;
+use ringwall_wire::ndp::Neighbor;
+use ringwall_wire::{FragmentKey, Packet, PlacementKey, SLOTS, Transport, flow_key, slot};
+use ringwall_wire::{build::Fragments, checksum, embedded_key};
+
+use crate::samples;
+
+/// Everything that can be done with a frame.
+fn exercise(frame: &[u8]) {
+    let _ = Arp::parse(frame);
+    for at in [0, 4, 14] {
+        let _ = Packet::parse_ip(frame, at, 0);
+    }
+    let _ = Packet::parse_ip(frame, u32::MAX, 0);
+    let Ok(packet) = Packet::parse(frame) else { return };
+    inside(frame, &packet);
+    let keys = [
+        flow_key(&packet, 1).map(|(key, _)| PlacementKey::of_flow(&key)),
+        FragmentKey::of(&packet, 1).map(|key| PlacementKey::of_fragment(&key)),
+        embedded(frame, &packet),
+    ];
+    assert!(keys[0].is_none() || keys[1].is_none(), "a fragment or a flow");
+    for key in keys.iter().flatten() {
+        assert!(slot([1, 2], key).0 < SLOTS);
+    }
+    let _ = Neighbor::parse(frame, &packet);
+    change(frame, &packet);
+}
+
+fn inside(frame: &[u8], packet: &Packet) {
+    assert!(packet.network < packet.transport);
+    assert!(packet.transport <= packet.end);
+    assert!(packet.end as usize <= frame.len());
+    assert!(packet.payload_len() <= packet.transport_len());
+    if let Transport::Tcp(tcp) = packet.body {
+        assert_eq!(packet.transport_len(), u32::from(tcp.header_len) + tcp.payload_len);
+    }
+    if let Some(fragment) = packet.fragment {
+        assert!(fragment.offset != 0 || fragment.more);
+        assert!(fragment.header < packet.transport);
+    }
+}
+
+fn embedded(frame: &[u8], packet: &Packet) -> Option<PlacementKey> {
+    let embedded = Packet::parse_embedded(frame, packet).ok()?;
+    assert!(packet.transport < embedded.network && embedded.network < embedded.transport);
+    assert!(embedded.transport <= embedded.end && embedded.end <= packet.end);
+    embedded_key(&embedded, 1).map(|(key, _)| PlacementKey::of_flow(&key))
+}
+
+/// A filled checksum is right, whatever the packet.
+fn change(frame: &[u8], packet: &Packet) {
+    let mut copy = frame.to_vec();
+    let _ = checksum::transport_checksum_partial(frame, packet);
+    checksum::fill_ipv4_header_checksum(&mut copy, packet.network);
+    checksum::fill_transport_checksum(&mut copy, packet);
+    assert!(checksum::ipv4_header_checksum_ok(&copy, packet));
+    assert!(checksum::transport_checksum_ok(&copy, packet));
+    if let Some(fragments) = Fragments::new(frame, packet, 1, 576) {
+        let mut out = vec![0; 1024];
+        for index in 0..fragments.count() {
+            let len = fragments.write(index, &mut out).unwrap();
+            assert!(Packet::parse(&out[..len]).is_ok(), "a fragment of a good packet is good");
+        }
+    }
+}
+
+#[test]
+fn every_truncation_of_every_sample_is_safe() {
+    for (name, frame) in samples::all() {
+        exercise(&frame);
+        for len in 0..frame.len() {
+            exercise(&frame[..len]);
+            let padding = name.ends_with("padded") && len >= 54;
+            assert!(padding || Packet::parse(&frame[..len]).is_err(), "{name} cut to {len}");
+        }
+    }
+}
+
+#[test]
+fn every_changed_byte_of_every_sample_is_safe() {
+    for (_, frame) in samples::all() {
+        let mut copy = frame.to_vec();
+        for at in 0..copy.len().min(120) {
+            for value in [0, 1, 4, 5, 6, 0x0f, 0x44, 0x46, 0x7f, 0x80, 0xf0, 0xff] {
+                let before = std::mem::replace(&mut copy[at], value);
+                exercise(&copy);
+                copy[at] = before;
+            }
+        }
+    }
+}
+
+/// A sample with a few bytes changed and its end cut or extended.
+pub(crate) fn mutated() -> impl Strategy<Value = Vec<u8>> {
+    let samples: Vec<Vec<u8>> =
+        samples::all().into_iter().map(|(_, frame)| frame.to_vec()).collect();
+    let changes = prop::collection::vec((0usize..110, any::<u8>()), 0..6);
+    (prop::sample::select(samples), changes, -8isize..24).prop_map(|(mut frame, changes, grow)| {
+        for (at, value) in changes {
+            let at = at % frame.len();
+            frame[at] = value;
+        }
+        frame.resize(frame.len().saturating_add_signed(grow), 0);
+        frame
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn arbitrary_bytes_are_safe(frame in prop::collection::vec(any::<u8>(), 0..200)) {
+        exercise(&frame);
+    }
+
+    #[test]
+    fn arbitrary_ip_is_safe(v6: bool, rest in prop::collection::vec(any::<u8>(), 0..160)) {
+        let start: &[u8] = if v6 { &[0x86, 0xdd, 0x60] } else { &[0x08, 0x00, 0x45] };
+        exercise(&[&[2; 12], start, &rest].concat());
+    }
+
+    #[test]
+    fn mutated_samples_are_safe(frame in mutated()) {
+        exercise(&frame);
+    }
+}
