@@ -146,3 +146,27 @@ pub const DATAGRAM_FRAME_BYTES: usize = 65_535 + FRAGMENT_HEADER_BYTES;
 /// Age from which a UDP session with traffic both ways counts as a stream (Linux
 /// `nf_conntrack_proto_udp.c`): older than nearly every question and answer.
 pub const UDP_STREAM_AGE: Duration = Duration::from_secs(2);
+
+// --- pipeline ---------------------------------------------------------------------------------
+
+/// Frames that one packet, or one control message, can make the engine send besides the one in hand:
+/// a datagram's fragments, or all packets held for missing neighbours at once.
+pub const OUTBOX_FRAMES: usize = 1_280;
+
+/// Bytes of those frames: that many of full size.
+pub const OUTBOX_BYTES: usize = OUTBOX_FRAMES * HELD_FRAME_BYTES;
+
+/// Session events between two drains, which come after every packet that makes one and after every
+/// tick: a tick closes at most [`TIMER_VISITS_PER_TURN`] sessions.
+pub const EVENTS: usize = TIMER_VISITS_PER_TURN + 64;
+
+/// Next hops to be resolved that wait for the driver, who looks after every turn. One that finds no
+/// room is asked for again by its next packet.
+pub const RESOLVE_QUEUE: usize = 64;
+
+/// Epochs whose rules can still be told. A session that slept through more commits than Junos and we
+/// keep revisions is matched anew.
+pub const EPOCHS_REMEMBERED: usize = 50;
+
+/// Incomplete datagrams given up in one turn; each may cost an ICMP error.
+pub const EXPIRIES_PER_TICK: u32 = 64;
