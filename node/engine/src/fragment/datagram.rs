@@ -45,6 +45,12 @@ pub(super) struct Assembly {
 }
 
 impl Datagram {
+    /// Memory without a datagram, to be exchanged for one that goes to another worker. Allocates.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::new(Box::new(Assembly::new()), 0)
+    }
+
     pub(super) fn new(assembly: Box<Assembly>, held: u32) -> Self {
         Self { assembly, held }
     }
