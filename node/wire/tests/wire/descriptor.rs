@@ -46,10 +46,8 @@ fn a_syn_says_all_it_offers() {
 fn tcp_options_are_read_in_any_order() {
     let tcp = |options: &[u8]| {
         let frame = v4().tcp(1, 2).tcp_option(options).frame();
-        match Packet::parse(&frame).unwrap().body {
-            Transport::Tcp(tcp) => tcp,
-            other => panic!("{other:?}"),
-        }
+        let Transport::Tcp(tcp) = Packet::parse(&frame).unwrap().body else { panic!() };
+        tcp
     };
     assert_eq!(tcp(&[8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 1, 1]).timestamps, Some((1, 2)));
     assert_eq!(tcp(&[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]).timestamps, Some((1, 2)));

@@ -99,22 +99,8 @@ impl Seen {
             payload: (packet.transport as usize, packet.end as usize),
             fragmented: !whole,
             ports: packet.ports().filter(|_| whole && !sctp),
-            tcp: match packet.body {
-                Transport::Tcp(tcp) if whole => Some([
-                    tcp.sequence.0,
-                    tcp.acknowledgment.0,
-                    u32::from(tcp.flags.0),
-                    tcp.window.into(),
-                    tcp.urgent.into(),
-                    tcp.header_len.into(),
-                    tcp.payload_len,
-                ]),
-                _ => None,
-            },
-            icmp: match packet.body {
-                Transport::Icmp(icmp) if whole => Some((icmp.kind, icmp.code)),
-                _ => None,
-            },
+            tcp: our_tcp(packet).filter(|_| whole),
+            icmp: our_icmp(packet).filter(|_| whole),
         }
     }
 
@@ -163,11 +149,29 @@ impl Seen {
     }
 }
 
+fn our_tcp(packet: &Packet) -> Option<[u32; 7]> {
+    let Transport::Tcp(tcp) = packet.body else { return None };
+    Some([
+        tcp.sequence.0,
+        tcp.acknowledgment.0,
+        u32::from(tcp.flags.0),
+        tcp.window.into(),
+        tcp.urgent.into(),
+        tcp.header_len.into(),
+        tcp.payload_len,
+    ])
+}
+
+fn our_icmp(packet: &Packet) -> Option<(u8, u8)> {
+    let Transport::Icmp(icmp) = packet.body else { return None };
+    Some((icmp.kind, icmp.code))
+}
+
 fn ports(transport: &TransportSlice<'_>) -> Option<(u16, u16)> {
     match transport {
         TransportSlice::Tcp(slice) => Some((slice.source_port(), slice.destination_port())),
         TransportSlice::Udp(slice) => Some((slice.source_port(), slice.destination_port())),
-        _ => None,
+        TransportSlice::Icmpv4(_) | TransportSlice::Icmpv6(_) | TransportSlice::Igmp(_) => None,
     }
 }
 
@@ -230,7 +234,8 @@ fn may_be_bad(frame: &[u8], error: Malformed) -> bool {
     }
 }
 
-/// A fault that etherparse cannot see: in a protocol that it does not read, in a fragment, or behind a length of 0.
+/// A fault that etherparse cannot see: in a protocol that it does not read, in a fragment, or
+/// behind a length of 0.
 fn not_read_by_them(frame: &[u8]) -> bool {
     let theirs = SlicedPacket::from_ethernet(frame).unwrap();
     let net = theirs.net.as_ref().unwrap();

@@ -1,4 +1,5 @@
-//! Keys are the same for both directions, differ for different flows, and have the documented bytes.
+//! Keys are the same for both directions, differ for different flows, and have the documented
+//! bytes.
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

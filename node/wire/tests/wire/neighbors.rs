@@ -108,6 +108,7 @@ fn what_breaks_a_rule_is_not_read() {
 
 fn round_trip(message: Neighbor, source: Ipv6Addr, destination: Ipv6Addr) -> Option<Neighbor> {
     let mut out = [0; 128];
-    let len = message.write(&mut out, (MAC, PEER), source, destination).unwrap();
-    Neighbor::parse(&out[..len], &Packet::parse(&out[..len]).unwrap())
+    let Some(len) = message.write(&mut out, (MAC, PEER), source, destination) else { panic!() };
+    let Ok(packet) = Packet::parse(&out[..len]) else { panic!() };
+    Neighbor::parse(&out[..len], &packet)
 }

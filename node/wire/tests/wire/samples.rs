@@ -124,7 +124,8 @@ fn extensions() -> Vec<(&'static str, Frame)> {
     ]
 }
 
-/// Fragments: the first and a later one of a UDP datagram, of both versions, and a first one that is cut.
+/// Fragments: the first and a later one of a UDP datagram, of both versions, and a first one that
+/// is cut.
 pub(crate) fn fragments() -> Vec<(&'static str, Frame)> {
     let data = [0x13, 0x88, 0, 53, 0, 40, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
     let v4 = |offset, more, data| {

@@ -1,7 +1,7 @@
 //! Golden vectors: frames with the keys and slots that every implementation must give them.
 //!
-//! `vectors/*.txt` hold one vector a paragraph. `RINGWALL_BLESS=1` writes them anew from the samples;
-//! review the difference.
+//! `vectors/*.txt` hold one vector a paragraph. `RINGWALL_BLESS=1` writes them anew from the
+//! samples; review the difference.
 use std::fmt::Write;
 use std::path::PathBuf;
 
