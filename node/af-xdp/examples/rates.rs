@@ -1,7 +1,7 @@
 //! How fast the bare forwarder is between two veth pairs, by ways of waking the kernel.
 //!
-//! `cargo run --release -p ringwall-af-xdp --features bare --example rates [SECONDS]`, as root,
-//! with `ip`. One core sends frames of 64 bytes, and one forwards them; the far end drops them
+//! `cargo run --release -p ringwall-af-xdp --features bare --example rates [SECONDS [ROUNDS]]`,
+//! as root, with `ip`; the median of the rounds. One core sends frames of 64 bytes, and one forwards them; the far end drops them
 //! in XDP, whose work is done on the forwarder's core, inside its `sendto`. The CPU time is that
 //! of the forwarder's thread.
 #![allow(clippy::unwrap_used, clippy::print_stdout, unsafe_code)]
@@ -28,11 +28,42 @@ struct Way {
     burst: usize,
 }
 
+/// What one run came to, in frames or calls a second and nanoseconds.
+#[derive(Clone, Copy, Default)]
+struct Rates {
+    sent: f64,
+    out: f64,
+    cpu_percent: f64,
+    cpu_ns_a_frame: f64,
+    frames_a_call: f64,
+}
+
 fn main() {
-    let seconds = std::env::args().nth(1).map_or(3, |text| text.parse().unwrap());
+    let number = |place| std::env::args().nth(place).map(|text| text.parse::<u64>().unwrap());
+    let (seconds, rounds) = (number(1).unwrap_or(1), number(2).unwrap_or(3));
+    let ways = ways();
+    let mut runs = vec![Vec::new(); ways.len()];
+    for _ in 0..rounds {
+        for (way, runs) in ways.iter().zip(&mut runs) {
+            runs.push(run(*way, Duration::from_secs(seconds)));
+        }
+    }
+    println!("{:<24}{:>10}{:>10}{:>7}{:>9}{:>7}", "", "sent/s", "out/s", "CPU", "ns", "/call");
+    for (way, mut runs) in ways.iter().zip(runs) {
+        runs.sort_by(|a, b| a.cpu_ns_a_frame.total_cmp(&b.cpu_ns_a_frame));
+        let Rates { sent, out, cpu_percent, cpu_ns_a_frame, frames_a_call } = runs[runs.len() / 2];
+        println!(
+            "{:<24}{sent:>10.0}{out:>10.0}{cpu_percent:>6.0}%{cpu_ns_a_frame:>9.0}\
+             {frames_a_call:>7.1}",
+            way.name
+        );
+    }
+}
+
+fn ways() -> Vec<Way> {
     let poll = Some(BusyPoll { micros: 20, budget: 64 });
     let plain = Way { name: "", need_wakeup: true, busy_poll: None, spin: false, burst: 64 };
-    let ways = [
+    vec![
         Way { name: "need-wakeup, sleeps", ..plain },
         Way { name: "need-wakeup, spins", spin: true, ..plain },
         Way { name: "no need-wakeup, sleeps", need_wakeup: false, ..plain },
@@ -41,17 +72,16 @@ fn main() {
         Way { name: "busy poll, spins", busy_poll: poll, spin: true, ..plain },
         Way { name: "bursts of 32, sleeps", burst: 32, ..plain },
         Way { name: "bursts of 256, sleeps", burst: 256, ..plain },
-    ];
-    println!(
-        "{:<26}{:>12}{:>12}{:>10}{:>12}{:>10}",
-        "", "sent/s", "out/s", "CPU", "ns/frame", "calls"
-    );
-    for way in ways {
-        in_namespace(move || measure(way, Duration::from_secs(seconds)));
-    }
+    ]
 }
 
-fn measure(way: Way, length: Duration) {
+fn run(way: Way, length: Duration) -> Rates {
+    let (result, results) = std::sync::mpsc::sync_channel(1);
+    in_namespace(move || result.send(measure(way, length)).unwrap());
+    results.recv().unwrap_or_default()
+}
+
+fn measure(way: Way, length: Duration) -> Rates {
     let [near, source] = veth("in", "in-end", 1);
     let [away, sink] = veth("out", "out-end", 1);
     let attach = |port| RedirectProgram::attach(port, 1, Otherwise::Drop).unwrap();
@@ -78,21 +108,20 @@ fn measure(way: Way, length: Duration) {
         stop.store(true, Ordering::Relaxed);
         (sent, forwarding.join().unwrap())
     });
-    report(way.name, sent, &forwarder, cpu, length);
+    rates(sent, &forwarder, cpu, length)
 }
 
-fn report(name: &str, sent: u64, forwarder: &BareForwarder, cpu: Duration, length: Duration) {
+fn rates(sent: u64, forwarder: &BareForwarder, cpu: Duration, length: Duration) -> Rates {
     let Totals { forwarded, .. } = forwarder.totals();
-    let wakeups: u64 = forwarder.sockets().iter().map(|socket| socket.counters().wakeups).sum();
-    let per_second = |count: u64| count as f64 / length.as_secs_f64();
-    println!(
-        "{name:<26}{:>12.0}{:>12.0}{:>9.0}%{:>12.0}{:>10.1}",
-        per_second(sent),
-        per_second(forwarded),
-        100.0 * cpu.as_secs_f64() / length.as_secs_f64(),
-        cpu.as_nanos() as f64 / forwarded.max(1) as f64,
-        forwarded as f64 / wakeups.max(1) as f64,
-    );
+    let calls: u64 = forwarder.sockets().iter().map(|socket| socket.counters().wakeups).sum();
+    let seconds = length.as_secs_f64();
+    Rates {
+        sent: sent as f64 / seconds,
+        out: forwarded as f64 / seconds,
+        cpu_percent: 100.0 * cpu.as_secs_f64() / seconds,
+        cpu_ns_a_frame: cpu.as_nanos() as f64 / forwarded.max(1) as f64,
+        frames_a_call: forwarded as f64 / calls.max(1) as f64,
+    }
 }
 
 /// Sends as fast as it can.

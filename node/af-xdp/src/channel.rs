@@ -70,7 +70,9 @@ impl Channel {
         let before = out.len();
         for _ in 0..limit {
             let Some(descriptor) = self.rings.receive.pop() else { break };
-            out.extend(umem.accept_received(self.slot, descriptor));
+            if let Some(frame) = umem.accept_received(self.slot, descriptor) {
+                out.push(frame);
+            }
         }
         self.rings.receive.release();
         let received = out.len() - before;

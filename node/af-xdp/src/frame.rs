@@ -4,7 +4,7 @@ use crate::region::Region;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,56 +16,72 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[must_use = "a frame goes back to its UMEM by `free`, `transmit` or `lend`"]
 #[derive(PartialEq, Eq)]
 pub struct Frame {
-    umem: NonZeroU32,
-    index: u32,
-    offset: u32,
-    len: u32,
+    // Two words, not four halves: so a token travels in two registers. Put together in memory from
+    // halves and then read as a whole, it costs a failed store forwarding, twice a packet.
+    /// Number of the frame (high half) and of its UMEM.
+    name: NonZeroU64,
+    /// Offset of the data (high half) and its length, in bytes.
+    place: u64,
 }
 
 impl Frame {
     /// Only the UMEM's table of owners may make a token, for a frame that it marks as held.
+    #[inline]
     pub(crate) fn new(umem: NonZeroU32, index: u32, offset: u32, len: u32) -> Self {
-        Self { umem, index, offset, len }
+        let name = NonZeroU64::from(umem) | u64::from(index) << 32;
+        Self { name, place: u64::from(offset) << 32 | u64::from(len) }
     }
 
     /// Bytes of data.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.len as usize
+        self.place as u32 as usize
     }
 
     /// Whether there is no data.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Number of the frame in its UMEM.
+    #[inline]
     pub fn index(&self) -> u32 {
-        self.index
+        (self.name.get() >> 32) as u32
     }
 
     /// Bytes in front of the data, counted from the start of the frame.
+    #[inline]
     pub fn offset(&self) -> u32 {
-        self.offset
+        (self.place >> 32) as u32
     }
 
     /// First byte behind the data, counted from the start of the frame.
+    #[inline]
     pub(crate) fn end(&self) -> u32 {
-        self.offset.saturating_add(self.len)
+        self.offset().saturating_add(self.place as u32)
     }
 
-    pub(crate) fn umem(&self) -> NonZeroU32 {
-        self.umem
+    /// Whether it is a frame of this UMEM.
+    #[inline]
+    pub(crate) fn is_of(&self, umem: NonZeroU32) -> bool {
+        self.umem() == umem.get()
+    }
+
+    fn umem(&self) -> u32 {
+        self.name.get() as u32
     }
 
     /// Moves the data's bounds; the caller has checked them against the frame size.
+    #[inline]
     pub(crate) fn place(&mut self, offset: u32, len: u32) {
-        self.offset = offset;
-        self.len = len;
+        self.place = u64::from(offset) << 32 | u64::from(len);
     }
 
     /// Ends the token, its frame being accounted for elsewhere from now on.
+    #[inline]
     pub(crate) fn surrender(self) -> u32 {
-        let index = self.index;
+        let index = self.index();
         mem::forget(self);
         index
     }
@@ -73,13 +89,14 @@ impl Frame {
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        Abandoned::push(self.umem, self.index);
+        Abandoned::push(self.umem(), self.index());
     }
 }
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Frame({}:{} [{}; {}])", self.umem, self.index, self.offset, self.len)
+        let (umem, index) = (self.umem(), self.index());
+        write!(f, "Frame({umem}:{index} [{}; {}])", self.offset(), self.len())
     }
 }
 
@@ -94,6 +111,7 @@ pub struct LentFrame {
 }
 
 impl LentFrame {
+    #[inline]
     pub(crate) fn new(frame: Frame, region: Arc<Region>) -> Self {
         Self { frame, region }
     }
@@ -155,18 +173,18 @@ pub(crate) fn write(region: &Region, frame: &mut Frame, bytes: &[u8]) -> Result<
 /// an `Arc` in each would cost two atomic operations a packet, for something that never happens.
 pub(crate) struct Abandoned;
 
-static ABANDONED: Mutex<BTreeMap<NonZeroU32, Vec<u32>>> = Mutex::new(BTreeMap::new());
+static ABANDONED: Mutex<BTreeMap<u32, Vec<u32>>> = Mutex::new(BTreeMap::new());
 static ABANDONED_EVER: AtomicU64 = AtomicU64::new(0);
 
 impl Abandoned {
     /// Starts to collect for a UMEM.
     pub(crate) fn open(umem: NonZeroU32) {
-        Self::lists().insert(umem, Vec::new());
+        Self::lists().insert(umem.get(), Vec::new());
     }
 
     /// Forgets a UMEM that is gone; tokens dropped later are ignored.
     pub(crate) fn close(umem: NonZeroU32) {
-        Self::lists().remove(&umem);
+        Self::lists().remove(&umem.get());
     }
 
     /// Tokens dropped in this process so far: tells without a lock that there is nothing new.
@@ -176,17 +194,17 @@ impl Abandoned {
 
     /// Numbers of the frames abandoned since the last call.
     pub(crate) fn take(umem: NonZeroU32) -> Vec<u32> {
-        Self::lists().get_mut(&umem).map(mem::take).unwrap_or_default()
+        Self::lists().get_mut(&umem.get()).map(mem::take).unwrap_or_default()
     }
 
-    fn push(umem: NonZeroU32, index: u32) {
+    fn push(umem: u32, index: u32) {
         if let Some(list) = Self::lists().get_mut(&umem) {
             list.push(index);
             ABANDONED_EVER.fetch_add(1, Ordering::Release);
         }
     }
 
-    fn lists() -> MutexGuard<'static, BTreeMap<NonZeroU32, Vec<u32>>> {
+    fn lists() -> MutexGuard<'static, BTreeMap<u32, Vec<u32>>> {
         ABANDONED.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -37,8 +37,15 @@ impl Region {
     }
 
     /// Offset in a frame at which received data starts, and at which a new frame's data is put.
+    #[inline]
     pub(crate) fn data_offset(&self) -> u32 {
         PACKET_HEADROOM + self.headroom
+    }
+
+    /// Bits of an address that count bytes inside a frame, if the frame size is a power of two.
+    #[inline]
+    pub(crate) fn shift(&self) -> u32 {
+        self.frame_size.trailing_zeros()
     }
 
     /// Address and length as the kernel registers them.
@@ -52,6 +59,7 @@ impl Region {
     }
 
     /// The data of a frame.
+    #[inline]
     pub(crate) fn bytes<'a>(&'a self, frame: &'a Frame) -> &'a [u8] {
         let range = self.locate(frame);
         // SAFETY: `locate` gives a range inside the mapping, which lives as long as `self`. The
@@ -66,6 +74,7 @@ impl Region {
         clippy::needless_pass_by_ref_mut,
         reason = "the borrow of the token is that of the bytes"
     )]
+    #[inline]
     pub(crate) fn bytes_mut<'a>(&'a self, frame: &'a mut Frame) -> &'a mut [u8] {
         let range = self.locate(frame);
         // SAFETY: as in `bytes`; the token is borrowed exclusively, so no other slice of this
@@ -77,8 +86,9 @@ impl Region {
 
     /// Where a frame's data lies in the mapping. A frame of another UMEM is a bug of the caller,
     /// and is refused here because its number may be in the kernel's hands in this one.
+    #[inline]
     fn locate(&self, frame: &Frame) -> Range<usize> {
-        assert!(frame.umem() == self.id, "frame of another UMEM");
+        assert!(frame.is_of(self.id), "frame of another UMEM");
         assert!(frame.end() <= self.frame_size, "frame data ends inside the frame");
         let start = frame.index() as usize * self.frame_size as usize + frame.offset() as usize;
         start..start + frame.len()

@@ -111,6 +111,7 @@ impl<T: Entry> Shared<T> {
     }
 
     /// Where the entry with this index lies.
+    #[inline]
     fn place(&self, index: u32) -> NonNull<T> {
         // SAFETY: masked to less than `size`, and `size` entries fit into the mapping.
         unsafe { self.entries.add((index & (self.size - 1)) as usize) }
@@ -140,6 +141,7 @@ impl<T: Entry> Producer<T> {
     }
 
     /// Writes an entry, not yet visible to the reader. False if the ring is full.
+    #[inline]
     pub(crate) fn push(&mut self, entry: T) -> bool {
         if self.room(1) == 0 {
             return false;
@@ -152,6 +154,7 @@ impl<T: Entry> Producer<T> {
     }
 
     /// Entries that can be written, up to `wanted`.
+    #[inline]
     pub(crate) fn room(&mut self, wanted: u32) -> u32 {
         let size = self.shared.size;
         let room = |head: u32, tail: u32| size.saturating_sub(head.wrapping_sub(tail));
@@ -162,11 +165,13 @@ impl<T: Entry> Producer<T> {
     }
 
     /// Publishes what was written.
+    #[inline]
     pub(crate) fn submit(&self) {
         self.shared.producer().store(self.head, Ordering::Release);
     }
 
     /// Published entries that the reader has not taken.
+    #[inline]
     pub(crate) fn unread(&self) -> u32 {
         let published = self.shared.producer().load(Ordering::Relaxed);
         published.wrapping_sub(self.shared.consumer().load(Ordering::Acquire))
@@ -201,6 +206,7 @@ impl<T: Entry> Consumer<T> {
     }
 
     /// Reads the next entry, if there is one. Its place stays taken until `release`.
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
         if self.tail == self.head {
             self.head = self.shared.producer().load(Ordering::Acquire);
@@ -216,6 +222,7 @@ impl<T: Entry> Consumer<T> {
     }
 
     /// Hands the places of what was read back to the writer.
+    #[inline]
     pub(crate) fn release(&self) {
         self.shared.consumer().store(self.tail, Ordering::Release);
     }

@@ -94,12 +94,10 @@ impl Socket {
     /// wakes for nothing: an interface that goes away shows in no ring, and the kernel reports no
     /// `EPOLLERR` for it.
     pub fn check(&self) -> Result<(), Error> {
-        // The error word is cleared by reading it. A call on the unbound socket fails for ever.
-        let pending = system::pending_error(self.as_fd());
-        let bound = system::wake_receive(self.as_fd());
-        match (pending, bound) {
-            (Ok(libc::ENETDOWN), _) | (_, Err(libc::ENXIO)) => Err(self.gone()),
-            (Ok(_) | Err(_), Ok(()) | Err(_)) => Ok(()),
+        // The error word is cleared by reading it; a call on the unbound socket fails for ever.
+        match (system::pending_error(self.as_fd()), system::wake_receive(self.as_fd())) {
+            (Ok(libc::ENETDOWN), _) => Err(self.gone()),
+            (Ok(_) | Err(_), outcome) => self.judge(outcome).map(drop),
         }
     }
 
@@ -164,13 +162,16 @@ impl Socket {
     fn judge(&self, outcome: Result<(), Errno>) -> Result<Option<Later>, Error> {
         match outcome {
             Ok(()) => Ok(None),
-            Err(libc::EAGAIN) => Ok(Some(Later::Again)),
+            Err(libc::EAGAIN | libc::EINTR) => Ok(Some(Later::Again)),
             Err(libc::EBUSY) => Ok(Some(Later::Busy)),
             Err(libc::ENOBUFS | libc::ENOMEM) => Ok(Some(Later::NoBuffers)),
             Err(libc::ENETDOWN) => Ok(Some(Later::Down)),
+            // A zero-copy driver says so too, while it has no XDP program.
+            Err(libc::ENXIO) if self.zero_copy && system::interface_exists(self.interface()) => {
+                Ok(Some(Later::Again))
+            }
             Err(libc::ENXIO) => Err(self.gone()),
-            Err(libc::EINTR) => Ok(Some(Later::Again)),
-            Err(errno) => Err(Error::System { call: "sendto", errno }),
+            Err(errno) => Err(Error::System { call: "wake the kernel", errno }),
         }
     }
 

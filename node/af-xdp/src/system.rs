@@ -151,6 +151,13 @@ pub(crate) fn pending_error(fd: BorrowedFd<'_>) -> Result<Errno, Errno> {
     get::<u32>(fd, libc::SOL_SOCKET, libc::SO_ERROR).map(|errno| errno as Errno)
 }
 
+/// Whether the namespace of the calling thread has an interface of this index.
+pub(crate) fn interface_exists(index: u32) -> bool {
+    let mut name = [0; libc::IF_NAMESIZE];
+    // SAFETY: room for the longest name.
+    !unsafe { libc::if_indextoname(index, name.as_mut_ptr()) }.is_null()
+}
+
 fn set<T: Plain>(fd: BorrowedFd<'_>, level: i32, name: i32, value: &T) -> Result<(), Errno> {
     let (raw, len) = (fd.as_raw_fd(), size_of::<T>() as libc::socklen_t);
     // SAFETY: `value` is valid for `len` bytes, and the kernel only reads it.

@@ -74,6 +74,7 @@ impl Umem {
 
     /// A free frame, empty, its data to start behind the usual headroom. None when all are in use:
     /// the caller drops what it wanted to build, and counts it.
+    #[inline]
     pub fn alloc(&mut self) -> Option<Frame> {
         let index = self.take_free()?;
         self.owners[index as usize] = Owner::Held;
@@ -81,17 +82,20 @@ impl Umem {
     }
 
     /// Gives a frame back.
+    #[inline]
     pub fn free(&mut self, frame: Frame) {
         let index = self.admit(frame, Owner::Held);
         self.release(index);
     }
 
     /// The data of a frame.
+    #[inline]
     pub fn data<'a>(&'a self, frame: &'a Frame) -> &'a [u8] {
         self.region.bytes(frame)
     }
 
     /// The data of a frame, to be changed. Two frames may be worked on at the same time.
+    #[inline]
     pub fn data_mut<'a>(&'a self, frame: &'a mut Frame) -> &'a mut [u8] {
         self.region.bytes_mut(frame)
     }
@@ -104,6 +108,7 @@ impl Umem {
     /// Sets the number of data bytes, from where the data starts. New bytes are whatever the frame
     /// held before.
     pub fn set_len(&self, frame: &mut Frame, len: usize) -> Result<(), NoRoom> {
+        assert!(frame.is_of(self.region.id), "frame of another UMEM");
         let room = (self.region.frame_size - frame.offset()) as usize;
         if len > room {
             return Err(NoRoom);
@@ -124,7 +129,7 @@ impl Umem {
 
     /// Lends a frame to another thread.
     pub fn lend(&mut self, frame: Frame) -> LentFrame {
-        assert!(frame.umem() == self.region.id, "frame of another UMEM");
+        assert!(frame.is_of(self.region.id), "frame of another UMEM");
         self.owners[frame.index() as usize] = Owner::Lent;
         LentFrame::new(frame, Arc::clone(&self.region))
     }
@@ -132,7 +137,7 @@ impl Umem {
     /// Takes a lent frame back, with what the other thread wrote into it. A frame of another UMEM
     /// is refused and stays with the caller.
     pub fn take_back(&mut self, lent: LentFrame) -> Result<Frame, LentFrame> {
-        if lent.frame().umem() != self.region.id {
+        if !lent.frame().is_of(self.region.id) {
             return Err(lent);
         }
         let frame = lent.into_frame();
@@ -202,6 +207,7 @@ impl Umem {
         &self.region
     }
 
+    #[inline]
     fn take_free(&mut self) -> Option<u32> {
         if self.free.is_empty() {
             self.reclaim();
@@ -209,6 +215,7 @@ impl Umem {
         self.free.pop()
     }
 
+    #[inline]
     fn release(&mut self, index: u32) {
         self.owners[index as usize] = Owner::Free;
         self.free.push(index);
@@ -216,27 +223,32 @@ impl Umem {
 
     /// Ends a token. Panics if it is not of this UMEM, which only a bug of the caller can cause:
     /// the table of owners is right only if tokens stay with their UMEM.
+    #[inline]
     fn admit(&self, frame: Frame, expected: Owner) -> u32 {
-        assert!(frame.umem() == self.region.id, "frame of another UMEM");
+        assert!(frame.is_of(self.region.id), "frame of another UMEM");
         debug_assert_eq!(self.owners[frame.index() as usize], expected);
         frame.surrender()
     }
 }
 
-/// The moves between the free list, tokens and the rings of a socket.
+/// The moves between the free list, tokens and the rings of a socket. Only a UMEM whose frame size
+/// is a power of two gets here (see `register`), so addresses are cut by shifts.
 impl Umem {
     /// Takes a free frame for the fill ring of `slot`: the address to be put there.
+    #[inline]
     pub(crate) fn give_fill(&mut self, slot: SlotId) -> Option<u64> {
         let index = self.take_free()?;
         self.owners[index as usize] = Owner::Fill(slot);
-        Some(u64::from(index) * u64::from(self.region.frame_size))
+        Some(u64::from(index) << self.region.shift())
     }
 
     /// The token for a frame that arrived in the RX ring of `slot`. None if that socket was not
     /// given this frame, or the data is not inside it.
+    #[inline]
     pub(crate) fn accept_received(&mut self, slot: SlotId, received: Descriptor) -> Option<Frame> {
         let size = u64::from(self.region.frame_size);
-        let (index, offset) = (received.address / size, (received.address % size) as u32);
+        let index = received.address >> self.region.shift();
+        let offset = (received.address & (size - 1)) as u32;
         let inside = u64::from(offset) + u64::from(received.len) <= size;
         let given = self.owners.get(index as usize) == Some(&Owner::Fill(slot));
         if !(inside && given) {
@@ -249,6 +261,7 @@ impl Umem {
 
     /// Ends a token for the TX ring of `slot`: the descriptor to be put there. A frame that the
     /// kernel would refuse, and so never complete, is freed instead.
+    #[inline]
     pub(crate) fn give_transmit(&mut self, slot: SlotId, frame: Frame) -> Option<Descriptor> {
         let (offset, len) = (frame.offset(), frame.len() as u32);
         let index = self.admit(frame, Owner::Held);
@@ -257,14 +270,15 @@ impl Umem {
             return None;
         }
         self.owners[index as usize] = Owner::Transmit(slot);
-        let address = u64::from(index) * u64::from(self.region.frame_size) + u64::from(offset);
+        let address = u64::from(index) << self.region.shift() | u64::from(offset);
         Some(Descriptor { address, len, options: 0 })
     }
 
     /// Frees a frame that arrived in the completion ring of `slot`. False if that socket was not
     /// given this frame.
+    #[inline]
     pub(crate) fn accept_completed(&mut self, slot: SlotId, address: u64) -> bool {
-        let index = address / u64::from(self.region.frame_size);
+        let index = address >> self.region.shift();
         if self.owners.get(index as usize) != Some(&Owner::Transmit(slot)) {
             self.refused += 1;
             return false;

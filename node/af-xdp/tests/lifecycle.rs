@@ -236,6 +236,31 @@ fn an_interface_set_down_means_later() {
 }
 
 #[test]
+fn what_the_device_does_not_take_is_counted_and_comes_back() {
+    in_namespace(|| {
+        let [interface, far] = veth("near", "far", 1);
+        let (mut end, _program) = End::alone(far);
+        let mut umem = umem();
+        let mut socket = open(&mut umem, interface).unwrap();
+        let mut burst = frames(&mut umem, 3);
+        umem.write(&mut burst[1], &[0; 1700]).unwrap();
+        assert_eq!(socket.transmit(&mut umem, &mut burst), 3);
+        assert_eq!(socket.kick().unwrap(), Kick::Sent);
+        assert_eq!(socket.counters().device_drops, 1, "longer than the MTU");
+        let (mut got, mut completed, deadline) = (Vec::new(), 0, Instant::now() + PATIENCE);
+        while got.len() < 2 || completed < 3 {
+            assert!(Instant::now() < deadline);
+            end.socket.receive(&mut end.umem, &mut got, 8);
+            completed += socket.complete(&mut umem);
+        }
+        let numbers = got.iter().map(|frame| end.umem.data(frame)[21]);
+        assert_eq!(numbers.collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(umem.audit().transmit, 0);
+        got.drain(..).for_each(|frame| end.umem.free(frame));
+    });
+}
+
+#[test]
 fn an_overrun_is_counted_and_loses_no_frame() {
     in_namespace(|| {
         let [interface, far] = veth("near", "far", 1);

@@ -72,6 +72,7 @@ impl Umem {
     /// Notes a socket that was bound just now. That the kernel let it bind is the proof that it
     /// holds nothing any more from an earlier socket on that queue.
     pub(crate) fn register(&mut self, endpoint: &Arc<Endpoint>) -> Result<SlotId, Error> {
+        debug_assert!(self.frame_size().is_power_of_two(), "checked when opening");
         let (interface, queue) = (endpoint.interface, endpoint.queue);
         self.check_open(interface, queue)?;
         self.release_retired(interface, queue);

@@ -155,6 +155,16 @@ fn huge_pages_are_taken_where_there_are_any() {
 }
 
 #[test]
+fn all_of_it_can_move_to_a_worker_thread() {
+    fn moves<T: Send>() {}
+    moves::<Umem>();
+    moves::<crate::Frame>();
+    moves::<crate::LentFrame>();
+    moves::<crate::Socket>();
+    assert_eq!(size_of::<Option<crate::Frame>>(), 16);
+}
+
+#[test]
 fn shares_leave_a_quarter() {
     let umem = small(800);
     assert_eq!(umem.fair_share(1), 300);
