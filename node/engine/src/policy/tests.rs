@@ -207,6 +207,58 @@ fn a_hundred_thousand_prefixes_are_one_search() {
     assert!(!listed(u32::MAX));
 }
 
+/// From the operator's words to the decision.
+#[test]
+fn a_policy_file_means_what_it_says() {
+    let text = r#"
+        [zones]
+        trust = ["lan"]
+        untrust = ["wan"]
+        [addresses]
+        web = ["203.0.113.0/24", "2001:db8:2::100/128"]
+        [services]
+        echo = ["tcp/7000-7999", "udp/7000-7999"]
+        [[rule]]
+        id = "web-in"
+        from = "trust"
+        to = "untrust"
+        destination = ["web"]
+        service = ["echo", "tcp/443", "icmp/echo-request"]
+        action = "permit"
+        [[rule]]
+        id = "rest"
+        from = "trust"
+        action = "reject"
+    "#;
+    let load = &mut |_: &str| Err("no list files here".to_owned());
+    let model = config::parse_policy("policy.toml", text, load).unwrap().value;
+    let policy = Policy::compile(&model, 1, &PORTS).unwrap();
+    let (web, rest) = (Decision::Permit(RuleIndex(0)), Decision::Reject(RuleIndex(1)));
+    let v6 =
+        Question { source: ip("2001:db8::1"), destination: ip("2001:db8:2::100"), ..question(0) };
+    let echo = |of: Question, protocol, kind| Question {
+        protocol: Protocol(protocol),
+        icmp: Some((kind, 0)),
+        ..of
+    };
+    for (question, want) in [
+        (question(443), web),
+        (question(7_500), web),
+        (question(80), rest),
+        (Question { destination: ip("203.0.114.1"), ..question(443) }, rest),
+        (Question { protocol: Protocol::UDP, ..question(7_000) }, web),
+        (Question { protocol: Protocol::UDP, ..question(443) }, rest),
+        (Question { destination_port: 443, ..v6 }, web),
+        (echo(question(0), 1, 8), web),
+        (echo(v6, 58, 128), web),
+        (echo(question(0), 1, 13), rest),
+        (echo(v6, 58, 8), rest),
+        (Question { from_zone: UNTRUST, to_zone: TRUST, ..question(443) }, Decision::NoRule),
+    ] {
+        assert_eq!(policy.judge(&question), want, "{question:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
