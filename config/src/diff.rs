@@ -5,7 +5,7 @@ mod order;
 
 pub use change::{Change, FieldChange};
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ranges::{prefix_count, subtract};
 use crate::{AddressSet, Policy, Rule, Service};
@@ -71,7 +71,7 @@ fn sets(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {
     }
 }
 
-fn named(policy: &Policy) -> HashMap<&str, &AddressSet> {
+fn named(policy: &Policy) -> BTreeMap<&str, &AddressSet> {
     let sets = policy.sets.iter();
     sets.filter_map(|set| set.name.as_deref().map(|name| (name, set))).collect()
 }
@@ -109,7 +109,7 @@ fn rules(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {
     }
 }
 
-fn positions(policy: &Policy) -> HashMap<&str, usize> {
+fn positions(policy: &Policy) -> BTreeMap<&str, usize> {
     policy.rules.iter().enumerate().map(|(at, rule)| (rule.id.as_str(), at)).collect()
 }
 
@@ -154,7 +154,7 @@ fn host_inbound(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {
     let zones: BTreeSet<_> = before.keys().chain(after.keys()).collect();
     for zone in zones {
         let services =
-            |all: &HashMap<String, Vec<String>>| all.get(zone).cloned().unwrap_or_default();
+            |all: &BTreeMap<String, Vec<String>>| all.get(zone).cloned().unwrap_or_default();
         let (old, new) = (services(&before), services(&after));
         let (added, removed) = both_ways(old.into_iter(), new.into_iter());
         if !added.is_empty() || !removed.is_empty() {
@@ -164,8 +164,8 @@ fn host_inbound(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {
 }
 
 /// Services into the node, by the names of zones.
-fn inbound(policy: &Policy) -> HashMap<String, Vec<String>> {
-    let mut all: HashMap<String, Vec<String>> = HashMap::new();
+fn inbound(policy: &Policy) -> BTreeMap<String, Vec<String>> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for entry in &policy.host_inbound {
         let zone = policy.zones[entry.zone].name.clone();
         let services = match &entry.services {

@@ -8,6 +8,7 @@ pub mod limits;
 
 mod diagnostic;
 mod diff;
+mod fit;
 mod node;
 mod parse;
 mod policy;
@@ -16,6 +17,7 @@ mod text;
 
 pub use diagnostic::{Checked, Diagnostic, Severity};
 pub use diff::{Change, FieldChange, diff};
+pub use fit::{Misfit, misfits};
 pub use node::{Api, Checksum, Log, LogFormat, Metrics, Node, OnExit, Port, Wire, ZeroCopy};
 pub use parse::{inline_lists, parse_node, parse_policy};
 pub use policy::{

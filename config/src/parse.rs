@@ -57,8 +57,7 @@ fn policy(reader: &mut Reader<'_>, load: &mut Load<'_>) -> Option<Policy> {
     let document = reader.document(POLICY_BYTES_MAX)?;
     let document = Fields::document(document.get_ref(), "a policy file");
     later_sections(reader, &document, &LATER);
-    let known: Vec<_> = SECTIONS.into_iter().chain(LATER).collect();
-    document.check_keys(reader, &known);
+    document.check_keys(reader, &SECTIONS, &LATER);
     let zones = Zones::parse(reader, &document);
     let (addresses, sets) = book::book(reader, document.get("addresses"), load);
     let services = service::book(reader, document.get("services"));

@@ -140,7 +140,7 @@ impl AddressMatch {
 }
 
 /// One protocol with what narrows it. Ranges are inclusive; `None` means any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Service {
     /// IP protocol number (IANA): 1 and 58 are ICMP and ICMPv6.
     pub protocol: u8,

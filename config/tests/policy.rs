@@ -82,23 +82,3 @@ fn negation_is_over_all_entries() {
     assert!(!matches("10.1.2.3") && !matches("192.168.0.5") && !matches("192.0.2.1"));
     assert!(matches("192.0.2.2") && matches("2001:db8::1"));
 }
-
-#[test]
-fn spans_probe() {
-    let text = "[zones]\na=['x']\n[addresses]\nb.file='l'\n[addresses.c]\nfile='m'\n";
-    let e = parse_policy("p", text, &mut |_| Ok(String::new())).unwrap_err();
-    for d in e {
-        println!("{d}");
-    }
-    let text =
-        "[zones]\na=['x']\n[[rule]]\nid='r'\n [[rule]]\n\n\nfrom='b'\n[rul]\n[host-inbound]\nx=1";
-    let e = parse_policy("p", text, &mut |_| Ok(String::new())).unwrap_err();
-    for d in e {
-        println!("{d}");
-    }
-    let text = "[zones]\na=['x'\n[[rule]\nid='r\n [[rule]]\n";
-    let e = parse_policy("p", text, &mut |_| Ok(String::new())).unwrap_err();
-    for d in e {
-        println!("{d}");
-    }
-}

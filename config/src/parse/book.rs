@@ -18,32 +18,25 @@ impl Item for AddressRange {
     const TOTAL_MAX: usize = RANGES_MAX;
 
     fn tidy(items: &mut Vec<Self>) {
-        let (v4, v6) = split(items);
+        let AddressSet { name: _, v4, v6 } = set(None, items);
         items.clear();
         items.extend(v4.into_iter().map(|(first, last)| Self::V4(first, last)));
         items.extend(v6.into_iter().map(|(first, last)| Self::V6(first, last)));
     }
 }
 
-/// Merged ranges of each family.
-fn split(items: &[AddressRange]) -> (Vec<(u32, u32)>, Vec<(u128, u128)>) {
-    let mut v4 = Vec::new();
-    let mut v6 = Vec::new();
+/// The set of `items`, merged.
+pub(crate) fn set(name: Option<String>, items: &[AddressRange]) -> AddressSet {
+    let mut set = AddressSet { name, v4: Vec::new(), v6: Vec::new() };
     for item in items {
         match *item {
-            AddressRange::V4(first, last) => v4.push((first, last)),
-            AddressRange::V6(first, last) => v6.push((first, last)),
+            AddressRange::V4(first, last) => set.v4.push((first, last)),
+            AddressRange::V6(first, last) => set.v6.push((first, last)),
         }
     }
-    ranges::merge(&mut v4);
-    ranges::merge(&mut v6);
-    (v4, v6)
-}
-
-/// The set of `items`.
-pub(crate) fn set(name: Option<String>, items: &[AddressRange]) -> AddressSet {
-    let (v4, v6) = split(items);
-    AddressSet { name, v4, v6 }
+    ranges::merge(&mut set.v4);
+    ranges::merge(&mut set.v6);
+    set
 }
 
 /// Parses `[addresses]`. A set's index is its index in the returned vector too.

@@ -23,7 +23,7 @@ impl<'v, 'i> Fields<'v, 'i> {
         keys: &[&str],
     ) -> Option<Self> {
         let fields = Self::open(reader, value, what)?;
-        fields.check_keys(reader, keys);
+        fields.check_keys(reader, keys, &[]);
         Some(fields)
     }
 
@@ -38,19 +38,19 @@ impl<'v, 'i> Fields<'v, 'i> {
         value: &'v Value<'i>,
         what: &'static str,
     ) -> Option<Self> {
-        match value.get_ref() {
-            DeValue::Table(table) => Some(Self { table, span: value.span(), what }),
-            other => {
-                wrong_type(reader, value, "a table", kind(other));
-                None
-            }
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            wrong_type(reader, value, "a table");
         }
+        table.map(|table| Self { table, span: value.span(), what })
     }
 
-    /// Reports every key that is not among `keys`.
-    pub(crate) fn check_keys(&self, reader: &mut Reader<'_>, keys: &[&str]) {
+    /// Reports every key that is not among `keys`, nor among `others`, which are dealt with
+    /// elsewhere.
+    pub(crate) fn check_keys(&self, reader: &mut Reader<'_>, keys: &[&str], others: &[&str]) {
         for key in self.table.keys() {
-            if !keys.contains(&key.get_ref().as_ref()) {
+            let name = key.get_ref().as_ref();
+            if !keys.contains(&name) && !others.contains(&name) {
                 let message = format!("unknown key {} in {}", quoted(key.get_ref()), self.what);
                 let all = || Some(format!("known keys: {}", keys.join(", ")));
                 reader.unknown(&key.span(), message, key.get_ref(), keys.iter().copied(), all);
@@ -110,7 +110,7 @@ impl<'v, 'i> Fields<'v, 'i> {
         let value = self.get(key)?;
         let boolean = value.get_ref().as_bool();
         if boolean.is_none() {
-            wrong_type(reader, value, "true or false", kind(value.get_ref()));
+            wrong_type(reader, value, "true or false");
         }
         boolean
     }
@@ -128,14 +128,12 @@ impl<'v, 'i> Fields<'v, 'i> {
     /// The tables of `[[key]]`.
     pub(crate) fn tables(&self, reader: &mut Reader<'_>, key: &str) -> &'v [Value<'i>] {
         let Some(value) = self.get(key) else { return &[] };
-        match value.get_ref() {
-            DeValue::Array(array) => array,
-            other => {
-                let message = format!("expected a list of tables, found {}", kind(other));
-                reader.error_hint(&value.span(), message, format!("write `[[{key}]]`"));
-                &[]
-            }
+        let array = value.get_ref().as_array();
+        if array.is_none() {
+            let message = format!("expected a list of tables, found {}", kind(value.get_ref()));
+            reader.error_hint(&value.span(), message, format!("write `[[{key}]]`"));
         }
+        array.map_or(&[], |array| array)
     }
 }
 
@@ -143,7 +141,7 @@ impl<'v, 'i> Fields<'v, 'i> {
 pub(crate) fn string<'v>(reader: &mut Reader<'_>, value: &'v Value<'_>) -> Option<&'v str> {
     let string = value.get_ref().as_str();
     if string.is_none() {
-        wrong_type(reader, value, "a string", kind(value.get_ref()));
+        wrong_type(reader, value, "a string");
     }
     string
 }
@@ -156,7 +154,7 @@ pub(crate) fn integer(
     range: RangeInclusive<u32>,
 ) -> Option<u32> {
     let Some(number) = value.get_ref().as_integer() else {
-        wrong_type(reader, value, "an integer", kind(value.get_ref()));
+        wrong_type(reader, value, "an integer");
         return None;
     };
     let number = as_u32(number).filter(|number| range.contains(number));
@@ -211,12 +209,13 @@ pub(crate) fn strings<'v>(
     values.filter_map(|value| Some((string(reader, value)?, value.span()))).collect()
 }
 
-pub(crate) fn wrong_type(reader: &mut Reader<'_>, value: &Value<'_>, wanted: &str, found: &str) {
+fn wrong_type(reader: &mut Reader<'_>, value: &Value<'_>, wanted: &str) {
+    let found = kind(value.get_ref());
     reader.error(&value.span(), format!("expected {wanted}, found {found}"));
 }
 
 /// What a value is, with its article.
-pub(crate) fn kind(value: &DeValue<'_>) -> &'static str {
+fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "an integer",

@@ -1,7 +1,7 @@
 //! Named groups that may name each other: resolved, checked for cycles, flattened.
 
 use core::ops::Range;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::reader::{Reader, quoted};
 use crate::limits::GROUP_DEPTH_MAX;
@@ -27,7 +27,7 @@ pub(crate) trait Item: Copy {
 
 /// All groups of one kind, flattened: a name's index is its place in the file.
 pub(crate) struct Groups<T> {
-    index: HashMap<String, usize>,
+    index: BTreeMap<String, usize>,
     flat: Vec<Vec<T>>,
 }
 
@@ -63,7 +63,7 @@ impl<T: Item> Groups<T> {
 
 fn find<T: Item>(
     reader: &mut Reader<'_>,
-    index: &HashMap<String, usize>,
+    index: &BTreeMap<String, usize>,
     name: &str,
     span: &Range<usize>,
 ) -> Option<usize> {
@@ -85,7 +85,7 @@ enum Visit {
 
 struct Flattening<'g, T> {
     groups: &'g [Group<T>],
-    index: HashMap<String, usize>,
+    index: BTreeMap<String, usize>,
     flat: Vec<Vec<T>>,
     states: Vec<Visit>,
     path: Vec<usize>,
@@ -126,7 +126,7 @@ impl<T: Item> Flattening<'_, T> {
     fn extend(&mut self, reader: &mut Reader<'_>, at: usize, child: usize, span: &Range<usize>) {
         let more = self.flat[child].len();
         if self.total + self.flat[at].len() + more > T::TOTAL_MAX {
-            let message = format!("more than {} entries in all {}s", T::TOTAL_MAX, T::KIND);
+            let message = format!("more than {} entries in all {} groups", T::TOTAL_MAX, T::KIND);
             return reader.error(span, message);
         }
         let items = core::mem::take(&mut self.flat[child]);
@@ -143,7 +143,7 @@ impl<T: Item> Flattening<'_, T> {
     }
 
     fn report_depth(reader: &mut Reader<'_>, span: &Range<usize>) {
-        let message = format!("{}s are nested more than {GROUP_DEPTH_MAX} deep", T::KIND);
+        let message = format!("{} groups are nested more than {GROUP_DEPTH_MAX} deep", T::KIND);
         reader.error(span, message);
     }
 }

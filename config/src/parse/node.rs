@@ -47,8 +47,7 @@ fn node(reader: &mut Reader<'_>) -> Option<Node> {
     let document = reader.document(NODE_BYTES_MAX)?;
     let document = Fields::document(document.get_ref(), "a node file");
     later_sections(reader, &document, &LATER);
-    let known: Vec<_> = SECTIONS.into_iter().chain(LATER).collect();
-    document.check_keys(reader, &known);
+    document.check_keys(reader, &SECTIONS, &LATER);
     let ports = Ports::parse(reader, &document);
     let log = log(reader, document.get("log"));
     let metrics = document.get("metrics").and_then(|value| metrics(reader, value));
@@ -120,7 +119,8 @@ fn bpf_dir(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> String {
 }
 
 fn socket(reader: &mut Reader<'_>, value: Option<&Value<'_>>) -> Option<String> {
-    let fields = Fields::new(reader, value?, "[api]", &["socket", "listen", "tls"])?;
+    let fields = Fields::open(reader, value?, "[api]")?;
+    fields.check_keys(reader, &["socket"], &["listen", "tls"]);
     later_sections(reader, &fields, &["listen", "tls"]);
     fields.get("socket").and_then(|value| paths::socket(reader, value))
 }

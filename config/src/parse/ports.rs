@@ -1,7 +1,7 @@
 //! `[[port]]` and `[[wire]]` of the node file.
 
 use core::ops::Range;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::fields::{self, Fields};
 use super::reader::{Reader, Value, quoted};
@@ -32,28 +32,24 @@ impl Ports {
     pub(crate) fn parse(reader: &mut Reader<'_>, document: &Fields<'_, '_>) -> Self {
         let mut all = Self { ports: Vec::new(), wires: Vec::new(), modes: Vec::new() };
         let mut seen = Seen::default();
-        for value in document.tables(reader, "port") {
+        let tables = document.tables(reader, "port");
+        for value in tables {
             if let Some(fields) = Fields::new(reader, value, "the port", &PORT_KEYS) {
                 all.add_port(reader, &fields, &mut seen);
             }
         }
-        if !document.tables(reader, "port").is_empty() {
-            all.check_count(reader, document);
-        } else if document.get("port").is_none() {
+        let span = document.key_span("port");
+        if span.is_none() {
             reader.error_hint(&(0..0), "the node has no ports", "add a `[[port]]` for each");
+        } else if tables.len() > PORTS_MAX {
+            let message = format!("{} ports, the limit is {PORTS_MAX}", tables.len());
+            reader.error(&span.unwrap_or(0..0), message);
         }
         for value in document.tables(reader, "wire") {
             all.add_wire(reader, value);
         }
         all.check_modes(reader);
         all
-    }
-
-    fn check_count(&self, reader: &mut Reader<'_>, document: &Fields<'_, '_>) {
-        let (ports, span) = (self.ports.len(), document.key_span("port").unwrap_or(0..0));
-        if ports > PORTS_MAX {
-            reader.error(&span, format!("{ports} ports, the limit is {PORTS_MAX}"));
-        }
     }
 
     fn add_port(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_, '_>, seen: &mut Seen) {
@@ -139,13 +135,13 @@ impl Ports {
 /// Names seen so far with their lines.
 #[derive(Default)]
 struct Seen {
-    names: HashMap<String, usize>,
-    interfaces: HashMap<String, usize>,
+    names: BTreeMap<String, usize>,
+    interfaces: BTreeMap<String, usize>,
 }
 
 fn unique(
     reader: &mut Reader<'_>,
-    seen: &mut HashMap<String, usize>,
+    seen: &mut BTreeMap<String, usize>,
     kind: &str,
     name: &str,
     span: &Range<usize>,

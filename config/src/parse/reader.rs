@@ -37,22 +37,20 @@ impl<'a> Reader<'a> {
             return None;
         }
         let (table, errors) = DeTable::parse_recoverable(self.text);
-        // What follows the first error of a line is mostly its consequence.
-        let mut last_line = 0;
-        for error in &errors {
-            let line = self.line(error.span().map_or(0, |span| span.start));
-            if line != last_line {
-                self.syntax_error(error);
-            }
-            last_line = line;
-        }
+        self.syntax_errors(&errors);
         errors.is_empty().then_some(table)
     }
 
-    fn syntax_error(&mut self, error: &Error) {
+    /// Reports the first error of each line: what follows in it is mostly its consequence.
+    fn syntax_errors(&mut self, errors: &[Error]) {
         let end = self.text.len();
-        let span = error.span().unwrap_or(end..end);
-        self.error(&span, format!("not valid TOML: {}", error.message()));
+        let place = |error: &Error| error.span().unwrap_or(end..end);
+        let mut errors: Vec<_> = errors.iter().map(|error| (place(error), error)).collect();
+        errors.sort_by_key(|(span, _)| span.start);
+        errors.dedup_by_key(|(span, _)| self.line(span.start));
+        for (span, error) in errors {
+            self.error(&span, format!("not valid TOML: {}", error.message()));
+        }
     }
 
     pub(crate) fn error(&mut self, span: &Range<usize>, message: impl Into<String>) {

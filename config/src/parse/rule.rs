@@ -1,7 +1,7 @@
 //! `[[rule]]` and `[[host-inbound]]`: names resolved to indices.
 
 use core::ops::Range;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::address::AddressRange;
 use super::book::{self, Entry};
@@ -60,7 +60,7 @@ pub(crate) fn rules(
         reader.error(&tables[RULES_MAX].span(), message);
         return (Vec::new(), Vec::new());
     }
-    let mut lines = HashMap::new();
+    let mut lines = BTreeMap::new();
     let mut services = 0;
     let mut rules = Vec::with_capacity(tables.len());
     let mut spans = Vec::with_capacity(tables.len());
@@ -87,7 +87,7 @@ fn rule(
     reader: &mut Reader<'_>,
     books: &mut Books,
     fields: &Fields<'_, '_>,
-    lines: &mut HashMap<String, usize>,
+    lines: &mut BTreeMap<String, usize>,
 ) -> Rule {
     let id = fields.required_string(reader, "id").unwrap_or_default().to_owned();
     check_id(reader, fields, &id, lines);
@@ -116,7 +116,7 @@ fn check_id(
     reader: &mut Reader<'_>,
     fields: &Fields<'_, '_>,
     id: &str,
-    lines: &mut HashMap<String, usize>,
+    lines: &mut BTreeMap<String, usize>,
 ) {
     let Some(span) = fields.get("id").filter(|id| id.get_ref().is_str()).map(Value::span) else {
         return;

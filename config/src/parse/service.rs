@@ -1,7 +1,7 @@
 //! Services as text: `tcp/443`, `udp/1000-2000`, `icmp/echo-request`, `proto/89`, `gre`.
 
 use core::ops::Range;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use toml::de::DeValue;
 
@@ -30,7 +30,7 @@ impl Item for Service {
     const TOTAL_MAX: usize = SERVICES_MAX;
 
     fn tidy(items: &mut Vec<Self>) {
-        let mut seen = HashSet::with_capacity(items.len());
+        let mut seen = BTreeSet::new();
         items.retain(|item| seen.insert(*item));
     }
 }

@@ -1,7 +1,7 @@
 //! `[zones]`: names for sets of ports.
 
 use core::ops::Range;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::fields::{self, Fields};
 use super::reader::{Reader, Value, quoted};
@@ -17,7 +17,7 @@ impl Zones {
     /// Parses `[zones]`; a port may be in one zone only.
     pub(crate) fn parse(reader: &mut Reader<'_>, document: &Fields<'_, '_>) -> Self {
         let mut zones = Vec::new();
-        let mut owners = HashMap::new();
+        let mut owners = BTreeMap::new();
         let table = document.required(reader, "zones");
         let table = table.and_then(|value| Fields::open(reader, value, "[zones]"));
         for (name, span, value) in table.iter().flat_map(Fields::entries) {
@@ -62,7 +62,7 @@ fn ports<'v>(
     reader: &mut Reader<'_>,
     zone: &'v str,
     value: &'v Value<'_>,
-    owners: &mut HashMap<&'v str, &'v str>,
+    owners: &mut BTreeMap<&'v str, &'v str>,
 ) -> Vec<String> {
     let mut ports = Vec::new();
     if fields::list(value).is_empty() {

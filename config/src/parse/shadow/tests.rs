@@ -172,8 +172,8 @@ proptest! {
 #[test]
 fn candidates_are_all_earlier_rules_or_both_ends() {
     let list = |later, window| candidates(later, window).collect::<Vec<_>>();
-    assert_eq!(list(0, 4), []);
+    assert_eq!(list(0, 4), [0; 0]);
     assert_eq!(list(3, 100), [0, 1, 2]);
     assert_eq!(list(10, 4), [0, 1, 8, 9]);
-    assert_eq!(list(10, 0), []);
+    assert_eq!(list(10, 0), [0; 0]);
 }
