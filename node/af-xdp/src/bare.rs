@@ -2,6 +2,27 @@
 //!
 //! It is the yardstick for anything that does more with a packet, and the other end in tests. Only
 //! with the feature `bare`.
+//!
+//! # What it does between two veth pairs
+//! Frames of 64 bytes, one way, copy mode (veth has no zero copy), two cores of a busy virtual
+//! machine, one to send and one to forward; medians of five runs of a second of
+//! `examples/rates.rs`, Linux 6.18. Single runs differ by 15 %.
+//!
+//! | woken by | frames/s | CPU | CPU ns a frame | frames a call |
+//! |---|---|---|---|---|
+//! | need-wakeup, sleeps | 687,000 | 88 % | 1,279 | 18 |
+//! | need-wakeup, spins | 631,000 | 97 % | 1,538 | 8 |
+//! | no need-wakeup, sleeps | 652,000 | 80 % | 1,225 | 12 |
+//! | no need-wakeup, spins | 687,000 | 92 % | 1,341 | 11 |
+//! | busy poll, sleeps | 697,000 | 85 % | 1,216 | 16 |
+//! | busy poll, spins | 701,000 | 98 % | 1,395 | 1.3 |
+//! | bursts of 32, sleeps | 697,000 | 89 % | 1,271 | 14 |
+//! | bursts of 256, sleeps | 583,000 | 84 % | 1,447 | 14 |
+//!
+//! So the choice does not matter here: in copy mode the kernel always wants to be called, and the
+//! frames of a veth arrive on the sender's core, so there is no device to poll. Sleeping is no
+//! slower than spinning. Of the time, about 12 ns are this crate's (receive, transmit, complete,
+//! refill; measured against rings in memory); the kernel has the rest, most of it in `sendto`.
 
 mod program;
 

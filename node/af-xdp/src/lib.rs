@@ -36,7 +36,8 @@
 //! - In copy mode nothing is sent without a call, whatever the driver. One call sends 32 frames
 //!   (Linux 6.17 lets the socket raise that, which is done here) and fails with `EAGAIN` if there
 //!   are more. `EAGAIN`, `EBUSY`, `ENOBUFS` and `ENETDOWN` mean "later". `EBUSY` in copy mode means
-//!   that one frame was dropped by the device and is complete all the same.
+//!   that one frame was dropped by the device (longer than the MTU, say) and is complete all the
+//!   same. `poll` and `epoll` send as well, when they look at a socket.
 //! - A TX descriptor the kernel finds invalid is skipped and never completed. Nothing that could
 //!   be one is put into the ring here.
 //! - An interface that goes away shows in no ring, and `epoll` does not report it: the socket is
