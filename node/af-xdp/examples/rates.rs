@@ -1,9 +1,9 @@
 //! How fast the bare forwarder is between two veth pairs, by ways of waking the kernel.
 //!
 //! `cargo run --release -p ringwall-af-xdp --features bare --example rates [SECONDS [ROUNDS]]`,
-//! as root, with `ip`; the median of the rounds. One core sends frames of 64 bytes, and one forwards them; the far end drops them
-//! in XDP, whose work is done on the forwarder's core, inside its `sendto`. The CPU time is that
-//! of the forwarder's thread.
+//! as root, with `ip`; the median of the rounds. One core sends frames of 64 bytes, and one
+//! forwards them; the far end drops them in XDP, whose work is done on the forwarder's core,
+//! inside its `sendto`. The CPU time is that of the forwarder's thread.
 #![allow(clippy::unwrap_used, clippy::print_stdout, unsafe_code)]
 
 #[path = "../tests/common/mod.rs"]
