@@ -1,0 +1,351 @@
+//! The XDP program on every port, and what the daemon tells it.
+//!
+//! The program (`bpf/ringwall.c`, committed as an object) decides per frame: to a worker's AF_XDP
+//! socket, to the host's own stack, or nowhere. Its rules are filled in *before* it is attached, so
+//! there is no moment in which it judges by half of them; a restarted daemon loads a second
+//! program with its own rules and puts it in the first one's place in one step.
+//!
+//! What it hands to the kernel, on a routed port:
+//! - ARP; neighbour discovery with hop limit 255; MLD and IGMP with hop limit 1, for multicast or
+//!   the host's own addresses.
+//! - IP for the host (its addresses, any link-local one, multicast, broadcast): what
+//!   [`HostInbound`] allows, segments of the host's TCP connections, datagrams from the peer a UDP
+//!   socket is *connected* to, ICMP errors and echo replies. A socket that takes datagrams from
+//!   anyone needs a service, also if it is a client: so does a DHCP client.
+//! - Later fragments for the host: the first one is judged.
+//!
+//! Never what is source-routed through the host: the kernel would send it on. Everything else is
+//! transit and needs the lease and a socket; on a wire, everything is.
+
+mod attach;
+mod bpffs;
+mod error;
+mod inbound;
+mod limits;
+mod port;
+mod stats;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, XskMap};
+use aya::programs::{TestRun, TestRunOptions, Xdp};
+use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
+use wire::Time;
+
+pub use attach::{AttachMode, Attached, detach, detach_all};
+pub use bpffs::BpfDir;
+pub use error::Error;
+pub use inbound::{HostInbound, Unsupported};
+pub use limits::{MAX_ADDRESSES, MAX_PORTS, MAX_QUEUES};
+pub use port::{Mode, PortConfig};
+pub use stats::{Stat, Stats};
+
+use attach::Attachment;
+use inbound::{ServiceKey, ServiceWords};
+use port::{AddressKey, PortValue, address_key};
+
+/// Built by `bpf/build.sh`.
+static OBJECT: &[u8] = include_bytes_aligned!("../bpf/ringwall.bpf.o");
+
+/// A loaded program with its maps. Dropping it leaves attached ports enforcing, by the pins.
+pub struct Program {
+    ebpf: Ebpf,
+    ports: HashMap<MapData, u32, PortValue>,
+    sockets: XskMap<MapData>,
+    lease: LeaseWord,
+    addresses: HashMap<MapData, AddressKey, u8>,
+    inbound: HashMap<MapData, ServiceKey, ServiceWords>,
+    stats: PerCpuArray<MapData, u64>,
+    attached: BTreeMap<u32, Attachment>,
+}
+
+impl Program {
+    /// Loads the program with empty maps: no port, nothing allowed, lease expired.
+    ///
+    /// # Errors
+    /// [`Error::Load`] without the right to, or if the kernel's verifier refuses the program.
+    pub fn load() -> Result<Self, Error> {
+        let load = |error| Error::Load(Box::new(error));
+        let mut ebpf = EbpfLoader::new().btf(None).load(OBJECT).map_err(load)?;
+        program(&mut ebpf)?.load().map_err(|error| load(error.into()))?;
+        Ok(Self {
+            ports: take(&mut ebpf, "ports")?,
+            sockets: take(&mut ebpf, "sockets")?,
+            lease: LeaseWord::take(&mut ebpf)?,
+            addresses: take(&mut ebpf, "addresses")?,
+            inbound: take(&mut ebpf, "inbound")?,
+            stats: take(&mut ebpf, "stats")?,
+            attached: BTreeMap::new(),
+            ebpf,
+        })
+    }
+
+    /// Says what the interface `ifindex` is. Replaces what was said before, in one step.
+    ///
+    /// # Errors
+    /// [`Error::PortIndex`], [`Error::Map`].
+    pub fn set_port(&mut self, ifindex: u32, port: &PortConfig) -> Result<(), Error> {
+        if port.index >= MAX_PORTS {
+            return Err(Error::PortIndex(port.index));
+        }
+        self.ports.insert(ifindex, port.value(), 0).map_err(Error::map("ports"))
+    }
+
+    /// Forgets an interface: its frames are dropped from now on, if the program is on it.
+    ///
+    /// # Errors
+    /// [`Error::Map`]. An unknown interface is not an error.
+    pub fn remove_port(&mut self, ifindex: u32) -> Result<(), Error> {
+        removed("ports", self.ports.remove(&ifindex))
+    }
+
+    /// Makes these (domain, address) pairs the host's own, and no others. Broadcast addresses of
+    /// the host's subnets belong in here; link-local, multicast and 255.255.255.255 need not.
+    ///
+    /// Addresses that stay are not touched; new ones are there before old ones go.
+    ///
+    /// # Errors
+    /// [`Error::Map`], with more than [`MAX_ADDRESSES`] also.
+    pub fn set_host_addresses(
+        &mut self,
+        wanted: impl IntoIterator<Item = (u16, IpAddr)>,
+    ) -> Result<(), Error> {
+        let failed = Error::map("addresses");
+        let wanted: BTreeSet<AddressKey> =
+            wanted.into_iter().map(|(domain, address)| address_key(domain, address)).collect();
+        let present: BTreeSet<AddressKey> =
+            self.addresses.keys().collect::<Result<_, _>>().map_err(&failed)?;
+        for key in wanted.difference(&present) {
+            self.addresses.insert(key, 1, 0).map_err(&failed)?;
+        }
+        for key in present.difference(&wanted) {
+            removed("addresses", self.addresses.remove(key))?;
+        }
+        Ok(())
+    }
+
+    /// Makes `inbound` what may reach the host by port number `port`, and nothing else. Each
+    /// protocol changes in one step, so what is allowed before and after is allowed throughout.
+    ///
+    /// # Errors
+    /// [`Error::PortIndex`], [`Error::Map`].
+    pub fn set_host_inbound(&mut self, port: u16, inbound: &HostInbound) -> Result<(), Error> {
+        let failed = Error::map("inbound");
+        if port >= MAX_PORTS {
+            return Err(Error::PortIndex(port));
+        }
+        let wanted: BTreeMap<ServiceKey, &ServiceWords> = inbound.entries(port).collect();
+        for (key, words) in &wanted {
+            self.inbound.insert(key, *words, 0).map_err(&failed)?;
+        }
+        let present: Vec<ServiceKey> =
+            self.inbound.keys().collect::<Result<_, _>>().map_err(&failed)?;
+        for key in present {
+            if inbound::port_of(key) == port && !wanted.contains_key(&key) {
+                removed("inbound", self.inbound.remove(&key))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the frames of a port's receive queue to an AF_XDP socket. The kernel takes the socket
+    /// out by itself when it is closed.
+    ///
+    /// # Errors
+    /// [`Error::PortIndex`], [`Error::Queue`], [`Error::Map`].
+    pub fn set_socket(&mut self, port: u16, queue: u16, socket: impl AsFd) -> Result<(), Error> {
+        let key = socket_key(port, queue)?;
+        let fd = socket.as_fd().as_raw_fd();
+        self.sockets.set(key, fd, 0).map_err(Error::map("sockets"))
+    }
+
+    /// Takes the socket of a port's receive queue out: its frames are dropped.
+    ///
+    /// # Errors
+    /// [`Error::PortIndex`], [`Error::Queue`], [`Error::Map`]. No socket is not an error.
+    pub fn clear_socket(&mut self, port: u16, queue: u16) -> Result<(), Error> {
+        removed("sockets", self.sockets.unset(socket_key(port, queue)?))
+    }
+
+    /// Lets transit pass until `deadline`; one in the past stops it at once.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn renew_lease(&mut self, deadline: Time) -> Result<(), Error> {
+        self.lease.renew(deadline)
+    }
+
+    /// A handle of its own on the lease, for who renews it elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn lease_word(&self) -> Result<LeaseWord, Error> {
+        self.lease.duplicate()
+    }
+
+    /// What became of every frame so far, over all ports and CPUs.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn stats(&self) -> Result<Stats, Error> {
+        let mut stats = Stats::default();
+        for stat in Stat::ALL {
+            let values = self.stats.get(&stat.index(), 0).map_err(Error::map("stats"))?;
+            stats.set(stat, values.iter().sum());
+        }
+        Ok(stats)
+    }
+
+    /// Puts the program on an interface and pins the link, or takes the place of the program on a
+    /// link that an earlier daemon pinned. The interface must be one of [`Program::set_port`].
+    ///
+    /// The calling thread's network namespace counts.
+    ///
+    /// # Errors
+    /// [`Error::NotConfigured`], [`Error::Locked`] while another process holds the port,
+    /// [`Error::Foreign`] if somebody else's program is on it, [`Error::Attach`].
+    pub fn attach(&mut self, bpf_dir: &BpfDir, ifindex: u32) -> Result<Attached, Error> {
+        if self.ports.get(&ifindex, 0).is_err() {
+            return Err(Error::NotConfigured { ifindex });
+        }
+        let program = program(&mut self.ebpf)?;
+        let attachment = Attachment::new(program, bpf_dir, ifindex)?;
+        let attached = attachment.state().clone();
+        self.attached.insert(ifindex, attachment);
+        Ok(attached)
+    }
+
+    /// Takes the program off an interface: from then on only the kernel decides about its frames.
+    /// For an interface that is gone, removes what is left.
+    ///
+    /// # Errors
+    /// [`Error::BpfDir`] if the pin cannot be removed.
+    pub fn detach(&mut self, ifindex: u32) -> Result<(), Error> {
+        self.attached.remove(&ifindex).map_or(Ok(()), Attachment::detach)
+    }
+
+    /// The interfaces the program is on, and how.
+    pub fn attached(&self) -> impl Iterator<Item = (u32, &Attached)> {
+        self.attached.iter().map(|(ifindex, attachment)| (*ifindex, attachment.state()))
+    }
+
+    /// What the program answers to a frame (at least 14 bytes) that came in by this interface and
+    /// queue. Nothing is sent anywhere, but the frame is counted.
+    ///
+    /// # Errors
+    /// [`Error::DryRun`], for instance for a queue the interface does not have.
+    pub fn dry_run(&self, frame: &[u8], ifindex: u32, queue: u32) -> Result<Action, Error> {
+        let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+        let context: Vec<u8> =
+            [0, length, 0, ifindex, queue, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(frame);
+        options.ctx_in = Some(&context);
+        let program = self.ebpf.program(PROGRAM).ok_or(Error::Object(PROGRAM))?;
+        let program: &Xdp = program.try_into().map_err(|_| Error::Object(PROGRAM))?;
+        let result = program.test_run(options).map_err(|error| Error::DryRun(Box::new(error)))?;
+        Ok(match result.return_value {
+            2 => Action::Pass,
+            4 => Action::Redirect,
+            _ => Action::Drop,
+        })
+    }
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program").field("attached", &self.attached).finish_non_exhaustive()
+    }
+}
+
+/// What the program does with a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Drop,
+    /// To the kernel.
+    Pass,
+    /// To an AF_XDP socket.
+    Redirect,
+}
+
+/// The deadline of transit, in the program's memory.
+pub struct LeaseWord {
+    map: Array<MapData, u64>,
+    fd: OwnedFd,
+}
+
+impl LeaseWord {
+    /// Lets transit pass until `deadline`; one in the past stops it at once.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn renew(&mut self, deadline: Time) -> Result<(), Error> {
+        self.map.set(0, deadline.0, 0).map_err(Error::map("lease"))
+    }
+
+    fn take(ebpf: &mut Ebpf) -> Result<Self, Error> {
+        let Some(Map::Array(data)) = ebpf.take_map("lease") else {
+            return Err(Error::Object("lease"));
+        };
+        Self::new(data).map_err(Error::map("lease"))
+    }
+
+    fn new(data: MapData) -> Result<Self, MapError> {
+        let fd = data.fd().as_fd().try_clone_to_owned()?;
+        Ok(Self { map: Array::try_from(Map::Array(data))?, fd })
+    }
+
+    fn duplicate(&self) -> Result<Self, Error> {
+        let fd = self.fd.try_clone().map_err(MapError::from);
+        fd.and_then(MapData::from_fd).and_then(Self::new).map_err(Error::map("lease"))
+    }
+}
+
+impl std::fmt::Debug for LeaseWord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LeaseWord").finish_non_exhaustive()
+    }
+}
+
+/// The program's name in the object.
+const PROGRAM: &str = "ringwall";
+
+fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp, Error> {
+    let program = ebpf.program_mut(PROGRAM).ok_or(Error::Object(PROGRAM))?;
+    program.try_into().map_err(|_| Error::Object(PROGRAM))
+}
+
+/// Takes a map out of the object; its key and value sizes are checked against ours.
+fn take<M: TryFrom<Map, Error = MapError>>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<M, Error> {
+    let map = ebpf.take_map(name).ok_or(Error::Object(name))?;
+    M::try_from(map).map_err(Error::map(name))
+}
+
+/// The result of a removal, where "it was not there" is fine.
+fn removed(map: &'static str, result: Result<(), MapError>) -> Result<(), Error> {
+    match result {
+        Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+        Err(MapError::SyscallError(error))
+            if error.io_error.raw_os_error() == Some(libc::ENOENT)
+                || error.io_error.raw_os_error() == Some(libc::EINVAL) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(Error::map(map)(error)),
+    }
+}
+
+fn socket_key(port: u16, queue: u16) -> Result<u32, Error> {
+    if port >= MAX_PORTS {
+        return Err(Error::PortIndex(port));
+    }
+    if queue >= MAX_QUEUES {
+        return Err(Error::Queue(queue));
+    }
+    Ok(u32::from(port) * u32::from(MAX_QUEUES) + u32::from(queue))
+}

@@ -1,0 +1,23 @@
+//! Bounds of the XDP program's tables: the same numbers as in `bpf/ringwall.c`, which a test
+//! compares.
+
+use std::time::Duration;
+
+/// Ports a node may have: the socket table has a row for each.
+pub const MAX_PORTS: u16 = 64;
+
+/// Receive queues of one port that can have a worker. NICs have at most a queue per core.
+pub const MAX_QUEUES: u16 = 64;
+
+/// The host's own addresses over all domains. Beyond it the surplus would be treated as transit.
+pub const MAX_ADDRESSES: u32 = 8192;
+
+/// 64-bit words of the bitmap over one protocol's 65,536 service numbers.
+pub(super) const SERVICE_WORDS: usize = 1024;
+
+/// How long a start waits for another one that is mounting the BPF file system, which takes
+/// milliseconds, before it goes on by itself.
+pub(super) const MOUNT_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Pause between two tries for that lock.
+pub(super) const MOUNT_LOCK_POLL: Duration = Duration::from_millis(5);

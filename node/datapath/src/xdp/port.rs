@@ -1,0 +1,63 @@
+//! What the program knows of a port and of the host's addresses, as bytes in its maps.
+
+use std::net::IpAddr;
+
+/// `struct port` of the program.
+pub(super) type PortValue = [u8; 12];
+
+/// `struct address` of the program.
+pub(super) type AddressKey = [u8; 20];
+
+/// `PORT_CHECK_MAC` of the program.
+const CHECK_MAC: u8 = 1;
+
+/// How a port treats frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A router's port: the host has addresses on it.
+    Routed,
+    /// One side of a bump in the wire: every frame goes to the worker.
+    Wire,
+}
+
+/// One port, as the program sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortConfig {
+    /// Number of the port on this node, below [`super::MAX_PORTS`].
+    pub index: u16,
+    pub mode: Mode,
+    /// Routing domain of the port's addresses.
+    pub domain: u16,
+    /// The port's own MAC. With it, a routed port ignores unicast frames to other stations, as a
+    /// kernel does; without it the sender's choice of MAC does not matter.
+    pub mac: Option<[u8; 6]>,
+}
+
+impl PortConfig {
+    pub(super) fn value(&self) -> PortValue {
+        let mut value = [0; 12];
+        value[0..2].copy_from_slice(&self.index.to_ne_bytes());
+        value[2..4].copy_from_slice(&self.domain.to_ne_bytes());
+        value[4] = match self.mode {
+            Mode::Routed => 0,
+            Mode::Wire => 1,
+        };
+        if let Some(mac) = self.mac {
+            value[5] = CHECK_MAC;
+            value[6..12].copy_from_slice(&mac);
+        }
+        value
+    }
+}
+
+/// IPv4 is written as `::ffff:a.b.c.d`.
+pub(super) fn address_key(domain: u16, address: IpAddr) -> AddressKey {
+    let octets = match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    };
+    let mut key = [0; 20];
+    key[..16].copy_from_slice(&octets);
+    key[16..20].copy_from_slice(&u32::from(domain).to_ne_bytes());
+    key
+}

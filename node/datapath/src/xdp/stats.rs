@@ -1,0 +1,94 @@
+//! What became of every frame, as the program counts it.
+
+/// One way a frame can go. The order is that of `enum stat` in the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stat {
+    /// Handed to an AF_XDP socket (which counts by itself what it had no room for).
+    ToWorker,
+    /// IP for the host, allowed.
+    ToHost,
+    /// ARP, neighbour discovery, MLD, IGMP: to the kernel.
+    LinkControl,
+    /// IP for the host, not allowed.
+    HostDenied,
+    /// Transit without a valid lease.
+    LeaseExpired,
+    /// Transit, and no socket on this port and queue.
+    NoWorker,
+    /// IP for the host whose headers are cut off or endless.
+    Malformed,
+    /// Sent to another station's MAC, or routed IP sent to all stations.
+    NotForUs,
+    /// Arrived by an interface that is not configured.
+    NoPort,
+}
+
+impl Stat {
+    pub const ALL: [Self; 9] = [
+        Self::ToWorker,
+        Self::ToHost,
+        Self::LinkControl,
+        Self::HostDenied,
+        Self::LeaseExpired,
+        Self::NoWorker,
+        Self::Malformed,
+        Self::NotForUs,
+        Self::NoPort,
+    ];
+
+    /// The name in counters and reasons, for instance `host-denied`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ToWorker => "to-worker",
+            Self::ToHost => "to-host",
+            Self::LinkControl => "link-control",
+            Self::HostDenied => "host-denied",
+            Self::LeaseExpired => "lease-expired",
+            Self::NoWorker => "no-worker",
+            Self::Malformed => "malformed",
+            Self::NotForUs => "not-for-us",
+            Self::NoPort => "no-port",
+        }
+    }
+
+    /// True if the frame went nowhere.
+    pub const fn is_drop(self) -> bool {
+        match self {
+            Self::ToWorker | Self::ToHost | Self::LinkControl => false,
+            Self::HostDenied
+            | Self::LeaseExpired
+            | Self::NoWorker
+            | Self::Malformed
+            | Self::NotForUs
+            | Self::NoPort => true,
+        }
+    }
+
+    pub(super) const fn index(self) -> u32 {
+        self as u32
+    }
+}
+
+/// Frames by what became of them. Every frame is in exactly one of the numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats([u64; Stat::ALL.len()]);
+
+impl Stats {
+    pub const fn get(&self, stat: Stat) -> u64 {
+        self.0[stat as usize]
+    }
+
+    /// All numbers, in the order of [`Stat::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = (Stat, u64)> {
+        Stat::ALL.into_iter().zip(self.0)
+    }
+
+    /// Frames seen: the sum of all numbers.
+    pub fn received(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    pub(super) const fn set(&mut self, stat: Stat, value: u64) {
+        self.0[stat as usize] = value;
+    }
+}

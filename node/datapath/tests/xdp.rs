@@ -1,0 +1,435 @@
+//! The XDP program's verdicts, frame by frame, by BPF_PROG_TEST_RUN in the real kernel.
+#![allow(clippy::unwrap_used)]
+
+mod xdp_bench;
+
+use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
+
+use ringwall_datapath as datapath;
+
+use datapath::xdp::{Action, HostInbound, Mode, PortConfig, Program, Stat};
+use wire::Time;
+use xdp_bench::{Bench, DOMAIN, HOST, HOST6, LINK_LOCAL, MAC, PEER, PEER6, Xsk, frame, ready};
+
+/// One frame in, one verdict and one counter out.
+#[track_caller]
+fn expect(bench: &Bench, frame: &[u8], stat: Stat) {
+    let program = &bench.program;
+    let before = program.stats().unwrap();
+    let action = bench.namespace.run(|| program.dry_run(frame, bench.ifindex, 0)).unwrap();
+    let after = program.stats().unwrap();
+    let moved: Vec<_> = Stat::ALL
+        .into_iter()
+        .filter(|stat| after.get(*stat) != before.get(*stat))
+        .map(|stat| (stat.name(), after.get(stat) - before.get(stat)))
+        .collect();
+    assert_eq!(moved, [(stat.name(), 1)], "a frame moves exactly one counter");
+    let expected = match stat {
+        Stat::ToWorker => Action::Redirect,
+        Stat::ToHost | Stat::LinkControl => Action::Pass,
+        _ => Action::Drop,
+    };
+    assert_eq!(action, expected);
+}
+
+#[test]
+fn an_unknown_interface_and_a_closed_lease_let_nothing_through() {
+    let Some(mut bench) = ready() else { return };
+    let transit = frame::udp4(PEER, "10.8.9.9", 1000, 2000);
+    expect(&bench, &transit, Stat::LeaseExpired);
+    bench.program.renew_lease(Time(1)).unwrap();
+    expect(&bench, &transit, Stat::LeaseExpired);
+    bench.program.renew_lease(Time::MAX).unwrap();
+    expect(&bench, &transit, Stat::NoWorker);
+    bench.program.remove_port(bench.ifindex).unwrap();
+    bench.program.remove_port(bench.ifindex).unwrap();
+    expect(&bench, &transit, Stat::NoPort);
+}
+
+#[test]
+fn transit_goes_to_the_socket_of_its_port_and_queue() {
+    let Some(mut bench) = ready() else { return };
+    bench.program.renew_lease(Time::MAX).unwrap();
+    let socket = Xsk::open();
+    bench.program.set_socket(bench.port, 1, &socket).unwrap();
+    let transit = frame::udp4(PEER, "10.8.9.9", 1000, 2000);
+    expect(&bench, &transit, Stat::NoWorker);
+    bench.program.set_socket(bench.port, 0, &socket).unwrap();
+    expect(&bench, &transit, Stat::ToWorker);
+    for other in [
+        frame::udp6(PEER6, "2001:db8:9::9", 1000, 2000),
+        frame::with_type(0x8100, &transit),
+        frame::with_type(0x88cc, &[0; 46]),
+        frame::with_type(0x0800, &[0x45; 10]),
+        frame::with_type(0x0800, &[0x65; 40]),
+        frame::with_type(0x0800, &[0x44; 40]),
+        frame::with_type(0x86dd, &[0x45; 60]),
+        frame::with_type(0x86dd, &[0x60; 39]),
+        frame::udp4(PEER, "127.0.0.1", 1000, 2000),
+        frame::udp6(PEER6, "::1", 1000, 2000),
+    ] {
+        expect(&bench, &other, Stat::ToWorker);
+    }
+    let mut word = bench.program.lease_word().unwrap();
+    word.renew(Time(1)).unwrap();
+    expect(&bench, &transit, Stat::LeaseExpired);
+    word.renew(Time::MAX).unwrap();
+    bench.program.clear_socket(bench.port, 0).unwrap();
+    bench.program.clear_socket(bench.port, 0).unwrap();
+    expect(&bench, &transit, Stat::NoWorker);
+}
+
+#[test]
+fn a_closed_socket_leaves_the_table_by_itself() {
+    let Some(mut bench) = ready() else { return };
+    bench.program.renew_lease(Time::MAX).unwrap();
+    let socket = Xsk::open();
+    bench.program.set_socket(bench.port, 0, &socket).unwrap();
+    drop(socket);
+    expect(&bench, &frame::udp4(PEER, "10.8.9.9", 1, 2), Stat::NoWorker);
+}
+
+#[test]
+fn a_wire_takes_everything_and_nothing_without_a_lease() {
+    let Some(mut bench) = ready() else { return };
+    let wire = PortConfig { mode: Mode::Wire, ..bench.config() };
+    bench.program.set_port(bench.ifindex, &wire).unwrap();
+    let socket = Xsk::open();
+    bench.program.set_socket(bench.port, 0, &socket).unwrap();
+    let frames = [
+        frame::arp(),
+        frame::udp4(PEER, HOST, 1, 2),
+        frame::icmp6(PEER6, LINK_LOCAL, 255, 135),
+        frame::with_type(0x8100, &[0; 46]),
+    ];
+    for frame in &frames {
+        expect(&bench, frame, Stat::LeaseExpired);
+    }
+    bench.program.renew_lease(Time::MAX).unwrap();
+    for frame in &frames {
+        expect(&bench, frame, Stat::ToWorker);
+    }
+    bench.program.clear_socket(bench.port, 0).unwrap();
+    for frame in &frames {
+        expect(&bench, frame, Stat::NoWorker);
+    }
+}
+
+#[test]
+fn what_keeps_the_link_working_goes_to_the_kernel_without_a_lease() {
+    let Some(bench) = ready() else { return };
+    expect(&bench, &frame::arp(), Stat::LinkControl);
+    for kind in 133..=137 {
+        expect(&bench, &frame::icmp6(PEER6, LINK_LOCAL, 255, kind), Stat::LinkControl);
+        expect(&bench, &frame::icmp6(PEER6, "ff02::1:ff00:2", 255, kind), Stat::LinkControl);
+        expect(&bench, &frame::icmp6(PEER6, HOST6, 255, kind), Stat::LinkControl);
+        expect(&bench, &frame::icmp6(PEER6, HOST6, 254, kind), Stat::HostDenied);
+    }
+    for kind in [130, 131, 132, 143] {
+        let report = frame::icmp6("fe80::9", "ff02::16", 1, kind);
+        expect(&bench, &report, Stat::LinkControl);
+        let option = frame::with_extensions(&report, &[(0, vec![58, 0, 5, 2, 0, 0, 1, 0])]);
+        expect(&bench, &option, Stat::LinkControl);
+        expect(&bench, &frame::icmp6("fe80::9", "ff02::16", 2, kind), Stat::HostDenied);
+    }
+    expect(&bench, &frame::ip4(PEER, "224.0.0.1", 1, 2, &[0x11; 8]), Stat::LinkControl);
+    expect(&bench, &frame::ip4(PEER, "224.0.0.1", 64, 2, &[0x11; 8]), Stat::HostDenied);
+    expect(&bench, &frame::ip4(PEER, HOST, 1, 2, &[0x11; 8]), Stat::HostDenied);
+}
+
+#[test]
+fn neighbour_discovery_for_somebody_else_is_transit() {
+    // The kernel would forward it if forwarding is on.
+    let Some(bench) = ready() else { return };
+    let solicitation = frame::icmp6(PEER6, "2001:db8:9::9", 255, 135);
+    expect(&bench, &solicitation, Stat::LeaseExpired);
+}
+
+#[test]
+fn only_allowed_services_reach_the_host() {
+    let Some(mut bench) = ready() else { return };
+    let mut inbound = HostInbound::new();
+    inbound.allow_numbers(6, 22, 22);
+    inbound.allow_numbers(17, 5000, 5999);
+    inbound.allow_numbers(132, 2905, 2905);
+    inbound.allow_numbers(1, 0x0800, 0x08ff);
+    inbound.allow_numbers(58, 0x8000, 0x80ff);
+    inbound.allow_numbers(89, 0, 0);
+    bench.program.set_host_inbound(bench.port, &inbound).unwrap();
+    for (frame, allowed) in [
+        (frame::tcp4(PEER, HOST, 1000, 22, 0x02), true),
+        (frame::tcp4(PEER, HOST, 1000, 23, 0x02), false),
+        (frame::tcp4(PEER, HOST, 1000, 23, 0x10), false),
+        (frame::tcp6(PEER6, HOST6, 1000, 22, 0x02), true),
+        (frame::tcp6(PEER6, LINK_LOCAL, 1000, 22, 0x02), true),
+        (frame::tcp6(PEER6, HOST6, 1000, 21, 0x02), false),
+        (frame::udp4(PEER, HOST, 1000, 5000), true),
+        (frame::udp4(PEER, HOST, 1000, 5999), true),
+        (frame::udp4(PEER, HOST, 1000, 4999), false),
+        (frame::udp4(PEER, HOST, 1000, 6000), false),
+        (frame::udp4(PEER, "255.255.255.255", 1000, 5001), true),
+        (frame::udp4(PEER, "10.8.0.255", 1000, 5001), true),
+        (frame::udp4(PEER, "10.8.0.255", 1000, 67), false),
+        (frame::udp6(PEER6, "ff02::fb", 1000, 5353), true),
+        (frame::ip4(PEER, HOST, 64, 132, &[3, 232, 11, 89, 0, 0, 0, 0, 0, 0, 0, 0]), true),
+        (frame::ip4(PEER, HOST, 64, 132, &[3, 232, 11, 90, 0, 0, 0, 0, 0, 0, 0, 0]), false),
+        (frame::icmp4(PEER, HOST, 8, 0), true),
+        (frame::icmp4(PEER, HOST, 13, 0), false),
+        (frame::icmp6(PEER6, HOST6, 64, 128), true),
+        (frame::icmp6(PEER6, HOST6, 64, 139), false),
+        (frame::ip4(PEER, "224.0.0.5", 1, 89, &[2, 1, 0, 44]), true),
+        (frame::ip4(PEER, "224.0.0.18", 255, 112, &[0x21; 20]), false),
+        (frame::ip4(PEER, HOST, 64, 47, &[0; 8]), false),
+    ] {
+        expect(&bench, &frame, if allowed { Stat::ToHost } else { Stat::HostDenied });
+    }
+}
+
+#[test]
+fn answers_to_the_host_by_icmp_reach_it() {
+    let Some(bench) = ready() else { return };
+    for (kind, passes) in [(0, true), (3, true), (11, true), (12, true), (5, false), (8, false)] {
+        let stat = if passes { Stat::ToHost } else { Stat::HostDenied };
+        expect(&bench, &frame::icmp4(PEER, HOST, kind, 0), stat);
+        expect(&bench, &frame::icmp4(PEER, "10.8.9.9", kind, 0), Stat::LeaseExpired);
+        expect(&bench, &frame::icmp4(PEER, "224.0.0.1", kind, 0), Stat::HostDenied);
+    }
+    for (kind, passes) in [(1, true), (2, true), (4, true), (129, true), (5, false), (128, false)] {
+        let stat = if passes { Stat::ToHost } else { Stat::HostDenied };
+        expect(&bench, &frame::icmp6(PEER6, HOST6, 64, kind), stat);
+    }
+}
+
+#[test]
+fn host_inbound_is_per_port_and_changes_by_difference() {
+    let Some(mut bench) = ready() else { return };
+    let mut first = HostInbound::new();
+    first.allow_numbers(6, 22, 23);
+    first.allow_numbers(17, 53, 53);
+    bench.program.set_host_inbound(bench.port + 1, &first).unwrap();
+    let (tcp, udp) = (frame::tcp4(PEER, HOST, 9, 23, 2), frame::udp4(PEER, HOST, 9, 53));
+    expect(&bench, &tcp, Stat::HostDenied);
+    bench.program.set_host_inbound(bench.port, &first).unwrap();
+    expect(&bench, &tcp, Stat::ToHost);
+    expect(&bench, &udp, Stat::ToHost);
+    let mut second = HostInbound::new();
+    second.allow_numbers(6, 22, 22);
+    bench.program.set_host_inbound(bench.port, &second).unwrap();
+    expect(&bench, &tcp, Stat::HostDenied);
+    expect(&bench, &udp, Stat::HostDenied);
+    expect(&bench, &frame::tcp4(PEER, HOST, 9, 22, 2), Stat::ToHost);
+    // The other port's services were left alone.
+    let other = PortConfig { index: bench.port + 1, ..bench.config() };
+    bench.program.set_port(bench.ifindex, &other).unwrap();
+    expect(&bench, &tcp, Stat::ToHost);
+}
+
+#[test]
+fn host_addresses_are_per_domain_and_change_by_difference() {
+    let Some(mut bench) = ready() else { return };
+    let echo = frame::icmp4(PEER, HOST, 0, 0);
+    let addresses = |domain: u16, list: &[&str]| -> Vec<(u16, IpAddr)> {
+        list.iter().map(|text| (domain, text.parse().unwrap())).collect()
+    };
+    bench.program.set_host_addresses(addresses(DOMAIN + 1, &[HOST])).unwrap();
+    expect(&bench, &echo, Stat::LeaseExpired);
+    bench.program.set_host_addresses(addresses(DOMAIN, &[HOST, HOST6])).unwrap();
+    expect(&bench, &echo, Stat::ToHost);
+    bench.program.set_host_addresses(addresses(DOMAIN, &[HOST6, "10.8.0.77"])).unwrap();
+    expect(&bench, &echo, Stat::LeaseExpired);
+    expect(&bench, &frame::icmp4(PEER, "10.8.0.77", 0, 0), Stat::ToHost);
+    expect(&bench, &frame::icmp6(PEER6, HOST6, 64, 129), Stat::ToHost);
+}
+
+#[test]
+fn frames_for_other_stations_are_not_taken() {
+    let Some(mut bench) = ready() else { return };
+    let own = PortConfig { mac: Some(MAC), ..bench.config() };
+    bench.program.set_port(bench.ifindex, &own).unwrap();
+    let to = |mac: [u8; 6], mut frame: Vec<u8>| {
+        frame[..6].copy_from_slice(&mac);
+        frame
+    };
+    let other = [2, 0, 0, 0, 0, 99];
+    expect(&bench, &to(other, frame::arp()), Stat::NotForUs);
+    expect(&bench, &to(other, frame::icmp4(PEER, HOST, 0, 0)), Stat::NotForUs);
+    expect(&bench, &to(MAC, frame::icmp4(PEER, HOST, 0, 0)), Stat::ToHost);
+    expect(&bench, &to([0xff; 6], frame::arp()), Stat::LinkControl);
+    // IP that would be routed must not have been sent to everybody.
+    expect(&bench, &to([0xff; 6], frame::udp4(PEER, "10.8.9.9", 1, 2)), Stat::NotForUs);
+    expect(&bench, &to([0x33; 6], frame::udp6(PEER6, "2001:db8:9::9", 1, 2)), Stat::NotForUs);
+    expect(&bench, &to(MAC, frame::udp4(PEER, "10.8.9.9", 1, 2)), Stat::LeaseExpired);
+}
+
+#[test]
+fn cut_off_headers_for_the_host_are_malformed() {
+    let Some(mut bench) = ready() else { return };
+    let mut inbound = HostInbound::new();
+    for protocol in [1, 6, 17, 58, 132] {
+        inbound.allow_numbers(protocol, 0, u16::MAX);
+    }
+    bench.program.set_host_inbound(bench.port, &inbound).unwrap();
+    for (protocol, least) in [(6, 20), (17, 8), (132, 12), (1, 8)] {
+        let whole = vec![0; least];
+        expect(&bench, &frame::ip4(PEER, HOST, 64, protocol, &whole), Stat::ToHost);
+        expect(&bench, &frame::ip4(PEER, HOST, 64, protocol, &whole[1..]), Stat::Malformed);
+    }
+    expect(&bench, &frame::ip6(PEER6, HOST6, 64, 58, &[0; 7]), Stat::Malformed);
+    // An IPv4 header that claims more than there is.
+    let mut long = frame::ip4(PEER, HOST, 64, 17, &[0; 8]);
+    long[14] = 0x4f;
+    expect(&bench, &long, Stat::Malformed);
+    // An extension header chain that is cut off, and one that does not end.
+    expect(&bench, &frame::ip6(PEER6, HOST6, 64, 0, &[17, 1, 0, 0, 0, 0, 0]), Stat::Malformed);
+    expect(&bench, &frame::ip6(PEER6, HOST6, 64, 0, &[17, 9, 0, 0, 0, 0, 0, 0]), Stat::Malformed);
+    let endless: Vec<_> = (0..8).map(|_| (60, vec![60, 0, 1, 4, 0, 0, 0, 0])).collect();
+    let udp = frame::udp6(PEER6, HOST6, 1, 2);
+    expect(&bench, &frame::with_extensions(&udp, &endless), Stat::Malformed);
+    expect(&bench, &frame::with_extensions(&udp, &endless[..7]), Stat::ToHost);
+}
+
+#[test]
+fn extension_headers_are_passed_over_and_options_walked() {
+    let Some(mut bench) = ready() else { return };
+    let mut inbound = HostInbound::new();
+    inbound.allow_numbers(17, 53, 53);
+    bench.program.set_host_inbound(bench.port, &inbound).unwrap();
+    let allowed = frame::udp6(PEER6, HOST6, 9, 53);
+    let chain = [
+        (0, vec![60, 0, 1, 4, 0, 0, 0, 0]),
+        (60, vec![43, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        (43, vec![51, 0, 4, 0, 0, 0, 0, 0]),
+        (51, vec![44, 4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        (44, vec![17, 0, 0, 1, 0, 0, 0, 9]),
+    ];
+    expect(&bench, &frame::with_extensions(&allowed, &chain), Stat::ToHost);
+    let denied = frame::udp6(PEER6, HOST6, 9, 54);
+    expect(&bench, &frame::with_extensions(&denied, &chain), Stat::HostDenied);
+    // Options of IPv4: no operation, router alert, end.
+    let harmless = [1, 1, 148, 4, 0, 0, 0, 131];
+    expect(&bench, &frame::with_options(&frame::udp4(PEER, HOST, 9, 53), &harmless), Stat::ToHost);
+    let denied = frame::udp4(PEER, HOST, 9, 54);
+    expect(&bench, &frame::with_options(&denied, &harmless), Stat::HostDenied);
+}
+
+#[test]
+fn what_the_host_would_send_on_does_not_reach_it() {
+    let Some(mut bench) = ready() else { return };
+    let mut inbound = HostInbound::new();
+    inbound.allow_numbers(17, 53, 53);
+    bench.program.set_host_inbound(bench.port, &inbound).unwrap();
+    let allowed = frame::udp4(PEER, HOST, 9, 53);
+    for options in [
+        vec![131, 7, 4, 10, 8, 9, 9, 0],
+        vec![1, 137, 7, 4, 10, 8, 9, 9],
+        vec![148, 4, 0, 0, 131, 3, 4, 0],
+        vec![1; 39].into_iter().chain([131]).collect(),
+        vec![7, 0, 0, 0],
+        vec![7, 1, 131, 3],
+    ] {
+        expect(&bench, &frame::with_options(&allowed, &options), Stat::HostDenied);
+    }
+    let nothing = vec![1; 40];
+    expect(&bench, &frame::with_options(&allowed, &nothing), Stat::ToHost);
+    let routing = (43, vec![17, 2, 4, 1, 0, 0, 0, 0]);
+    let allowed = frame::udp6(PEER6, HOST6, 9, 53);
+    expect(&bench, &frame::with_extensions(&allowed, &[routing]), Stat::HostDenied);
+}
+
+#[test]
+fn the_first_fragment_is_judged_and_later_ones_pass() {
+    let Some(bench) = ready() else { return };
+    let datagram = frame::udp4(PEER, HOST, 9, 53);
+    for (field, stat) in [
+        (0x2000_u16, Stat::HostDenied),
+        (0x0001, Stat::ToHost),
+        (0x2001, Stat::ToHost),
+        (0x4000, Stat::HostDenied),
+    ] {
+        let mut fragment = datagram.clone();
+        fragment[20..22].copy_from_slice(&field.to_be_bytes());
+        expect(&bench, &fragment, stat);
+    }
+    let datagram = frame::udp6(PEER6, HOST6, 9, 53);
+    for (field, stat) in [(0x0001_u16, Stat::HostDenied), (0x0008, Stat::ToHost)] {
+        let [high, low] = field.to_be_bytes();
+        let fragment = (44, vec![17, 0, high, low, 0, 0, 0, 1]);
+        expect(&bench, &frame::with_extensions(&datagram, &[fragment]), stat);
+    }
+}
+
+#[test]
+fn segments_of_the_hosts_own_connections_pass() {
+    let Some(bench) = ready() else { return };
+    for (host, peer) in [(HOST, PEER), (HOST6, PEER6)] {
+        let address: IpAddr = peer.parse().unwrap();
+        let listener = bench.peer.run(|| TcpListener::bind((address, 0))).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let socket = bench.namespace.run(|| TcpStream::connect((address, port))).unwrap();
+        let local = socket.local_addr().unwrap().port();
+        let segment = |from, to, flags| frame::tcp(peer, host, from, to, flags);
+        expect(&bench, &segment(port, local, 0x10), Stat::ToHost);
+        expect(&bench, &segment(port, local, 0x12), Stat::ToHost);
+        expect(&bench, &segment(port, local, 0x04), Stat::ToHost);
+        expect(&bench, &segment(port, local, 0x02), Stat::HostDenied);
+        expect(&bench, &segment(port ^ 1, local, 0x10), Stat::HostDenied);
+        expect(&bench, &segment(port, local ^ 1, 0x10), Stat::HostDenied);
+        drop(socket);
+    }
+}
+
+#[test]
+fn a_listening_socket_alone_lets_nothing_in() {
+    let Some(bench) = ready() else { return };
+    let listener = bench.namespace.run(|| TcpListener::bind("[::]:0")).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = bench.namespace.run(|| UdpSocket::bind(("::", port))).unwrap();
+    for flags in [0x02, 0x10, 0x12, 0x14] {
+        expect(&bench, &frame::tcp4(PEER, HOST, 9, port, flags), Stat::HostDenied);
+        expect(&bench, &frame::tcp6(PEER6, HOST6, 9, port, flags), Stat::HostDenied);
+    }
+    expect(&bench, &frame::udp4(PEER, HOST, 9, port), Stat::HostDenied);
+    expect(&bench, &frame::udp6(PEER6, HOST6, 9, port), Stat::HostDenied);
+    expect(&bench, &frame::udp6(PEER6, HOST6, 0, port), Stat::HostDenied);
+    drop(server);
+}
+
+#[test]
+fn datagrams_from_the_peer_of_a_connected_socket_pass() {
+    let Some(bench) = ready() else { return };
+    for (host, peer, any) in [(HOST, PEER, "0.0.0.0:0"), (HOST6, PEER6, "[::]:0")] {
+        let socket = bench.namespace.run(|| UdpSocket::bind(any)).unwrap();
+        let local = socket.local_addr().unwrap().port();
+        expect(&bench, &frame::udp(peer, host, 53, local), Stat::HostDenied);
+        let server: IpAddr = peer.parse().unwrap();
+        bench.namespace.run(|| socket.connect((server, 53))).unwrap();
+        expect(&bench, &frame::udp(peer, host, 53, local), Stat::ToHost);
+        expect(&bench, &frame::udp(peer, host, 54, local), Stat::HostDenied);
+        let stranger = if server.is_ipv4() { "10.8.0.9" } else { "2001:db8:8::9" };
+        expect(&bench, &frame::udp(stranger, host, 53, local), Stat::HostDenied);
+    }
+}
+
+#[test]
+fn an_ipv6_socket_that_talks_ipv4_counts_too() {
+    let Some(bench) = ready() else { return };
+    let socket = bench.namespace.run(|| UdpSocket::bind("[::]:0")).unwrap();
+    let local = socket.local_addr().unwrap().port();
+    bench.namespace.run(|| socket.connect((format!("::ffff:{PEER}").as_str(), 53))).unwrap();
+    expect(&bench, &frame::udp4(PEER, HOST, 53, local), Stat::ToHost);
+    expect(&bench, &frame::udp4(PEER, HOST, 54, local), Stat::HostDenied);
+}
+
+#[test]
+fn numbers_out_of_range_are_refused() {
+    let Some(mut bench) = ready() else { return };
+    let program = &mut bench.program;
+    let port = PortConfig { index: 64, mode: Mode::Routed, domain: 0, mac: None };
+    assert!(program.set_port(1, &port).is_err());
+    assert!(program.set_host_inbound(64, &HostInbound::new()).is_err());
+    assert!(program.set_socket(64, 0, Xsk::open()).is_err());
+    assert!(program.set_socket(0, 64, Xsk::open()).is_err());
+    assert!(program.set_socket(0, 0, std::io::stderr()).is_err(), "not an AF_XDP socket");
+    let loaded = Program::load().unwrap();
+    assert_eq!(loaded.stats().unwrap().received(), 0);
+}
