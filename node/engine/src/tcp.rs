@@ -21,10 +21,13 @@
 //! - *Mid-stream pick-up*: none; the first segment must be a SYN.
 
 mod flags;
+mod handshake;
+mod reset;
 mod table;
 #[cfg(test)]
 mod tests;
 mod window;
+mod words;
 
 use std::time::Duration;
 
@@ -33,7 +36,6 @@ use wire::{Seq, TcpFlags};
 pub use self::flags::Class;
 use self::table::Cell;
 use self::window::{Fit, Numbers, Window};
-use crate::Reason;
 use crate::limits::{RETRANSMISSIONS_MAX, WINDOW_SCALE_MAX};
 use crate::session::{CloseReason, Peer};
 use crate::timeouts::Timeouts;
@@ -157,6 +159,8 @@ pub enum Invalid {
     /// Bound IV: acknowledges far less than any delay explains, or brings new data with an old
     /// acknowledgment.
     AckBehind,
+    /// New sequence numbers after the sender's FIN.
+    AfterFin,
     /// Handshake: does not acknowledge the SYN of the other peer.
     SynUnacknowledged,
     /// RST whose sequence number is not to be expected (RFC 5961 §3).
@@ -205,6 +209,21 @@ impl Tcp {
         simultaneous: false,
         last: Last { mark: 0, window: 0, class: Class::None, sender: Peer::Initiator },
     };
+
+    /// Why a session ends whose time is up in this state.
+    pub const fn expiry_reason(&self) -> CloseReason {
+        match self.state {
+            State::Close => CloseReason::TcpRst,
+            State::LastAck | State::TimeWait => CloseReason::TcpFin,
+            State::None
+            | State::SynSent
+            | State::SynReceived
+            | State::Established
+            | State::FinWait
+            | State::CloseWait
+            | State::SynSent2 => CloseReason::Timeout,
+        }
+    }
 
     /// The state.
     pub const fn state(&self) -> State {
@@ -266,63 +285,6 @@ impl Tcp {
         sequence.le(from.end) && sequence.ge(least)
     }
 
-    /// Why a session ends whose time is up in this state.
-    pub const fn expiry_reason(&self) -> CloseReason {
-        match self.state {
-            State::Close => CloseReason::TcpRst,
-            State::LastAck | State::TimeWait => CloseReason::TcpFin,
-            State::None
-            | State::SynSent
-            | State::SynReceived
-            | State::Established
-            | State::FinWait
-            | State::CloseWait
-            | State::SynSent2 => CloseReason::Timeout,
-        }
-    }
-
-    /// A SYN that opens, repeats an opening, or meets another on its way.
-    fn judge_syn(&self, sender: Peer, segment: &Segment, state: State) -> Judgement {
-        let known = self.windows[sender.index()].is_seen();
-        let repeated = known && segment.sequence + 1 == self.expected_ack(sender);
-        let mut next = *self;
-        if repeated {
-            next.extend_syn(sender, segment);
-        } else if known && self.state == State::SynSent2 {
-            return Judgement::Invalid(Invalid::State);
-        } else {
-            // A first SYN, or a client that gave up and tries again from the same port: the latest
-            // SYN is the one that will be answered.
-            next.begin(sender, segment);
-        }
-        next.simultaneous |= sender == Peer::Responder;
-        next.note(sender, Class::Syn, segment);
-        let renews = next.enter(state) || !repeated;
-        Judgement::Accept(Accepted { next, renews, finished: false })
-    }
-
-    /// A SYN-ACK that answers the other peer's SYN.
-    fn judge_syn_ack(
-        &self,
-        sender: Peer,
-        segment: &Segment,
-        state: State,
-        check: WindowCheck,
-    ) -> Judgement {
-        if check == WindowCheck::Check && !self.acknowledges_syn(sender, segment) {
-            return Judgement::Invalid(Invalid::SynUnacknowledged);
-        }
-        let repeated = self.windows[sender.index()].is_seen();
-        if repeated && segment.sequence + 1 != self.expected_ack(sender) {
-            return Judgement::Invalid(Invalid::State);
-        }
-        let mut next = *self;
-        if !repeated {
-            next.begin(sender, segment);
-        }
-        next.take_syn_ack(sender, segment, state)
-    }
-
     /// FIN or ACK, with or without data: the life of a connection.
     fn judge_stream(
         &self,
@@ -339,6 +301,9 @@ impl Tcp {
                 return Judgement::Invalid(Invalid::SynUnacknowledged);
             }
             let (from, to) = self.pair(sender);
+            if self.marks[sender.index()].has(Marks::FIN) && numbers.end.gt(from.end) {
+                return Judgement::Invalid(Invalid::AfterFin);
+            }
             match window::fit(from, to, &numbers) {
                 Fit::In => {}
                 Fit::Stale => return Judgement::Ignore(*self),
@@ -357,70 +322,6 @@ impl Tcp {
         next.enter(state);
         next.remember(sender, class, segment);
         Judgement::Accept(Accepted { next, renews: true, finished: false })
-    }
-
-    fn judge_reset(&self, sender: Peer, segment: &Segment, check: WindowCheck) -> Judgement {
-        let fit = match check {
-            WindowCheck::Check => self.reset_fit(sender, segment),
-            WindowCheck::Off => Fit::In,
-        };
-        match fit {
-            Fit::Out(invalid) => return Judgement::Invalid(invalid),
-            Fit::Stale => return Judgement::Ignore(*self),
-            Fit::In => {}
-        }
-        let opening = matches!(self.state, State::SynSent | State::SynSent2);
-        let mut next = *self;
-        next.enter(State::Close);
-        next.note(sender, Class::Rst, segment);
-        Judgement::Accept(Accepted { next, renews: true, finished: opening })
-    }
-
-    /// `In` closes, `Stale` passes and changes nothing.
-    fn reset_fit(&self, sender: Peer, segment: &Segment) -> Fit {
-        if self.answers_noted_syn(sender, segment) {
-            return Fit::In;
-        }
-        let (from, to) = self.pair(sender);
-        let exact =
-            segment.sequence == from.end || (to.is_seen() && segment.sequence == to.max_ack);
-        match self.state {
-            State::None => Fit::Out(Invalid::State),
-            State::SynSent | State::SynSent2 => self.reset_fit_opening(sender, segment, exact),
-            State::SynReceived | State::Established if exact => Fit::In,
-            State::SynReceived | State::Established => {
-                let ahead = segment.sequence.gt(to.max_ack) && segment.sequence.le(from.max_end);
-                if ahead { Fit::Stale } else { Fit::Out(Invalid::Reset) }
-            }
-            // Closing peers forget at different times, and no challenge ACK will come any more.
-            State::FinWait | State::CloseWait | State::LastAck => {
-                match window::fit(from, to, &self.numbers(sender, segment)) {
-                    Fit::In => Fit::In,
-                    Fit::Stale | Fit::Out(_) if exact => Fit::In,
-                    Fit::Stale | Fit::Out(_) => Fit::Out(Invalid::Reset),
-                }
-            }
-            // A reset must not shorten TIME-WAIT (RFC 1337), nor prolong a closed connection.
-            State::TimeWait | State::Close => {
-                match window::fit(from, to, &self.numbers(sender, segment)) {
-                    Fit::In | Fit::Stale => Fit::Stale,
-                    Fit::Out(_) => Fit::Out(Invalid::Reset),
-                }
-            }
-        }
-    }
-
-    /// Before the connection is open: a refusal must acknowledge the SYN, an abort must be exact or
-    /// follow from an acknowledgment that made no sense to the initiator (RFC 9293 §3.10.7.3).
-    fn reset_fit_opening(&self, sender: Peer, segment: &Segment, exact: bool) -> Fit {
-        let refused = sender == Peer::Responder
-            && segment.flags.contains(TcpFlags::ACK)
-            && self.acknowledges_syn(sender, segment);
-        let challenged = self.last.class == Class::Ack
-            && self.last.sender == sender.other()
-            && self.last.mark == segment.sequence.0;
-        let aborted = exact && self.windows[sender.index()].is_seen();
-        if refused || challenged || aborted { Fit::In } else { Fit::Out(Invalid::Reset) }
     }
 
     /// Segments that may be honest although the state does not expect them.
@@ -446,122 +347,6 @@ impl Tcp {
                 Judgement::Invalid(Invalid::State)
             }
         }
-    }
-
-    fn note_syn(&self, sender: Peer, segment: &Segment) -> Judgement {
-        let mut next = *self;
-        next.note(sender, Class::Syn, segment);
-        next.noted = SynOptions::of(segment);
-        Judgement::Ignore(next)
-    }
-
-    /// A SYN-ACK after the first: repeated, or the answer to a SYN that was let through.
-    fn judge_late_syn_ack(&self, sender: Peer, segment: &Segment, check: WindowCheck) -> Judgement {
-        if self.answers_noted_syn(sender, segment) && self.state != State::SynReceived {
-            return self.follow_noted_syn(sender, segment);
-        }
-        if check == WindowCheck::Off {
-            return Judgement::Ignore(*self);
-        }
-        if self.state != State::SynReceived {
-            let (from, to) = self.pair(sender);
-            return match window::fit(from, to, &self.numbers(sender, segment)) {
-                Fit::In | Fit::Stale => Judgement::Ignore(*self),
-                Fit::Out(invalid) => Judgement::Invalid(invalid),
-            };
-        }
-        if self.answers_noted_syn(sender, segment) && !self.acknowledges_syn(sender, segment) {
-            return self.follow_noted_syn(sender, segment);
-        }
-        if !self.acknowledges_syn(sender, segment) {
-            return Judgement::Invalid(Invalid::SynUnacknowledged);
-        }
-        let mut next = *self;
-        let repeated = segment.sequence + 1 == self.expected_ack(sender);
-        if self.simultaneous && repeated {
-            // Each peer acknowledges the other's SYN with its own SYN-ACK: the second one opens.
-            let state = if self.marks[sender.index()].has(Marks::ACKED) {
-                State::SynReceived
-            } else {
-                State::Established
-            };
-            return next.take_syn_ack(sender, segment, state);
-        }
-        if repeated {
-            return Judgement::Ignore(*self);
-        }
-        if sender == Peer::Initiator {
-            return Judgement::Invalid(Invalid::State);
-        }
-        // The responder starts again with another sequence number, before anybody used the first.
-        next.begin(sender, segment);
-        next.take_syn_ack(sender, segment, State::SynReceived)
-    }
-
-    /// Both ends agree on a new connection that the tracker did not believe in: follow them.
-    fn follow_noted_syn(&self, sender: Peer, segment: &Segment) -> Judgement {
-        let mut next = Self::IDLE;
-        let end = Seq(self.last.mark);
-        let initiator = sender.other();
-        next.windows[initiator.index()] = Window {
-            end,
-            max_end: end,
-            max_window: u32::from(self.last.window).max(1),
-            max_ack: Seq(0),
-        };
-        next.options[initiator.index()] = self.noted;
-        next.windows[sender.index()].max_ack = end;
-        next.begin(sender, segment);
-        next.take_syn_ack(sender, segment, State::SynReceived)
-    }
-
-    /// A SYN on a finished connection.
-    fn judge_reopen(&self, sender: Peer, segment: &Segment) -> Judgement {
-        let newer = segment.sequence.gt(self.windows[sender.index()].end);
-        match (self.state, sender) {
-            (State::Close, _) => Judgement::Reopen,
-            _ if newer => Judgement::Reopen,
-            (_, Peer::Initiator) => self.note_syn(sender, segment),
-            (_, Peer::Responder) => Judgement::Invalid(Invalid::State),
-        }
-    }
-
-    /// Starts the sequence space of `sender` at its SYN.
-    fn begin(&mut self, sender: Peer, segment: &Segment) {
-        let other = sender.other().index();
-        let end = segment.end();
-        // A window in a SYN is never scaled (RFC 7323 §2.2). What the other peer's SYN offered may
-        // be used at once, as a fast-open responder does (RFC 7413 §4.2.2).
-        let granted = self.windows[other].max_window;
-        self.windows[sender.index()] = Window {
-            end,
-            max_end: end + granted,
-            max_window: u32::from(segment.window).max(1),
-            max_ack: self.windows[sender.index()].max_ack,
-        };
-        self.options[sender.index()] = SynOptions::of(segment);
-        self.marks[sender.index()] = Marks(0);
-        // The least that the other peer can acknowledge from now on.
-        self.windows[other].max_ack = segment.sequence + 1;
-    }
-
-    /// A repeated SYN may carry less data (a fallback from fast open) or fewer options; the answer
-    /// may be to either.
-    fn extend_syn(&mut self, sender: Peer, segment: &Segment) {
-        let window = &mut self.windows[sender.index()];
-        window.end = window.end.max(segment.end());
-        window.max_end = window.max_end.max(window.end);
-        window.max_window = window.max_window.max(u32::from(segment.window));
-        let options = &mut self.options[sender.index()];
-        *options = options.or(SynOptions::of(segment));
-    }
-
-    fn take_syn_ack(mut self, sender: Peer, segment: &Segment, state: State) -> Judgement {
-        let numbers = self.numbers(sender, segment);
-        self.take_numbers(sender, &numbers);
-        self.enter(state);
-        self.note(sender, Class::SynAck, segment);
-        Judgement::Accept(Accepted { next: self, renews: true, finished: false })
     }
 
     fn take_numbers(&mut self, sender: Peer, numbers: &Numbers) {
@@ -638,27 +423,6 @@ impl Tcp {
         self.last = last;
     }
 
-    /// Whether `segment` answers a SYN of the other peer that passed without being believed.
-    fn answers_noted_syn(&self, sender: Peer, segment: &Segment) -> bool {
-        let opening = matches!(self.state, State::SynSent | State::SynSent2);
-        !opening
-            && self.last.class == Class::Syn
-            && self.last.sender == sender.other()
-            && segment.flags.contains(TcpFlags::ACK)
-            && segment.acknowledgment.0 == self.last.mark
-    }
-
-    /// Whether it acknowledges the other peer's SYN, and no more than that peer sent.
-    fn acknowledges_syn(&self, sender: Peer, segment: &Segment) -> bool {
-        let (from, to) = self.pair(sender);
-        segment.acknowledgment.ge(from.max_ack) && segment.acknowledgment.le(to.end)
-    }
-
-    /// The acknowledgment that `sender`'s SYN asks for, while nothing else has been acknowledged.
-    fn expected_ack(&self, sender: Peer) -> Seq {
-        self.windows[sender.other().index()].max_ack
-    }
-
     fn pair(&self, sender: Peer) -> (&Window, &Window) {
         (&self.windows[sender.index()], &self.windows[sender.other().index()])
     }
@@ -718,81 +482,6 @@ impl From<&wire::Tcp> for Segment {
             window_scale: tcp.window_scale,
             sack_permitted: tcp.sack_permitted,
             sack: tcp.sack.highest(),
-        }
-    }
-}
-
-impl State {
-    /// Every state, in the order of the table's columns.
-    pub const ALL: [Self; 10] = [
-        Self::None,
-        Self::SynSent,
-        Self::SynReceived,
-        Self::Established,
-        Self::FinWait,
-        Self::CloseWait,
-        Self::LastAck,
-        Self::TimeWait,
-        Self::Close,
-        Self::SynSent2,
-    ];
-
-    /// The name that `show sessions` prints.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::SynSent => "syn-sent",
-            Self::SynReceived => "syn-received",
-            Self::Established => "established",
-            Self::FinWait => "fin-wait",
-            Self::CloseWait => "close-wait",
-            Self::LastAck => "last-ack",
-            Self::TimeWait => "time-wait",
-            Self::Close => "close",
-            Self::SynSent2 => "syn-sent-2",
-        }
-    }
-}
-
-impl Invalid {
-    /// The name in `explain` and in logs.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NoFlags => "no-flags",
-            Self::SynFin => "syn-fin",
-            Self::SynRst => "syn-rst",
-            Self::FinRst => "fin-rst",
-            Self::FinWithoutAck => "fin-without-ack",
-            Self::UrgMisplaced => "urg-misplaced",
-            Self::NotSyn => "not-syn",
-            Self::State => "state",
-            Self::AboveWindow => "above-window",
-            Self::BelowWindow => "below-window",
-            Self::AckAhead => "ack-ahead",
-            Self::AckBehind => "ack-behind",
-            Self::SynUnacknowledged => "syn-unacknowledged",
-            Self::Reset => "reset",
-        }
-    }
-}
-
-impl From<Invalid> for Reason {
-    fn from(invalid: Invalid) -> Self {
-        match invalid {
-            Invalid::NoFlags
-            | Invalid::SynFin
-            | Invalid::SynRst
-            | Invalid::FinRst
-            | Invalid::FinWithoutAck
-            | Invalid::UrgMisplaced => Self::TcpFlags,
-            Invalid::NotSyn => Self::TcpNotSyn,
-            Invalid::State => Self::TcpState,
-            Invalid::AboveWindow
-            | Invalid::BelowWindow
-            | Invalid::AckAhead
-            | Invalid::AckBehind
-            | Invalid::SynUnacknowledged
-            | Invalid::Reset => Self::TcpWindow,
         }
     }
 }

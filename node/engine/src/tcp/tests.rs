@@ -1,1 +1,10 @@
+#![allow(clippy::unwrap_used)]
 
+mod cases;
+mod netfilter;
+mod script;
+mod transitions;
+mod walk;
+
+use self::script::play;
+use super::*;

@@ -1,0 +1,404 @@
+//! Carrying a plan out: the session table, the frame's own bytes, the outbox, the events. Nothing
+//! here decides, and nothing here can fail half-way.
+
+use core::net::IpAddr;
+
+use wire::{Packet, Time, Version, checksum, ethernet};
+
+use crate::answer::Answer;
+use crate::engine::{Engine, Keyed, Settings, Waiting};
+use crate::event::{Event, EventKind};
+use crate::fragment::{Datagram, Fragments};
+use crate::limits::ANSWER_FRAME_BYTES;
+use crate::pipeline::{Change, Link, Outcome, Plan, Way};
+use crate::rules::short_epoch;
+use crate::session::{CloseReason, Egress, Flags, Opening, Peer, Session};
+use crate::table::Handle;
+use crate::track::Update;
+use crate::{Arrived, Checksum, Decision, Mode, PortId, Reason, RuleIndex, Verdict, ZoneId};
+
+/// The bytes of a packet: the frame in hand, or a datagram put together from several.
+pub(crate) enum Body<'a> {
+    Frame(&'a mut [u8]),
+    Datagram(&'a mut Datagram),
+}
+
+impl Body<'_> {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Frame(frame) => frame,
+            Self::Datagram(datagram) => datagram.frame(),
+        }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Frame(frame) => frame,
+            Self::Datagram(datagram) => datagram.frame_mut(),
+        }
+    }
+}
+
+/// One plan with what it is about.
+struct Context<'a> {
+    plan: &'a Plan,
+    keyed: &'a Keyed,
+    arrived: Arrived,
+    /// Bytes of the IP datagram.
+    bytes: u32,
+    now: Time,
+}
+
+impl Engine {
+    /// Does what `plan` says and returns the verdict, which the caller enters into the books.
+    pub(crate) fn commit(
+        &mut self,
+        plan: &Plan,
+        keyed: &Keyed,
+        arrived: Arrived,
+        body: &mut Body<'_>,
+        now: Time,
+    ) -> Decision {
+        let context = Context { plan, keyed, arrived, bytes: keyed.packet.ip_len(), now };
+        let session = self.change(&context);
+        let (verdict, in_hand) = match plan.outcome {
+            Outcome::Forward(way) => self.forward(&way, &context, body),
+            Outcome::Answer(answer) => {
+                self.answer(answer, &keyed.packet, arrived.ingress, body.bytes(), now);
+                (Verdict::Answer, false)
+            }
+            Outcome::Consume => (Verdict::Consume, false),
+            Outcome::Drop(reason) => (Verdict::Drop(reason), false),
+        };
+        Decision {
+            verdict,
+            state: plan.state,
+            session: session.map(|counter| self.session_id(counter)),
+            rule: plan.rule,
+            packets: arrived.packets,
+            in_hand,
+        }
+    }
+
+    /// The session table's part. Returns the number of the packet's session.
+    fn change(&mut self, context: &Context<'_>) -> Option<u64> {
+        let plan = context.plan;
+        let asked = matches!(plan.session, Change::Open { .. }) || plan.refused_by_policy();
+        if asked {
+            self.rules.hit(plan.rule, context.now);
+        }
+        match plan.session {
+            Change::None => None,
+            Change::Follow { handle, sender, update, rematched } => {
+                self.follow(handle, sender, &update, rematched, context)
+            }
+            Change::Open { update, zones, stale } => {
+                if let Some((handle, reason)) = stale {
+                    self.close(handle, reason, context.now);
+                }
+                self.open(&update, zones, context)
+            }
+            Change::Close { handle, reason } => {
+                self.close(handle, reason, context.now);
+                None
+            }
+            Change::Deny => {
+                self.log_denial(context);
+                None
+            }
+        }
+    }
+
+    fn follow(
+        &mut self,
+        handle: Handle,
+        sender: Peer,
+        update: &Update,
+        rematched: Option<RuleIndex>,
+        context: &Context<'_>,
+    ) -> Option<u64> {
+        self.table.commit(handle, update, sender, context.bytes, context.now);
+        let session = self.table.get_mut(handle)?;
+        if let Some(rule) = rematched {
+            session.rule = rule;
+            session.epoch = short_epoch(&self.policy);
+            session.flags.set(Flags::LOG_CLOSE, self.policy.rule(rule).log_close);
+        }
+        if let Some(egress) = egress(context.plan) {
+            session.set_egress(sender, self.fib.generation(), egress);
+        }
+        let id = session.id;
+        if let Some(reason) = update.finished() {
+            self.close(handle, reason, context.now);
+        }
+        Some(id)
+    }
+
+    fn open(&mut self, update: &Update, zones: [ZoneId; 2], context: &Context<'_>) -> Option<u64> {
+        let (key, direction) = context.keyed.flow?;
+        let rule = context.plan.rule?;
+        let id = self.last_session + 1;
+        let epoch = short_epoch(&self.policy);
+        let opening = Opening { key, direction, id, rule, epoch, zones };
+        let mut session = Session::new(&opening, context.now);
+        update.apply(&mut session, Peer::Initiator, context.bytes, context.now);
+        session.flags.set(Flags::LOG_CLOSE, self.policy.rule(rule).log_close);
+        if let Some(egress) = egress(context.plan) {
+            session.set_egress(Peer::Initiator, self.fib.generation(), egress);
+        }
+        // The judge saw that there is room; nothing has changed since.
+        self.table.insert(context.keyed.hash, session).ok()?;
+        self.last_session = id;
+        self.ledger.opened();
+        if self.policy.rule(rule).log_open {
+            let event = event(&self.settings, EventKind::Open, &session, context.now);
+            self.tell(Event { ingress: Some(context.arrived.ingress), ..event });
+        }
+        Some(id)
+    }
+
+    /// Ends a session.
+    pub(crate) fn close(&mut self, handle: Handle, reason: CloseReason, now: Time) {
+        let Some(session) = self.table.remove(handle) else { return };
+        self.ledger.closed();
+        if let Some(event) = close_event(&self.settings, &session, reason, now) {
+            self.tell(event);
+        }
+    }
+
+    fn log_denial(&mut self, context: &Context<'_>) {
+        let Some((key, initiator)) = context.keyed.flow else { return };
+        let reason = match context.plan.outcome {
+            Outcome::Drop(reason) => reason,
+            Outcome::Answer(_) | Outcome::Consume | Outcome::Forward(_) => Reason::Denied,
+        };
+        let ingress = context.arrived.ingress;
+        self.tell(Event {
+            kind: EventKind::Deny(reason),
+            key,
+            initiator,
+            session: None,
+            rule: context.plan.rule,
+            epoch: short_epoch(&self.policy),
+            zones: [self.policy.zone_of_port(ingress), None],
+            ingress: Some(ingress),
+            egress: None,
+            packets: [u64::from(context.arrived.packets), 0],
+            bytes: [u64::from(context.bytes), 0],
+            duration: core::time::Duration::ZERO,
+        });
+    }
+
+    fn tell(&mut self, event: Event) {
+        if !self.events.push(event) {
+            self.ledger.event_lost();
+        }
+    }
+}
+
+/// The event of a session's end, if its rule wants one.
+pub(crate) fn close_event(
+    settings: &Settings,
+    session: &Session,
+    reason: CloseReason,
+    now: Time,
+) -> Option<Event> {
+    let wanted = session.flags.has(Flags::LOG_CLOSE);
+    wanted.then(|| event(settings, EventKind::Close(reason), session, now))
+}
+
+fn event(settings: &Settings, kind: EventKind, session: &Session, now: Time) -> Event {
+    Event {
+        kind,
+        key: session.key,
+        initiator: session.direction(Peer::Initiator),
+        session: Some(settings.session_id(session.id)),
+        rule: Some(session.rule),
+        epoch: session.epoch,
+        zones: session.zones.map(Some),
+        ingress: session.last_egress(Peer::Responder).map(|egress| egress.port),
+        egress: session.last_egress(Peer::Initiator).map(|egress| egress.port),
+        packets: session.packets,
+        bytes: session.bytes,
+        duration: session.age(now),
+    }
+}
+
+/// The egress to remember, once its link-layer address is known.
+fn egress(plan: &Plan) -> Option<Egress> {
+    let Outcome::Forward(way) = plan.outcome else { return None };
+    match way.link {
+        Link::Untouched => Some(Egress { port: way.port, mac: [0; 6] }),
+        Link::Routed(mac) => Some(Egress { port: way.port, mac }),
+        Link::Unresolved(_) => None,
+    }
+}
+
+/// Frames.
+impl Engine {
+    /// Rewrites the packet and sends it on its way. Returns the verdict, and whether the frame in
+    /// hand itself is to be sent.
+    fn forward(&mut self, way: &Way, context: &Context<'_>, body: &mut Body<'_>) -> (Verdict, bool) {
+        let packet = &context.keyed.packet;
+        let ports = &self.settings.ports;
+        let frame = body.bytes_mut();
+        let mut link = [0; 12];
+        if let Some(addresses) = frame.first_chunk() {
+            link = *addresses;
+        }
+        if ports[context.arrived.ingress.index()].checksum == Checksum::Trust
+            && checksum::transport_checksum_partial(frame, packet)
+        {
+            checksum::fill_transport_checksum(frame, packet);
+        }
+        let own = ports[way.port.index()].mac;
+        let next = match way.link {
+            Link::Untouched => None,
+            Link::Routed(mac) => {
+                rewrite(frame, packet, mac, own);
+                None
+            }
+            Link::Unresolved(next) => {
+                rewrite(frame, packet, [0; 6], own);
+                Some(next)
+            }
+        };
+        if let Some(next) = next {
+            let waiting = Waiting { ingress: context.arrived.ingress, packets: 0, link };
+            return (self.hold(way, next, waiting, context, body), false);
+        }
+        match body {
+            Body::Frame(_) if context.bytes <= way.mtu => (Verdict::Forward(way.port), true),
+            Body::Frame(_) | Body::Datagram(_) => {
+                let (outbox, ledger) = (&mut self.outbox, &mut self.ledger);
+                let send = |piece: &[u8]| {
+                    if !outbox.push(way.port, piece) {
+                        ledger.output_lost();
+                    }
+                };
+                pieces(&mut self.fragments, body, packet, way.mtu, send);
+                (Verdict::Forward(way.port), false)
+            }
+        }
+    }
+
+    /// Keeps the packet, in the pieces it will leave in, until `next` has a link-layer address.
+    fn hold(
+        &mut self,
+        way: &Way,
+        next: IpAddr,
+        waiting: Waiting,
+        context: &Context<'_>,
+        body: &mut Body<'_>,
+    ) -> Verdict {
+        let (pending, ledger) = (&mut self.pending, &mut self.ledger);
+        let mut packets = context.arrived.packets;
+        let mut keep = |piece: &[u8]| {
+            match pending.hold(way.port, next, piece, context.now, Waiting { packets, ..waiting }) {
+                Ok(_) => packets = 0, // the count stays with the first piece kept
+                Err(_) => ledger.output_lost(),
+            }
+        };
+        match body {
+            Body::Frame(frame) if context.bytes <= way.mtu => keep(frame),
+            Body::Frame(_) | Body::Datagram(_) => {
+                pieces(&mut self.fragments, body, &context.keyed.packet, way.mtu, keep);
+            }
+        }
+        if packets > 0 {
+            return Verdict::Drop(Reason::NeighbourQueueFull);
+        }
+        self.want(way.port, next);
+        Verdict::Hold
+    }
+
+    /// Asks the driver to resolve a next hop. A full queue is no loss: the next packet asks again.
+    fn want(&mut self, port: PortId, next: IpAddr) {
+        let room = self.resolve.len() < self.resolve.capacity();
+        if room && !self.resolve.contains(&(port, next)) {
+            self.resolve.push_back((port, next));
+        }
+    }
+
+    /// Writes an answer into the outbox. The judge saw that it may be given.
+    pub(crate) fn answer(
+        &mut self,
+        answer: Answer,
+        packet: &Packet,
+        ingress: PortId,
+        frame: &[u8],
+        now: Time,
+    ) {
+        self.limiter.spend(packet.source, now);
+        let source = self.error_source(ingress, packet);
+        let written = self.outbox.push_with(ingress, ANSWER_FRAME_BYTES, |space| {
+            answer.write(frame, packet, source, space).ok()
+        });
+        if written { self.ledger.answered() } else { self.ledger.output_lost() }
+    }
+
+    /// Where ICMP errors come from: an own address, or on a port without any the packet's own
+    /// destination, as a wire that has no addresses must (IPv4: RFC 7600's dummy when routed).
+    fn error_source(&self, ingress: PortId, packet: &Packet) -> IpAddr {
+        let port = &self.settings.ports[ingress.index()];
+        let own = self.fib.source_for(ingress, packet.source);
+        own.unwrap_or(match (port.mode, packet.version) {
+            (Mode::Routed, Version::V4) => DUMMY_V4,
+            (Mode::Routed, Version::V6) | (Mode::Wire(_), _) => packet.destination,
+        })
+    }
+}
+
+/// Gives `emit` the packet in pieces of at most `mtu` bytes of IP.
+fn pieces(
+    fragments: &mut Fragments,
+    body: &mut Body<'_>,
+    packet: &Packet,
+    mtu: u32,
+    emit: impl FnMut(&[u8]),
+) {
+    match body {
+        Body::Datagram(datagram) => {
+            datagram.refragment(mtu, emit);
+        }
+        Body::Frame(frame) => {
+            if let Some(mut datagram) = fragments.wrap(frame, packet) {
+                datagram.refragment(mtu, emit);
+                fragments.done(datagram);
+            }
+        }
+    }
+}
+
+/// RFC 7600 §4.8: what a router without an IPv4 address sends ICMP errors from.
+const DUMMY_V4: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(192, 0, 0, 8));
+
+/// Bytes of an IPv4 header without options.
+const IPV4_HEADER: usize = 20;
+/// Offset of the hop limit in the IPv6 header (RFC 8200 §3).
+const IPV6_HOP_LIMIT: usize = 7;
+
+/// What a router changes: link-layer addresses, and one hop less.
+fn rewrite(frame: &mut [u8], packet: &Packet, to: [u8; 6], from: [u8; 6]) {
+    if let Some(header) = frame.get_mut(..ethernet::HEADER_LEN) {
+        header[ethernet::DESTINATION..ethernet::SOURCE].copy_from_slice(&to);
+        header[ethernet::SOURCE..ethernet::SOURCE + 6].copy_from_slice(&from);
+    }
+    let network = packet.network as usize;
+    match packet.version {
+        Version::V4 => {
+            let Some(header) = frame.get_mut(network..network + IPV4_HEADER) else { return };
+            let old = u16::from_be_bytes([header[8], header[9]]);
+            header[8] = header[8].saturating_sub(1);
+            let new = u16::from_be_bytes([header[8], header[9]]);
+            let sum = u16::from_be_bytes([header[10], header[11]]);
+            header[10..12].copy_from_slice(&checksum::update16(sum, old, new).to_be_bytes());
+        }
+        Version::V6 => {
+            if let Some(hop_limit) = frame.get_mut(network + IPV6_HOP_LIMIT) {
+                *hop_limit = hop_limit.saturating_sub(1);
+            }
+        }
+    }
+}
+

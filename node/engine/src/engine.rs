@@ -1,0 +1,458 @@
+//! One worker's engine: its state, how it is controlled between bursts, how packets enter.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use wire::{Direction, FlowKey, FragmentKey, Packet, PlacementKey, SLOTS, Slot, Time, slot};
+
+use crate::answer::{Limiter, Rates};
+use crate::commit::Body;
+use crate::event::{Event, Events};
+use crate::fib::{Applied, Fib, FibChange};
+use crate::fragment::{self, Datagram, Fragments};
+use crate::ledger::Ledger;
+use crate::limits::{RESOLVE_QUEUE, SESSIONS_MAX};
+use crate::outbox::Outbox;
+use crate::pending::Pending;
+use crate::policy::Policy;
+use crate::rules::Rules;
+use crate::session::SessionId;
+use crate::table::SessionTable;
+use crate::tcp::WindowCheck;
+use crate::timeouts::Timeouts;
+use crate::track;
+use crate::{
+    Arrived, Counters, Decision, Mode, Port, PortId, Reason, Verdict, WorkerId, integrity, pipeline,
+};
+
+/// What an engine is built from.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// This worker.
+    pub worker: WorkerId,
+    /// Node and run of the daemon, for session identities.
+    pub node: u16,
+    /// The run of the node's daemon.
+    pub boot: u32,
+    /// Key of the hash tables; nobody outside may guess it.
+    pub seed: [u64; 2],
+    /// The cluster's secret: places flows into slots.
+    pub secret: [u64; 2],
+    /// Sessions that fit; memory for them is taken at construction.
+    pub sessions: u32,
+    /// The ports, in `PortId` order.
+    pub ports: Vec<Port>,
+}
+
+impl Settings {
+    pub(crate) fn session_id(&self, counter: u64) -> SessionId {
+        SessionId { node: self.node, boot: self.boot, counter }
+    }
+}
+
+/// The firewall of one worker.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) settings: Settings,
+    pub(crate) owners: Arc<Owners>,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) rules: Rules,
+    pub(crate) fib: Fib,
+    pub(crate) table: SessionTable,
+    pub(crate) tracking: track::Settings,
+    pub(crate) fragments: Fragments,
+    pub(crate) reassembled: Option<Reassembled>,
+    pub(crate) pending: Pending<Waiting>,
+    pub(crate) limiter: Limiter,
+    pub(crate) outbox: Outbox,
+    pub(crate) events: Events,
+    pub(crate) resolve: VecDeque<(PortId, IpAddr)>,
+    pub(crate) ledger: Ledger,
+    pub(crate) last_session: u64,
+    /// The bucket that the packet in hand works on, for re-adoption after a panic.
+    pub(crate) touched: Option<u64>,
+}
+
+/// Which worker of the node owns each slot.
+pub type Owners = [WorkerId; SLOTS as usize];
+
+/// A reassembled datagram that is being judged, or waits to be handed to its owner.
+#[derive(Debug)]
+pub(crate) struct Reassembled {
+    pub(crate) datagram: Datagram,
+    pub(crate) ingress: PortId,
+}
+
+/// What is remembered with a packet that waits for its next hop's link-layer address.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Waiting {
+    /// The port that the packet came in by, for the ICMP error.
+    pub(crate) ingress: PortId,
+    /// Packets that it stands for.
+    pub(crate) packets: u32,
+    /// The link-layer addresses that it came with.
+    pub(crate) link: [u8; 12],
+}
+
+/// Where a packet came from, for counting it once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From a port of this worker.
+    Port,
+    /// From another worker, who received it.
+    Peer,
+}
+
+/// What the parser says of a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Parsed {
+    /// The port it came in by.
+    pub ingress: PortId,
+    pub(crate) content: Content,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content {
+    /// An IP packet.
+    Ip(Keyed),
+    /// A frame that is not IP, at one end of a wire that passes it on (ARP).
+    Link,
+    /// Not for the engine to judge: for the host, but nobody to give it to.
+    Consume,
+    /// Unfit.
+    Refused(Reason),
+}
+
+/// A packet with what it is found by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Keyed {
+    pub(crate) packet: Packet,
+    /// Key and direction of the flow (of the embedded packet's, in an ICMP error).
+    pub(crate) flow: Option<(FlowKey, Direction)>,
+    pub(crate) fragment: Option<FragmentKey>,
+    pub(crate) hash: u64,
+    pub(crate) slot: Slot,
+}
+
+impl Engine {
+    /// An engine without routes, under a policy that denies everything, at `now`.
+    #[must_use]
+    pub fn new(mut settings: Settings, now: Time) -> Self {
+        settings.sessions = settings.sessions.clamp(1, SESSIONS_MAX);
+        let domains: Vec<u16> = settings.ports.iter().map(|port| port.domain).collect();
+        let [seed, other] = settings.seed;
+        let policy = Arc::new(deny_all());
+        Self {
+            owners: Arc::new([settings.worker; SLOTS as usize]),
+            rules: Rules::new(&policy),
+            policy,
+            fib: Fib::new(&domains, seed),
+            table: SessionTable::new(settings.sessions, settings.seed, now),
+            tracking: track::Settings::default(),
+            fragments: Fragments::new(fragment::Limits::default(), other),
+            reassembled: None,
+            pending: Pending::new(seed),
+            limiter: Limiter::new(Rates::default(), other),
+            outbox: Outbox::new(),
+            events: Events::new(),
+            resolve: VecDeque::with_capacity(RESOLVE_QUEUE),
+            ledger: Ledger::default(),
+            last_session: 0,
+            touched: None,
+            settings,
+        }
+    }
+}
+
+/// The policy before there is one: nothing passes.
+fn deny_all() -> Policy {
+    Policy::compile(&config::Policy::default(), 0, &[]).expect("an empty policy compiles")
+}
+
+/// The part of the policy that connection tracking reads.
+fn tracking(policy: &Policy) -> track::Settings {
+    let from = policy.timeouts();
+    let timeouts = Timeouts {
+        tcp_syn_sent: from.tcp_syn_sent,
+        tcp_syn_received: from.tcp_syn_received,
+        tcp_established: from.tcp_established,
+        tcp_fin_wait: from.tcp_fin_wait,
+        tcp_close_wait: from.tcp_close_wait,
+        tcp_last_ack: from.tcp_last_ack,
+        tcp_time_wait: from.tcp_time_wait,
+        tcp_close: from.tcp_close,
+        tcp_unacknowledged: from.tcp_unacknowledged,
+        udp_first: from.udp_first,
+        udp_stream: from.udp_stream,
+        icmp: from.icmp,
+        generic: from.generic,
+    };
+    let tcp_window = match policy.integrity().tcp_window {
+        config::WindowCheck::Check => WindowCheck::Check,
+        config::WindowCheck::Off => WindowCheck::Off,
+    };
+    track::Settings { timeouts, tcp_window }
+}
+
+/// Packets in, verdicts out.
+impl Engine {
+    /// Reads a frame; pure.
+    #[must_use]
+    pub fn parse(&self, ingress: PortId, frame: &[u8]) -> Parsed {
+        let Some(port) = self.settings.ports.get(ingress.index()) else {
+            return Parsed { ingress, content: Content::Refused(Reason::NoZone) };
+        };
+        let content = match Packet::parse(frame) {
+            Ok(packet) => match integrity::network(port, frame, &packet) {
+                Ok(()) => self.keyed(port, frame, packet),
+                Err(reason) => Content::Refused(reason),
+            },
+            Err(malformed) => integrity::not_a_packet(port, malformed),
+        };
+        Parsed { ingress, content }
+    }
+
+    fn keyed(&self, port: &Port, frame: &[u8], packet: Packet) -> Content {
+        let domain = port.domain;
+        if let Some(key) = FragmentKey::of(&packet, domain) {
+            let slot = slot(self.settings.secret, &PlacementKey::of_fragment(&key));
+            return Content::Ip(Keyed { packet, flow: None, fragment: Some(key), hash: 0, slot });
+        }
+        let flow = if packet.is_icmp_error() {
+            match Packet::parse_embedded(frame, &packet) {
+                Ok(embedded) => wire::embedded_key(&embedded, domain),
+                Err(malformed) => return Content::Refused(malformed.into()),
+            }
+        } else {
+            wire::flow_key(&packet, domain)
+        };
+        let Some((key, _)) = flow else { return Content::Refused(Reason::IcmpUnrelated) };
+        let slot = slot(self.settings.secret, &PlacementKey::of_flow(&key));
+        Content::Ip(Keyed { packet, flow, fragment: None, hash: self.table.hash(&key), slot })
+    }
+
+    /// Loads the memory that deciding will need, so that a burst waits for it once.
+    pub fn touch(&self, parsed: &Parsed) {
+        if let Content::Ip(keyed) = &parsed.content {
+            self.table.touch(keyed.hash);
+        }
+    }
+
+    /// The other worker that this packet belongs to, if it is not ours.
+    #[must_use]
+    pub fn owner(&self, parsed: &Parsed) -> Option<WorkerId> {
+        match &parsed.content {
+            Content::Ip(keyed) => self.elsewhere(keyed.slot),
+            Content::Link | Content::Consume | Content::Refused(_) => None,
+        }
+    }
+
+    pub(crate) fn elsewhere(&self, slot: Slot) -> Option<WorkerId> {
+        let owner = self.owners.get(usize::from(slot.0)).copied();
+        owner.filter(|owner| *owner != self.settings.worker)
+    }
+
+    /// Judges a packet and carries the verdict out: counters, session, the frame's own bytes, and
+    /// frames for the outbox.
+    pub fn decide(
+        &mut self,
+        origin: Origin,
+        parsed: &Parsed,
+        frame: &mut [u8],
+        now: Time,
+    ) -> Decision {
+        self.ledger.take(origin, 1);
+        let arrived = Arrived { ingress: parsed.ingress, packets: 1, pieces: None };
+        let decision = match &parsed.content {
+            Content::Refused(reason) => Decision::bare(Verdict::Drop(*reason)),
+            Content::Consume => Decision::bare(Verdict::Consume),
+            Content::Link => self.pass_link(parsed.ingress),
+            Content::Ip(keyed) => match &keyed.fragment {
+                Some(key) => return self.fragment(keyed, key, parsed.ingress, frame, now),
+                None => self.decide_packet(keyed, arrived, &mut Body::Frame(frame), now),
+            },
+        };
+        self.ledger.settle(&decision);
+        decision
+    }
+
+    /// Counts `packets` that the driver itself drops.
+    pub fn refuse(&mut self, origin: Origin, reason: Reason, packets: u32) {
+        self.ledger.take(origin, packets);
+        let decision = Decision { packets, ..Decision::bare(Verdict::Drop(reason)) };
+        self.ledger.settle(&decision);
+    }
+
+    /// Counts packets that were received here and given to their owner, or could not be.
+    pub fn hand_off(&mut self, given: bool, packets: u32) {
+        self.ledger.take(Origin::Port, packets);
+        self.ledger.hand_off(given, packets);
+    }
+
+    /// Takes a `forward` back because the port could not take the frame.
+    pub fn retract(&mut self, reason: Reason, packets: u32) {
+        self.ledger.retract(reason, packets);
+    }
+
+    fn pass_link(&self, ingress: PortId) -> Decision {
+        let port = self.settings.ports.get(ingress.index());
+        let verdict = match port.map(|port| port.mode) {
+            Some(Mode::Wire(peer)) => Verdict::Forward(peer),
+            Some(Mode::Routed) | None => Verdict::Drop(Reason::NotIp),
+        };
+        Decision { in_hand: true, ..Decision::bare(verdict) }
+    }
+
+    pub(crate) fn decide_packet(
+        &mut self,
+        keyed: &Keyed,
+        arrived: Arrived,
+        body: &mut Body<'_>,
+        now: Time,
+    ) -> Decision {
+        self.touched = Some(keyed.hash);
+        let plan =
+            pipeline::judge(self, keyed, arrived, body.bytes(), now, &mut pipeline::Unwatched);
+        self.commit(&plan, keyed, arrived, body, now)
+    }
+}
+
+/// Control, between two bursts.
+impl Engine {
+    /// Puts another policy in force. Sessions are looked at again when their next packet comes.
+    pub fn set_policy(&mut self, policy: Arc<Policy>) {
+        self.rules.switch(&self.policy, &policy);
+        self.tracking = tracking(&policy);
+        self.fragments.configure(policy.timeouts().fragment, true);
+        self.policy = policy;
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// Hits of the rules of the policy in force.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Sets which worker owns which slot.
+    pub fn set_owners(&mut self, owners: Arc<Owners>) {
+        self.owners = owners;
+    }
+
+    /// Carries out changes of routes, neighbours and addresses; packets that waited for one leave by
+    /// the outbox.
+    pub fn apply(&mut self, changes: &[FibChange]) -> Applied {
+        let mut worst = Applied::Unchanged;
+        for change in changes {
+            match self.fib.apply(change) {
+                Applied::Full => worst = Applied::Full,
+                Applied::Changed if worst == Applied::Unchanged => worst = Applied::Changed,
+                Applied::Changed | Applied::Unchanged => {}
+            }
+            self.release_waiting(change);
+        }
+        worst
+    }
+
+    /// Changes what is known of a port: link state, MAC, MTU.
+    pub fn set_port(&mut self, port: PortId, with: impl FnOnce(&mut Port)) {
+        if let Some(port) = self.settings.ports.get_mut(port.index()) {
+            with(port);
+        }
+    }
+
+    /// The ports, in `PortId` order.
+    #[must_use]
+    pub fn ports(&self) -> &[Port] {
+        &self.settings.ports
+    }
+
+    /// Routes, neighbours, own addresses.
+    #[must_use]
+    pub fn fib(&self) -> &Fib {
+        &self.fib
+    }
+
+    /// The session table, for reading.
+    #[must_use]
+    pub fn sessions(&self) -> &SessionTable {
+        &self.table
+    }
+
+    /// The full name of a session of this engine.
+    #[must_use]
+    pub fn session_id(&self, counter: u64) -> SessionId {
+        self.settings.session_id(counter)
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        self.ledger.counters()
+    }
+
+    /// Puts the engine right after a panic: checks the table where the packet in hand worked.
+    pub fn recover(&mut self) -> Recovered {
+        let repairs = self.touched.take().map_or(0, |hash| self.table.audit_bucket(hash));
+        self.reassembled = None;
+        self.fragments.recover();
+        Recovered { repairs, in_flight: self.ledger.settle_poisoned() }
+    }
+}
+
+/// What [`Engine::recover`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// Table entries put right.
+    pub repairs: usize,
+    /// Whether a packet had been taken and had no verdict; it is counted as `poison` now.
+    pub in_flight: bool,
+}
+
+/// Output, after each packet or burst.
+impl Engine {
+    /// Whether anything waits to be taken out.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.outbox.is_empty() || !self.events.is_empty()
+    }
+
+    /// Frames to send besides the one in hand.
+    pub fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// The oldest session event.
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.events.pop()
+    }
+
+    /// A next hop whose link-layer address is wanted.
+    pub fn next_resolve(&mut self) -> Option<(PortId, IpAddr)> {
+        self.resolve.pop_front()
+    }
+
+    /// Counts a frame of the outbox that could not be sent.
+    pub fn output_lost(&mut self) {
+        self.ledger.output_lost();
+    }
+
+    /// Counts an event that found no room in the driver's ring.
+    pub fn event_lost(&mut self) {
+        self.ledger.event_lost();
+    }
+
+    /// Time until something is due, at most `longest`; for drivers that sleep.
+    #[must_use]
+    pub fn due_within(&self, now: Time, longest: Duration) -> Duration {
+        let pending = self.pending.next_expiry();
+        pending.map_or(longest, |time| time.since(now).min(longest))
+    }
+}

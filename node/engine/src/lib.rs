@@ -1,0 +1,47 @@
+//! The firewall itself, sans-IO: frames, time and seeds come in as arguments, verdicts and frames
+//! come out, and nothing here knows a socket, a clock or a thread.
+//!
+//! [`Engine::decide`] is the way in. Which stages a packet goes through, and in which order, is told
+//! by `pipeline.rs` alone; `commit.rs` carries out what it decides.
+
+mod commit;
+mod counters;
+mod engine;
+mod event;
+mod explain;
+mod ids;
+mod integrity;
+mod keyed;
+mod ledger;
+mod outbox;
+mod pipeline;
+mod ports;
+mod reason;
+mod reassembly;
+mod rules;
+mod verdict;
+
+pub mod answer;
+pub mod fib;
+pub mod fragment;
+pub mod limits;
+pub mod pending;
+pub mod policy;
+pub mod session;
+pub mod table;
+pub mod tcp;
+pub mod timeouts;
+pub mod timer;
+pub mod track;
+
+pub use counters::{Counters, Imbalance};
+pub use engine::{Engine, Origin, Owners, Parsed, Recovered, Settings};
+pub use event::{Event, EventKind};
+pub use explain::Explanation;
+pub use ids::{PortId, RuleIndex, ZoneId};
+pub use outbox::Outbox;
+pub use pipeline::Stage;
+pub use ports::{Checksum, Mode, Port};
+pub use reason::Reason;
+pub use rules::{Hits, Rules};
+pub use verdict::{Arrived, Decision, Pieces, State, Verdict, WorkerId};

@@ -1,0 +1,545 @@
+//! The order of the stages, and nothing else: this is the one file that knows it.
+//!
+//! ```text
+//! parse ► integrity ► transit? ► hop limit ► lookup ─┬─ hit  ► tracker ► rematch ─┬► route ► MTU ► forward
+//!                                                    ├─ miss ► tracker ► route ► policy ┘
+//!                                                    └─ ICMP error ► its session ► route
+//! ```
+//!
+//! [`judge`] reads and decides, changing nothing; [`commit`](crate::commit) carries the plan out with
+//! code that cannot fail. So a panic while judging leaves everything as it was, and `explain` is the
+//! same judge with somebody watching.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use config::OnChange;
+use wire::{Options, Packet, Time, Version};
+
+use crate::answer::{Answer, Unreachable};
+use crate::engine::{Engine, Keyed};
+use crate::fib::Lookup;
+use crate::policy::{self, Question};
+use crate::rules::short_epoch;
+use crate::session::{CloseReason, Egress, Peer, Session};
+use crate::table::Handle;
+use crate::tcp::WindowCheck;
+use crate::track::{self, Update};
+use crate::{Arrived, Mode, PortId, Reason, RuleIndex, State, ZoneId, integrity};
+
+/// What is to happen to a packet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) outcome: Outcome,
+    pub(crate) state: State,
+    /// The rule that was asked, of the policy in force.
+    pub(crate) rule: Option<RuleIndex>,
+    /// What happens to the session table.
+    pub(crate) session: Change,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    Forward(Way),
+    Answer(Answer),
+    Consume,
+    Drop(Reason),
+}
+
+/// How a packet leaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    pub(crate) port: PortId,
+    pub(crate) link: Link,
+    /// Longest IP packet that may leave in one piece; longer ones are fragmented.
+    pub(crate) mtu: u32,
+}
+
+/// What happens to the link-layer header.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Link {
+    /// Nothing: the other end of a wire.
+    Untouched,
+    /// New addresses, hop limit less one.
+    Routed([u8; 6]),
+    /// The same, once this next hop's address is known.
+    Unresolved(IpAddr),
+}
+
+/// What happens to the session table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Change {
+    None,
+    /// A packet of this session.
+    Follow { handle: Handle, sender: Peer, update: Update, rematched: Option<RuleIndex> },
+    /// A new session; `stale` stood under its key and has ended.
+    Open { update: Update, zones: [ZoneId; 2], stale: Option<(Handle, CloseReason)> },
+    /// This session ends, and the packet with it.
+    Close { handle: Handle, reason: CloseReason },
+    /// A refused first packet that is to be logged.
+    Deny,
+}
+
+/// Watches the stages go by; `explain` does, the packet path does not.
+pub(crate) trait Watch {
+    fn stage(&mut self, stage: Stage, says: impl FnOnce() -> String);
+}
+
+/// Nobody watches.
+pub(crate) struct Unwatched;
+
+impl Watch for Unwatched {
+    #[inline(always)]
+    fn stage(&mut self, _: Stage, _: impl FnOnce() -> String) {}
+}
+
+/// The stages by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Headers and checksums.
+    Integrity,
+    /// Whether a router forwards such a packet.
+    Transit,
+    /// The session table.
+    Lookup,
+    /// The protocol's state machine.
+    Tracker,
+    /// The rules.
+    Policy,
+    /// The routing table and the next hop.
+    Route,
+    /// What comes of it.
+    Verdict,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Integrity => "integrity",
+            Self::Transit => "transit",
+            Self::Lookup => "lookup",
+            Self::Tracker => "tracker",
+            Self::Policy => "policy",
+            Self::Route => "route",
+            Self::Verdict => "verdict",
+        })
+    }
+}
+
+/// Decides about a whole packet (never a fragment).
+pub(crate) fn judge(
+    engine: &Engine,
+    keyed: &Keyed,
+    arrived: Arrived,
+    frame: &[u8],
+    now: Time,
+    watch: &mut impl Watch,
+) -> Plan {
+    let judge = Judge { engine, keyed, packet: &keyed.packet, arrived, frame, now };
+    let plan = judge.entrance(watch).unwrap_or_else(|| judge.lookup(watch));
+    let plan = judge.audible(plan);
+    watch.stage(Stage::Verdict, || format!("{:?}", plan.outcome));
+    plan
+}
+
+/// One packet before its judge.
+struct Judge<'a> {
+    engine: &'a Engine,
+    keyed: &'a Keyed,
+    packet: &'a Packet,
+    arrived: Arrived,
+    frame: &'a [u8],
+    now: Time,
+}
+
+impl Judge<'_> {
+    /// What needs no session. `None` lets the packet in.
+    fn entrance(&self, watch: &mut impl Watch) -> Option<Plan> {
+        let port = self.engine.settings.ports.get(self.arrived.ingress.index())?;
+        if let Err(reason) = integrity::transport(port, self.frame, self.packet) {
+            watch.stage(Stage::Integrity, || reason.explain().to_owned());
+            return Some(Plan::drop(reason));
+        }
+        watch.stage(Stage::Integrity, || "headers and checksums are right".to_owned());
+        if port.mode != Mode::Routed {
+            return None;
+        }
+        match integrity::transit(self.packet) {
+            integrity::Transit::Yes => {}
+            integrity::Transit::ForRouter => return Some(Plan::consume()),
+            integrity::Transit::No(reason) => {
+                watch.stage(Stage::Transit, || reason.explain().to_owned());
+                return Some(Plan::drop(reason));
+            }
+        }
+        if self.engine.fib.is_own(port.domain, self.packet.destination) {
+            return Some(Plan::drop(Reason::LocalDestination));
+        }
+        let expired = self.packet.hop_limit <= 1;
+        watch.stage(Stage::Transit, || match expired {
+            true => "the hop limit runs out here".to_owned(),
+            false => "a packet to be routed".to_owned(),
+        });
+        expired.then(|| Plan::answer(Answer::HopLimit))
+    }
+
+    fn lookup(&self, watch: &mut impl Watch) -> Plan {
+        let Some((key, direction)) = &self.keyed.flow else {
+            return Plan::drop(Reason::IcmpUnrelated);
+        };
+        let found = self.engine.table.find(self.keyed.hash, key);
+        let live = found.and_then(|handle| Some((handle, self.engine.table.get(handle)?)));
+        if self.packet.is_icmp_error() {
+            return self.related(live, watch);
+        }
+        let Some((handle, session)) = live else {
+            watch.stage(Stage::Lookup, || "no session".to_owned());
+            return self.open(None, watch);
+        };
+        if session.deadline <= self.now {
+            watch.stage(Stage::Lookup, || "its session's time is over".to_owned());
+            return self.open(Some((handle, session.expiry_reason())), watch);
+        }
+        let sender = session.sender(*direction);
+        watch.stage(Stage::Lookup, || format!("session {}, from its {sender:?}", session.id));
+        self.follow(handle, session, sender, watch)
+    }
+
+    /// A packet of a session.
+    fn follow(
+        &self,
+        handle: Handle,
+        session: &Session,
+        sender: Peer,
+        watch: &mut impl Watch,
+    ) -> Plan {
+        let tracking = &self.engine.tracking;
+        let update = match track::judge(session, sender, self.packet, tracking, self.now) {
+            track::Judgement::Pass(update) => update,
+            track::Judgement::Ask(update) => return self.ask(handle, sender, update, watch),
+            track::Judgement::Reopen => {
+                watch.stage(Stage::Tracker, || "a new connection on an ended one's ports".into());
+                return self.open(Some((handle, CloseReason::Reopened)), watch);
+            }
+            track::Judgement::Invalid(reason) => {
+                watch.stage(Stage::Tracker, || reason.explain().to_owned());
+                return Plan::invalid(reason);
+            }
+        };
+        watch.stage(Stage::Tracker, || format!("fits, in state {:?}", session.tcp.state()));
+        let state = match session.is_established_for(sender) {
+            true => State::Established,
+            false => State::New,
+        };
+        let (rule, rematched) = match self.rematch(session, sender, watch) {
+            Rematch::Unchanged => (session.rule, None),
+            Rematch::Permitted(rule) => (rule, Some(rule)),
+            Rematch::Refused(rule) => {
+                let session = Change::Close { handle, reason: CloseReason::Policy };
+                return Plan { state, rule, session, ..Plan::drop(Reason::PolicyChanged) };
+            }
+        };
+        let change = Change::Follow { handle, sender, update, rematched };
+        let cached = session.egress(sender, self.engine.fib.generation());
+        let outcome = match cached {
+            Some(Egress { port, mac }) => self.leave(port, Link::Routed(mac)),
+            None => self.route(watch),
+        };
+        match outcome {
+            Outcome::Forward(_) => Plan { outcome, state, rule: Some(rule), session: change },
+            // The peer will not see this packet, so the session must not either.
+            Outcome::Answer(_) | Outcome::Consume | Outcome::Drop(_) => {
+                Plan { outcome, state, rule: Some(rule), session: Change::None }
+            }
+        }
+    }
+
+    /// A packet that opens its session from the other side too: it needs a permission of its own.
+    fn ask(&self, handle: Handle, sender: Peer, update: Update, watch: &mut impl Watch) -> Plan {
+        watch.stage(Stage::Tracker, || "opens its session from the other side".to_owned());
+        let asked = self.open_with(update, None, watch);
+        match asked.session {
+            Change::Open { update, .. } => {
+                let session = Change::Follow { handle, sender, update, rematched: None };
+                Plan { session, ..asked }
+            }
+            Change::None | Change::Deny | Change::Close { .. } | Change::Follow { .. } => asked,
+        }
+    }
+
+    /// A session of an older epoch is looked at again.
+    fn rematch(&self, session: &Session, sender: Peer, watch: &mut impl Watch) -> Rematch {
+        let policy = &self.engine.policy;
+        if session.epoch == short_epoch(policy) {
+            return Rematch::Unchanged;
+        }
+        let known = self.engine.rules.now(session.epoch, session.rule);
+        let on_change = known.map_or(OnChange::Rematch, |rule| policy.rule(rule).on_change);
+        match (on_change, known) {
+            (OnChange::Keep, Some(rule)) => {
+                watch.stage(Stage::Policy, || "an older epoch's session, kept".to_owned());
+                return Rematch::Permitted(rule);
+            }
+            (OnChange::Kill, Some(rule)) => return Rematch::Refused(Some(rule)),
+            (OnChange::Keep | OnChange::Kill, None) | (OnChange::Rematch, _) => {}
+        }
+        let zones = [policy.zone_of_port(self.arrived.ingress), self.other_zone(session, sender)];
+        let [Some(here), Some(there)] = zones else { return Rematch::Refused(None) };
+        let question = self.first_question(sender, here, there);
+        match policy.judge(&question) {
+            policy::Decision::Permit(rule) => {
+                watch.stage(Stage::Policy, || format!("matched again: {}", policy.rule(rule).id));
+                Rematch::Permitted(rule)
+            }
+            policy::Decision::Deny(rule) | policy::Decision::Reject(rule) => {
+                Rematch::Refused(Some(rule))
+            }
+            policy::Decision::NoRule => Rematch::Refused(None),
+        }
+    }
+
+    /// The zone at the far side of the packet in hand, by today's policy.
+    fn other_zone(&self, session: &Session, sender: Peer) -> Option<ZoneId> {
+        let cached = session.egress(sender, self.engine.fib.generation()).map(|egress| egress.port);
+        let port = cached.or_else(|| match self.route(&mut Unwatched) {
+            Outcome::Forward(way) => Some(way.port),
+            Outcome::Answer(_) | Outcome::Consume | Outcome::Drop(_) => None,
+        })?;
+        self.engine.policy.zone_of_port(port)
+    }
+
+    /// A packet that would open a session.
+    fn open(&self, stale: Option<(Handle, CloseReason)>, watch: &mut impl Watch) -> Plan {
+        match track::open(self.packet, &self.engine.tracking) {
+            Ok(update) => {
+                watch.stage(Stage::Tracker, || "may open a session".to_owned());
+                self.open_with(update, stale, watch)
+            }
+            Err(reason) => {
+                watch.stage(Stage::Tracker, || reason.explain().to_owned());
+                Plan::invalid(reason)
+            }
+        }
+    }
+
+    /// A packet that needs a rule's permission.
+    fn open_with(
+        &self,
+        update: Update,
+        stale: Option<(Handle, CloseReason)>,
+        watch: &mut impl Watch,
+    ) -> Plan {
+        let new = |plan: Plan| Plan { state: State::New, ..plan };
+        let policy = &self.engine.policy;
+        let Some(from) = policy.zone_of_port(self.arrived.ingress) else {
+            return new(Plan::drop(Reason::NoZone));
+        };
+        let outcome = self.route(watch);
+        let Outcome::Forward(way) = outcome else { return new(Plan::bare(outcome)) };
+        let Some(to) = policy.zone_of_port(way.port) else {
+            return new(Plan::drop(Reason::NoZone));
+        };
+        let decision = policy.judge(&Question::of(self.packet, from, to));
+        watch.stage(Stage::Policy, || self.say_policy(decision, from, to));
+        let refused = |outcome| {
+            let logged = decision.rule().is_some_and(|rule| policy.rule(rule).log_open);
+            let session = if logged { Change::Deny } else { Change::None };
+            Plan { outcome, state: State::New, rule: decision.rule(), session }
+        };
+        match decision {
+            policy::Decision::NoRule => refused(Outcome::Drop(Reason::NoRule)),
+            policy::Decision::Deny(_) => refused(Outcome::Drop(Reason::Denied)),
+            policy::Decision::Reject(_) => refused(Outcome::Answer(Answer::reject(self.packet))),
+            policy::Decision::Permit(rule) => {
+                if stale.is_none() && self.engine.table.room(self.keyed.hash).is_err() {
+                    return new(Plan::drop(Reason::TableFull));
+                }
+                let session = Change::Open { update, zones: [from, to], stale };
+                Plan { outcome, state: State::New, rule: Some(rule), session }
+            }
+        }
+    }
+
+    fn say_policy(&self, decision: policy::Decision, from: ZoneId, to: ZoneId) -> String {
+        let policy = &self.engine.policy;
+        let zones = format!("{} to {}", policy.zone_name(from), policy.zone_name(to));
+        match decision.rule() {
+            Some(rule) => format!("{zones}: rule {} says {decision:?}", policy.rule(rule).id),
+            None => format!("{zones}: no rule matches"),
+        }
+    }
+
+    /// An ICMP error: it passes because of the session that its embedded packet belongs to.
+    fn related(&self, live: Option<(Handle, &Session)>, watch: &mut impl Watch) -> Plan {
+        let alive = live.filter(|(_, session)| session.deadline > self.now);
+        let valid = alive.filter(|(_, session)| self.fits(session));
+        if valid.is_none() {
+            watch.stage(Stage::Lookup, || "an ICMP error about no session".to_owned());
+            return Plan::invalid(Reason::IcmpUnrelated);
+        }
+        watch.stage(Stage::Lookup, || "an ICMP error about a session".to_owned());
+        Plan { state: State::Related, ..Plan::bare(self.route(watch)) }
+    }
+
+    /// Whether the packet embedded in this ICMP error was sent within `session`: of TCP, its sequence
+    /// number must be one that may still be on its way (RFC 5927 §4.1).
+    fn fits(&self, session: &Session) -> bool {
+        let Some((_, direction)) = self.keyed.flow else { return false };
+        let Ok(embedded) = Packet::parse_embedded(self.frame, self.packet) else { return false };
+        let sender = session.sender(direction);
+        let check = self.engine.tracking.tcp_window == WindowCheck::Check;
+        let sequence = embedded.tcp_sequence.filter(|_| check);
+        sequence.is_none_or(|sequence| session.tcp.has_in_flight(sender, sequence))
+    }
+
+    /// The question that the session's first packet would raise today: the packet in hand, seen from
+    /// its initiator. `here` is the zone that this packet comes from.
+    fn first_question(
+        &self,
+        sender: Peer,
+        here: ZoneId,
+        there: ZoneId,
+    ) -> Question {
+        let question = Question::of(self.packet, here, there);
+        match sender {
+            Peer::Initiator => question,
+            Peer::Responder => Question {
+                from_zone: there,
+                to_zone: here,
+                source: question.destination,
+                destination: question.source,
+                source_port: question.destination_port,
+                destination_port: question.source_port,
+                icmp: question.icmp.map(|(kind, _)| (request(self.packet.version, kind), 0)),
+                ..question
+            },
+        }
+    }
+
+    /// Where the packet leaves.
+    fn route(&self, watch: &mut impl Watch) -> Outcome {
+        let ports = &self.engine.settings.ports;
+        let Some(ingress) = ports.get(self.arrived.ingress.index()) else {
+            return Outcome::Drop(Reason::NoRoute);
+        };
+        if let Mode::Wire(peer) = ingress.mode {
+            watch.stage(Stage::Route, || "the other end of the wire".to_owned());
+            return self.leave(peer, Link::Untouched);
+        }
+        let fib = &self.engine.fib;
+        let flow = self.keyed.hash as u32;
+        let lookup = fib.lookup(ingress.domain, self.packet.destination, flow);
+        watch.stage(Stage::Route, || format!("{lookup:?}"));
+        match lookup {
+            Lookup::Hop(hop) => {
+                let known = fib.resolve(hop.port, hop.next);
+                self.leave(hop.port, known.map_or(Link::Unresolved(hop.next), Link::Routed))
+            }
+            Lookup::NoRoute | Lookup::Unreachable => {
+                Outcome::Answer(Answer::Unreachable(Unreachable::Route))
+            }
+            Lookup::Prohibit => Outcome::Answer(Answer::Unreachable(Unreachable::Prohibited)),
+            Lookup::Blackhole => Outcome::Drop(Reason::RouteRefused),
+            Lookup::Local => Outcome::Drop(Reason::LocalDestination),
+            Lookup::Broadcast => Outcome::Drop(Reason::Multicast),
+        }
+    }
+
+    /// By `port`, if it is up and the packet fits.
+    fn leave(&self, port: PortId, link: Link) -> Outcome {
+        let Some(egress) = self.engine.settings.ports.get(port.index()).filter(|port| port.up)
+        else {
+            return Outcome::Drop(Reason::PortDown);
+        };
+        let link = match egress.mode {
+            Mode::Wire(_) => Link::Untouched,
+            Mode::Routed => link,
+        };
+        // A datagram that came in pieces leaves in pieces no longer than the longest it came in.
+        let pieces = self.arrived.pieces;
+        let longest = pieces.map_or(self.packet.ip_len(), |pieces| pieces.largest);
+        let fragmentable = pieces.map_or_else(|| may_fragment(self.packet), |p| p.fragmentable);
+        if longest > egress.mtu && !fragmentable {
+            return Outcome::Answer(Answer::TooBig { mtu: egress.mtu });
+        }
+        Outcome::Forward(Way { port, link, mtu: egress.mtu })
+    }
+
+    /// An answer that may not be given becomes a drop.
+    fn audible(&self, plan: Plan) -> Plan {
+        let Outcome::Answer(answer) = plan.outcome else { return plan };
+        let domain = self.engine.fib.domain_of(self.arrived.ingress).unwrap_or_default();
+        let broadcast = self.engine.fib.is_broadcast(domain, self.packet.destination);
+        let allowed = !broadcast
+            && answer.may(self.frame, self.packet).is_ok()
+            && self.engine.limiter.permits(self.packet.source, self.now);
+        if allowed {
+            return plan;
+        }
+        Plan { outcome: Outcome::Drop(silent_reason(answer)), ..plan }
+    }
+}
+
+/// The reason for a drop that would have been this answer.
+fn silent_reason(answer: Answer) -> Reason {
+    match answer {
+        Answer::HopLimit => Reason::HopLimit,
+        Answer::TooBig { .. } => Reason::TooBig,
+        Answer::Unreachable(Unreachable::Route) => Reason::NoRoute,
+        Answer::Unreachable(Unreachable::Host) => Reason::NeighbourUnresolved,
+        Answer::Unreachable(Unreachable::Port | Unreachable::Prohibited) | Answer::Reset => {
+            Reason::RejectLimited
+        }
+        Answer::Reassembly => Reason::FragmentTimeout,
+    }
+}
+
+/// The ICMP type of the request that this type answers (RFC 792, RFC 4443 §4.2).
+const fn request(version: Version, reply: u8) -> u8 {
+    match (version, reply) {
+        (Version::V4, 0) => 8,
+        (Version::V4, 14 | 16 | 18) | (Version::V6, 129) => reply - 1,
+        _ => reply,
+    }
+}
+
+/// Whether a router may fragment this packet: IPv4 without don't-fragment (RFC 791 §2.3).
+fn may_fragment(packet: &Packet) -> bool {
+    packet.version == Version::V4 && !packet.options.contains(Options::DONT_FRAGMENT)
+}
+
+/// What became of a session whose policy changed.
+enum Rematch {
+    Unchanged,
+    Permitted(RuleIndex),
+    Refused(Option<RuleIndex>),
+}
+
+impl Plan {
+    const fn bare(outcome: Outcome) -> Self {
+        Self { outcome, state: State::None, rule: None, session: Change::None }
+    }
+
+    const fn drop(reason: Reason) -> Self {
+        Self::bare(Outcome::Drop(reason))
+    }
+
+    const fn consume() -> Self {
+        Self::bare(Outcome::Consume)
+    }
+
+    const fn answer(answer: Answer) -> Self {
+        Self::bare(Outcome::Answer(answer))
+    }
+
+    /// Whether a rule, or the lack of one, refused a first packet.
+    pub(crate) const fn refused_by_policy(&self) -> bool {
+        let refused = matches!(self.outcome, Outcome::Drop(_) | Outcome::Answer(_));
+        let asked = self.rule.is_some() || matches!(self.outcome, Outcome::Drop(Reason::NoRule));
+        refused && asked && matches!(self.session, Change::None | Change::Deny)
+    }
+
+    const fn invalid(reason: Reason) -> Self {
+        Self { state: State::Invalid, ..Self::drop(reason) }
+    }
+}

@@ -1,0 +1,250 @@
+//! Why a packet was dropped: one reason per drop, each with a name and an explanation.
+//!
+//! The doc comment of a variant is its help text: counters, `explain` and the manual show the same
+//! sentence. `tests/tidy` demands that every reason is produced by at least one test.
+
+/// Declares [`Reason`] together with its list, names and help texts, so that they cannot differ.
+macro_rules! reasons {
+    ($($(#[doc = $text:literal])+ $variant:ident = $name:literal,)+) => {
+        /// The cause of a drop. Every dropped packet has exactly one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Reason {
+            $($(#[doc = $text])+ $variant,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the order of the counters.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The number of reasons: the length of a counter array.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The reason's name in counters, logs and JSON.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What happened and, where there is something to do, what to do.
+            #[must_use]
+            pub const fn explain(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($text),+).trim_ascii(),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    // Frames and headers: one for each `wire::Malformed`
+    /// The frame carries neither IPv4 nor IPv6, and the port does not pass such frames on.
+    NotIp = "not-ip",
+    /// The frame ends before its EtherType.
+    FrameTooShort = "frame-too-short",
+    /// More VLAN tags than the parser passes over.
+    VlanTagsTooMany = "vlan-tags-too-many",
+    /// The IP version is neither 4 nor 6, or not the one that the EtherType says.
+    BadVersion = "bad-version",
+    /// The IPv4 header length field is below 20 bytes (RFC 791 §3.1).
+    HeaderTooShort = "header-too-short",
+    /// The frame ends inside the IP header.
+    HeaderTruncated = "header-truncated",
+    /// The IPv4 total length is shorter than the header.
+    TotalLengthTooShort = "total-length-too-short",
+    /// The IP length field says more than the frame holds.
+    TotalLengthTooLong = "total-length-too-long",
+    /// An IPv4 or IPv6 option has an impossible length.
+    OptionsBad = "options-bad",
+    /// The datagram ends inside an IPv6 extension header.
+    ExtensionTruncated = "extension-truncated",
+    /// More IPv6 extension headers than the parser follows.
+    ExtensionChainTooLong = "extension-chain-too-long",
+    /// A hop-by-hop options header not directly behind the IPv6 header (RFC 8200 §4.1).
+    HopByHopNotFirst = "hop-by-hop-not-first",
+    /// The datagram ends inside the IPv6 fragment header.
+    FragmentHeaderTruncated = "fragment-header-truncated",
+    /// A second IPv6 fragment header beside that of a real fragment.
+    FragmentHeaderRepeated = "fragment-header-repeated",
+    /// The datagram ends inside the transport header.
+    TransportTruncated = "transport-truncated",
+    /// The TCP data offset is below 5 or past the end of the segment (RFC 9293 §3.1).
+    TcpDataOffset = "tcp-data-offset",
+    /// A TCP option has an impossible length.
+    TcpOptionBad = "tcp-option-bad",
+    /// The UDP length is below 8 or past the end of the datagram (RFC 768).
+    UdpLength = "udp-length",
+    /// GRE version 1 that is not RFC 2637's enhanced GRE.
+    GreHeaderBad = "gre-header-bad",
+    /// An IPv6 jumbogram (RFC 2675), which no port of this firewall can carry.
+    JumboPayload = "jumbo-payload",
+    /// The packet inside an ICMP error ends before 8 bytes of its transport header (RFC 792).
+    EmbeddedTruncated = "embedded-truncated",
+
+    // Frames and checksums
+    /// A VLAN-tagged frame arrived at a routed port; give the VLAN an interface of its own.
+    VlanTagged = "vlan-tagged",
+    /// The frame is addressed to another station's MAC address.
+    OtherHost = "other-host",
+    /// The IPv4 header checksum is wrong (RFC 1071).
+    IpChecksum = "ip-checksum",
+    /// The TCP, UDP or ICMP checksum is wrong.
+    TransportChecksum = "transport-checksum",
+    /// The checksum field holds only the pseudo-header sum: a local sender left it to hardware.
+    /// Run `ethtool -K IF tx off` at the sender, or set `checksum = "trust"` on the port.
+    ChecksumPartial = "checksum-partial",
+
+    // Addresses
+    /// Source and destination are equal (LAND attack).
+    Land = "land",
+    /// The source is multicast, broadcast, unspecified or loopback: no host may send so.
+    SourceInvalid = "source-invalid",
+    /// The destination is unspecified, loopback or reserved.
+    DestinationInvalid = "destination-invalid",
+    /// The destination is multicast or broadcast, which is not routed.
+    Multicast = "multicast",
+    /// A link-local address, which is not routed (RFC 4291 §2.5.6, RFC 3927 §7).
+    LinkLocal = "link-local",
+    /// A loose or strict source route option (RFC 7126 §4.3).
+    SourceRoute = "source-route",
+    /// A routing header of type 0 (RFC 5095).
+    RoutingHeader0 = "routing-header-0",
+    /// The destination is one of the firewall's own addresses.
+    LocalDestination = "local-destination",
+
+    // Fragments
+    /// Fragments of one datagram overlap (RFC 5722 §4, RFC 1858 §3).
+    FragmentOverlap = "fragment-overlap",
+    /// An exact copy of a fragment that is held already; the held one stays (RFC 8200 §4.5).
+    FragmentDuplicate = "fragment-duplicate",
+    /// The first fragment is too small for the transport header (RFC 1858 §4, RFC 3128).
+    FragmentTiny = "fragment-tiny",
+    /// Fragment lengths contradict one another, or a middle one is no multiple of 8.
+    FragmentLength = "fragment-length",
+    /// The reassembled datagram would exceed 65,535 bytes (ping of death).
+    FragmentOversize = "fragment-oversize",
+    /// The first IPv6 fragment lacks part of the header chain (RFC 7112 §5).
+    FragmentHeaderChain = "fragment-header-chain",
+    /// The datagram was not complete in time.
+    FragmentTimeout = "fragment-timeout",
+    /// The memory for fragments is used up.
+    FragmentMemory = "fragment-memory",
+    /// The datagram came in more fragments than allowed.
+    FragmentTooMany = "fragment-too-many",
+    /// The source has too many incomplete datagrams.
+    FragmentPerSource = "fragment-per-source",
+
+    // Sessions
+    /// TCP flags that no honest sender combines (RFC 9293 §3.10).
+    TcpFlags = "tcp-flags",
+    /// A TCP segment without a session that is not a plain SYN.
+    TcpNotSyn = "tcp-not-syn",
+    /// A TCP segment that the connection's state does not allow.
+    TcpState = "tcp-state",
+    /// A TCP sequence or acknowledgment number outside the window (RFC 9293 §3.10.7.4, RFC 5961).
+    TcpWindow = "tcp-window",
+    /// An ICMP error whose embedded packet belongs to no session.
+    IcmpUnrelated = "icmp-unrelated",
+    /// An ICMP reply without its request, or an ICMP type that opens no session.
+    IcmpUnsolicited = "icmp-unsolicited",
+    /// The session table is full.
+    TableFull = "table-full",
+
+    // Policy
+    /// No rule matches.
+    NoRule = "no-rule",
+    /// A rule denies the packet.
+    Denied = "denied",
+    /// The packet is rejected, but the answers' rate limit is reached or none may be sent.
+    RejectLimited = "reject-limited",
+    /// The port belongs to no zone of the policy in force.
+    NoZone = "no-zone",
+    /// The policy in force no longer permits the session.
+    PolicyChanged = "policy-changed",
+
+    // Routing
+    /// No route to the destination.
+    NoRoute = "no-route",
+    /// The route says blackhole, unreachable or prohibit.
+    RouteRefused = "route-refused",
+    /// The port that the packet would leave by is down.
+    PortDown = "port-down",
+    /// The hop limit ran out and no ICMP error could be sent.
+    HopLimit = "hop-limit",
+    /// The packet is larger than the next link's MTU and no ICMP error could be sent.
+    TooBig = "too-big",
+    /// The next hop's link-layer address could not be resolved in time.
+    NeighbourUnresolved = "neighbour-unresolved",
+    /// Too many packets wait for the next hop's link-layer address.
+    NeighbourQueueFull = "neighbour-queue-full",
+
+    // The worker
+    /// The ring to the worker that owns the flow is full.
+    HandoffFull = "handoff-full",
+    /// The egress port could not take the frame in time.
+    TransmitFull = "transmit-full",
+    /// The packet made a flow actor panic; it was saved for study.
+    Poison = "poison",
+    /// The shard panicked too often and drops everything until it is restarted.
+    DropOnly = "drop-only",
+    /// The forwarding lease has ended.
+    LeaseExpired = "lease-expired",
+}
+
+impl From<wire::Malformed> for Reason {
+    fn from(malformed: wire::Malformed) -> Self {
+        use wire::Malformed as M;
+        match malformed {
+            M::NotIp(_) => Self::NotIp,
+            M::FrameTooShort => Self::FrameTooShort,
+            M::VlanTagsTooMany => Self::VlanTagsTooMany,
+            M::BadVersion => Self::BadVersion,
+            M::HeaderTooShort => Self::HeaderTooShort,
+            M::HeaderTruncated => Self::HeaderTruncated,
+            M::TotalLengthTooShort => Self::TotalLengthTooShort,
+            M::TotalLengthTooLong => Self::TotalLengthTooLong,
+            M::OptionsBad => Self::OptionsBad,
+            M::ExtensionTruncated => Self::ExtensionTruncated,
+            M::ExtensionChainTooLong => Self::ExtensionChainTooLong,
+            M::HopByHopNotFirst => Self::HopByHopNotFirst,
+            M::FragmentHeaderTruncated => Self::FragmentHeaderTruncated,
+            M::FragmentHeaderRepeated => Self::FragmentHeaderRepeated,
+            M::TransportTruncated => Self::TransportTruncated,
+            M::TcpDataOffset => Self::TcpDataOffset,
+            M::TcpOptionBad => Self::TcpOptionBad,
+            M::UdpLength => Self::UdpLength,
+            M::GreHeaderBad => Self::GreHeaderBad,
+            M::JumboPayload => Self::JumboPayload,
+            M::EmbeddedTruncated | M::NoEmbeddedPacket => Self::EmbeddedTruncated,
+        }
+    }
+}
+
+impl core::fmt::Display for Reason {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reason;
+
+    #[test]
+    fn names_are_unique_and_kebab_case() {
+        let mut names: Vec<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Reason::COUNT);
+        for name in names {
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
+        }
+    }
+
+    #[test]
+    fn counters_are_indexed_by_position() {
+        for (position, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, position);
+            assert!(reason.explain().ends_with('.'), "{reason} lacks a sentence");
+        }
+    }
+}

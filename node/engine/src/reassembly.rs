@@ -1,0 +1,185 @@
+//! Fragments on their way through the engine: held, completed, handed to their flow's owner, expired.
+
+use wire::{FragmentKey, Packet, Time};
+
+use crate::answer::{Answer, Unreachable};
+use crate::commit::Body;
+use crate::engine::{Content, Engine, Keyed, Origin, Parsed, Reassembled, Waiting};
+use crate::fib::FibChange;
+use crate::fragment::{Datagram, GivenUp, Outcome};
+use crate::limits::{EXPIRIES_PER_TICK, TIMER_VISITS_PER_TURN};
+use crate::{Arrived, Decision, Pieces, PortId, Reason, Verdict};
+
+impl Engine {
+    /// Takes a fragment in; the last one of a datagram has the whole judged.
+    pub(crate) fn fragment(
+        &mut self,
+        keyed: &Keyed,
+        key: &FragmentKey,
+        ingress: PortId,
+        frame: &[u8],
+        now: Time,
+    ) -> Decision {
+        let inserted = self.fragments.insert(*key, ingress.0, frame, &keyed.packet, now);
+        self.give_up(inserted.given_up);
+        let decision = match inserted.outcome {
+            Outcome::Held => Decision::bare(Verdict::Hold),
+            Outcome::Duplicate => Decision::bare(Verdict::Drop(Reason::FragmentDuplicate)),
+            Outcome::Dropped { reason, released } => {
+                self.ledger.expire(reason, released);
+                Decision::bare(Verdict::Drop(reason))
+            }
+            Outcome::Complete(datagram) => {
+                self.ledger.resume(datagram.held());
+                return self.complete(datagram, ingress, now);
+            }
+        };
+        self.ledger.settle(&decision);
+        decision
+    }
+
+    fn give_up(&mut self, given_up: GivenUp) {
+        for (reason, packets) in given_up.reasons() {
+            self.ledger.expire(reason, packets);
+        }
+    }
+
+    fn complete(&mut self, mut datagram: Datagram, ingress: PortId, now: Time) -> Decision {
+        let parsed = self.parse(ingress, datagram.frame());
+        if let Some(worker) = self.owner(&parsed) {
+            let packets = datagram.fragments();
+            self.reassembled = Some(Reassembled { datagram, ingress });
+            return Decision { packets, ..Decision::bare(Verdict::HandOff(worker)) };
+        }
+        let decision = self.decide_whole(&parsed, &mut datagram, now);
+        self.fragments.done(datagram);
+        decision
+    }
+
+    /// Judges a datagram that another worker put together. What leaves goes to the outbox.
+    pub fn decide_datagram(
+        &mut self,
+        ingress: PortId,
+        datagram: &mut Datagram,
+        now: Time,
+    ) -> Decision {
+        self.ledger.take(Origin::Peer, datagram.fragments());
+        let parsed = self.parse(ingress, datagram.frame());
+        self.decide_whole(&parsed, datagram, now)
+    }
+
+    fn decide_whole(&mut self, parsed: &Parsed, datagram: &mut Datagram, now: Time) -> Decision {
+        let packets = datagram.fragments();
+        let pieces =
+            Pieces { largest: datagram.largest(), fragmentable: !datagram.dont_fragment() };
+        let arrived = Arrived { ingress: parsed.ingress, packets, pieces: Some(pieces) };
+        let decision = match &parsed.content {
+            Content::Refused(reason) => Decision::bare(Verdict::Drop(*reason)),
+            Content::Ip(keyed) if keyed.fragment.is_none() => {
+                self.decide_packet(keyed, arrived, &mut Body::Datagram(datagram), now)
+            }
+            // Reassembly takes every trace of fragmentation out, and makes nothing but IP.
+            Content::Ip(_) | Content::Link | Content::Consume => {
+                Decision::bare(Verdict::Drop(Reason::FragmentLength))
+            }
+        };
+        let decision = Decision { packets, ..decision };
+        self.ledger.settle(&decision);
+        decision
+    }
+
+    /// The port and the datagram that the last verdict, [`Verdict::HandOff`], is about; `empty`, used
+    /// before and given back, takes its place.
+    pub fn exchange_datagram(&mut self, empty: Datagram) -> Option<(PortId, Datagram)> {
+        let whole = self.reassembled.take()?;
+        self.ledger.hand_off(true, whole.datagram.fragments());
+        self.fragments.done(empty);
+        Some((whole.ingress, whole.datagram))
+    }
+
+    /// The datagram could not be handed to its owner: dropped.
+    pub fn drop_datagram(&mut self) {
+        let Some(whole) = self.reassembled.take() else { return };
+        self.ledger.hand_off(false, whole.datagram.fragments());
+        self.fragments.done(whole.datagram);
+    }
+}
+
+/// What time brings.
+impl Engine {
+    /// Ends what is over at `now`: sessions, fragments, packets without a next hop. Bounded; returns
+    /// whether there is more to do.
+    pub fn tick(&mut self, now: Time) -> bool {
+        let behind = self.expire_sessions(now);
+        self.expire_fragments(now);
+        self.expire_waiting(now);
+        behind
+    }
+
+    fn expire_sessions(&mut self, now: Time) -> bool {
+        let Self { table, ledger, events, settings, .. } = self;
+        let advance = table.expire(now, TIMER_VISITS_PER_TURN, |session, reason| {
+            ledger.closed();
+            if let Some(event) = crate::commit::close_event(settings, session, reason, now)
+                && !events.push(event)
+            {
+                ledger.event_lost();
+            }
+        });
+        advance.behind
+    }
+
+    fn expire_fragments(&mut self, now: Time) {
+        let Self { fragments, ledger, .. } = self;
+        let mut firsts = Vec::new(); // allocates only when a datagram is given up, a bounded number
+        fragments.expire(now, EXPIRIES_PER_TICK, |over| {
+            ledger.expire(Reason::FragmentTimeout, over.held);
+            if !over.first.is_empty() {
+                firsts.push((PortId(over.ingress), over.first.to_vec()));
+            }
+        });
+        for (ingress, frame) in firsts {
+            self.answer_about(Answer::Reassembly, ingress, &frame, now);
+        }
+    }
+
+    /// Packets whose next hop did not answer in time.
+    fn expire_waiting(&mut self, now: Time) {
+        while let Some(waiting) = self.pending.expire(now) {
+            let Waiting { ingress, packets, link } = waiting.meta;
+            let mut frame = waiting.bytes.to_vec();
+            // As it came in, so that the answer finds its sender.
+            if let Some(addresses) = frame.get_mut(..link.len()) {
+                addresses.copy_from_slice(&link);
+            }
+            self.ledger.expire(Reason::NeighbourUnresolved, packets);
+            if packets > 0 {
+                self.answer_about(Answer::Unreachable(Unreachable::Host), ingress, &frame, now);
+            }
+        }
+    }
+
+    /// Sends an ICMP error about a packet that is no longer in hand, if it may be sent.
+    fn answer_about(&mut self, answer: Answer, ingress: PortId, frame: &[u8], now: Time) {
+        let Ok(packet) = Packet::parse(frame) else { return };
+        let may = answer.may(frame, &packet).is_ok() && self.limiter.permits(packet.source, now);
+        if may {
+            self.answer(answer, &packet, ingress, frame, now);
+        }
+    }
+
+    /// Sends what waited for this neighbour.
+    pub(crate) fn release_waiting(&mut self, change: &FibChange) {
+        let FibChange::NeighbourSet { port, address, mac, .. } = change else { return };
+        while let Some(waiting) = self.pending.release(*port, *address) {
+            if let Some(to) = waiting.bytes.get_mut(..6) {
+                to.copy_from_slice(mac);
+            }
+            if self.outbox.push(*port, waiting.bytes) {
+                self.ledger.release(waiting.meta.packets);
+            } else {
+                self.ledger.expire(Reason::TransmitFull, waiting.meta.packets);
+            }
+        }
+    }
+}

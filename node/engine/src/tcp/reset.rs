@@ -1,0 +1,78 @@
+//! RST: the segment that a forger likes best (RFC 5961 §3).
+
+use wire::TcpFlags;
+
+use super::window::{self, Fit};
+use super::{Accepted, Class, Invalid, Judgement, Segment, State, Tcp, WindowCheck};
+use crate::session::Peer;
+
+impl Tcp {
+    pub(super) fn judge_reset(
+        &self,
+        sender: Peer,
+        segment: &Segment,
+        check: WindowCheck,
+    ) -> Judgement {
+        let fit = match check {
+            WindowCheck::Check => self.reset_fit(sender, segment),
+            WindowCheck::Off => Fit::In,
+        };
+        match fit {
+            Fit::Out(invalid) => return Judgement::Invalid(invalid),
+            Fit::Stale => return Judgement::Ignore(*self),
+            Fit::In => {}
+        }
+        let opening = matches!(self.state, State::SynSent | State::SynSent2);
+        let mut next = *self;
+        next.enter(State::Close);
+        next.note(sender, Class::Rst, segment);
+        Judgement::Accept(Accepted { next, renews: true, finished: opening })
+    }
+
+    /// `In` closes, `Stale` passes and changes nothing.
+    fn reset_fit(&self, sender: Peer, segment: &Segment) -> Fit {
+        if self.answers_noted_syn(sender, segment) {
+            return Fit::In;
+        }
+        let (from, to) = self.pair(sender);
+        let exact =
+            segment.sequence == from.end || (to.is_seen() && segment.sequence == to.max_ack);
+        match self.state {
+            State::None => Fit::Out(Invalid::State),
+            State::SynSent | State::SynSent2 => self.reset_fit_opening(sender, segment, exact),
+            State::SynReceived | State::Established if exact => Fit::In,
+            State::SynReceived | State::Established => {
+                let ahead = segment.sequence.gt(to.max_ack) && segment.sequence.le(from.max_end);
+                if ahead { Fit::Stale } else { Fit::Out(Invalid::Reset) }
+            }
+            // Closing peers forget at different times, and no challenge ACK will come any more.
+            State::FinWait | State::CloseWait | State::LastAck => {
+                match window::fit(from, to, &self.numbers(sender, segment)) {
+                    Fit::In => Fit::In,
+                    Fit::Stale | Fit::Out(_) if exact => Fit::In,
+                    Fit::Stale | Fit::Out(_) => Fit::Out(Invalid::Reset),
+                }
+            }
+            // A reset must not shorten TIME-WAIT (RFC 1337), nor prolong a closed connection.
+            State::TimeWait | State::Close => {
+                match window::fit(from, to, &self.numbers(sender, segment)) {
+                    Fit::In | Fit::Stale => Fit::Stale,
+                    Fit::Out(_) => Fit::Out(Invalid::Reset),
+                }
+            }
+        }
+    }
+
+    /// Before the connection is open: a refusal must acknowledge the SYN, an abort must be exact or
+    /// follow from an acknowledgment that made no sense to the initiator (RFC 9293 §3.10.7.3).
+    fn reset_fit_opening(&self, sender: Peer, segment: &Segment, exact: bool) -> Fit {
+        let refused = sender == Peer::Responder
+            && segment.flags.contains(TcpFlags::ACK)
+            && self.acknowledges_syn(sender, segment);
+        let challenged = self.last.class == Class::Ack
+            && self.last.sender == sender.other()
+            && self.last.mark == segment.sequence.0;
+        let aborted = exact && self.windows[sender.index()].is_seen();
+        if refused || challenged || aborted { Fit::In } else { Fit::Out(Invalid::Reset) }
+    }
+}
