@@ -15,12 +15,14 @@ pub mod limits;
 mod link;
 mod pcap;
 mod pcapng;
+mod port;
 mod reader;
 mod source;
 mod writer;
 
 pub use error::CaptureError;
 pub use link::{LinkType, ethernet_frame, ip_packet};
+pub use port::{CapturePort, Counts};
 pub use reader::{Captured, Reader};
 pub use writer::{Format, Writer};
 

@@ -1,1 +1,22 @@
+//! Packets from and to real interfaces: the XDP program, AF_XDP ports and their twins, and the
+//! worker that moves packets between them and the engine.
+
+mod batch;
 pub mod capture;
+pub mod handoff;
+mod lease;
+pub mod limits;
+pub mod poison;
+pub mod port;
+pub mod wake;
+pub mod worker;
+pub mod xdp;
+pub mod xsk;
+
+pub use handoff::Peer;
+pub use lease::Lease;
+pub use poison::{Failpoint, Poison};
+pub use port::{MemoryPort, Port};
+pub use wake::Bell;
+pub use worker::{Parts, Turn, Worker};
+pub use xsk::XskPort;

@@ -5,3 +5,4 @@ mod corpus;
 mod format;
 mod hostile;
 mod link;
+mod port;

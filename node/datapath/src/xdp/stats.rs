@@ -92,3 +92,58 @@ impl Stats {
         self.0[stat as usize] = value;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::xdp::limits::{MAX_ADDRESSES, MAX_PORTS, MAX_QUEUES, SERVICE_WORDS};
+
+    const SOURCE: &str = include_str!("../../bpf/ringwall.c");
+
+    /// The members of an enum of the program, in order.
+    fn members(name: &str) -> Vec<String> {
+        let start = SOURCE.find(&format!("enum {name} {{")).unwrap();
+        let body = &SOURCE[start..start + SOURCE[start..].find("};").unwrap()];
+        let lines = body.lines().skip(1);
+        lines.map(|line| line.trim().split(',').next().unwrap().to_owned()).collect()
+    }
+
+    fn constant(name: &str) -> usize {
+        let define = format!("#define {name} ");
+        let line = SOURCE.lines().find_map(|line| line.strip_prefix(&define)).unwrap();
+        line.trim().parse().unwrap()
+    }
+
+    #[test]
+    fn the_program_counts_by_the_same_names_in_the_same_order() {
+        let ours: Vec<String> = Stat::ALL
+            .iter()
+            .map(|stat| format!("STAT_{}", stat.name().replace('-', "_").to_uppercase()))
+            .chain(["STATS".to_owned()])
+            .collect();
+        assert_eq!(members("stat"), ours);
+        for (index, stat) in (0..).zip(Stat::ALL) {
+            assert_eq!(stat.index(), index);
+        }
+    }
+
+    #[test]
+    fn the_program_has_the_same_limits() {
+        assert_eq!(constant("MAX_PORTS"), usize::from(MAX_PORTS));
+        assert_eq!(constant("MAX_QUEUES"), usize::from(MAX_QUEUES));
+        assert_eq!(constant("MAX_ADDRESSES"), usize::try_from(MAX_ADDRESSES).unwrap());
+        assert_eq!(constant("SERVICE_WORDS"), SERVICE_WORDS);
+    }
+
+    #[test]
+    fn numbers_add_up() {
+        let mut stats = Stats::default();
+        for (value, stat) in (1..).zip(Stat::ALL) {
+            stats.set(stat, value);
+        }
+        assert_eq!(stats.received(), 45);
+        assert_eq!(stats.get(Stat::NoPort), 9);
+        assert_eq!(stats.iter().filter(|(stat, _)| stat.is_drop()).count(), 6);
+    }
+}

@@ -1,0 +1,74 @@
+//! The burst in hand: frames of one origin, parsed all first, then decided one after the other.
+//!
+//! It is a field of the worker, not a local of the loop: when the engine panics, the burst is still
+//! there, and says which frame was in hand.
+
+use af_xdp::Frame;
+use engine::{Origin, Parsed, PortId};
+
+/// At most one burst of frames and what the parser said of each.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// Where the frames arrived.
+    pub(crate) ingress: PortId,
+    /// From the wire or from another worker.
+    pub(crate) origin: Origin,
+    /// Not decided yet, the *next* one last, so that taking it moves nothing.
+    pub(crate) frames: Vec<Frame>,
+    /// What the parser said, in order of arrival, those decided included.
+    pub(crate) parsed: Vec<Parsed>,
+    decided: usize,
+}
+
+impl Batch {
+    pub(crate) fn new(room: usize) -> Self {
+        Self {
+            ingress: PortId(0),
+            origin: Origin::Port,
+            frames: Vec::with_capacity(room),
+            parsed: Vec::with_capacity(room),
+            decided: 0,
+        }
+    }
+
+    /// Starts with the frames just put into `frames`, in order of arrival.
+    pub(crate) fn start(&mut self, ingress: PortId, origin: Origin) {
+        (self.ingress, self.origin) = (ingress, origin);
+        self.frames.reverse();
+        self.parsed.clear();
+        self.decided = 0;
+    }
+
+    /// The frame to be parsed next, or `None` when all are.
+    pub(crate) fn to_parse(&self) -> Option<&Frame> {
+        let ahead = self.parsed.len() - self.decided;
+        self.frames.len().checked_sub(ahead + 1).map(|at| &self.frames[at])
+    }
+
+    /// What is to be decided but has not been.
+    pub(crate) fn undecided(&self) -> &[Parsed] {
+        &self.parsed[self.decided..]
+    }
+
+    /// The frame to be decided next with its descriptor; call [`take`](Self::take) when done.
+    pub(crate) fn in_hand(&mut self) -> Option<(&Parsed, &mut Frame)> {
+        Some((self.parsed.get(self.decided)?, self.frames.last_mut()?))
+    }
+
+    /// Takes out the frame that was in hand.
+    pub(crate) fn take(&mut self) -> Option<Frame> {
+        let frame = self.frames.pop();
+        self.decided += usize::from(frame.is_some());
+        frame
+    }
+
+    /// After a panic: takes out the frame that was being parsed or decided, and whether the engine
+    /// had already taken it over.
+    pub(crate) fn take_poisoned(&mut self) -> Option<(Frame, bool)> {
+        let ahead = self.parsed.len() - self.decided;
+        match self.frames.len().checked_sub(ahead + 1) {
+            Some(parsing) => Some((self.frames.remove(parsing), false)),
+            None => self.take().map(|frame| (frame, true)),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Every bound of the datapath: its unit, and why it is what it is.
+
+use core::time::Duration;
+
+/// Frames taken from one ring at a time. Enough to hide a cache miss behind the next packet's, few
+/// enough to stay in the first-level cache (VPP uses 256, DPDK's examples 32).
+pub const BURST: usize = 64;
+
+/// Bursts in one turn, so that control messages are heard under load: 16 × 64 packets are below a
+/// millisecond.
+pub const BURSTS_PER_TURN: usize = 16;
+
+/// Frames that wait for room in the transmit ring of one port. Two rings' worth of bursts; what
+/// waits longer than that is late anyway. Beyond it the newest frame is dropped (`transmit-full`).
+pub const TRANSMIT_BACKLOG: usize = 512;
+
+/// Frames that one worker lends to each other worker. A turn of the lender comes at most every few
+/// hundred microseconds under load; at 1 Mpps that is this many packets.
+pub const HANDOFF_FRAMES: usize = 256;
+
+/// Reassembled datagrams on their way between two workers; each carrier has room for a whole one.
+pub const HANDOFF_DATAGRAMS: usize = 8;
+
+/// Session events between a worker and the telemetry actor. A worker that opens 100,000 sessions a
+/// second fills it in 80 ms; the reader comes every 10 ms.
+pub const EVENTS: usize = 8_192;
+
+/// Poisonous frames kept for study by a worker; the oldest makes room.
+pub const POISON_KEPT: usize = 16;
+
+/// Workers of one node. One per core of a large server; a worker's number must fit the placement
+/// table's byte.
+pub const WORKERS_MAX: usize = 64;
+
+/// Ports of one node: the XSK map has room for 64 queues of each.
+pub const PORTS_MAX: usize = 64;
+
+/// Longest sleep of an idle worker whose engine has timers running: session lives are kept to the
+/// second, so twice that fine is enough.
+pub const IDLE_TICK: Duration = Duration::from_millis(500);

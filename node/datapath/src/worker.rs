@@ -1,0 +1,420 @@
+//! The worker: everything that must outlive a flow actor's panic, and the loop over it.
+//!
+//! ```text
+//! turn:  ┌─ drain one ring (≤ 64 frames) ─ parse all ─ touch all ─ decide all ─┐  for each port and
+//!        └──────────── forward │ hand off │ drop ──── outbox ─ transmit ───────┘  each other worker,
+//!        at most 16 times; then timers, rings serviced, peers woken                until nothing comes
+//! ```
+//!
+//! A worker knows no actor, no thread and no clock: its flow actor calls [`Worker::turn`] with the
+//! time and gets back what to do next. When the engine panics, the panic leaves `turn` with the burst
+//! half done; [`Worker::recover`] drops the one frame in hand and the next turn goes on behind it.
+
+use core::net::IpAddr;
+
+use af_xdp::{Frame, Umem};
+use engine::{Decision, Engine, Event, Origin, PortId, Reason, Verdict, WorkerId};
+use rtrb::Producer;
+use wire::Time;
+
+use crate::batch::Batch;
+use crate::handoff::Peer;
+use crate::lease::Lease;
+use crate::limits::{BURST, BURSTS_PER_TURN, IDLE_TICK, TRANSMIT_BACKLOG};
+use crate::poison::{Failpoint, Poison, PoisonStore};
+use crate::port::Port;
+use crate::wake::Bell;
+
+/// One worker: UMEM, ports, engine, and the rings to its peers.
+#[derive(Debug)]
+pub struct Worker<P> {
+    umem: Umem,
+    ports: Vec<Attached<P>>,
+    engine: Engine,
+    peers: Vec<Peer>,
+    bell: Bell,
+    events: Producer<Event>,
+    lease: Lease,
+    batch: Batch,
+    poison: PoisonStore,
+    failpoint: Option<Failpoint>,
+    drop_only: bool,
+    last_turn: Option<Time>,
+}
+
+/// A port with what waits for its transmit ring.
+#[derive(Debug)]
+struct Attached<P> {
+    port: P,
+    backlog: Vec<Frame>,
+}
+
+/// What a turn says about the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// There is more to do: come again at once.
+    Busy,
+    /// Nothing to do until something arrives, the bell rings, or this time.
+    Idle {
+        /// When timers are looked at next.
+        until: Time,
+    },
+}
+
+/// What a worker is made of.
+#[derive(Debug)]
+pub struct Parts<P> {
+    /// Frames for all ports.
+    pub umem: Umem,
+    /// The worker's queue of every port, in `PortId` order.
+    pub ports: Vec<P>,
+    /// The engine, with its session table.
+    pub engine: Engine,
+    /// Rings to every other worker.
+    pub peers: Vec<Peer>,
+    /// This worker's bell.
+    pub bell: Bell,
+    /// Where session events go.
+    pub events: Producer<Event>,
+    /// The node's permission to forward.
+    pub lease: Lease,
+}
+
+impl<P: Port> Worker<P> {
+    /// Assembles a worker.
+    #[must_use]
+    pub fn new(parts: Parts<P>) -> Self {
+        let attach = |port| Attached { port, backlog: Vec::with_capacity(TRANSMIT_BACKLOG) };
+        Self {
+            umem: parts.umem,
+            ports: parts.ports.into_iter().map(attach).collect(),
+            engine: parts.engine,
+            peers: parts.peers,
+            bell: parts.bell,
+            events: parts.events,
+            lease: parts.lease,
+            batch: Batch::new(BURST),
+            poison: PoisonStore::default(),
+            failpoint: None,
+            drop_only: false,
+            last_turn: None,
+        }
+    }
+
+    /// Does what there is to do at `now`, within bounds.
+    pub fn turn(&mut self, now: Time) -> Turn {
+        let refusal = self.refusal(now);
+        self.last_turn = Some(now);
+        self.finish_batch(now, refusal); // what a panic left over
+        let mut moved = 0;
+        for _ in 0..BURSTS_PER_TURN {
+            let round = self.round(now, refusal);
+            moved += round;
+            if round == 0 {
+                break;
+            }
+        }
+        let behind = self.engine.tick(now);
+        self.drain_engine();
+        self.service();
+        if moved > 0 || behind || self.is_sending() {
+            return Turn::Busy;
+        }
+        Turn::Idle { until: now + IDLE_TICK }
+    }
+
+    /// Puts things right after a panic left [`turn`](Self::turn): the frame in hand is dropped with
+    /// reason `poison` and kept for study; sessions stay.
+    pub fn recover(&mut self, now: Time) {
+        let repaired = self.engine.recover();
+        if let Some((frame, taken)) = self.batch.take_poisoned() {
+            // What the engine had not taken yet, nobody has counted.
+            if !(taken && repaired.in_flight) {
+                self.engine.refuse(self.batch.origin, Reason::Poison, 1);
+            }
+            let bytes = self.umem.data(&frame).to_vec();
+            self.poison.keep(Poison { time: now, ingress: self.batch.ingress, frame: bytes });
+            self.umem.free(frame);
+        }
+        self.umem.reclaim();
+    }
+
+    /// From now on every packet is dropped with reason `drop-only`.
+    pub fn set_drop_only(&mut self, drop_only: bool) {
+        self.drop_only = drop_only;
+    }
+
+    /// Plants a panic, or takes it away.
+    pub fn set_failpoint(&mut self, failpoint: Option<Failpoint>) {
+        self.failpoint = failpoint;
+    }
+
+    /// Takes out the oldest poisonous frame.
+    pub fn take_poison(&mut self) -> Option<Poison> {
+        self.poison.take()
+    }
+
+    /// Readies for sleep: announces it, and looks once more. `false` means there is work after all.
+    pub fn lie_down(&mut self) -> bool {
+        self.bell.lie_down();
+        let work = self.peers.iter().any(Peer::has_work);
+        if work {
+            self.bell.get_up();
+        }
+        !work
+    }
+
+    /// The worker's bell: its descriptor is one of those to sleep on, and it is silenced after sleep.
+    #[must_use]
+    pub fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    /// The engine, for control between two turns.
+    pub fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// The next hop that somebody should resolve.
+    pub fn next_resolve(&mut self) -> Option<(PortId, IpAddr)> {
+        self.engine.next_resolve()
+    }
+
+    /// The worker's queue of a port.
+    pub fn port(&mut self, port: PortId) -> Option<&mut P> {
+        self.ports.get_mut(usize::from(port.0)).map(|attached| &mut attached.port)
+    }
+
+    /// Puts another queue in the place of a port's, for instance when its interface came back.
+    pub fn replace_port(&mut self, port: PortId, with: impl FnOnce(&mut Umem) -> P) {
+        let Some(attached) = self.ports.get_mut(usize::from(port.0)) else { return };
+        attached.port = with(&mut self.umem);
+    }
+
+    /// The frames of this worker.
+    #[must_use]
+    pub fn umem(&self) -> &Umem {
+        &self.umem
+    }
+
+    /// Why nothing may pass now. Also when the clock jumped by more than a lease since the last turn:
+    /// what lies in the rings then may be older than somebody else's takeover.
+    fn refusal(&self, now: Time) -> Option<Reason> {
+        let jumped = self.last_turn.is_some_and(|last| now.since(last) > Lease::LENGTH);
+        if self.drop_only {
+            Some(Reason::DropOnly)
+        } else if jumped || !self.lease.covers(now) {
+            Some(Reason::LeaseExpired)
+        } else {
+            None
+        }
+    }
+
+    /// One burst from every port and every peer. Returns the packets taken.
+    fn round(&mut self, now: Time, refusal: Option<Reason>) -> usize {
+        let mut moved = 0;
+        for index in 0..self.ports.len() {
+            let port = &mut self.ports[index].port;
+            let taken = port.receive(&mut self.umem, &mut self.batch.frames, BURST);
+            if taken > 0 {
+                self.batch.start(PortId(index as u16), Origin::Port);
+                self.finish_batch(now, refusal);
+                moved += taken;
+            }
+        }
+        for index in 0..self.peers.len() {
+            moved += self.take_packets(index, now, refusal);
+            moved += self.take_datagrams(index, now, refusal);
+        }
+        if moved > 0 {
+            self.transmit_all();
+        }
+        moved
+    }
+
+    /// One burst of packets that a peer gave us. A batch has one ingress, so it ends where that
+    /// changes; the packet already taken out starts the next one.
+    fn take_packets(&mut self, index: usize, now: Time, refusal: Option<Reason>) -> usize {
+        let mut moved = 0;
+        while moved < BURST {
+            let Some(given) = self.peers[index].take() else { break };
+            let Ok(frame) = self.umem.take_back(given.frame) else {
+                unreachable!("a peer returns only frames that this worker lent it")
+            };
+            if frame.is_empty() {
+                self.umem.free(frame);
+                continue;
+            }
+            if !self.batch.frames.is_empty() && given.ingress != self.batch.ingress {
+                self.batch.start(self.batch.ingress, Origin::Peer);
+                self.finish_batch(now, refusal);
+            }
+            self.batch.ingress = given.ingress;
+            self.batch.frames.push(frame);
+            moved += 1;
+        }
+        if !self.batch.frames.is_empty() {
+            self.batch.start(self.batch.ingress, Origin::Peer);
+            self.finish_batch(now, refusal);
+        }
+        self.peers[index].top_up(&mut self.umem);
+        moved
+    }
+
+    fn take_datagrams(&mut self, index: usize, now: Time, refusal: Option<Reason>) -> usize {
+        let mut moved = 0;
+        while moved < BURST {
+            let Some(mut carrier) = self.peers[index].take_datagram() else { break };
+            match refusal {
+                Some(reason) => {
+                    self.engine.refuse(Origin::Peer, reason, carrier.datagram.fragments());
+                }
+                None => {
+                    self.engine.decide_datagram(carrier.ingress, &mut carrier.datagram, now);
+                }
+            }
+            self.peers[index].give_back(carrier);
+            self.drain_engine();
+            moved += 1;
+        }
+        moved
+    }
+
+    /// Parses what is not parsed, touches the memory that deciding will need, decides all.
+    fn finish_batch(&mut self, now: Time, refusal: Option<Reason>) {
+        if let Some(reason) = refusal {
+            return self.refuse_batch(reason);
+        }
+        while let Some(frame) = self.batch.to_parse() {
+            let parsed = self.engine.parse(self.batch.ingress, self.umem.data(frame));
+            self.batch.parsed.push(parsed);
+        }
+        for parsed in self.batch.undecided() {
+            self.engine.touch(parsed);
+        }
+        while !self.batch.frames.is_empty() {
+            self.decide_next(now);
+        }
+    }
+
+    fn refuse_batch(&mut self, reason: Reason) {
+        while let Some(frame) = self.batch.take() {
+            self.engine.refuse(self.batch.origin, reason, 1);
+            self.umem.free(frame);
+        }
+    }
+
+    fn decide_next(&mut self, now: Time) {
+        let (origin, ingress) = (self.batch.origin, self.batch.ingress);
+        let Some((parsed, frame)) = self.batch.in_hand() else { return };
+        let bytes = self.umem.data_mut(frame);
+        if let Some(failpoint) = &mut self.failpoint {
+            assert!(!failpoint.strikes(bytes), "failpoint: planted panic");
+        }
+        let elsewhere = self.engine.owner(parsed).filter(|_| origin == Origin::Port);
+        if let Some(worker) = elsewhere {
+            let given = peer(&mut self.peers, worker).is_some_and(|p| p.give(ingress, bytes).is_ok());
+            self.engine.hand_off(given, 1);
+            if let Some(frame) = self.batch.take() {
+                self.umem.free(frame);
+            }
+            return;
+        }
+        let decision = self.engine.decide(origin, parsed, bytes, now);
+        if let Some(frame) = self.batch.take() {
+            self.dispose(decision, frame);
+        }
+        if let Verdict::HandOff(worker) = decision.verdict {
+            self.give_datagram(worker);
+        }
+        if self.engine.has_output() {
+            self.drain_engine();
+        }
+    }
+
+    /// Sends or frees the frame that was in hand.
+    fn dispose(&mut self, decision: Decision, frame: Frame) {
+        match decision.verdict {
+            Verdict::Forward(port) if decision.in_hand => {
+                if let Err(frame) = self.enqueue(port, frame) {
+                    self.engine.retract(Reason::TransmitFull, decision.packets);
+                    self.umem.free(frame);
+                }
+            }
+            Verdict::Forward(_)
+            | Verdict::Answer
+            | Verdict::Consume
+            | Verdict::Hold
+            | Verdict::HandOff(_)
+            | Verdict::Drop(_) => self.umem.free(frame),
+        }
+    }
+
+    fn give_datagram(&mut self, worker: WorkerId) {
+        let peer = peer(&mut self.peers, worker);
+        let given = peer.is_some_and(|peer| peer.give_datagram(&mut self.engine).is_ok());
+        if !given {
+            self.engine.drop_datagram();
+        }
+    }
+
+    fn enqueue(&mut self, port: PortId, frame: Frame) -> Result<(), Frame> {
+        let Some(attached) = self.ports.get_mut(usize::from(port.0)) else { return Err(frame) };
+        if attached.backlog.len() == TRANSMIT_BACKLOG {
+            attached.port.transmit(&mut self.umem, &mut attached.backlog);
+        }
+        if attached.backlog.len() == TRANSMIT_BACKLOG {
+            return Err(frame);
+        }
+        attached.backlog.push(frame);
+        Ok(())
+    }
+
+    /// Moves what the engine made itself to the transmit rings, and its events to their ring.
+    fn drain_engine(&mut self) {
+        while let Some((port, bytes)) = self.engine.outbox().pop() {
+            let frame = self.umem.alloc().and_then(|mut frame| {
+                let fits = self.umem.write(&mut frame, bytes).is_ok();
+                if fits { Some(frame) } else { self.umem.free(frame); None }
+            });
+            let sent = frame.is_some_and(|frame| {
+                self.enqueue(port, frame).map_err(|frame| self.umem.free(frame)).is_ok()
+            });
+            if !sent {
+                self.engine.output_lost();
+            }
+        }
+        while let Some(event) = self.engine.next_event() {
+            if self.events.push(event).is_err() {
+                self.engine.event_lost();
+            }
+        }
+    }
+
+    fn transmit_all(&mut self) {
+        for Attached { port, backlog } in &mut self.ports {
+            if !backlog.is_empty() {
+                port.transmit(&mut self.umem, backlog);
+            }
+        }
+    }
+
+    fn service(&mut self) {
+        self.transmit_all();
+        for Attached { port, .. } in &mut self.ports {
+            port.service(&mut self.umem);
+        }
+        for peer in &mut self.peers {
+            peer.top_up(&mut self.umem);
+            peer.ring_if_given();
+        }
+    }
+
+    fn is_sending(&self) -> bool {
+        self.ports.iter().any(|attached| !attached.backlog.is_empty() || attached.port.sending())
+    }
+}
+
+fn peer(peers: &mut [Peer], worker: WorkerId) -> Option<&mut Peer> {
+    peers.iter_mut().find(|peer| peer.worker == worker)
+}
