@@ -17,7 +17,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::ops::Deref;
 
 use crate::ethernet::Mac;
-use crate::limits::{MAX_EXTENSION_HEADERS, MAX_VLAN_TAGS};
+use crate::limits::{MAX_ERROR_LEN_V4, MAX_ERROR_LEN_V6, MAX_EXTENSION_HEADERS, MAX_VLAN_TAGS};
 use crate::{Packet, Protocol, TcpFlags, Version, icmp, tcp};
 
 pub use fragments::Fragments;
@@ -438,12 +438,12 @@ impl Builder<'_> {
     }
 }
 
-/// The part of a datagram that an ICMP error about it quotes: in IPv4 so much that the error has at
-/// most 576 bytes (RFC 1812 §4.3.2.3), in IPv6 1,280 (RFC 4443 §2.4 c).
+/// The part of a datagram that an ICMP error about it quotes: so much that the error is at most
+/// [`MAX_ERROR_LEN_V4`] or [`MAX_ERROR_LEN_V6`] long.
 pub fn quotation<'f>(frame: &'f [u8], packet: &Packet) -> &'f [u8] {
     let most = match packet.version {
-        Version::V4 => 576 - crate::ipv4::HEADER_LEN - icmp::HEADER_LEN,
-        Version::V6 => 1280 - crate::ipv6::HEADER_LEN - icmp::HEADER_LEN,
+        Version::V4 => MAX_ERROR_LEN_V4 - crate::ipv4::HEADER_LEN - icmp::HEADER_LEN,
+        Version::V6 => MAX_ERROR_LEN_V6 - crate::ipv6::HEADER_LEN - icmp::HEADER_LEN,
     };
     let start = packet.network as usize;
     let end = (packet.end as usize).min(start + most);

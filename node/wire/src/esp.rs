@@ -6,7 +6,6 @@ use crate::bytes::{be32, chunk};
 pub const HEADER_LEN: usize = 8;
 
 /// The security parameters index of the packet `bytes[at..]`.
-#[inline]
 pub(crate) fn spi(bytes: &[u8], at: usize) -> Result<u32, Malformed> {
     let header: &[u8; HEADER_LEN] = chunk(bytes, at).ok_or(Malformed::TransportTruncated)?;
     Ok(be32(header, 0))

@@ -30,7 +30,6 @@ pub struct Gre {
 
 impl Gre {
     /// Reads the header at `bytes[at..]`.
-    #[inline]
     pub(crate) fn parse(bytes: &[u8], at: usize) -> Result<Self, Malformed> {
         let start: &[u8; HEADER_LEN] = chunk(bytes, at).ok_or(Malformed::TransportTruncated)?;
         let (flags, protocol) = (be16(start, 0), be16(start, 2));

@@ -107,7 +107,6 @@ pub struct Icmp {
 
 impl Icmp {
     /// Reads the message `bytes[at..]`.
-    #[inline]
     pub(crate) fn parse(bytes: &[u8], at: usize, version: Version) -> Result<Self, Malformed> {
         let header: &[u8; HEADER_LEN] = chunk(bytes, at).ok_or(Malformed::TransportTruncated)?;
         let query = is_query(version, header[0]);

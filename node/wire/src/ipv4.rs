@@ -54,7 +54,6 @@ pub mod option {
 }
 
 /// Reads the header at `at` in a whole frame: lengths are checked against the frame.
-#[inline]
 pub(crate) fn parse(frame: &[u8], at: usize) -> Result<Network, Malformed> {
     let header: &[u8; HEADER_LEN] = chunk(frame, at).ok_or(Malformed::HeaderTruncated)?;
     let header_len = header_len(header)?;
@@ -80,7 +79,6 @@ pub(crate) fn parse_embedded(bytes: &[u8], at: usize) -> Result<Network, Malform
     read(bytes, header, at, header_len, bytes.len())
 }
 
-#[inline(always)]
 fn header_len(header: &[u8; HEADER_LEN]) -> Result<usize, Malformed> {
     if header[0] >> 4 != 4 {
         return Err(Malformed::BadVersion);
@@ -89,7 +87,6 @@ fn header_len(header: &[u8; HEADER_LEN]) -> Result<usize, Malformed> {
     if len < HEADER_LEN { Err(Malformed::HeaderTooShort) } else { Ok(len) }
 }
 
-#[inline(always)]
 fn read(
     bytes: &[u8],
     header: &[u8; HEADER_LEN],
@@ -120,7 +117,6 @@ fn read(
     })
 }
 
-#[inline(always)]
 fn flag_options(flags: u16) -> Options {
     let mut options = Options::NONE;
     if flags & DONT_FRAGMENT != 0 {
@@ -132,7 +128,6 @@ fn flag_options(flags: u16) -> Options {
     options
 }
 
-#[inline(always)]
 fn fragment(flags: u16, identification: u16, at: usize) -> Option<Fragment> {
     if flags & (MORE_FRAGMENTS | OFFSET_MASK) == 0 {
         return None;
@@ -145,7 +140,6 @@ fn fragment(flags: u16, identification: u16, at: usize) -> Option<Fragment> {
     })
 }
 
-#[cold]
 fn walk_options(mut rest: &[u8]) -> Result<Options, Malformed> {
     let mut found = Options::IPV4_OPTIONS;
     while let Some(&kind) = rest.first() {

@@ -36,7 +36,6 @@ pub mod option {
 }
 
 /// Reads the header at `at` in a whole frame: the payload length is checked against the frame.
-#[inline]
 pub(crate) fn parse(frame: &[u8], at: usize) -> Result<Network, Malformed> {
     let header: &[u8; HEADER_LEN] = chunk(frame, at).ok_or(Malformed::HeaderTruncated)?;
     let mut network = fixed(header, at)?;
@@ -62,7 +61,6 @@ pub(crate) fn parse_embedded(bytes: &[u8], at: usize) -> Result<Network, Malform
 }
 
 /// Whether the protocol is an extension header that the chain passes over.
-#[inline(always)]
 pub(crate) fn is_extension(protocol: Protocol) -> bool {
     matches!(
         protocol,
@@ -99,7 +97,6 @@ pub fn final_destination(frame: &[u8], network: usize) -> Option<Ipv6Addr> {
     last.map(|address: &[u8; 16]| Ipv6Addr::from(*address))
 }
 
-#[inline(always)]
 fn fixed(header: &[u8; HEADER_LEN], at: usize) -> Result<Network, Malformed> {
     if header[0] >> 4 != 6 {
         return Err(Malformed::BadVersion);
@@ -118,7 +115,6 @@ fn fixed(header: &[u8; HEADER_LEN], at: usize) -> Result<Network, Malformed> {
     })
 }
 
-#[inline(always)]
 fn address(header: &[u8; HEADER_LEN], at: usize) -> IpAddr {
     let mut octets = [0; 16];
     octets.copy_from_slice(&header[at..at + 16]);
@@ -126,7 +122,6 @@ fn address(header: &[u8; HEADER_LEN], at: usize) -> IpAddr {
 }
 
 /// A payload length of 0 with a jumbo option means a jumbogram; its other headers lie past `end`.
-#[cold]
 fn refuse_jumbo(frame: &[u8], at: usize) -> Result<(), Malformed> {
     let start: &[u8; 2] = chunk(frame, at).ok_or(Malformed::ExtensionTruncated)?;
     let body = at + 2..at + extension_len(Protocol::HOP_BY_HOP, start[1]);
@@ -134,7 +129,6 @@ fn refuse_jumbo(frame: &[u8], at: usize) -> Result<(), Malformed> {
     walk_options(body).map(|_| ())
 }
 
-#[inline(always)]
 fn extension_len(protocol: Protocol, field: u8) -> usize {
     match protocol {
         Protocol::FRAGMENT => FRAGMENT_LEN,

@@ -7,6 +7,9 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
 pub mod arp;
 pub mod build;
 mod bytes;
@@ -14,6 +17,7 @@ pub mod checksum;
 pub mod embedded;
 pub mod esp;
 pub mod ethernet;
+mod fast;
 pub mod gre;
 pub mod icmp;
 pub mod ipv4;

@@ -12,3 +12,10 @@ pub const MAX_SACK_BLOCKS: usize = 4;
 
 /// Largest window scale that is used (RFC 7323 §2.3: a larger one counts as 14).
 pub const MAX_WINDOW_SCALE: u8 = 14;
+
+/// Bytes of an ICMPv4 error that quotes a packet, IP header included (RFC 1812 §4.3.2.3).
+pub const MAX_ERROR_LEN_V4: usize = 576;
+
+/// Bytes of an ICMPv6 error that quotes a packet, IP header included: the least MTU (RFC 4443
+/// §2.4 c).
+pub const MAX_ERROR_LEN_V6: usize = 1280;

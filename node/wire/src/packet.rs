@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use crate::ethernet::{self, Ethernet};
 use crate::{Embedded, Gre, Icmp, Malformed, Options, Ports, Protocol, Tcp, Udp};
-use crate::{esp, icmp, ipv4, ipv6, udp};
+use crate::{esp, fast, icmp, ipv4, ipv6, udp};
 
 /// What one frame says, from Ethernet to the transport header. Offsets are bytes from the start of
 /// the frame.
@@ -44,25 +44,52 @@ impl Packet {
     #[inline]
     pub fn parse(frame: &[u8]) -> Result<Self, Malformed> {
         let ethernet = Ethernet::parse(frame)?;
-        let network = match ethernet.ethertype {
-            ethernet::IPV4 => ipv4::parse(frame, ethernet.payload)?,
-            ethernet::IPV6 => ipv6::parse(frame, ethernet.payload)?,
-            other => return Err(Malformed::NotIp(other)),
-        };
-        Self::with(frame, ethernet.payload as u32, ethernet.vlans, &network)
+        let (at, vlans) = (ethernet.payload, ethernet.vlans);
+        match (ethernet.ethertype, frame.get(at).map(|byte| byte >> 4)) {
+            (ethernet::IPV4, Some(4)) => fast::v4(frame, at, vlans),
+            (ethernet::IPV6, Some(6)) => fast::v6(frame, at, vlans),
+            (ethernet::IPV4 | ethernet::IPV6, Some(_)) => Err(Malformed::BadVersion),
+            (ethernet::IPV4 | ethernet::IPV6, None) => Err(Malformed::HeaderTruncated),
+            (other, _) => Err(Malformed::NotIp(other)),
+        }
     }
 
     /// Reads the IP packet at offset `network`, whatever stands before it; `vlans` is passed on.
     #[inline]
     pub fn parse_ip(frame: &[u8], network: u32, vlans: u8) -> Result<Self, Malformed> {
         let at = network as usize;
+        match frame.get(at).map(|byte| byte >> 4) {
+            Some(4) => fast::v4(frame, at, vlans),
+            Some(6) => fast::v6(frame, at, vlans),
+            Some(_) => Err(Malformed::BadVersion),
+            None => Err(Malformed::HeaderTruncated),
+        }
+    }
+
+    /// Reads any IP packet at offset `at`: the slow twin of [`crate::fast`].
+    #[inline(never)]
+    pub(crate) fn parse_slowly(frame: &[u8], at: usize, vlans: u8) -> Result<Self, Malformed> {
         let header = match frame.get(at).map(|byte| byte >> 4) {
             Some(4) => ipv4::parse(frame, at)?,
             Some(6) => ipv6::parse(frame, at)?,
             Some(_) => return Err(Malformed::BadVersion),
             None => return Err(Malformed::HeaderTruncated),
         };
-        Self::with(frame, network, vlans, &header)
+        Ok(Self {
+            ethertype: header.version.ethertype(),
+            vlans,
+            network: at as u32,
+            transport: header.transport as u32,
+            end: header.end as u32,
+            version: header.version,
+            protocol: header.protocol,
+            source: header.source,
+            destination: header.destination,
+            hop_limit: header.hop_limit,
+            options: header.options,
+            fragment: header.fragment,
+            body: header.body(&frame[..header.end])?,
+        })
     }
 
     /// Reads the packet inside this ICMP error; see [`Embedded::parse`].
@@ -126,25 +153,6 @@ impl Packet {
             | Transport::None
             | Transport::Other => None,
         }
-    }
-
-    #[inline(always)]
-    fn with(frame: &[u8], network: u32, vlans: u8, header: &Network) -> Result<Self, Malformed> {
-        Ok(Self {
-            ethertype: header.version.ethertype(),
-            vlans,
-            network,
-            transport: header.transport as u32,
-            end: header.end as u32,
-            version: header.version,
-            protocol: header.protocol,
-            source: header.source,
-            destination: header.destination,
-            hop_limit: header.hop_limit,
-            options: header.options,
-            fragment: header.fragment,
-            body: header.body(&frame[..header.end])?,
-        })
     }
 }
 
@@ -248,7 +256,6 @@ pub(crate) struct Network {
 
 impl Network {
     /// Reads the transport header; `bytes` end with the datagram.
-    #[inline(always)]
     fn body(&self, bytes: &[u8]) -> Result<Transport, Malformed> {
         match self.fragment {
             None => self.transport(bytes, true),
@@ -256,7 +263,6 @@ impl Network {
         }
     }
 
-    #[cold]
     fn fragment_body(&self, bytes: &[u8]) -> Result<Transport, Malformed> {
         if self.chain_cut || self.fragment.is_some_and(|fragment| fragment.offset != 0) {
             return Ok(Transport::None);
@@ -267,7 +273,6 @@ impl Network {
         }
     }
 
-    #[inline(always)]
     fn transport(&self, bytes: &[u8], whole: bool) -> Result<Transport, Malformed> {
         let at = self.transport;
         Ok(match (self.protocol, self.version) {

@@ -16,7 +16,6 @@ pub struct Ports {
 
 impl Ports {
     /// Reads the common header at `bytes[at..]`.
-    #[inline]
     pub(crate) fn parse(bytes: &[u8], at: usize) -> Result<Self, Malformed> {
         let header: &[u8; HEADER_LEN] = chunk(bytes, at).ok_or(Malformed::TransportTruncated)?;
         Ok(Self { source: be16(header, 0), destination: be16(header, 2) })

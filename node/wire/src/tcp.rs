@@ -13,6 +13,9 @@ pub const MAX_HEADER_LEN: usize = 60;
 /// Offset of the checksum, 2 bytes.
 pub const CHECKSUM: usize = 16;
 
+/// The first 4 bytes of options that are just timestamps: two NOPs, kind 8, length 10.
+const TIMESTAMPS_ALONE: u32 = 0x0101_080a;
+
 /// Option kinds (the IANA registry "TCP Option Kind Numbers").
 pub mod option {
     /// End of the list, 1 byte.
@@ -75,7 +78,6 @@ pub struct Tcp {
 impl Tcp {
     /// Reads the segment `bytes[at..]`. With `whole` false (a first fragment) the header may be
     /// cut, which is [`Malformed::TransportTruncated`] and for the caller to judge.
-    #[inline]
     pub(crate) fn parse(bytes: &[u8], at: usize, whole: bool) -> Result<Self, Malformed> {
         let header: &[u8; HEADER_LEN] = chunk(bytes, at).ok_or(Malformed::TransportTruncated)?;
         let header_len = usize::from(header[12] >> 4) * 4;
@@ -92,10 +94,29 @@ impl Tcp {
         let mut tcp = Self::fixed(header);
         tcp.header_len = header_len as u8;
         tcp.payload_len = (bytes.len() - at - header_len) as u32;
-        if !options.is_empty() {
-            tcp.read_options(options)?;
-        }
+        tcp.walk_options(options)?;
         Ok(tcp)
+    }
+
+    /// Reads the whole segment `bytes[at..]` if it has no options or just timestamps, laid out as
+    /// nearly every segment of an established connection has them (RFC 7323 appendix A).
+    #[inline(always)]
+    pub(crate) fn parse_plain(bytes: &[u8], at: usize) -> Option<Self> {
+        let header: &[u8; HEADER_LEN] = chunk(bytes, at)?;
+        let timestamps = match header[12] >> 4 {
+            5 => None,
+            8 => {
+                let options: &[u8; 12] = chunk(bytes, at + HEADER_LEN)?;
+                if be32(options, 0) != TIMESTAMPS_ALONE {
+                    return None;
+                }
+                Some((be32(options, 4), be32(options, 8)))
+            }
+            _ => return None,
+        };
+        let header_len = header[12] >> 4 << 2;
+        let payload_len = (bytes.len() - at - usize::from(header_len)) as u32;
+        Some(Self { header_len, payload_len, timestamps, ..Self::fixed(header) })
     }
 
     /// The fixed header alone: no options, no lengths.
@@ -126,18 +147,6 @@ impl Tcp {
         self.payload_len
             + u32::from(self.flags.contains(TcpFlags::SYN))
             + u32::from(self.flags.contains(TcpFlags::FIN))
-    }
-
-    #[inline(always)]
-    fn read_options(&mut self, options: &[u8]) -> Result<(), Malformed> {
-        // Nearly every segment of an established connection has just this (RFC 7323 appendix A).
-        if let [1, 1, option::TIMESTAMPS, 10, stamps @ ..] = options
-            && let Ok(stamps) = <&[u8; 8]>::try_from(stamps)
-        {
-            self.timestamps = Some((be32(stamps, 0), be32(stamps, 4)));
-            return Ok(());
-        }
-        self.walk_options(options)
     }
 
     fn walk_options(&mut self, mut rest: &[u8]) -> Result<(), Malformed> {
