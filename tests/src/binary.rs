@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use serde::Deserialize;
 
@@ -19,9 +19,14 @@ pub fn binary() -> PathBuf {
     BINARY.get_or_init(|| named().unwrap_or_else(build)).clone()
 }
 
-/// The root of the source tree.
+/// The root of the source tree: where cargo runs this test, or else where it was built.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are in a folder of the root")
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let built = || env!("CARGO_MANIFEST_DIR").into();
+        let tests = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(built);
+        Path::new(&tests).parent().expect("the tests are in a folder of the root").into()
+    });
+    &ROOT
 }
 
 fn named() -> Option<PathBuf> {

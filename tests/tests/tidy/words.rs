@@ -177,10 +177,10 @@ fn every_limit_tells_its_unit_and_reason() {
 
 fn doc_characters(attribute: &syn::Attribute) -> usize {
     let syn::Meta::NameValue(meta) = &attribute.meta else { return 0 };
-    match &meta.value {
-        syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => text.value().len(),
-        _ => 0,
-    }
+    let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = &meta.value else {
+        return 0;
+    };
+    text.value().len()
 }
 
 #[test]

@@ -88,7 +88,7 @@ pub(crate) fn changes() -> Vec<FibChange> {
         changes.extend(networks.iter().map(|network| route(network, unicast(port, None))));
         for host in 2..=9 {
             changes.push(neighbour(port, own(number, host)));
-            changes.push(neighbour(port, own6(number, host)));
+            changes.push(neighbour(port, own6(number, host.into())));
         }
     }
     changes.push(route(GATEWAY.1, unicast(PortId(1), Some(GATEWAY.0))));

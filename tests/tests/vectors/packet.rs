@@ -8,7 +8,7 @@ pub(crate) enum Line {
     /// The bytes themselves.
     Raw(Vec<u8>),
     /// A packet, to be built.
-    Packet(Packet),
+    Packet(Box<Packet>),
 }
 
 /// An IP packet with an Ethernet header around it.
@@ -137,7 +137,7 @@ impl Line {
         let mut words = text.split_whitespace().peekable();
         let packet = Packet::parse(&mut words)?;
         match words.next() {
-            None => Ok(Self::Packet(packet)),
+            None => Ok(Self::Packet(Box::new(packet))),
             Some(word) => Err(format!("`{word}` is not understood")),
         }
     }

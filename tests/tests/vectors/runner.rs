@@ -21,7 +21,7 @@ fn vectors() {
         let script = Script::parse(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
         count += script.vectors.len();
         let play = |vector| play(&script.policy, vector).err();
-        differences.extend(script.vectors.iter().filter_map(play).map(|it| format!("{name}{it}")));
+        differences.extend(script.vectors.iter().filter_map(play).map(|it| format!("{name}:{it}")));
     }
     assert!(count > 0, "there are no vectors");
     assert!(
@@ -41,10 +41,10 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 
 /// Plays one vector to its end or to its first difference.
 fn play(policy: &str, vector: &Vector) -> Result<(), String> {
-    let mut world = World::new(policy).map_err(|error| format!(": policy: {error}"))?;
+    let mut world = World::new(policy).map_err(|error| format!("policy: {error}"))?;
     for step in &vector.steps {
         run(&mut world, step).map_err(|difference| {
-            format!(":{}: {}\n  {}\n{difference}", step.line, vector.title, step.text)
+            format!("{}: {}\n  {}\n{difference}", step.line, vector.title, step.text)
         })?;
     }
     Ok(())

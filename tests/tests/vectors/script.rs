@@ -184,10 +184,10 @@ impl Expected {
     }
 }
 
-/// `NAME+N` or `NAME-N`.
+/// `NAME+N` or `NAME-N`; a change by 0 is none, but the end of a reason's name.
 fn counter(word: &str) -> Option<(&str, i64)> {
     let at = word.rfind(['+', '-'])?;
-    let change = word[at..].parse().ok()?;
+    let change = word[at..].parse().ok().filter(|change| *change != 0)?;
     Some((&word[..at], change))
 }
 

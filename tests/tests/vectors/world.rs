@@ -72,9 +72,9 @@ impl World {
         self.engine.apply(&[change]);
     }
 
+    /// The link is gone; its routes go when the kernel says so.
     pub(crate) fn link_down(&mut self, port: PortId) {
         self.engine.set_port(port, |port| port.up = false);
-        self.engine.apply(&[FibChange::PortDown { port }]);
     }
 
     /// Lets time go by, as a worker without traffic would.
