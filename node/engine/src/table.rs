@@ -67,6 +67,18 @@ pub enum Refused {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor(u32);
 
+impl Cursor {
+    /// The cursor as a number, to be shown to a client.
+    pub const fn place(self) -> u32 {
+        self.0
+    }
+
+    /// The cursor that [`Cursor::place`] made this number of.
+    pub const fn at(place: u32) -> Self {
+        Self(place)
+    }
+}
+
 /// How the table is doing; see [`SessionTable::gauges`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauges {

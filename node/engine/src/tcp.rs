@@ -6,7 +6,7 @@
 //!
 //! [`Tcp::judge`] decides and changes nothing; the new state travels in the [`Judgement`] and is
 //! copied into the session when everything else about the packet is decided too. The order:
-//! flags ([`Class::of`]) → table ([`table`]) → numbers ([`window`]).
+//! flags ([`Class::of`]) → transition table (`table.rs`) → window check (`window.rs`).
 //!
 //! Decisions where RFCs and practice leave room:
 //! - *RST* (RFC 5961 §3): an open connection closes only on the exact next sequence number. One that

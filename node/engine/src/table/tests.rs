@@ -31,7 +31,7 @@ fn insert(table: &mut SessionTable, key: FlowKey, id: u64) -> Result<Handle, Ref
 
 fn id_of(table: &SessionTable, key: &FlowKey) -> Option<u64> {
     let handle = table.find(table.hash(key), key)?;
-    Some(table.get(handle).unwrap().id)
+    table.get(handle).map(|session| session.id)
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn ops(keys: u32) -> impl Strategy<Value = Op> {
     prop_oneof![
         6 => (key.clone(), life.clone()).prop_map(|(key, life)| Op::Insert { key, life }),
         3 => key.clone().prop_map(|key| Op::Remove { key }),
-        2 => (key, life.clone()).prop_map(|(key, life)| Op::PutOff { key, life }),
+        2 => (key, life).prop_map(|(key, life)| Op::PutOff { key, life }),
         2 => (0..300_u64, prop_oneof![Just(2_usize), Just(1_000)])
             .prop_map(|(secs, budget)| Op::Expire { secs, budget }),
         1 => Just(Op::Audit),

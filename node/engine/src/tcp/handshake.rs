@@ -134,8 +134,8 @@ impl Tcp {
     pub(super) fn judge_reopen(&self, sender: Peer, segment: &Segment) -> Judgement {
         let (from, to) = self.pair(sender);
         let newer = segment.sequence.gt(from.end);
-        // In the window just used it may be a late copy of the old connection's SYN.
-        let late = !newer && segment.sequence.ge(from.floor(to).min(to.max_ack - 1));
+        // Not far back it may be a late copy of the old connection's SYN.
+        let late = !newer && segment.sequence.ge(from.past(to));
         match (self.state, sender) {
             (State::Close, _) if !late => Judgement::Reopen,
             _ if newer => Judgement::Reopen,

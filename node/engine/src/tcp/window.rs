@@ -87,6 +87,11 @@ impl Window {
         self.end - receiver.max_window
     }
 
+    /// Where a late segment of this peer may still begin: one more window below the floor.
+    pub(super) fn past(&self, receiver: &Self) -> Seq {
+        self.floor(receiver) - receiver.ack_span()
+    }
+
     /// How far acknowledgments of this peer may trail.
     fn ack_span(&self) -> u32 {
         self.max_window.max(ACK_WINDOW_MIN)
@@ -104,7 +109,7 @@ pub(super) fn fit(from: &Window, to: &Window, numbers: &Numbers) -> Fit {
     }
     let below = numbers.end.lt(from.floor(to));
     let behind = numbers.ack.lt(ack_floor);
-    if below && numbers.end.lt(from.floor(to) - to.ack_span()) {
+    if below && numbers.end.lt(from.past(to)) {
         return Fit::Out(Invalid::BelowWindow);
     }
     if behind && (numbers.end.gt(from.end) || numbers.ack.lt(ack_floor - from.ack_span())) {

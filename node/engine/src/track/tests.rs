@@ -212,12 +212,12 @@ fn two_hosts_that_ping_each_other_with_one_id_need_permission_both_ways() {
 #[test]
 fn icmp_that_is_no_query_opens_nothing() {
     let mut world = World::new();
-    for kind in [5, 9, 10, 30, 40, 200] {
+    for kind in [9, 10, 30, 40, 200] {
         let message = Builder::v4(A, B).icmp(kind, 0, 0);
         assert_eq!(world.send(message), Outcome::Dropped(Reason::IcmpUnsolicited), "{kind}");
     }
     let (a, b) = ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], [0x2001, 0xdb8, 0, 0, 0, 0, 0, 2]);
-    for kind in [8, 130, 133, 135, 143] {
+    for kind in [130, 133, 135, 143] {
         let message = Builder::v6(a, b).icmp(kind, 0, 0);
         assert_eq!(world.send(message), Outcome::Dropped(Reason::IcmpUnsolicited), "{kind}");
     }

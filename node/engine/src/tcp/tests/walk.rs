@@ -342,7 +342,7 @@ impl World {
                     self.tcp = next;
                     self.overtaking |= sent.flags.contains(TcpFlags::RST);
                 }
-                other => {
+                other @ (Judgement::Reopen | Judgement::Invalid(_)) => {
                     let wanted = self.ends[peer.other().index()].received == Some(sent.sequence);
                     let late = sent.flags.contains(TcpFlags::RST) && !wanted;
                     assert!(
