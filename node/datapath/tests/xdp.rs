@@ -27,7 +27,10 @@ fn expect(bench: &Bench, frame: &[u8], stat: Stat) {
     let expected = match stat {
         Stat::ToWorker => Action::Redirect,
         Stat::ToHost | Stat::LinkControl => Action::Pass,
-        _ => Action::Drop,
+        dropped => {
+            assert!(dropped.is_drop());
+            Action::Drop
+        }
     };
     assert_eq!(action, expected);
 }

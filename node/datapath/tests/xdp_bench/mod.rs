@@ -5,7 +5,7 @@ pub(crate) mod frame;
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use netns::{End, Namespace, VethOptions, veth, wait_ready};
@@ -91,8 +91,14 @@ impl ScratchBpfDir {
         Self { dir: BpfDir::prepare(&path).unwrap(), path }
     }
 
-    /// Takes the program off everything in `namespace`.
-    pub(crate) fn clean(&self, namespace: &Namespace) {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Ends the daemon of a bench and takes its program off everything.
+    pub(crate) fn clean_after(&self, bench: Bench) {
+        let Bench { program, namespace, .. } = bench;
+        drop(program);
         namespace.run(|| detach_all(&self.dir)).unwrap();
     }
 }
