@@ -126,7 +126,7 @@ impl Session {
     }
 
     /// A session without packets yet, its own conversation, with a deadline that has come: the
-    /// first [`commit`](crate::track::Update::commit) gives it a life.
+    /// first [`Update`](crate::track::Update) gives it a life.
     pub fn new(opening: &Opening, now: Time) -> Self {
         let mut flags = Flags::default();
         flags.set(Flags::INITIATOR_REVERSE, opening.direction == Direction::Reverse);

@@ -56,7 +56,8 @@ use short::*;
 const TABLE: [[[Cell; State::ALL.len()]; Class::ALL.len()]; 2] = [
     // The initiator sends
     [
-        // none, SYN-SENT, SYN-RECEIVED, ESTABLISHED, FIN-WAIT, CLOSE-WAIT, LAST-ACK, TIME-WAIT, CLOSE, SYN-SENT-2
+        // Columns: none, SYN-SENT, SYN-RECEIVED, ESTABLISHED, FIN-WAIT, CLOSE-WAIT, LAST-ACK,
+        // TIME-WAIT, CLOSE, SYN-SENT-2.
         //
         // SYN. none: opens. SYN-SENT: sent again, or tried anew. SYN-RECEIVED: sent again because the
         // SYN-ACK was lost behind us. ESTABLISHED to LAST-ACK: the initiator has forgotten the
@@ -82,7 +83,8 @@ const TABLE: [[[Cell; State::ALL.len()]; Class::ALL.len()]; 2] = [
     ],
     // The responder sends
     [
-        // none, SYN-SENT, SYN-RECEIVED, ESTABLISHED, FIN-WAIT, CLOSE-WAIT, LAST-ACK, TIME-WAIT, CLOSE, SYN-SENT-2
+        // Columns: none, SYN-SENT, SYN-RECEIVED, ESTABLISHED, FIN-WAIT, CLOSE-WAIT, LAST-ACK,
+        // TIME-WAIT, CLOSE, SYN-SENT-2.
         //
         // SYN. none: who speaks first is the initiator. SYN-SENT: simultaneous open, or a split
         // handshake. SYN-RECEIVED to LAST-ACK: a responder that starts afresh uses another port; a
