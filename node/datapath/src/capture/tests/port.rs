@@ -66,7 +66,7 @@ fn ethernet_arrives_as_it_is() {
 
 #[test]
 fn nothing_is_read_without_a_free_frame() {
-    let file = capture(LinkType::RAW, &[(1, &V4); 12]);
+    let file = capture(LinkType::RAW, &[(1, &V4[..]); 12]);
     let mut umem = umem();
     let mut port = port(&file);
     let mut frames = Vec::new();
