@@ -8,7 +8,7 @@ pub use change::{Change, FieldChange};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ranges::{prefix_count, subtract};
-use crate::{AddressSet, Policy, Rule, Service};
+use crate::{AddressMatch, AddressSet, Policy, Rule, Service};
 
 /// Everything that is different in meaning, section by section. Equal policies have no changes;
 /// neither has another order of zones, of sets, or of the services in one rule.
@@ -114,12 +114,44 @@ fn positions(policy: &Policy) -> BTreeMap<&str, usize> {
 }
 
 fn fields(old: (&Policy, &Rule), new: (&Policy, &Rule)) -> Vec<FieldChange> {
+    if same(old, new) {
+        return Vec::new();
+    }
     let (before, after) = (rule_texts(old), rule_texts(new));
     let pairs = before.into_iter().zip(after);
     let changed = pairs.filter(|((_, old), (_, new))| old != new);
     changed
         .map(|((field, old), (_, new))| FieldChange { field: field.to_owned(), old, new })
         .collect()
+}
+
+/// True for most rules that mean the same, and for no others: spares them the words.
+fn same((old_policy, old): (&Policy, &Rule), (new_policy, new): (&Policy, &Rule)) -> bool {
+    let zone = |old, new| old_policy.zone_name(old) == new_policy.zone_name(new);
+    let addresses = |old: &Option<AddressMatch>, new: &Option<AddressMatch>| match (old, new) {
+        (None, None) => true,
+        (Some(old), Some(new)) => {
+            let sets = old.sets.iter().zip(&new.sets);
+            old.negate == new.negate
+                && old.sets.len() == new.sets.len()
+                && sets
+                    .into_iter()
+                    .all(|(&old, &new)| same_set(&old_policy.sets[old], &new_policy.sets[new]))
+        }
+        (None, Some(_)) | (Some(_), None) => false,
+    };
+    zone(old.from, new.from)
+        && zone(old.to, new.to)
+        && addresses(&old.source, &new.source)
+        && addresses(&old.destination, &new.destination)
+        && (&old.description, &old.services) == (&new.description, &new.services)
+        && (old.action, old.log_open, old.log_close) == (new.action, new.log_open, new.log_close)
+        && (old.on_change, old.replication) == (new.on_change, new.replication)
+}
+
+/// Named sets are compared on their own, by name.
+fn same_set(old: &AddressSet, new: &AddressSet) -> bool {
+    if old.name.is_some() { old.name == new.name } else { old == new }
 }
 
 /// Each field of a rule in words; equal words mean the same.

@@ -41,7 +41,7 @@ impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PortWithoutZone { port } => {
-                write!(f, "port {port} is in no zone of the policy: only rules for any zone apply")
+                write!(f, "port {port} is in no zone of the policy")
             }
             Self::UnknownPort { zone, port } => {
                 write!(f, "zone {zone} names port {port}, which this node does not have")

@@ -1,7 +1,25 @@
 //! The operator's language: node file and policy file. Model, parser, difference, API types.
 //!
-//! Nothing here opens a file or a socket: the texts come in as arguments, and list files through
-//! a callback.
+//! Nothing here opens a file or a socket: texts come in as arguments, list files through a
+//! callback. The same text always gives the same answer.
+//!
+//! `examples/` shows every key. What they cannot show:
+//!
+//! - **Problems**: one run reports all of them, each with file, line, column, the line itself and
+//!   a hint; those of a list file name the list. A problem of TOML itself comes first and alone.
+//! - **Addresses**: a word that starts with a digit or holds a colon is an address, a prefix or a
+//!   range; any other is a name. A prefix with host bits set is an error, not a guess. A list file
+//!   may be empty (a warning), a group may not.
+//! - **Negation** belongs to a rule: `source = ["!blocked", "!10.0.0.1"]` is every address in none
+//!   of these, of both families. Negated and plain entries do not mix.
+//! - **ICMP**: `icmp/NAME` is the type of that name in each version that has it, `icmp/NUMBER` is
+//!   of ICMPv4, whose protocol name `icmp` is; `icmp4/…` and `icmp6/…` say the version.
+//! - **Shadowed rules** are a warning if one earlier rule takes all their packets. The search is
+//!   bounded and certain: it may miss one, it never accuses wrongly.
+//! - **Sections of later versions** are errors, since a protection that is silently not there is
+//!   worse than none.
+//! - **Lists inlined** ([`inline_lists`]) stand as `{ file = "…", content = "…" }`, so a revision
+//!   needs no file, and messages still name the list and its line.
 
 pub mod api;
 pub mod limits;

@@ -39,7 +39,8 @@ const LATER: [&str; 5] = ["nat", "screen", "screens", "alg", "algs"];
 const SECTIONS: [&str; 7] =
     ["zones", "addresses", "services", "rule", "host-inbound", "timeouts", "integrity"];
 
-/// Parses and checks a policy. `file` names the text in diagnostics; `load` reads list files.
+/// Parses and checks a policy. `file` names the text in diagnostics; `load` reads a list file by
+/// the name the policy gives it (resolve it beside the policy file), its error is for people.
 ///
 /// # Errors
 /// Every problem of the text and of its lists, in the order of the text.

@@ -181,9 +181,8 @@ fn duplicate_ids() {
     let rules = "[[rule]]\nid = \"r\"\naction = \"deny\"\nfrom = \"a\"\n".repeat(2);
     assert_eq!(
         after_zones(&rules),
-        [
-            "7:6 rule `r` exists already, in line 3 [ids are unique: counters and sessions refer to them]"
-        ]
+        ["7:6 rule `r` exists already, in line 3 [ids are unique: counters and sessions \
+                 refer to them]"]
     );
 }
 
@@ -303,9 +302,8 @@ fn addresses() {
     }
     assert_eq!(
         after_zones("[addresses]\nx = [\"!y\"]\ny = \"::1\""),
-        [
-            "3:6 a group cannot hold a negated address [negation belongs into the rule: source = [\"!name\"]]"
-        ]
+        ["3:6 a group cannot hold a negated address [negation belongs into the rule: source \
+                 = [\"!name\"]]"]
     );
     assert_eq!(
         after_zones("[addresses]\nx = \"any\""),
@@ -354,9 +352,19 @@ fn services() {
         ("proto/6", "this protocol has a name [write `tcp`]".to_owned()),
         ("proto/58", "this protocol has a name [write `icmp6`]".to_owned()),
         ("icmp/echo-reqest", "no such ICMP type [did you mean `echo-request`?]".to_owned()),
-        ("icmp4/packet-too-big", "no such ICMP type [a number from 0 to 255 or a name such as echo-request]".to_owned()),
+        (
+            "icmp4/packet-too-big",
+            "no such ICMP type [a number from 0 to 255 or a name such as \
+             echo-request]"
+                .to_owned(),
+        ),
         ("icmp4/3/256", "bad ICMP code [a number from 0 to 255]".to_owned()),
-        ("icmp/echo-request/0", "a code of both ICMP versions [codes differ between the versions: write icmp4/… or icmp6/…]".to_owned()),
+        (
+            "icmp/echo-request/0",
+            "a code of both ICMP versions [codes differ between the \
+             versions: write icmp4/… or icmp6/…]"
+                .to_owned(),
+        ),
     ];
     for (service, problem) in cases {
         assert_eq!(
@@ -366,9 +374,8 @@ fn services() {
     }
     assert_eq!(
         after_zones("[services]\nx = \"any\""),
-        [
-            "3:5 `any` cannot be part of a group [`any` stands alone; leave the rule's service out instead]"
-        ]
+        ["3:5 `any` cannot be part of a group [`any` stands alone; leave the rule's service \
+                 out instead]"]
     );
 }
 
@@ -414,9 +421,8 @@ fn lists() {
     );
     assert_eq!(
         after_zones("[addresses]\nx = { file = \"empty\" }"),
-        [
-            "warning: 3:5 the list `empty` holds no address [a set without addresses matches nothing]"
-        ]
+        ["warning: 3:5 the list `empty` holds no address [a set without addresses matches \
+                 nothing]"]
     );
     assert_eq!(
         after_zones("[addresses]\nx = { fil = \"good\" }"),
@@ -468,9 +474,8 @@ fn shadowed_rules() {
                  [[rule]]\nid = \"rest\"\naction = \"permit\"\n";
     assert_eq!(
         after_zones(rules),
-        [
-            "warning: 6:1 rule `ssh` never matches [rule `all` in line 2 takes all its packets; move or remove one of them]"
-        ]
+        ["warning: 6:1 rule `ssh` never matches [rule `all` in line 2 takes all its packets; \
+                 move or remove one of them]"]
     );
 }
 
@@ -481,11 +486,16 @@ fn columns_count_characters_and_lines_of_windows_count_once() {
         "2:10 not valid TOML: invalid unquoted key, expected letters, numbers, `-`, `_`"
     );
     let text = "zones = { \"ü\" = \"p\" }\r\n\r\nx = 1\r\n";
-    assert_eq!(problems(text), [
-        format!("1:11 `ü` is not a good zone name [{NAME_HINT}]"),
-        "3:1 unknown key `x` in a policy file [known keys: zones, addresses, services, rule, host-inbound, \
-         timeouts, integrity]".to_owned(),
-    ]);
+    assert_eq!(
+        problems(text),
+        [
+            format!("1:11 `ü` is not a good zone name [{NAME_HINT}]"),
+            "3:1 unknown key `x` in a policy file [known keys: zones, addresses, services, rule, \
+             host-inbound, \
+         timeouts, integrity]"
+                .to_owned(),
+        ]
+    );
 }
 
 #[test]
@@ -506,6 +516,7 @@ fn a_long_source_line_is_cut() {
 #[test]
 fn the_display_form_shows_the_line_and_the_hint() {
     let all = parse_policy("p.toml", "zones = {}\n[rle]", &mut load).expect_err("rle is unknown");
-    let wanted = "error: unknown key `rle` in a policy file\n  --> p.toml:2:2\n   | [rle]\n   = hint: did you mean `rule`?";
+    let wanted = "error: unknown key `rle` in a policy file\n  --> p.toml:2:2\n   | [rle]\n   = \
+         hint: did you mean `rule`?";
     assert_eq!(all[0].to_string(), wanted);
 }

@@ -117,7 +117,8 @@ fn values_of_the_node() {
         ("frames = 511", "4:10 `frames` must be from 512 to 1048576"),
         (
             "frame-size = 3000",
-            "4:14 `frame-size` must be 2048 or 4096 [the kernel takes frames of half a page or a whole one]",
+            "4:14 `frame-size` must be 2048 or 4096 [the kernel takes frames of half a page or \
+                 a whole one]",
         ),
         ("on-exit = \"close\"", "4:11 `close` is no value of `on-exit` [did you mean `closed`?]"),
         ("failpoints = 1", "4:14 expected true or false, found an integer"),
@@ -141,10 +142,25 @@ fn values_of_the_node() {
 #[test]
 fn places() {
     let cases = [
-        ("[metrics]\nlisten = \"9100\"", "8:10 `9100` is no place to listen [an address and a port: \"127.0.0.1:9100\" or \"[::1]:9100\"]".to_owned()),
+        (
+            "[metrics]\nlisten = \"9100\"",
+            "8:10 `9100` is no place to listen [an address and a \
+             port: \"127.0.0.1:9100\" or \"[::1]:9100\"]"
+                .to_owned(),
+        ),
         ("[metrics]", "7:1 [metrics] has no `listen`".to_owned()),
-        ("[log]\nformat = \"xml\"", "8:10 `xml` is no value of `format` [one of text, json]".to_owned()),
-        ("[log]\nfile = \"log\"", "8:8 `log` is not absolute [write `file` from the root: \"/…\"]".to_owned()),
+        (
+            "[log]\nformat = \"xml\"",
+            "8:10 `xml` is no value of `format` [one of text, \
+             json]"
+                .to_owned(),
+        ),
+        (
+            "[log]\nfile = \"log\"",
+            "8:8 `log` is not absolute [write `file` from the root: \
+             \"/…\"]"
+                .to_owned(),
+        ),
     ];
     for (text, problem) in cases {
         assert_eq!(problems(&format!("{HEAD}{LAN}{text}\n")), [problem]);

@@ -131,7 +131,8 @@ proptest! {
         let ports = ports.map(|(a, b)| (a.min(b), a.max(b))).filter(|_| ported);
         let icmp = icmp.filter(|_| [1, 58].contains(&protocol));
         let service = Service { destination_ports: ports, icmp, ..Service::of_protocol(protocol) };
-        let text = format!("zones = {{}}\nrule = [{{ id = \"r\", action = \"deny\", service = \"{service}\" }}]");
+        let text = format!("zones = {{}}\nrule = [{{ id = \"r\", action = \"deny\", service = \
+             \"{service}\" }}]");
         let policy = parse_policy("p", &text, &mut load).expect(&text).value;
         prop_assert_eq!(policy.rules[0].services.as_deref(), Some(&[service][..]));
     }

@@ -103,7 +103,8 @@ fn an_error_shows_its_diagnostics() {
         hint: None,
     };
     let error = Error { error: "the policy is refused".to_owned(), diagnostics: vec![diagnostic] };
-    let shown = "the policy is refused\nerror: unknown zone `turst`\n  --> p.toml:3:8\n   | from = \"turst\"";
+    let shown = "the policy is refused\nerror: unknown zone `turst`\n  --> p.toml:3:8\n   | \
+         from = \"turst\"";
     assert_eq!(error.to_string(), shown);
     let plain = Error::new("no");
     assert_eq!(serde_json::to_string(&plain).expect("serializes"), r#"{"error":"no"}"#);

@@ -4,7 +4,7 @@
 pub(crate) fn nearest<'n>(word: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let length = word.chars().count();
     let allowed = length / 3;
-    let near = known.filter(|name| name.len().abs_diff(word.len()) <= allowed * 4);
+    let near = known.filter(|name| name.chars().count().abs_diff(length) <= allowed);
     let measured = near.map(|name| (distance(word, name), name));
     measured.filter(|&(edits, _)| edits <= allowed).min().map(|(_, name)| name)
 }

@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 
 use super::nearest::nearest;
-use crate::limits::{DIAGNOSTICS_MAX, NAME_BYTES_MAX, SOURCE_LINE_BYTES_MAX};
+use crate::limits::{DIAGNOSTICS_MAX, NAME_BYTES_MAX, SOURCE_LINE_BYTES_MAX, SUGGESTION_WORDS_MAX};
 use crate::{Checked, Diagnostic, Severity};
 
 /// A value of the file with its byte range.
@@ -20,13 +20,16 @@ pub(crate) struct Reader<'a> {
     found: Vec<(usize, Diagnostic)>,
     errors: usize,
     beyond: usize,
+    /// Known words that may still be compared with unknown ones.
+    words_left: usize,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(file: &'a str, text: &'a str) -> Self {
         let breaks = text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
         let line_starts = core::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
-        Self { file, text, line_starts, found: Vec::new(), errors: 0, beyond: 0 }
+        let words_left = SUGGESTION_WORDS_MAX;
+        Self { file, text, line_starts, found: Vec::new(), errors: 0, beyond: 0, words_left }
     }
 
     /// Parses the text as TOML. `None`: it is none, and every syntax error is reported.
@@ -84,11 +87,10 @@ impl<'a> Reader<'a> {
         known: impl Iterator<Item = &'n str>,
         otherwise: impl FnOnce() -> Option<String>,
     ) {
-        // A search for every one of a million dangling names would take minutes.
-        let hint = match self.is_full() {
-            true => None,
-            false => nearest(word, known).map(|name| format!("did you mean `{name}`?")),
-        };
+        // A search for each of many dangling names among many would take minutes.
+        let affordable = if self.is_full() { 0 } else { self.words_left };
+        let compared = known.take(affordable).inspect(|_| self.words_left -= 1);
+        let hint = nearest(word, compared).map(|name| format!("did you mean `{name}`?"));
         let hint = hint.or_else(otherwise);
         self.report(Severity::Error, span, message.into(), hint);
     }

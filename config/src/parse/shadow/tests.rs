@@ -169,6 +169,22 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn a_service_covers_another_if_it_matches_all_of_its_packets(a in service(), b in service()) {
+        let probes = [1, 6, 17].into_iter().flat_map(|protocol| {
+            (0..PORTS * PORTS).map(move |at| (protocol, at / PORTS, at % PORTS))
+        });
+        let mut reached = probes.filter(|&probe| service_matches(&b, probe));
+        let all = reached.all(|probe| service_matches(&a, probe));
+        // Ports and types beyond the probes' make a difference only to fields that are any.
+        prop_assert!(all || !a.covers(&b), "{a} does not cover {b}");
+        prop_assert!(b.covers(&b) && Service::of_protocol(b.protocol).covers(&b));
+    }
+}
+
 #[test]
 fn candidates_are_all_earlier_rules_or_both_ends() {
     let list = |later, window| candidates(later, window).collect::<Vec<_>>();
