@@ -18,7 +18,7 @@ use datapath::xdp::{
     detach_all,
 };
 use wire::Time;
-use xdp_bench::{Bench, DOMAIN, HOST, HOST6, PEER, PEER6, ScratchBpfDir, ready};
+use xdp_bench::{Bench, DOMAIN, HOST, HOST6, PEER, PEER6, ScratchBpfDir, Xsk, ready};
 
 const FAR: &str = "10.9.0.2";
 const FAR6: &str = "2001:db8:9::2";
@@ -369,4 +369,39 @@ fn a_file_system_that_dies_with_the_process_is_refused() {
         assert!(matches!(refused, Error::MountDies { .. }), "{refused}");
         assert!(refused.to_string().contains("nsenter --net"), "{refused}");
     }
+}
+
+#[test]
+fn a_daemon_without_capabilities_can_go_on() {
+    let Some(mut bench) = ready() else { return };
+    let scratch = ScratchBpfDir::new();
+    let socket = Xsk::open();
+    attach(&mut bench, &scratch);
+    let (config, ifindex, port) = (bench.config(), bench.ifindex, bench.port);
+    let mut inbound = HostInbound::new();
+    inbound.allow_numbers(17, 4000, 4000);
+    let program = &mut bench.program;
+    bench.namespace.run(|| {
+        drop_capabilities();
+        program.set_port(ifindex, &config).unwrap();
+        program.set_host_addresses([(1, HOST.parse().unwrap())]).unwrap();
+        program.set_host_inbound(port, &inbound).unwrap();
+        program.set_socket(port, 0, &socket).unwrap();
+        program.clear_socket(port, 0).unwrap();
+        program.lease_word().unwrap().renew(Time::MAX).unwrap();
+        program.stats().unwrap();
+        program.detach(ifindex).unwrap();
+        program.attach(&scratch.dir, ifindex).unwrap();
+    });
+    scratch.clean_after(bench);
+}
+
+/// Takes every capability from the calling thread.
+#[allow(unsafe_code)]
+fn drop_capabilities() {
+    let header = [0x2008_0522_u32, 0]; // Version 3, the calling thread.
+    let none = [0_u32; 6];
+    // SAFETY: both arrays have the layout of version 3 and live through the call.
+    let result = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
