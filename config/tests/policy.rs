@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ringwall_config::{Action, OnChange, Policy, Replication, Service, parse_policy};
+use ringwall_config::{Action, OnChange, Policy, Replication, Service, WindowCheck, parse_policy};
 
 const SAMPLE: &str = r#"
 [zones]
@@ -81,4 +81,125 @@ fn negation_is_over_all_entries() {
     let matches = |text: &str| source.matches(&policy.sets, text.parse::<IpAddr>().unwrap());
     assert!(!matches("10.1.2.3") && !matches("192.168.0.5") && !matches("192.0.2.1"));
     assert!(matches("192.0.2.2") && matches("2001:db8::1"));
+}
+
+/// The services of a rule whose `service` is `written`.
+fn services(written: &str) -> Option<Vec<Service>> {
+    let book = "a = [\"tcp/1\", \"b\"]\nb = [\"c\", \"udp/2\"]\nc = [\"tcp/1\", \"gre\"]\n";
+    let rule = format!("[[rule]]\nid = \"r\"\naction = \"deny\"\nservice = {written}\n");
+    parse(&format!("[zones]\n[services]\n{book}{rule}")).rules[0].services.clone()
+}
+
+#[test]
+fn each_form_of_service() {
+    let of = Service::of_protocol;
+    let to = |protocol, ports| Service { destination_ports: Some(ports), ..of(protocol) };
+    let icmp = |protocol, kind, code| Service { icmp: Some((kind, code)), ..of(protocol) };
+    let cases = [
+        ("\"tcp\"", vec![of(6)]),
+        ("\"udp/53\"", vec![to(17, (53, 53))]),
+        ("\"sctp/0-65535\"", vec![to(132, (0, 65_535))]),
+        ("[\"gre\", \"esp\", \"ah\", \"proto/89\"]", vec![of(47), of(50), of(51), of(89)]),
+        ("\"icmp\"", vec![of(1), of(58)]),
+        ("\"icmp4\"", vec![of(1)]),
+        ("\"icmp6\"", vec![of(58)]),
+        ("\"icmp/echo-reply\"", vec![icmp(1, 0, None), icmp(58, 129, None)]),
+        ("\"icmp/packet-too-big\"", vec![icmp(58, 2, None)]),
+        ("\"icmp/8/0\"", vec![icmp(1, 8, Some(0))]),
+        ("\"icmp4/destination-unreachable/4\"", vec![icmp(1, 3, Some(4))]),
+        ("\"icmp6/128\"", vec![icmp(58, 128, None)]),
+        ("\"a\"", vec![to(6, (1, 1)), of(47), to(17, (2, 2))]),
+        ("[\"tcp/1\", \"tcp/1\"]", vec![to(6, (1, 1))]),
+    ];
+    for (written, wanted) in cases {
+        let mut found = services(written).expect(written);
+        let mut wanted = wanted;
+        found.sort();
+        wanted.sort();
+        assert_eq!(found, wanted, "{written}");
+    }
+    assert_eq!(services("\"any\""), None);
+    let table = "{ protocol = \"udp\", ports = 123, source-ports = \"1024-65535\" }";
+    let ntp = Service { source_ports: Some((1024, 65_535)), ..to(17, (123, 123)) };
+    assert_eq!(services(table), Some(vec![ntp]));
+    assert_eq!(ntp.to_string(), "udp/123 from port 1024-65535");
+}
+
+#[test]
+fn sets_are_flat_sorted_and_merged() {
+    let policy = parse(
+        "[zones]\n[addresses]\nall = [\"low\", \"10.0.0.128/25\", \"::2-::5\", \"low\"]\n\
+         low = [\"10.0.0.0/25\", \"six\", \"192.0.2.7\"]\nsix = [\"::1\", \"::6/127\", \"::5\"]\n",
+    );
+    let all = &policy.sets[0];
+    assert_eq!(all.name.as_deref(), Some("all"));
+    assert_eq!(all.v4, [(0x0a00_0000, 0x0a00_00ff), (0xc000_0207, 0xc000_0207)]);
+    assert_eq!(all.v6, [(1, 7)]);
+    assert_eq!(all.texts().collect::<Vec<_>>(), ["10.0.0.0/24", "192.0.2.7", "::1-::7"]);
+    let holds = |text: &str| all.contains(text.parse::<IpAddr>().unwrap());
+    assert!(holds("10.0.0.255") && holds("::7") && holds("192.0.2.7"));
+    assert!(!holds("10.0.1.0") && !holds("::8") && !holds("::") && !holds("::ffff:10.0.0.1"));
+}
+
+#[test]
+fn a_rules_own_addresses_form_one_set() {
+    let policy = parse(
+        "[zones]\n[addresses]\nweb = \"::1\"\n[[rule]]\nid = \"r\"\naction = \"deny\"\n\
+         source = [\"10.0.0.1\", \"web\", \"10.0.0.0\"]\ndestination = \"web\"\n",
+    );
+    let rule = &policy.rules[0];
+    assert_eq!(rule.source.as_ref().unwrap().sets, [0, 1]);
+    assert_eq!(rule.destination.as_ref().unwrap().sets, [0]);
+    assert_eq!(
+        (&policy.sets[1].name, &policy.sets[1].v4[..]),
+        (&None, &[(0x0a00_0000, 0x0a00_0001)][..])
+    );
+    assert_eq!(policy.address_texts(rule.source.as_ref()), ["web", "10.0.0.0/31"]);
+}
+
+#[test]
+fn host_inbound_is_by_zone() {
+    let policy = parse(
+        "[zones]\na = \"p\"\nb = \"q\"\n[services]\nssh = \"tcp/22\"\n\
+         [[host-inbound]]\nzone = \"b\"\nservice = [\"ssh\"]\n\
+         [[host-inbound]]\nzone = \"a\"\nservice = \"any\"\n",
+    );
+    let ssh = Service { destination_ports: Some((22, 22)), ..Service::of_protocol(6) };
+    let entries: Vec<_> =
+        policy.host_inbound.iter().map(|entry| (entry.zone, entry.services.clone())).collect();
+    assert_eq!(entries, [(1, Some(vec![ssh])), (0, None)]);
+}
+
+#[test]
+fn each_timeout_has_its_key_and_default() {
+    let defaults = parse("[zones]\n").timeouts;
+    let seconds = [120, 60, 432_000, 120, 60, 30, 120, 10, 300, 30, 120, 30, 600, 30];
+    let entries = defaults.entries();
+    assert_eq!(entries.map(|(_, timeout)| timeout.as_secs()), seconds);
+    for (at, (key, _)) in entries.iter().enumerate() {
+        let changed = parse(&format!("[zones]\n[timeouts]\n{key} = \"7s\"\n")).timeouts.entries();
+        for (other, (_, timeout)) in changed.iter().enumerate() {
+            let wanted = if other == at { 7 } else { seconds[other] };
+            assert_eq!(timeout.as_secs(), wanted, "{key}");
+        }
+    }
+}
+
+#[test]
+fn what_a_rule_leaves_out_has_its_default() {
+    let policy = parse("[zones]\n[[rule]]\nid = \"r\"\naction = \"permit\"\n");
+    let rule = &policy.rules[0];
+    assert_eq!((rule.from, rule.to, &rule.source, &rule.destination), (None, None, &None, &None));
+    assert_eq!((&rule.services, &rule.description), (&None, &None));
+    assert_eq!((rule.log_open, rule.log_close), (false, false));
+    assert_eq!((rule.on_change, rule.replication), (OnChange::Rematch, Replication::Sync));
+    assert_eq!(policy.integrity.tcp_window, WindowCheck::Check);
+}
+
+#[test]
+fn comments_and_lines_do_not_change_what_is_digested() {
+    let json = |text: &str| serde_json::to_string(&parse(text)).unwrap();
+    let moved = SAMPLE.replace("[[rule]]", "\n# a comment\n[[rule]]");
+    assert_eq!(json(SAMPLE), json(&moved));
+    assert_ne!(json(SAMPLE), json(&SAMPLE.replace("7999", "7998")));
 }

@@ -115,7 +115,11 @@ impl<T: Item> Flattening<'_, T> {
         }
         self.path.pop();
         T::tidy(&mut self.flat[at]);
+        let before = self.total;
         self.total += self.flat[at].len();
+        if before <= T::TOTAL_MAX && self.total > T::TOTAL_MAX {
+            Self::report_total(reader, &groups[at].span);
+        }
         self.states[at] = Visit::Done(depth);
         if depth > GROUP_DEPTH_MAX {
             Self::report_depth(reader, &groups[at].span);
@@ -126,8 +130,7 @@ impl<T: Item> Flattening<'_, T> {
     fn extend(&mut self, reader: &mut Reader<'_>, at: usize, child: usize, span: &Range<usize>) {
         let more = self.flat[child].len();
         if self.total + self.flat[at].len() + more > T::TOTAL_MAX {
-            let message = format!("more than {} entries in all {} groups", T::TOTAL_MAX, T::KIND);
-            return reader.error(span, message);
+            return Self::report_total(reader, span);
         }
         let items = core::mem::take(&mut self.flat[child]);
         self.flat[at].extend_from_slice(&items);
@@ -140,6 +143,11 @@ impl<T: Item> Flattening<'_, T> {
         let names: Vec<_> = names.map(|&at| self.groups[at].name.as_str()).collect();
         let message = format!("{} {} contains itself", T::KIND, quoted(names[0]));
         reader.error_hint(span, message, format!("the cycle is {}", names.join(" → ")));
+    }
+
+    fn report_total(reader: &mut Reader<'_>, span: &Range<usize>) {
+        let message = format!("more than {} entries in all {} groups", T::TOTAL_MAX, T::KIND);
+        reader.error(span, message);
     }
 
     fn report_depth(reader: &mut Reader<'_>, span: &Range<usize>) {
