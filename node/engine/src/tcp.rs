@@ -335,17 +335,16 @@ impl Tcp {
         match class {
             Class::Syn => self.note_syn(sender, segment),
             Class::SynAck => self.judge_late_syn_ack(sender, segment, check),
-            Class::Ack if segment.payload == 0 => {
-                // Before the handshake: a challenge ACK of a peer that still holds an old
-                // connection (RFC 5961 §4). The initiator will reset it by this number.
+            Class::Ack => {
+                // Before the handshake: a challenge ACK (RFC 5961 §4) or data of a peer that still
+                // holds an old connection. The initiator takes nothing of it and resets it by this
+                // number (RFC 9293 §3.5.1, figures 9 and 10).
                 let mut next = *self;
                 next.note(sender, Class::Ack, segment);
                 next.last.mark = segment.acknowledgment.0;
                 Judgement::Ignore(next)
             }
-            Class::Ack | Class::Fin | Class::Rst | Class::None => {
-                Judgement::Invalid(Invalid::State)
-            }
+            Class::Fin | Class::Rst | Class::None => Judgement::Invalid(Invalid::State),
         }
     }
 

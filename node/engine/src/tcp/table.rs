@@ -98,8 +98,8 @@ const TABLE: [[[Cell; State::ALL.len()]; Class::ALL.len()]; 2] = [
         // FIN-WAIT, CLOSE-WAIT: the second one, or the first again. LAST-ACK, TIME-WAIT, CLOSE: again.
         // SYN-SENT-2: before the handshake.
         [iv, iv, fw, fw, la, la, la, tw, cl, iv],
-        // ACK. none: to nothing. SYN-SENT, SYN-SENT-2: a challenge ACK of a responder that still holds
-        // an old connection. SYN-RECEIVED: data before the handshake's end (fast open). ESTABLISHED:
+        // ACK. none: to nothing. SYN-SENT, SYN-SENT-2: from a responder that still holds an old
+        // connection. SYN-RECEIVED: data before the handshake's end (fast open). ESTABLISHED:
         // the long run. FIN-WAIT: may acknowledge the FIN. CLOSE-WAIT: half-closed, the other half goes
         // on. LAST-ACK: may acknowledge the second FIN. TIME-WAIT: that again. CLOSE: was on its way.
         [iv, ig, sR, es, cw, cw, tw, tw, cl, ig],

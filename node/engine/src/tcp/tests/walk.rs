@@ -398,6 +398,10 @@ impl World {
             Judgement::Invalid(_) => self.forged += 1,
             // In the window by chance: about one in 2^15 for a reset. It must not close.
             Judgement::Ignore(next) if flags.contains(TcpFlags::RST) => assert_eq!(next, self.tcp),
+            // Before the handshake the initiator takes no data; the tracker believes none.
+            Judgement::Ignore(next) if rank(next.state()) < rank(State::SynReceived) => {
+                assert_eq!((next.windows, next.marks), (self.tcp.windows, self.tcp.marks));
+            }
             // Old data, which the receiver has: harmless.
             Judgement::Ignore(_) => {
                 let end = segment.end() - Seq(self.initial[peer.index()]);
