@@ -1,0 +1,29 @@
+//! The command line: verbs and their arguments, in clap's words.
+
+use clap::{Parser, Subcommand};
+
+use crate::{check, completion, man, replay};
+
+/// A stateful firewall on AF_XDP.
+#[derive(Debug, Parser)]
+#[command(name = "ringwall", version, propagate_version = true)]
+#[command(after_help = "Exit status: 0 done, 1 refused or failed, 2 usage.")]
+pub(crate) struct Cli {
+    /// JSON instead of text for people
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Find every mistake in node and policy files
+    Check(check::Options),
+    /// Push a capture through the firewall and tell each packet's fate
+    Replay(replay::Options),
+    /// Print a completion script for a shell
+    Completion(completion::Options),
+    /// Write the manual pages into a directory
+    Man(man::Options),
+}

@@ -1,0 +1,99 @@
+//! Why a verb did not do what it was asked to, and the exit status that says so.
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use config::{Diagnostic, api};
+use datapath::capture::CaptureError;
+
+use crate::out::Out;
+use crate::render;
+
+/// The end of a verb that failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The verb has said already what is wrong.
+    Reported,
+    /// The arguments contradict one another, which clap could not see.
+    Usage(String),
+    /// Standard output cannot be written.
+    Output(io::Error),
+    /// A file cannot be read or written.
+    File { path: PathBuf, error: io::Error },
+    /// A node or policy file is wrong.
+    Rejected { what: &'static str, diagnostics: Vec<Diagnostic> },
+    /// A policy is right in itself and does not fit here.
+    Policy(engine::policy::CompileError),
+    /// A capture cannot be read on.
+    Capture { path: PathBuf, error: CaptureError },
+}
+
+/// Exit status: refused or failed.
+const FAILED: u8 = 1;
+/// Exit status: wrong usage, as clap has it.
+const USAGE: u8 = 2;
+
+impl Failure {
+    /// A file that could not be read or written.
+    pub(crate) fn file(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::File { path: path.as_ref().to_owned(), error }
+    }
+
+    /// Says it: to stderr, and as an error of the API to stdout where JSON was asked for.
+    pub(crate) fn report(self, out: &mut Out<'_>) -> ExitCode {
+        // What was said before the failure stands before it. Whoever reads may have gone.
+        let _ = out.flush();
+        match &self {
+            Self::Reported => {}
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            _ if out.json() => {
+                let _ = out.value(&self.answer()).and_then(|()| out.flush());
+            }
+            _ => {
+                let _ = writeln!(io::stderr(), "{self}");
+            }
+        }
+        ExitCode::from(if matches!(self, Self::Usage(_)) { USAGE } else { FAILED })
+    }
+
+    fn answer(&self) -> api::Error {
+        match self {
+            Self::Rejected { what, diagnostics } => {
+                let error = format!("the {what} is refused");
+                api::Error { error, diagnostics: diagnostics.clone() }
+            }
+            Self::Reported
+            | Self::Usage(_)
+            | Self::Output(_)
+            | Self::File { .. }
+            | Self::Policy(_)
+            | Self::Capture { .. } => api::Error::new(self.to_string()),
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// Only output is written without a path to name.
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reported => Ok(()),
+            Self::Usage(why) => write!(f, "error: {why}\n\nFor more information, try '--help'."),
+            Self::Output(error) => write!(f, "error: cannot write the output: {error}"),
+            Self::File { path, error } => write!(f, "error: {}: {error}", path.display()),
+            Self::Rejected { what, diagnostics } => {
+                f.write_str(&render::diagnostics(diagnostics))?;
+                write!(f, "{what}: {}", render::counted(diagnostics))
+            }
+            Self::Policy(error) => write!(f, "error: the policy does not fit: {error}"),
+            Self::Capture { path, error } => write!(f, "error: {}: {error}", path.display()),
+        }
+    }
+}

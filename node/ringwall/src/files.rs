@@ -1,0 +1,53 @@
+//! The operator's files: read within bounds, parsed, lists found beside the policy.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use config::{Checked, Diagnostic, Node, Policy, inline_lists, parse_node, parse_policy};
+
+use crate::failure::Failure;
+use crate::limits::FILE_BYTES;
+
+/// Reads a text file.
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+    read_text(path).map_err(Failure::file(path))
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    // A pipe or a device has no length to ask for beforehand.
+    let read = File::open(path)?.take(FILE_BYTES + 1).read_to_string(&mut text)?;
+    if read as u64 > FILE_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too large"));
+    }
+    Ok(text)
+}
+
+/// Reads list files by the names a policy gives them, relative to the policy's own folder.
+fn loader(policy: &Path) -> impl FnMut(&str) -> Result<String, String> {
+    let folder = policy.parent().map(Path::to_owned).unwrap_or_default();
+    move |name| read_text(&folder.join(name)).map_err(|error| error.to_string())
+}
+
+/// Parses a policy that was read from `path`.
+pub(crate) fn policy(path: &Path, text: &str) -> Result<Checked<Policy>, Vec<Diagnostic>> {
+    parse_policy(&path.to_string_lossy(), text, &mut loader(path))
+}
+
+/// Parses a node file that was read from `path`.
+pub(crate) fn node(path: &Path, text: &str) -> Result<Checked<Node>, Vec<Diagnostic>> {
+    parse_node(&path.to_string_lossy(), text)
+}
+
+/// The policy's text with its lists in it.
+#[allow(dead_code)]
+pub(crate) fn inlined(path: &Path, text: &str) -> Result<String, Vec<Diagnostic>> {
+    inline_lists(&path.to_string_lossy(), text, &mut loader(path))
+}
+
+/// Reads and parses a policy, or fails with all that is wrong with it.
+pub(crate) fn read_policy(path: &Path) -> Result<Checked<Policy>, Failure> {
+    let text = read(path)?;
+    policy(path, &text).map_err(|diagnostics| Failure::Rejected { what: "policy", diagnostics })
+}

@@ -1,0 +1,22 @@
+//! Every bound of the program's own: its unit, and why it is what it is.
+
+use core::time::Duration;
+
+/// Bytes of a file that the operator names (policy, list, node file): more than the longest policy.
+pub(crate) const FILE_BYTES: u64 = 2 * config::limits::POLICY_BYTES_MAX as u64;
+
+/// Bytes of a request to the API: a policy text, in which JSON may double every quote and line end.
+pub(crate) const REQUEST_BYTES: usize = 2 * config::limits::POLICY_BYTES_MAX + (1 << 20);
+
+/// Bytes of an answer that the client reads: a page of the largest size, and then some.
+pub(crate) const ANSWER_BYTES: usize = 64 << 20;
+
+/// How long a client waits for the daemon: longer than the daemon itself waits for its workers, and
+/// long enough to compile the longest policy.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Sessions in the table of a replayed capture: four times what a million packets of a scan need.
+pub(crate) const REPLAY_SESSIONS: u32 = 1 << 18;
+
+/// How often metrics are tidied up, whether anybody reads them or not.
+pub(crate) const METRICS_UPKEEP: Duration = Duration::from_secs(5);

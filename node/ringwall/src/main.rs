@@ -1,0 +1,47 @@
+//! The firewall's program: the daemon (`run`), and the operator's verbs, one file each.
+//!
+//! | verbs | work on | through |
+//! |---|---|---|
+//! | `run` | interfaces | `run/`, `server` |
+//! | `show`, `clear`, `commit`, `rollback`, `explain` | a running daemon | `client` |
+//! | `check`, `replay`, `detach`, `completion`, `man` | files, by themselves | |
+//!
+//! Exit status: 0 done, 1 refused or failed, 2 usage.
+
+mod check;
+mod cli;
+mod completion;
+mod failure;
+mod files;
+mod limits;
+mod man;
+mod out;
+mod render;
+mod replay;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Verb};
+use crate::failure::Failure;
+use crate::out::Out;
+
+fn main() -> ExitCode {
+    let Cli { json, verb } = Cli::parse();
+    let mut out = Out::stdout(json);
+    let done = carry_out(verb, &mut out).and_then(|()| Ok(out.flush()?));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(&mut out),
+    }
+}
+
+fn carry_out(verb: Verb, out: &mut Out<'_>) -> Result<(), Failure> {
+    match verb {
+        Verb::Check(options) => check::run(&options, out),
+        Verb::Replay(options) => replay::run(&options, out),
+        Verb::Completion(options) => completion::run(&options, out),
+        Verb::Man(options) => man::run(&options, out),
+    }
+}
