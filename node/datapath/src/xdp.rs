@@ -24,6 +24,7 @@ mod inbound;
 mod limits;
 mod port;
 mod stats;
+mod vlan;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

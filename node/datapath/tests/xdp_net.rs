@@ -63,7 +63,8 @@ fn a_connection_of_the_host_works_and_its_bytes_arrive() {
     let scratch = ScratchBpfDir::new();
     let attached = attach(&mut bench, &scratch);
     assert_eq!(attached.mode, AttachMode::Native);
-    assert!(!attached.adopted && attached.native_refused.is_none());
+    assert!(!attached.adopted && attached.native_refused.is_none() && attached.vlan_tags_kept);
+    assert!(!bench.namespace.feature("port0", "rx-vlan-hw-parse").unwrap());
     for peer in [PEER, PEER6] {
         let listener = bench.peer.run(|| TcpListener::bind(address(peer, 0))).unwrap();
         let target = listener.local_addr().unwrap();

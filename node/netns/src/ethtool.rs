@@ -6,8 +6,8 @@ use nix::sys::socket::SockProtocol;
 use crate::netlink::{Message, Socket, attributes, read_u16};
 use crate::{Error, Namespace};
 
-/// Everything by which a veth leaves a frame's checksum or size unfinished, by the kernel's names.
-const OFFLOADS: [&str; 10] = [
+/// Everything by which a veth leaves a frame's checksum, size or VLAN tag unfinished, by the kernel's names.
+const OFFLOADS: [&str; 12] = [
     "tx-checksum-ip-generic",
     "tx-checksum-sctp",
     "tx-tcp-segmentation",
@@ -16,6 +16,8 @@ const OFFLOADS: [&str; 10] = [
     "tx-tcp-mangleid-segmentation",
     "tx-udp-segmentation",
     "tx-generic-segmentation",
+    "tx-vlan-hw-insert",
+    "tx-vlan-stag-hw-insert",
     "rx-gro",
     "rx-udp-gro-forwarding",
 ];
@@ -40,7 +42,7 @@ const BIT_NAME: u16 = 2;
 const BIT_VALUE: u16 = 3;
 
 impl Namespace {
-    /// Turns off what leaves checksums and segments unfinished: every frame is then as it would be
+    /// Turns off what leaves checksums, segments and VLAN tags unfinished: every frame is then as it would be
     /// on a wire. GRO goes too.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use rtnetlink::packet_route::link::{LinkAttribute, LinkXdp, XdpAttached};
 
 use super::bpffs::{BpfDir, PortDir};
 use super::error::Error;
+use super::vlan::keep_tags;
 
 /// How the program runs on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,9 @@ pub struct Attached {
     pub adopted: bool,
     /// Why the driver did not take the program, if it was asked and did not.
     pub native_refused: Option<String>,
+    /// VLAN tags of received frames reach the program: the NIC was told to leave them in. If not,
+    /// frames of every VLAN on this wire pass for untagged ones.
+    pub vlan_tags_kept: bool,
 }
 
 /// The program on an interface, by a pinned link; the port stays locked as long as this lives.
@@ -54,14 +58,15 @@ impl Attachment {
     pub(super) fn new(program: &mut Xdp, bpf_dir: &BpfDir, ifindex: u32) -> Result<Self, Error> {
         let directory = bpf_dir.lock(ifindex)?;
         let path = directory.link();
+        let vlan_tags_kept = keep_tags(ifindex);
         if let Some((link, mode)) = left_behind(&path, ifindex)? {
             let link = adopt(program, link, ifindex)?;
-            let state = Attached { mode, adopted: true, native_refused: None };
+            let state = Attached { mode, adopted: true, native_refused: None, vlan_tags_kept };
             return Ok(Self { state, link, directory });
         }
         let (link, mode, native_refused) = attach_fresh(program, ifindex)?;
         let pinned = link.pin(&path).map_err(pin_error(&path))?;
-        let state = Attached { mode, adopted: false, native_refused };
+        let state = Attached { mode, adopted: false, native_refused, vlan_tags_kept };
         Ok(Self { state, link: pinned.into(), directory })
     }
 
