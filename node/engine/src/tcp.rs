@@ -123,12 +123,35 @@ pub enum Judgement {
 /// An accepted segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// The state after the segment.
-    pub next: Tcp,
+    pub(crate) change: Change,
     /// Whether the segment prolongs the session's life; a repeated SYN does not.
     pub renews: bool,
     /// A connection refused before it opened: nothing is left to track once this has passed.
     pub finished: bool,
+}
+
+/// What a segment changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Nothing: no TCP.
+    None,
+    /// Everything: the tracker after the segment.
+    Whole(Tcp),
+    /// Only what a segment of an open connection tells. Nearly every segment does, and this is
+    /// half the bytes, written once and in place.
+    Stream(Stream),
+}
+
+/// A segment of the stream, decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stream {
+    end: Seq,
+    ack: Seq,
+    /// Scaled.
+    window: u32,
+    last: Last,
+    marks: [Marks; 2],
+    repeats: u8,
 }
 
 /// Why a segment is invalid.
@@ -248,6 +271,7 @@ impl Tcp {
 
     /// Judges a segment of `sender`. Nothing changes until the caller copies the state that the
     /// judgement carries.
+    #[inline]
     pub fn judge(&self, sender: Peer, segment: &Segment, check: WindowCheck) -> Judgement {
         let class = match Class::of(segment.flags) {
             Ok(class) => class,
@@ -258,9 +282,9 @@ impl Tcp {
             Cell::Reopen => self.judge_reopen(sender, segment),
             Cell::Ignore => self.judge_ignored(sender, class, segment, check),
             Cell::To(state) => match class {
+                Class::Fin | Class::Ack => self.judge_stream(sender, class, segment, state, check),
                 Class::Syn => self.judge_syn(sender, segment, state),
                 Class::SynAck => self.judge_syn_ack(sender, segment, state, check),
-                Class::Fin | Class::Ack => self.judge_stream(sender, class, segment, state, check),
                 Class::Rst => self.judge_reset(sender, segment, check),
                 Class::None => Judgement::Invalid(Invalid::NoFlags),
             },
@@ -268,11 +292,10 @@ impl Tcp {
     }
 
     /// How long the session lives after the last accepted segment.
+    #[inline]
     pub fn life(&self, timeouts: &Timeouts) -> Duration {
         let life = timeouts.tcp(self.state);
-        let waiting = self.repeats >= RETRANSMISSIONS_MAX
-            || self.marks.iter().any(|marks| marks.has(Marks::UNACKNOWLEDGED))
-            || (self.last.class == Class::Ack && self.last.window == 0);
+        let waiting = is_waiting(self.repeats, self.marks, self.last);
         if waiting { life.min(timeouts.tcp_unacknowledged) } else { life }
     }
 
@@ -286,6 +309,7 @@ impl Tcp {
     }
 
     /// FIN or ACK, with or without data: the life of a connection.
+    #[inline]
     fn judge_stream(
         &self,
         sender: Peer,
@@ -310,21 +334,64 @@ impl Tcp {
                 Fit::Out(invalid) => return Judgement::Invalid(invalid),
             }
         }
-        let mut next = *self;
-        next.take_numbers(sender, &numbers);
+        let stream = self.stream(sender, class, segment, numbers);
+        let change = if self.state == State::Established && class == Class::Ack {
+            Change::Stream(stream)
+        } else {
+            Change::Whole(self.step(&stream, state, check))
+        };
+        Judgement::Accept(Accepted { change, renews: true, finished: false })
+    }
+
+    /// What a segment of the stream changes, beside the state.
+    #[inline]
+    fn stream(&self, sender: Peer, class: Class, segment: &Segment, numbers: Numbers) -> Stream {
+        let (from, to) = self.pair(sender);
+        let (own, other) = (sender.index(), sender.other().index());
+        let mut marks = self.marks;
+        marks[own].set(Marks::ACKED, true);
         if class == Class::Fin {
-            next.marks[sender.index()].set(Marks::FIN, true);
+            marks[own].set(Marks::FIN, true);
         }
+        if numbers.end.gt(from.end) {
+            marks[own].set(Marks::UNACKNOWLEDGED, true);
+        }
+        if numbers.ack == to.end {
+            marks[other].set(Marks::UNACKNOWLEDGED, false);
+        }
+        let last = Last { mark: segment.fingerprint(), window: segment.window, class, sender };
+        let repeats = if last == self.last { self.repeats.saturating_add(1) } else { 0 };
+        let Numbers { end, ack, window, .. } = numbers;
+        Stream { end, ack, window, last, marks, repeats }
+    }
+
+    /// The tracker after a segment that may change the state.
+    #[cold]
+    fn step(&self, stream: &Stream, state: State, check: WindowCheck) -> Self {
+        let mut next = *self;
+        next.take_stream(stream);
         let state = match check {
             WindowCheck::Check => next.confirm(state),
             WindowCheck::Off => state,
         };
         next.enter(state);
-        next.remember(sender, class, segment);
-        Judgement::Accept(Accepted { next, renews: true, finished: false })
+        next
+    }
+
+    #[inline]
+    fn take_stream(&mut self, stream: &Stream) {
+        let [initiator, responder] = &mut self.windows;
+        match stream.last.sender {
+            Peer::Initiator => stream.advance(initiator, responder),
+            Peer::Responder => stream.advance(responder, initiator),
+        }
+        self.marks = stream.marks;
+        self.repeats = stream.repeats;
+        self.last = stream.last;
     }
 
     /// Segments that may be honest although the state does not expect them.
+    #[cold]
     fn judge_ignored(
         &self,
         sender: Peer,
@@ -348,40 +415,12 @@ impl Tcp {
         }
     }
 
-    fn take_numbers(&mut self, sender: Peer, numbers: &Numbers) {
-        let (mut from, mut to) = {
-            let (from, to) = self.pair(sender);
-            (*from, *to)
-        };
-        let told = window::advance(&mut from, &mut to, numbers);
-        self.windows[sender.index()] = from;
-        self.windows[sender.other().index()] = to;
-        let marks = &mut self.marks[sender.index()];
-        if numbers.has_ack {
-            marks.set(Marks::ACKED, true);
-        }
-        if told.new_data {
-            marks.set(Marks::UNACKNOWLEDGED, true);
-        }
-        if told.all_acknowledged {
-            self.marks[sender.other().index()].set(Marks::UNACKNOWLEDGED, false);
-        }
-    }
-
     /// Holds a step of the table back until the numbers prove it: an ACK is not the ACK of the FIN,
     /// a repeated FIN is not the other peer's.
     fn confirm(&self, state: State) -> State {
-        let [initiator, responder] =
-            Peer::BOTH.map(|peer| self.marks[peer.index()].has(Marks::FIN));
         match state {
             State::FinWait | State::CloseWait | State::LastAck | State::TimeWait => {
-                let acked = Peer::BOTH.iter().filter(|peer| self.fin_acknowledged(**peer)).count();
-                match (initiator, responder) {
-                    (true, true) if acked == 2 => State::TimeWait,
-                    (true, true) => State::LastAck,
-                    _ if acked == 1 => State::CloseWait,
-                    _ => State::FinWait,
-                }
+                self.closing_state()
             }
             State::SynReceived if self.simultaneous && self.both_acked() => State::Established,
             State::None
@@ -390,6 +429,18 @@ impl Tcp {
             | State::Established
             | State::Close
             | State::SynSent2 => state,
+        }
+    }
+
+    /// How far the closing of a connection is, by FINs and their acknowledgments.
+    fn closing_state(&self) -> State {
+        let sent = Peer::BOTH.map(|peer| self.marks[peer.index()].has(Marks::FIN));
+        let acked = Peer::BOTH.map(|peer| self.fin_acknowledged(peer));
+        match (sent, acked) {
+            ([true, true], [true, true]) => State::TimeWait,
+            ([true, true], _) => State::LastAck,
+            (_, [true, _] | [_, true]) => State::CloseWait,
+            (_, [false, false]) => State::FinWait,
         }
     }
 
@@ -415,13 +466,6 @@ impl Tcp {
         self.last = Last { mark: segment.end().0, window: segment.window, class, sender };
     }
 
-    /// Remembers a segment of the stream, to notice that the next one is the same again.
-    fn remember(&mut self, sender: Peer, class: Class, segment: &Segment) {
-        let last = Last { mark: segment.fingerprint(), window: segment.window, class, sender };
-        self.repeats = if last == self.last { self.repeats.saturating_add(1) } else { 0 };
-        self.last = last;
-    }
-
     fn pair(&self, sender: Peer) -> (&Window, &Window) {
         (&self.windows[sender.index()], &self.windows[sender.other().index()])
     }
@@ -442,7 +486,6 @@ impl Tcp {
             end: segment.end(),
             ack,
             sack,
-            has_ack,
             window: u32::from(segment.window) << scale,
         }
     }
@@ -452,6 +495,61 @@ impl Tcp {
         let both = self.options.iter().all(|options| options.scaling());
         if both { self.options[sender.index()].scale() } else { 0 }
     }
+}
+
+impl Accepted {
+    const fn whole(next: Tcp, renews: bool) -> Self {
+        Self { change: Change::Whole(next), renews, finished: false }
+    }
+
+    /// The state after the segment.
+    #[inline]
+    pub const fn state(&self) -> State {
+        match &self.change {
+            Change::Whole(next) => next.state,
+            Change::Stream(_) | Change::None => State::Established,
+        }
+    }
+
+    /// How long the session lives after the segment.
+    #[inline]
+    pub fn life(&self, timeouts: &Timeouts) -> Duration {
+        let (life, waiting) = match &self.change {
+            Change::Whole(next) => return next.life(timeouts),
+            Change::Stream(stream) => {
+                (timeouts.tcp_established, is_waiting(stream.repeats, stream.marks, stream.last))
+            }
+            Change::None => (timeouts.tcp_established, false),
+        };
+        if waiting { life.min(timeouts.tcp_unacknowledged) } else { life }
+    }
+}
+
+impl Change {
+    /// Takes the segment over into the tracker that judged it.
+    #[inline]
+    pub(crate) fn apply(&self, tcp: &mut Tcp) {
+        match self {
+            Self::None => {}
+            Self::Whole(next) => *tcp = *next,
+            Self::Stream(stream) => tcp.take_stream(stream),
+        }
+    }
+}
+
+impl Stream {
+    #[inline]
+    fn advance(&self, from: &mut Window, to: &mut Window) {
+        window::advance(from, to, self.end, self.ack, self.window);
+    }
+}
+
+/// Whether something is due that does not come: an acknowledgment, or an open window.
+#[inline]
+fn is_waiting(repeats: u8, marks: [Marks; 2], last: Last) -> bool {
+    repeats >= RETRANSMISSIONS_MAX
+        || marks[0].or(marks[1]).has(Marks::UNACKNOWLEDGED)
+        || (last.class == Class::Ack && last.window == 0)
 }
 
 impl Segment {
@@ -525,6 +623,10 @@ impl Marks {
 
     const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
+    }
+
+    const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     const fn set(&mut self, other: Self, on: bool) {

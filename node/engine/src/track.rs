@@ -16,7 +16,7 @@ use wire::{Icmp, Packet, Time, Transport, Version};
 use crate::Reason;
 use crate::limits::UDP_STREAM_AGE;
 use crate::session::{CloseReason, Flags, Peer, Session};
-use crate::tcp::{self, Tcp, WindowCheck};
+use crate::tcp::{self, Change, Tcp, WindowCheck};
 use crate::timeouts::Timeouts;
 
 /// The part of the policy that tracking reads.
@@ -47,17 +47,19 @@ pub enum Judgement {
 /// A decided change of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Update {
-    tcp: Tcp,
+    tcp: Change,
     /// Flags to set.
     set: Flags,
-    /// The new life from now on; `None` leaves the deadline alone.
-    life: Option<Duration>,
+    /// The new life from now on, nanoseconds; [`Update::KEEP`] leaves the deadline alone.
+    life: u64,
     /// The state changed, so the life may have become shorter.
     stepped: bool,
     finished: Option<CloseReason>,
 }
 
 impl Update {
+    const KEEP: u64 = u64::MAX;
+
     /// Why the session is to be closed as soon as this packet has left.
     pub const fn finished(&self) -> Option<CloseReason> {
         self.finished
@@ -69,11 +71,12 @@ impl Update {
     }
 
     /// Applies the change and counts the packet: `bytes` of IP datagram from `sender`.
+    #[inline]
     pub(crate) fn apply(&self, session: &mut Session, sender: Peer, bytes: u32, now: Time) {
-        session.tcp = self.tcp;
+        self.tcp.apply(&mut session.tcp);
         session.flags.set(self.set, true);
-        if let Some(life) = self.life {
-            session.deadline = now + life;
+        if self.life != Self::KEEP {
+            session.deadline = Time(now.0.saturating_add(self.life));
         }
         if self.finished.is_some() {
             session.close_reason = self.finished;
@@ -83,7 +86,7 @@ impl Update {
 
     /// A change for a protocol without states.
     fn plain(set: Flags, life: Duration) -> Self {
-        Self { tcp: Tcp::IDLE, set, life: Some(life), stepped: false, finished: None }
+        Self { tcp: Change::None, set, life: nanos(life), stepped: false, finished: None }
     }
 }
 
@@ -94,8 +97,9 @@ pub fn open(packet: &Packet, settings: &Settings) -> Result<Update, Reason> {
     match &packet.body {
         Transport::Tcp(header) => {
             let tcp = Tcp::open(&header.into())?;
-            let life = Some(tcp.life(timeouts));
-            Ok(Update { tcp, set: Flags::default(), life, stepped: true, finished: None })
+            let life = nanos(tcp.life(timeouts));
+            let (tcp, set) = (Change::Whole(tcp), Flags::NONE);
+            Ok(Update { tcp, set, life, stepped: true, finished: None })
         }
         Transport::Udp(_) => Ok(Update::plain(Flags::default(), timeouts.udp_first)),
         Transport::Icmp(icmp) => match Query::of(packet.version, icmp) {
@@ -141,6 +145,7 @@ pub fn judge(
     }
 }
 
+#[inline]
 fn judge_tcp(
     session: &Session,
     sender: Peer,
@@ -152,27 +157,27 @@ fn judge_tcp(
             Judgement::Pass(accept(session, sender, &accepted, &settings.timeouts))
         }
         tcp::Judgement::Ignore(tcp) => {
-            let set = Flags::default();
-            Judgement::Pass(Update { tcp, set, life: None, stepped: false, finished: None })
+            let (tcp, set) = (Change::Whole(tcp), Flags::NONE);
+            Judgement::Pass(Update { tcp, set, life: Update::KEEP, stepped: false, finished: None })
         }
         tcp::Judgement::Reopen => Judgement::Reopen,
         tcp::Judgement::Invalid(invalid) => Judgement::Invalid(invalid.into()),
     }
 }
 
+#[inline]
 fn accept(
     session: &Session,
     sender: Peer,
     accepted: &tcp::Accepted,
     timeouts: &Timeouts,
 ) -> Update {
-    let tcp = accepted.next;
-    let open = tcp.state() == tcp::State::Established;
+    let state = accepted.state();
     Update {
-        tcp,
-        set: seen(sender).with(assured(open)),
-        life: accepted.renews.then(|| tcp.life(timeouts)),
-        stepped: tcp.state() != session.tcp.state(),
+        tcp: accepted.change,
+        set: seen(sender).with(assured(state == tcp::State::Established)),
+        life: if accepted.renews { nanos(accepted.life(timeouts)) } else { Update::KEEP },
+        stepped: state != session.tcp.state(),
         finished: accepted.finished.then_some(CloseReason::TcpRst),
     }
 }
@@ -218,6 +223,12 @@ impl Query {
             _ => None,
         }
     }
+}
+
+/// A life in nanoseconds, at most 584 years.
+#[inline]
+const fn nanos(life: Duration) -> u64 {
+    life.as_secs().saturating_mul(1_000_000_000).saturating_add(life.subsec_nanos() as u64)
 }
 
 const fn seen(sender: Peer) -> Flags {

@@ -29,7 +29,12 @@ impl Class {
 
     /// The class of a combination that an honest peer may send (RFC 9293 §3.10; what is left over
     /// serves port scanners and fingerprinting only).
+    #[inline]
     pub const fn of(flags: TcpFlags) -> Result<Self, Invalid> {
+        CLASSES[(flags.0 & MEANT) as usize]
+    }
+
+    const fn classify(flags: TcpFlags) -> Result<Self, Invalid> {
         let (syn, fin) = (flags.contains(TcpFlags::SYN), flags.contains(TcpFlags::FIN));
         let (rst, ack) = (flags.contains(TcpFlags::RST), flags.contains(TcpFlags::ACK));
         let urg = flags.contains(TcpFlags::URG);
@@ -50,3 +55,17 @@ impl Class {
         }
     }
 }
+
+/// FIN, SYN, RST, ACK and URG.
+const MEANT: u8 = 0x37;
+
+/// The class of each combination of the low six bits.
+const CLASSES: [Result<Class, Invalid>; 64] = {
+    let mut classes = [Err(Invalid::NoFlags); 64];
+    let mut bits = 0;
+    while bits < classes.len() {
+        classes[bits] = Class::classify(TcpFlags(bits as u8));
+        bits += 1;
+    }
+    classes
+};

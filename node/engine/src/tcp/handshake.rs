@@ -10,6 +10,7 @@ use crate::session::Peer;
 
 impl Tcp {
     /// A SYN that opens, repeats an opening, or meets another on its way.
+    #[cold]
     pub(super) fn judge_syn(&self, sender: Peer, segment: &Segment, state: State) -> Judgement {
         let known = self.windows[sender.index()].is_seen();
         let repeated = known && segment.sequence + 1 == self.expected_ack(sender);
@@ -26,10 +27,11 @@ impl Tcp {
         next.simultaneous |= sender == Peer::Responder;
         next.note(sender, Class::Syn, segment);
         let renews = next.enter(state) || !repeated;
-        Judgement::Accept(Accepted { next, renews, finished: false })
+        Judgement::Accept(Accepted::whole(next, renews))
     }
 
     /// A SYN-ACK that answers the other peer's SYN.
+    #[cold]
     pub(super) fn judge_syn_ack(
         &self,
         sender: Peer,
@@ -52,6 +54,7 @@ impl Tcp {
     }
 
     /// A SYN-ACK after the first: repeated, or the answer to a SYN that was let through.
+    #[cold]
     pub(super) fn judge_late_syn_ack(
         &self,
         sender: Peer,
@@ -123,6 +126,7 @@ impl Tcp {
         next.take_syn_ack(sender, segment, State::SynReceived, true)
     }
 
+    #[cold]
     pub(super) fn note_syn(&self, sender: Peer, segment: &Segment) -> Judgement {
         let mut next = *self;
         next.note(sender, Class::Syn, segment);
@@ -131,6 +135,7 @@ impl Tcp {
     }
 
     /// A SYN on a finished connection.
+    #[cold]
     pub(super) fn judge_reopen(&self, sender: Peer, segment: &Segment) -> Judgement {
         let (from, to) = self.pair(sender);
         let newer = segment.sequence.gt(from.end);
@@ -182,10 +187,11 @@ impl Tcp {
         renews: bool,
     ) -> Judgement {
         let numbers = self.numbers(sender, segment);
-        self.take_numbers(sender, &numbers);
+        let stream = self.stream(sender, Class::SynAck, segment, numbers);
+        self.take_stream(&stream);
         self.enter(state);
         self.note(sender, Class::SynAck, segment);
-        Judgement::Accept(Accepted { next: self, renews, finished: false })
+        Judgement::Accept(Accepted::whole(self, renews))
     }
 
     /// Whether `segment` answers a SYN of the other peer that passed without being believed.

@@ -7,6 +7,7 @@ use super::{Accepted, Class, Invalid, Judgement, Segment, State, Tcp, WindowChec
 use crate::session::Peer;
 
 impl Tcp {
+    #[cold]
     pub(super) fn judge_reset(
         &self,
         sender: Peer,
@@ -26,7 +27,7 @@ impl Tcp {
         let mut next = *self;
         next.enter(State::Close);
         next.note(sender, Class::Rst, segment);
-        Judgement::Accept(Accepted { next, renews: true, finished: opening })
+        Judgement::Accept(Accepted { finished: opening, ..Accepted::whole(next, true) })
     }
 
     /// `In` closes, `Stale` passes and changes nothing.

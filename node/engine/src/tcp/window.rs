@@ -45,11 +45,10 @@ pub(super) struct Window {
 pub(super) struct Numbers {
     pub(super) sequence: Seq,
     pub(super) end: Seq,
-    /// Without ACK: the receiver's end, which fits all bounds.
+    /// Without ACK (a RST): the receiver's end, which fits all bounds.
     pub(super) ack: Seq,
     /// The highest sequence number acknowledged, SACK included.
     pub(super) sack: Seq,
-    pub(super) has_ack: bool,
     pub(super) window: u32,
 }
 
@@ -62,15 +61,6 @@ pub(super) enum Fit {
     Stale,
     /// Outside.
     Out(Invalid),
-}
-
-/// What a segment told beyond the windows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Told {
-    /// It brought sequence numbers that were not seen before.
-    pub(super) new_data: bool,
-    /// It acknowledged everything that the receiver sent.
-    pub(super) all_acknowledged: bool,
 }
 
 impl Window {
@@ -99,6 +89,7 @@ impl Window {
 }
 
 /// Checks a segment that `from` sends to `to`.
+#[inline]
 pub(super) fn fit(from: &Window, to: &Window, numbers: &Numbers) -> Fit {
     let ack_floor = to.end - from.ack_span();
     if numbers.sequence.gt(from.max_end) {
@@ -118,22 +109,19 @@ pub(super) fn fit(from: &Window, to: &Window, numbers: &Numbers) -> Fit {
     if below || behind { Fit::Stale } else { Fit::In }
 }
 
-/// Takes the numbers of an accepted segment over.
-pub(super) fn advance(from: &mut Window, to: &mut Window, numbers: &Numbers) -> Told {
-    let new_data = numbers.end.gt(from.end);
-    from.end = from.end.max(numbers.end);
-    from.max_window = from.max_window.max(numbers.window).max(1);
-    if numbers.has_ack {
-        from.max_ack = from.max_ack.max(numbers.ack);
-    }
-    if numbers.end.gt(from.max_end) {
+/// Takes the numbers of an accepted segment over: its end, its acknowledgment and its scaled window.
+#[inline]
+pub(super) fn advance(from: &mut Window, to: &mut Window, end: Seq, ack: Seq, window: u32) {
+    from.end = from.end.max(end);
+    from.max_window = from.max_window.max(window).max(1);
+    from.max_ack = from.max_ack.max(ack);
+    if end.gt(from.max_end) {
         // The segment reaches beyond the window; its receiver may have taken all of it.
-        let beyond = (numbers.end - from.max_end).unsigned_abs();
+        let beyond = (end - from.max_end).unsigned_abs();
         to.max_window = to.max_window.saturating_add(beyond).min(WINDOW_MAX);
     }
     // A closed window may be probed with one byte (RFC 9293 §3.8.6.1).
-    to.max_end = to.max_end.max(numbers.ack + numbers.window.max(1));
-    Told { new_data, all_acknowledged: numbers.has_ack && numbers.ack == to.end }
+    to.max_end = to.max_end.max(ack + window.max(1));
 }
 
 /// Largest window there is: 65,535 at scale 14 (RFC 7323 §2.3), rounded up. A quarter of the

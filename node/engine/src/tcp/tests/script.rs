@@ -105,9 +105,10 @@ pub(super) fn step(tcp: &mut Tcp, sender: Peer, segment: &Segment, check: Window
     }
     match tcp.judge(sender, segment, check) {
         Judgement::Accept(accepted) => {
-            *tcp = accepted.next;
+            accepted.change.apply(tcp);
+            assert_eq!(accepted.state(), tcp.state());
             let end = if accepted.finished { " finished" } else { "" };
-            format!("accept {}{end}", accepted.next.state().name())
+            format!("accept {}{end}", tcp.state().name())
         }
         Judgement::Ignore(next) => {
             assert_eq!(next.state(), tcp.state(), "an ignored segment changes no state");

@@ -337,7 +337,7 @@ impl World {
             self.tcp = Tcp::open(&segment).expect("the first segment is a SYN");
         } else {
             match self.tcp.judge(peer, &segment, WindowCheck::Check) {
-                Judgement::Accept(accepted) => self.tcp = accepted.next,
+                Judgement::Accept(accepted) => accepted.change.apply(&mut self.tcp),
                 Judgement::Ignore(next) => {
                     self.tcp = next;
                     self.overtaking |= sent.flags.contains(TcpFlags::RST);
