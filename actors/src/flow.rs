@@ -1,0 +1,180 @@
+//! The flow actor: calls its worker's turns, and carries out control between them.
+//!
+//! ```text
+//!           ┌────────── Turn (to itself) ─────────┐
+//!           ▼                                     │ busy
+//!        awake ── turn ── idle ──► asleep ── Wake (sleeper: socket, bell, time) ──► awake
+//!           ▲                        │
+//!           └────── Control ─────────┘
+//! ```
+//!
+//! At most one `Turn` is in the mailbox: it is sent when the actor wakes and by each busy turn, and
+//! never otherwise. The worker outlives the actor; a panic in a turn ends the actor only, and its
+//! supervisor starts another on the same worker.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use datapath::{Turn, Worker, XskPort};
+use engine::PortId;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::{mpsc, oneshot};
+use wire::Time;
+
+use crate::clock;
+use crate::lease::Pulse;
+use crate::limits::ASK_TIMEOUT;
+
+/// The worker of a real node.
+pub type XskWorker = Worker<XskPort>;
+
+/// The worker, which the actor is handed and hands on. The lock is taken once a turn, and nobody
+/// else takes it while the actor lives.
+pub type SharedWorker = Arc<Mutex<XskWorker>>;
+
+/// A next hop that the kernel should resolve.
+pub type Wanted = (PortId, IpAddr);
+
+/// A piece of control: runs on the worker's thread between two turns.
+pub type Control = Box<dyn FnOnce(&mut XskWorker) + Send>;
+
+/// What a flow actor is told.
+pub enum FlowMessage {
+    /// Do a turn.
+    Turn,
+    /// The sleeper woke: a packet came, a bell rang, or it is time.
+    Wake,
+    /// Do this with the worker.
+    Control(Control),
+}
+
+/// The behaviour; its state is [`FlowState`].
+pub struct Flow;
+
+/// What a flow actor works with.
+#[derive(Clone)]
+pub struct FlowState {
+    /// The worker it runs.
+    pub worker: SharedWorker,
+    /// Where it says until when it sleeps.
+    pub sleeper: mpsc::UnboundedSender<Time>,
+    /// Where it shows that it lives.
+    pub pulse: Pulse,
+    /// Where it asks for next hops' link-layer addresses.
+    pub wants: mpsc::Sender<Wanted>,
+    awake: bool,
+}
+
+impl FlowState {
+    /// The state of an actor that has not started.
+    #[must_use]
+    pub fn new(
+        worker: SharedWorker,
+        sleeper: mpsc::UnboundedSender<Time>,
+        pulse: Pulse,
+        wants: mpsc::Sender<Wanted>,
+    ) -> Self {
+        Self { worker, sleeper, pulse, wants, awake: false }
+    }
+
+    fn wake(&mut self, myself: &ActorRef<FlowMessage>) -> Result<(), ActorProcessingErr> {
+        if !self.awake {
+            self.awake = true;
+            lock(&self.worker).bell().get_up();
+            myself.cast(FlowMessage::Turn)?;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, myself: &ActorRef<FlowMessage>) -> Result<(), ActorProcessingErr> {
+        let now = clock::now();
+        self.pulse.moved(now);
+        let mut worker = lock(&self.worker);
+        let turn = worker.turn(now);
+        while let Some(wanted) = worker.next_resolve() {
+            // Full: the next packet to this neighbour asks again.
+            let _ = self.wants.try_send(wanted);
+        }
+        match turn {
+            Turn::Idle { until } if worker.lie_down() => {
+                drop(worker);
+                self.awake = false;
+                self.pulse.idle();
+                self.sleeper.send(until)?;
+            }
+            Turn::Idle { .. } | Turn::Busy => {
+                drop(worker);
+                myself.cast(FlowMessage::Turn)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Actor for Flow {
+    type Msg = FlowMessage;
+    type State = FlowState;
+    type Arguments = FlowState;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<FlowMessage>,
+        mut state: FlowState,
+    ) -> Result<FlowState, ActorProcessingErr> {
+        state.awake = false;
+        state.wake(&myself)?;
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<FlowMessage>,
+        message: FlowMessage,
+        state: &mut FlowState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            FlowMessage::Turn => state.turn(&myself),
+            FlowMessage::Wake => state.wake(&myself),
+            FlowMessage::Control(control) => {
+                control(&mut lock(&state.worker));
+                state.wake(&myself)
+            }
+        }
+    }
+}
+
+/// Takes the worker. A panic in an earlier turn poisoned the lock; the supervisor has repaired the
+/// worker since, so what it protects is sound.
+pub fn lock(worker: &SharedWorker) -> MutexGuard<'_, XskWorker> {
+    worker.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Nobody answered: the actor stopped, or did not get round to it in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoAnswer;
+
+impl core::fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("a flow actor did not answer in time")
+    }
+}
+
+impl core::error::Error for NoAnswer {}
+
+/// Runs `question` on the worker's thread and waits for what it returns.
+///
+/// # Errors
+/// The actor is gone or does not answer within [`ASK_TIMEOUT`].
+pub async fn ask<T: Send + 'static>(
+    flow: &ActorRef<FlowMessage>,
+    question: impl FnOnce(&mut XskWorker) -> T + Send + 'static,
+) -> Result<T, NoAnswer> {
+    let (answer, answered) = oneshot::channel();
+    let control: Control = Box::new(move |worker| {
+        // The asker may have given up; then nobody wants the answer.
+        let _ = answer.send(question(worker));
+    });
+    flow.cast(FlowMessage::Control(control)).map_err(|_| NoAnswer)?;
+    let answer = tokio::time::timeout(ASK_TIMEOUT, answered).await;
+    answer.map_err(|_| NoAnswer)?.map_err(|_| NoAnswer)
+}

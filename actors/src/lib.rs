@@ -1,0 +1,30 @@
+//! The actors of a node: supervision, and the drivers that connect the machines to the world.
+//!
+//! ```text
+//! node ─┬─ shard 0 (thread, pinned): supervisor ─ flow actor ─ worker 0 ── AF_XDP queues
+//!       ├─ shard 1 …
+//!       ├─ policy      checks and compiles a revision, switches all workers at one epoch
+//!       ├─ ports       mirrors links, addresses, routes, neighbours; reopens ports
+//!       ├─ telemetry   session events to the log
+//!       └─ keeper      renews the permission to forward while every worker moves
+//! ```
+//!
+//! Packets never pass through a mailbox: bursts travel in the workers' rings, mailboxes carry control.
+
+pub mod clock;
+pub mod flow;
+pub mod keeper;
+pub mod lease;
+pub mod limits;
+pub mod mirror;
+pub mod node;
+pub mod opening;
+pub mod policy;
+pub mod ports;
+pub mod restarts;
+pub mod revisions;
+pub mod shard;
+mod sleeper;
+pub mod telemetry;
+
+pub use node::{Node, Seed, StartError, start};

@@ -1,0 +1,49 @@
+//! Every bound of the actors: its unit, and why it is what it is.
+
+use core::time::Duration;
+
+/// Panics of one flow actor within [`RESTART_WINDOW`] after which its shard drops everything. One
+/// poisonous packet costs one; an attacker who found one sends it more often than this.
+pub const RESTARTS_MAX: usize = 5;
+
+/// The time that [`RESTARTS_MAX`] is counted over.
+pub const RESTART_WINDOW: Duration = Duration::from_secs(10);
+
+/// How often the lease is renewed: five times in its length, so that four may be missed.
+pub const LEASE_RENEWAL: Duration = Duration::from_millis(200);
+
+/// A worker that has neither moved nor slept for this long counts as stuck, and the lease is not
+/// renewed. Below the lease's length, above a turn under full load (about 1 ms) by far.
+pub const STUCK_AFTER: Duration = Duration::from_millis(800);
+
+/// How long a question to an actor waits for its answer. Turns take a millisecond; a restart after
+/// a panic some tens.
+pub const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often session events are drained and logged.
+pub const TELEMETRY_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Times a question is put to a shard whose actor ends before it answers.
+pub const ASK_ATTEMPTS: usize = 3;
+
+/// How long opening a queue is tried again while the kernel is still closing an earlier socket on it.
+pub const QUEUE_BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The pause between two such tries.
+pub const QUEUE_BUSY_PAUSE: Duration = Duration::from_millis(10);
+
+/// Policy revisions kept on disk, as Junos keeps.
+pub const REVISIONS_KEPT: usize = 50;
+
+/// Policies whose rule names are remembered for sessions that outlive them.
+pub const POLICIES_REMEMBERED: usize = 50;
+
+/// Session events taken from one worker in one go.
+pub const EVENTS_PER_DRAIN: usize = 1_024;
+
+/// Most sessions in one page of an answer.
+pub const PAGE_MAX: u32 = 10_000;
+
+/// Next hops that workers ask for and nobody has passed to the kernel yet. Each stands for a neighbour
+/// that packets are held for; one that finds no room is asked for again by its next packet.
+pub const WANTED_QUEUE: usize = 256;

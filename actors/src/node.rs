@@ -1,0 +1,210 @@
+//! A node: everything that `ringwall run` starts, in the order in which it is safe to start it.
+//!
+//! ```text
+//! program loaded, lease in the past ─► links mirrored ─► rules into the program ─► workers with
+//! sockets ─► program attached (from here on the interfaces are ours) ─► lease renewed: it forwards
+//! ```
+//!
+//! Stopping goes the other way round: lease given back, shards drained, and the program left on its
+//! interfaces, where it keeps transit out; or taken off, with `on-exit = "open"`.
+
+mod build;
+mod queries;
+mod view;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use config::OnExit;
+use config::api::{self, Committed};
+use datapath::xdp::{self, Program};
+use ractor::{ActorRef, RpcReplyPort};
+use tokio::sync::{oneshot, watch};
+use wire::Time;
+
+use crate::keeper::Renew;
+use crate::mirror::MirrorError;
+use crate::opening::OpenError;
+use crate::policy::{InForce, PolicyMessage};
+use crate::ports::{PortsMessage, Watched};
+use crate::shard::Shard;
+use crate::telemetry::Drain;
+
+pub(crate) use build::port_config;
+pub use build::{Seed, start};
+
+/// A running node.
+pub struct Node {
+    config: config::Node,
+    started: Time,
+    shards: Vec<Shard>,
+    threads: Mutex<Vec<(JoinHandle<()>, oneshot::Sender<()>)>>,
+    program: Arc<Mutex<Program>>,
+    in_force: watch::Receiver<InForce>,
+    watched: watch::Receiver<Vec<Watched>>,
+    actors: Actors,
+}
+
+/// The node's own actors.
+struct Actors {
+    policy: ActorRef<PolicyMessage>,
+    ports: ActorRef<PortsMessage>,
+    telemetry: ActorRef<Drain>,
+    keeper: ActorRef<Renew>,
+}
+
+/// Why a node does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The XDP program.
+    Xdp(xdp::Error),
+    /// An interface of the node file is not there.
+    NoInterface {
+        /// The port.
+        port: String,
+        /// Its interface.
+        interface: String,
+    },
+    /// Its packets may be longer than a frame.
+    Mtu {
+        /// The port.
+        port: String,
+        /// Its MTU, bytes.
+        mtu: u32,
+        /// What fits, bytes.
+        most: u32,
+    },
+    /// A queue, or the frames for it.
+    Open(OpenError),
+    /// The kernel's routing information.
+    Mirror(MirrorError),
+    /// The policy, or a file of it.
+    Policy(api::Error),
+    /// The data directory.
+    Data(std::io::Error),
+    /// A thread or an actor.
+    System(String),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Xdp(error) => error.fmt(f),
+            Self::NoInterface { port, interface } => write!(
+                f,
+                "port `{port}`: there is no interface `{interface}` in this network namespace"
+            ),
+            Self::Mtu { port, mtu, most } => write!(
+                f,
+                "port `{port}`: MTU {mtu} is more than the {most} bytes that fit a frame; set \
+                 `frame-size = 4096` in the node file, or lower the MTU (`ip link set … mtu {most}`)"
+            ),
+            Self::Open(error) => error.fmt(f),
+            Self::Mirror(error) => error.fmt(f),
+            Self::Policy(error) => error.fmt(f),
+            Self::Data(error) => write!(f, "the data directory cannot be used: {error}"),
+            Self::System(what) => write!(f, "the system refuses {what}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<xdp::Error> for StartError {
+    fn from(error: xdp::Error) -> Self {
+        Self::Xdp(error)
+    }
+}
+
+impl From<OpenError> for StartError {
+    fn from(error: OpenError) -> Self {
+        Self::Open(error)
+    }
+}
+
+impl From<api::Error> for StartError {
+    fn from(error: api::Error) -> Self {
+        Self::Policy(error)
+    }
+}
+
+impl Node {
+    /// Puts a policy in force on every worker.
+    ///
+    /// # Errors
+    /// The policy is not valid, or somebody committed in between; the running one stays.
+    pub async fn commit(&self, request: api::CommitRequest) -> Result<Committed, api::Error> {
+        self.ask_policy(|reply| PolicyMessage::Commit(request, reply)).await
+    }
+
+    /// Puts an earlier revision in force again, as a new epoch.
+    ///
+    /// # Errors
+    /// There is no such revision.
+    pub async fn rollback(&self, request: api::RollbackRequest) -> Result<Committed, api::Error> {
+        self.ask_policy(|reply| PolicyMessage::Rollback(request, reply)).await
+    }
+
+    async fn ask_policy(
+        &self,
+        message: impl FnOnce(RpcReplyPort<Result<Committed, api::Error>>) -> PolicyMessage,
+    ) -> Result<Committed, api::Error> {
+        let gone = |_| api::Error::new("the policy actor is gone; restart the daemon");
+        let (reply, replied) = oneshot::channel();
+        self.actors.policy.cast(message(reply.into())).map_err(gone)?;
+        replied.await.map_err(|_| api::Error::new("the policy actor did not answer"))?
+    }
+
+    /// Stops: no lease, no workers, and the program left on its interfaces unless told otherwise.
+    ///
+    /// # Errors
+    /// The program cannot be taken off an interface.
+    pub async fn shutdown(&self) -> Result<(), StartError> {
+        for cell in [self.actors.keeper.get_cell(), self.actors.ports.get_cell()] {
+            let _ = cell.stop_and_wait(None, None).await;
+        }
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        let mut ending = Vec::new();
+        for (thread, stop) in threads {
+            let _ = stop.send(());
+            ending.push(thread);
+        }
+        for thread in ending {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+        for cell in [self.actors.policy.get_cell(), self.actors.telemetry.get_cell()] {
+            let _ = cell.stop_and_wait(None, None).await;
+        }
+        self.leave_interfaces()
+    }
+
+    fn leave_interfaces(&self) -> Result<(), StartError> {
+        let mut program = lock(&self.program);
+        match self.config.on_exit {
+            OnExit::Closed => tracing::info!(
+                bpf_dir = %self.config.bpf_dir,
+                "stopped; the XDP program stays on the ports and drops transit (`ringwall detach`)"
+            ),
+            OnExit::Open => {
+                let on: Vec<u32> = program.attached().map(|(ifindex, _)| ifindex).collect();
+                for ifindex in on {
+                    program.detach(ifindex)?;
+                }
+                tracing::warn!("stopped; the ports are OPEN, the kernel alone decides about them");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes a lock. Its holders do nothing that can panic half-way.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("name", &self.config.name).finish_non_exhaustive()
+    }
+}

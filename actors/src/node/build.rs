@@ -1,0 +1,434 @@
+//! Starting a node.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use af_xdp::Umem;
+use datapath::xdp::{BpfDir, Mode as XdpMode, PortConfig, Program};
+use datapath::{Bell, Lease, Parts, Peer, Worker, XskPort};
+use engine::fib::FibChange;
+use engine::{Engine, Event, Mode, Owners, PortId, Settings, WorkerId};
+use ractor::Actor;
+use rtrb::{Consumer, RingBuffer};
+use tokio::sync::{mpsc, watch};
+use wire::SLOTS;
+
+use super::{Actors, Node, StartError, lock};
+use crate::clock;
+use crate::flow::{Wanted, XskWorker};
+use crate::keeper::{Keeper, KeeperActor};
+use crate::limits::WANTED_QUEUE;
+use crate::mirror::{LinkState, Mirror, MirrorPort, Update};
+use crate::opening::{self, Bound, Interface};
+use crate::policy::{self, InForce, PolicyActor, PolicyState};
+use crate::ports::{Ports, PortsActor, Watched};
+use crate::revisions::{Revision, Revisions};
+use crate::shard::Shard;
+use crate::telemetry::{Telemetry, TelemetryActor};
+
+/// A policy given on the command line: name of its file, and its text with lists inlined.
+#[derive(Clone, Debug)]
+pub struct Seed {
+    /// Name of the file.
+    pub file: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// Starts a node. `seed` is put in force when the data directory has no policy yet, and ignored with
+/// a warning when it has.
+///
+/// # Errors
+/// [`StartError`]; nothing is left attached that was not before.
+pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, StartError> {
+    let bpf_dir = BpfDir::prepare(Path::new(&config.bpf_dir))?;
+    let mut program = Program::load()?;
+    let names: Vec<String> = config.ports.iter().map(|port| port.name.clone()).collect();
+    let (revisions, in_force) = first_policy(&config, seed, &names)?;
+    let (mirror, mut updates) =
+        Mirror::start(mirrored(&config)).await.map_err(StartError::Mirror)?;
+    let state = first_state(&mut updates).await?;
+    let watched = watched(&config, &state.links)?;
+    describe(&mut program, &config, &watched, &state)?;
+    let program = Arc::new(Mutex::new(program));
+    let inbound = policy::host_inbound(&in_force.source, &names)?;
+    policy::set_host_inbound(&program, &inbound)?;
+    let lease = Lease::default();
+    let crew = crew(&config, &watched, &in_force, &state.changes, &lease)?;
+    let (wants, wanted) = mpsc::channel(WANTED_QUEUE);
+    let (shards, threads) = start_shards(crew.workers, &wants)?;
+    attach(&program, &bpf_dir, &watched, &crew.bound)?;
+    let (in_force, in_force_seen) = watch::channel(in_force);
+    let (watched, watched_seen) = watch::channel(watched);
+    let actors = start_actors(Staff {
+        config: &config,
+        bpf_dir: &bpf_dir,
+        names,
+        revisions,
+        program: Arc::clone(&program),
+        shards: shards.clone(),
+        rings: crew.rings,
+        lease,
+        in_force,
+        watched,
+        mirror,
+        updates,
+        wanted,
+    })
+    .await?;
+    Ok(Node {
+        config,
+        started: clock::now(),
+        shards,
+        threads: Mutex::new(threads),
+        program,
+        in_force: in_force_seen,
+        watched: watched_seen,
+        actors,
+    })
+}
+
+/// The policy to start with: the newest revision on disk, else the seed, else one that denies all.
+fn first_policy(
+    config: &config::Node,
+    seed: Option<Seed>,
+    names: &[String],
+) -> Result<(Revisions, InForce), StartError> {
+    let revisions = Revisions::open(Path::new(&config.data_dir)).map_err(StartError::Data)?;
+    if let Some(kept) = revisions.newest().map_err(StartError::Data)? {
+        if seed.is_some_and(|seed| seed.text != kept.text) {
+            tracing::warn!(
+                epoch = kept.epoch,
+                "the policy on the command line is not the one in the data directory, which rules; \
+                 `ringwall commit` changes it"
+            );
+        }
+        let (mut in_force, _) = policy::compile(&kept.file, &kept.text, kept.epoch, names)?;
+        in_force.comment = kept.comment;
+        return Ok((revisions, in_force));
+    }
+    let Some(Seed { file, text }) = seed else {
+        tracing::warn!("there is no policy: everything is denied until `ringwall commit`");
+        let (in_force, _) = policy::compile("(none)", "", 0, names)?;
+        return Ok((revisions, in_force));
+    };
+    let (in_force, _) = policy::compile(&file, &text, 1, names)?;
+    let revision = Revision { epoch: 1, comment: None, file, text };
+    revisions.write(&revision).map_err(StartError::Data)?;
+    Ok((revisions, in_force))
+}
+
+fn mirrored(config: &config::Node) -> Vec<MirrorPort> {
+    let port = |(index, port): (usize, &config::Port)| MirrorPort {
+        id: PortId(index as u16),
+        interface: port.interface.clone(),
+        domain: port.domain,
+    };
+    config.ports.iter().enumerate().map(port).collect()
+}
+
+/// What the kernel knows at the start.
+struct State {
+    changes: Vec<FibChange>,
+    links: Vec<LinkState>,
+    addresses: Vec<(u16, std::net::IpAddr)>,
+}
+
+async fn first_state(updates: &mut mpsc::Receiver<Update>) -> Result<State, StartError> {
+    match updates.recv().await {
+        Some(Update::Resync { changes, links, host_addresses }) => {
+            Ok(State { changes, links, addresses: host_addresses })
+        }
+        Some(Update::Changes(_) | Update::Link(_) | Update::HostAddresses(_)) | None => {
+            Err(StartError::System("a first look at its interfaces and routes".to_owned()))
+        }
+    }
+}
+
+/// Each port with its interface as it is now. At the start all must be there.
+fn watched(config: &config::Node, links: &[LinkState]) -> Result<Vec<Watched>, StartError> {
+    let mut watched = Vec::new();
+    for (index, port) in config.ports.iter().enumerate() {
+        let link = links.iter().find(|link| usize::from(link.port.0) == index);
+        let Some(link) = link.filter(|link| link.ifindex.is_some()) else {
+            let (port, interface) = (port.name.clone(), port.interface.clone());
+            return Err(StartError::NoInterface { port, interface });
+        };
+        let seen = Watched::new(config, index, link.clone());
+        let most = opening::largest_packet(config.frame_size);
+        if link.mtu > most {
+            return Err(StartError::Mtu { port: port.name.clone(), mtu: link.mtu, most });
+        }
+        if let Some(interface) = seen.interface() {
+            opening::check_queues(&interface, config.workers)?;
+        }
+        watched.push(seen);
+    }
+    Ok(watched)
+}
+
+fn describe(
+    program: &mut Program,
+    config: &config::Node,
+    watched: &[Watched],
+    state: &State,
+) -> Result<(), StartError> {
+    for (index, seen) in watched.iter().enumerate() {
+        if let Some(ifindex) = seen.link.ifindex {
+            program.set_port(ifindex, &port_config(config, index, seen.link.mac))?;
+        }
+    }
+    program.set_host_addresses(state.addresses.iter().copied())?;
+    Ok(())
+}
+
+/// A port as the XDP program sees it.
+pub(crate) fn port_config(config: &config::Node, index: usize, mac: [u8; 6]) -> PortConfig {
+    let mode = match config.wire_peer(index) {
+        Some(_) => XdpMode::Wire,
+        None => XdpMode::Routed,
+    };
+    let domain = config.ports[index].domain;
+    PortConfig { index: index as u16, mode, domain, mac: Some(mac) }
+}
+
+/// The workers with what belongs to them.
+struct Crew {
+    workers: Vec<(XskWorker, Vec<OwnedFd>)>,
+    rings: Vec<Consumer<Event>>,
+    /// Sockets by port.
+    bound: Vec<(PortId, Bound)>,
+}
+
+fn crew(
+    config: &config::Node,
+    watched: &[Watched],
+    in_force: &InForce,
+    changes: &[FibChange],
+    lease: &Lease,
+) -> Result<Crew, StartError> {
+    let secrets = Secrets::draw().map_err(StartError::Data)?;
+    let bells = (0..config.workers).map(|_| Bell::new()).collect::<Result<Vec<_>, _>>();
+    let bells = bells.map_err(StartError::Data)?;
+    let mut crew = Crew { workers: Vec::new(), rings: Vec::new(), bound: Vec::new() };
+    let owners = Arc::new(owners(config.workers));
+    for (index, peers) in introduce(&bells).into_iter().enumerate() {
+        let mut umem = opening::umem(config.frames, config.frame_size)?;
+        let ports = open_ports(&mut umem, config, watched, index as u16, &mut crew.bound)?;
+        let settings = settings(config, watched, index, &secrets);
+        let mut engine = Engine::new(settings, clock::now());
+        engine.set_policy(Arc::clone(&in_force.compiled));
+        engine.set_owners(Arc::clone(&owners));
+        engine.apply(changes);
+        let (events, ring) = RingBuffer::new(datapath::limits::EVENTS);
+        crew.rings.push(ring);
+        let (bell, lease) = (bells[index].clone(), lease.clone());
+        let mut worker = Worker::new(Parts { umem, ports, engine, peers, bell, events, lease });
+        let descriptors = opening::descriptors(&mut worker)?;
+        crew.workers.push((worker, descriptors));
+    }
+    Ok(crew)
+}
+
+/// Rings between each two workers.
+fn introduce(bells: &[Bell]) -> Vec<Vec<Peer>> {
+    let mut peers: Vec<Vec<Peer>> = bells.iter().map(|_| Vec::new()).collect();
+    for a in 0..bells.len() {
+        for b in a + 1..bells.len() {
+            let ids = [WorkerId(a as u8), WorkerId(b as u8)];
+            let [of_a, of_b] = Peer::pair(ids, [bells[a].clone(), bells[b].clone()]);
+            peers[a].push(of_a);
+            peers[b].push(of_b);
+        }
+    }
+    peers
+}
+
+fn open_ports(
+    umem: &mut Umem,
+    config: &config::Node,
+    watched: &[Watched],
+    worker: u16,
+    bound: &mut Vec<(PortId, Bound)>,
+) -> Result<Vec<XskPort>, StartError> {
+    let interfaces: Vec<Option<Interface>> = watched.iter().map(Watched::interface).collect();
+    let of_worker = |i: &Interface| opening::queues_of(i, worker, config.workers).count() as u32;
+    let sockets = interfaces.iter().flatten().map(of_worker).sum();
+    let mut ports = Vec::new();
+    for (index, interface) in interfaces.iter().enumerate() {
+        let Some(interface) = interface else {
+            ports.push(XskPort::default());
+            continue;
+        };
+        let (port, sockets) = opening::open(umem, interface, worker, config.workers, sockets)?;
+        ports.push(port);
+        bound.push((PortId(index as u16), sockets));
+    }
+    Ok(ports)
+}
+
+/// Slots in turn to each worker; inside a node this is a local table.
+fn owners(workers: u16) -> Owners {
+    let mut owners = [WorkerId(0); SLOTS as usize];
+    for (slot, owner) in owners.iter_mut().enumerate() {
+        *owner = WorkerId((slot % usize::from(workers.max(1))) as u8);
+    }
+    owners
+}
+
+/// Numbers that nobody outside may guess.
+struct Secrets {
+    boot: u32,
+    seed: [u64; 2],
+    secret: [u64; 2],
+}
+
+impl Secrets {
+    fn draw() -> std::io::Result<Self> {
+        let mut bytes = [0; 36];
+        let mut source = std::fs::File::open("/dev/urandom")?;
+        std::io::Read::read_exact(&mut source, &mut bytes)?;
+        let word = |at: usize| {
+            let mut word = [0; 8];
+            word.copy_from_slice(&bytes[at..at + 8]);
+            u64::from_ne_bytes(word)
+        };
+        let boot = u32::from_ne_bytes([bytes[32], bytes[33], bytes[34], bytes[35]]);
+        Ok(Self { boot, seed: [word(0), word(8)], secret: [word(16), word(24)] })
+    }
+}
+
+fn settings(
+    config: &config::Node,
+    watched: &[Watched],
+    worker: usize,
+    secrets: &Secrets,
+) -> Settings {
+    let port = |(index, port): (usize, &config::Port)| engine::Port {
+        name: port.name.clone(),
+        domain: port.domain,
+        mode: match config.wire_peer(index) {
+            Some(peer) => Mode::Wire(PortId(peer as u16)),
+            None => Mode::Routed,
+        },
+        mac: watched[index].link.mac,
+        mtu: watched[index].link.mtu,
+        checksum: match port.checksum {
+            config::Checksum::Verify => engine::Checksum::Verify,
+            config::Checksum::Trust => engine::Checksum::Trust,
+        },
+        up: watched[index].link.up,
+    };
+    // A shard's share, and a tenth for slots that are busier than others.
+    let share = config.sessions / u32::from(config.workers.max(1));
+    let spare = if config.workers > 1 { share / 10 } else { 0 };
+    Settings {
+        worker: WorkerId(worker as u8),
+        node: config.id,
+        boot: secrets.boot,
+        seed: [secrets.seed[0].wrapping_add(worker as u64), secrets.seed[1]],
+        secret: secrets.secret,
+        sessions: share + spare,
+        ports: config.ports.iter().enumerate().map(port).collect(),
+    }
+}
+
+type Threads = Vec<(std::thread::JoinHandle<()>, tokio::sync::oneshot::Sender<()>)>;
+
+fn start_shards(
+    workers: Vec<(XskWorker, Vec<OwnedFd>)>,
+    wants: &mpsc::Sender<Wanted>,
+) -> Result<(Vec<Shard>, Threads), StartError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (mut shards, mut threads) = (Vec::new(), Vec::new());
+    let pinned = workers.len() <= cores;
+    for (index, (worker, descriptors)) in workers.into_iter().enumerate() {
+        let core = pinned.then_some(index);
+        let started = Shard::start(index, core, worker, descriptors, wants.clone());
+        let (shard, thread, stop) =
+            started.map_err(|error| StartError::System(format!("a shard's thread: {error}")))?;
+        shards.push(shard);
+        threads.push((thread, stop));
+    }
+    Ok((shards, threads))
+}
+
+fn attach(
+    program: &Mutex<Program>,
+    bpf_dir: &BpfDir,
+    watched: &[Watched],
+    bound: &[(PortId, Bound)],
+) -> Result<(), StartError> {
+    let mut program = lock(program);
+    for (port, sockets) in bound {
+        for (queue, socket) in sockets {
+            program.set_socket(port.0, *queue, socket)?;
+        }
+    }
+    for seen in watched {
+        if let Some(ifindex) = seen.link.ifindex {
+            let attached = program.attach(bpf_dir, ifindex)?;
+            let mode = attached.mode.name();
+            let adopted = attached.adopted;
+            tracing::info!(port = seen.name, ifindex, mode, adopted, "XDP program attached");
+            if !attached.vlan_tags_kept {
+                tracing::warn!(
+                    port = seen.name,
+                    "the interface takes VLAN tags off before XDP sees them: tagged frames look \
+                     untagged (`ethtool -K {} rxvlan off`)",
+                    seen.interface_name
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the node's actors are started with.
+struct Staff<'a> {
+    config: &'a config::Node,
+    bpf_dir: &'a BpfDir,
+    names: Vec<String>,
+    revisions: Revisions,
+    program: Arc<Mutex<Program>>,
+    shards: Vec<Shard>,
+    rings: Vec<Consumer<Event>>,
+    lease: Lease,
+    in_force: watch::Sender<InForce>,
+    watched: watch::Sender<Vec<Watched>>,
+    mirror: Mirror,
+    updates: mpsc::Receiver<Update>,
+    wanted: mpsc::Receiver<Wanted>,
+}
+
+async fn start_actors(staff: Staff<'_>) -> Result<Actors, StartError> {
+    let failed = |error| StartError::System(format!("an actor: {error}"));
+    let in_force = staff.in_force.subscribe();
+    let telemetry = Telemetry::new(staff.rings, staff.names.clone(), in_force);
+    let (telemetry, _) = Actor::spawn(None, TelemetryActor, telemetry).await.map_err(failed)?;
+    let policy = PolicyState {
+        shards: staff.shards.clone(),
+        program: Arc::clone(&staff.program),
+        ports: staff.names,
+        revisions: staff.revisions,
+        in_force: staff.in_force,
+    };
+    let (policy, _) = Actor::spawn(None, PolicyActor, policy).await.map_err(failed)?;
+    let word = lock(&staff.program).lease_word()?;
+    let pulses = staff.shards.iter().map(|shard| shard.pulse.clone()).collect();
+    let ports = Ports {
+        config: staff.config.clone(),
+        bpf_dir: staff.bpf_dir.clone(),
+        program: staff.program,
+        shards: staff.shards,
+        watched: staff.watched,
+        mirror: staff.mirror,
+    };
+    let (ports, _) = Actor::spawn(None, PortsActor, (ports, staff.updates, staff.wanted))
+        .await
+        .map_err(failed)?;
+    let keeper = Keeper { pulses, lease: staff.lease, word, stuck: false };
+    let (keeper, _) = Actor::spawn(None, KeeperActor, keeper).await.map_err(failed)?;
+    Ok(Actors { policy, ports, telemetry, keeper })
+}

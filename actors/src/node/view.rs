@@ -1,0 +1,340 @@
+//! The node's inner things in the words of its API.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use config::api;
+use datapath::xdp::{AttachMode, Stats};
+use engine::policy::Policy;
+use engine::session::{Peer, Session};
+use engine::table::Gauges;
+use engine::{Counters, Engine, Explanation, Hits, PortId, Reason, ZoneId};
+use wire::build::Builder;
+use wire::{Protocol, TcpFlags, Time, Version};
+
+use super::queries::Named;
+use crate::flow::XskWorker;
+use crate::policy::InForce;
+use crate::ports::Watched;
+use crate::shard::Shard;
+
+/// The names that sessions are shown with.
+#[derive(Clone)]
+pub(super) struct View {
+    pub(super) policy: Arc<Policy>,
+    pub(super) ports: Vec<String>,
+}
+
+impl View {
+    pub(super) fn session(&self, engine: &Engine, session: &Session, now: Time) -> api::Session {
+        let opened = session.direction(Peer::Initiator);
+        let (source, source_port) = session.key.source(opened);
+        let (destination, destination_port) = session.key.destination(opened);
+        let traffic = |peer: Peer| api::Traffic {
+            packets: session.packets[peer.index()],
+            bytes: session.bytes[peer.index()],
+        };
+        let port = |peer| session.last_egress(peer).map(|egress| self.port(egress.port));
+        let zone = |zone: ZoneId| self.policy.zones().get(zone.index()).cloned();
+        api::Session {
+            id: engine.session_id(session.id).to_string(),
+            conversation: engine.session_id(session.conversation).to_string(),
+            worker: engine.worker().0.into(),
+            domain: session.key.domain(),
+            protocol: api::Protocol(session.key.protocol().0),
+            source,
+            source_port,
+            destination,
+            destination_port,
+            from: zone(session.zones[0]),
+            to: zone(session.zones[1]),
+            from_port: port(Peer::Responder),
+            to_port: port(Peer::Initiator),
+            state: state_name(session).to_owned(),
+            rule: engine.rule_of(session).map(|rule| self.policy.rule(rule).id.clone()),
+            epoch: u64::from(session.epoch),
+            forward: traffic(Peer::Initiator),
+            reverse: traffic(Peer::Responder),
+            age_milliseconds: milliseconds(session.age(now)),
+            idle_milliseconds: milliseconds(now.since(session.last_seen())),
+            expires_milliseconds: milliseconds(session.deadline.since(now)),
+            close_reason: session.close_reason.map(|reason| reason.name().to_owned()),
+        }
+    }
+
+    pub(super) fn explanation(&self, told: &Explanation) -> api::Explanation {
+        let stage = |(stage, finding): &(engine::Stage, String)| api::Stage {
+            name: stage.to_string(),
+            finding: finding.clone(),
+        };
+        api::Explanation {
+            stages: told.stages.iter().map(stage).collect(),
+            verdict: told.verdict.to_owned(),
+            reason: told.reason.map(|reason| reason.name().to_owned()),
+            rule: told.rule.map(|rule| self.policy.rule(rule).id.clone()),
+            port: told.egress.map(|port| self.port(port)),
+            session: None,
+        }
+    }
+
+    fn port(&self, port: PortId) -> String {
+        self.ports.get(port.index()).cloned().unwrap_or_else(|| port.0.to_string())
+    }
+}
+
+/// The TCP state in RFC 9293's words; of other protocols, whether both sides have spoken.
+fn state_name(session: &Session) -> &'static str {
+    if session.key.protocol() == Protocol::TCP {
+        return session.tcp.state().name();
+    }
+    if session.is_established_for(Peer::Initiator) { "two-way" } else { "one-way" }
+}
+
+pub(super) fn worker(shard: &Shard, gauges: Option<Gauges>, now: Time) -> api::Worker {
+    let state = if shard.drop_only.load(Ordering::Relaxed) {
+        api::WorkerState::DropOnly
+    } else if gauges.is_some() && shard.pulse.beats(now) {
+        api::WorkerState::Running
+    } else {
+        api::WorkerState::Silent
+    };
+    api::Worker {
+        worker: shard.index as u16,
+        state,
+        sessions: gauges.map_or(0, |gauges| u64::from(gauges.sessions)),
+        restarts: shard.restarts.load(Ordering::Relaxed),
+        cpu: shard.core.map(|core| core as u32),
+    }
+}
+
+/// Sessions by the conversation that they belong to.
+pub(super) fn conversations(page: api::SessionsPage) -> api::ConversationsPage {
+    let mut found: BTreeMap<String, Vec<api::Session>> = BTreeMap::new();
+    for session in page.sessions {
+        found.entry(session.conversation.clone()).or_default().push(session);
+    }
+    let sum = |traffic: &mut dyn Iterator<Item = api::Traffic>| {
+        traffic.fold(api::Traffic::default(), |sum, one| api::Traffic {
+            packets: sum.packets + one.packets,
+            bytes: sum.bytes + one.bytes,
+        })
+    };
+    let conversation = |(id, sessions): (String, Vec<api::Session>)| api::Conversation {
+        forward: sum(&mut sessions.iter().map(|session| session.forward)),
+        reverse: sum(&mut sessions.iter().map(|session| session.reverse)),
+        id,
+        sessions,
+    };
+    let conversations = found.into_iter().map(conversation).collect();
+    api::ConversationsPage { conversations, cursor: page.cursor }
+}
+
+pub(super) fn counters(counters: &Counters) -> Named {
+    let plain = [
+        ("received", counters.received),
+        ("handed-in", counters.handed_in),
+        ("handed-out", counters.handed_out),
+        ("forwarded", counters.forwarded),
+        ("answered", counters.answered),
+        ("consumed", counters.consumed),
+        ("held", counters.held),
+        ("dropped", counters.dropped_total()),
+        ("answers-sent", counters.answers),
+        ("outputs-lost", counters.outputs_lost),
+        ("events-lost", counters.events_lost),
+        ("sessions-opened", counters.sessions_opened),
+        ("sessions-closed", counters.sessions_closed),
+    ];
+    let reasons = Reason::ALL
+        .iter()
+        .map(|reason| (format!("dropped.{}", reason.name()), counters.dropped(*reason)));
+    plain.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(reasons).collect()
+}
+
+pub(super) fn xdp_counters(stats: &Stats) -> impl Iterator<Item = (String, u64)> {
+    stats.iter().map(|(stat, value)| (format!("xdp.{}", stat.name()), value))
+}
+
+pub(super) fn policy(in_force: &InForce, hits: &[Hits], no_rule: u64, now: Time) -> api::Policy {
+    let source = &in_force.source;
+    let rule = |(rule, hits): (&config::Rule, &Hits)| api::Rule {
+        hits: hits.count,
+        last_hit_milliseconds: hits.last.map(|last| milliseconds(now.since(last))),
+        ..api::Rule::of(source, rule)
+    };
+    let zone =
+        |zone: &config::Zone| api::Zone { name: zone.name.clone(), ports: zone.ports.clone() };
+    api::Policy {
+        epoch: in_force.compiled.epoch(),
+        digest: digest(source),
+        comment: in_force.comment.clone(),
+        zones: source.zones.iter().map(zone).collect(),
+        rules: source.rules.iter().zip(hits).map(rule).collect(),
+        no_rule_hits: no_rule,
+    }
+}
+
+/// A short name for what a policy says, the same wherever it is the same.
+pub(super) fn digest(policy: &config::Policy) -> String {
+    let mut hasher = DefaultHasher::new();
+    serde_json::to_string(policy).unwrap_or_default().hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+pub(super) fn port(
+    config: &config::Node,
+    index: usize,
+    seen: &Watched,
+    policy: &config::Policy,
+) -> api::Port {
+    let state = match (seen.link.ifindex, seen.link.up) {
+        (None, _) => api::PortState::Gone,
+        (Some(_), true) => api::PortState::Up,
+        (Some(_), false) => api::PortState::Down,
+    };
+    let zone = policy.zone_of_port(&seen.name).map(|zone| policy.zones[zone].name.clone());
+    let present = seen.link.ifindex.is_some();
+    api::Port {
+        name: seen.name.clone(),
+        interface: seen.interface_name.clone(),
+        zone,
+        domain: config.ports[index].domain,
+        state,
+        wire: config.wire_peer(index).map(|peer| config.ports[peer].name.clone()),
+        mode: api::BindMode::None,
+        xdp: match seen.xdp {
+            Some(AttachMode::Native) => api::XdpMode::Native,
+            Some(AttachMode::Generic) => api::XdpMode::Generic,
+            None => api::XdpMode::None,
+        },
+        queues: seen.queues,
+        mac: present.then(|| mac(seen.link.mac)),
+        mtu: present.then_some(seen.link.mtu),
+        received_packets: 0,
+        received_bytes: 0,
+        sent_packets: 0,
+        sent_bytes: 0,
+        drops: BTreeMap::new(),
+    }
+}
+
+fn mac(mac: [u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+/// One worker's share of a port.
+pub(super) struct Queue {
+    zero_copy: Option<bool>,
+    received: u64,
+    sent: u64,
+    drops: Vec<(&'static str, u64)>,
+}
+
+pub(super) fn queue(worker: &mut XskWorker, port: PortId) -> Queue {
+    let mut queue = Queue { zero_copy: None, received: 0, sent: 0, drops: Vec::new() };
+    let Some(port) = worker.port(port) else { return queue };
+    queue.zero_copy = port.zero_copy();
+    for (counters, kernel) in port.statistics() {
+        queue.received += counters.received;
+        queue.sent += counters.transmitted;
+        queue.drops.extend([
+            ("device", counters.device_drops),
+            ("too-short", counters.too_short),
+            ("rx-no-frame", kernel.rx_dropped),
+            ("rx-ring-full", kernel.rx_ring_full),
+            ("fill-ring-empty", kernel.fill_ring_empty),
+        ]);
+    }
+    queue
+}
+
+impl Queue {
+    pub(super) fn add_to(self, port: &mut api::Port) {
+        port.received_packets += self.received;
+        port.sent_packets += self.sent;
+        match self.zero_copy {
+            Some(true) => port.mode = api::BindMode::ZeroCopy,
+            Some(false) => port.mode = api::BindMode::Copy,
+            None => {}
+        }
+        for (name, drops) in self.drops {
+            *port.drops.entry(name.to_owned()).or_default() += drops;
+        }
+    }
+}
+
+/// A frame as the request describes it.
+pub(super) fn frame(request: &api::ExplainRequest) -> Result<Vec<u8>, String> {
+    let builder = match (request.source, request.destination) {
+        (std::net::IpAddr::V4(source), std::net::IpAddr::V4(destination)) => {
+            Builder::v4(source.octets(), destination.octets())
+        }
+        (std::net::IpAddr::V6(source), std::net::IpAddr::V6(destination)) => {
+            Builder::v6(source.segments(), destination.segments())
+        }
+        (source, destination) => {
+            return Err(format!("{source} and {destination} are of different IP versions"));
+        }
+    };
+    let from = request.source_port.unwrap_or(40_000);
+    let to = request.destination_port.unwrap_or(0);
+    let version = Version::of(request.source);
+    let kind = request.icmp_type.unwrap_or(if version == Version::V4 { 8 } else { 128 });
+    let builder = match Protocol(request.protocol.0) {
+        Protocol::TCP => builder.tcp(from, to).flags(flags(request.tcp_flags.as_deref())?),
+        Protocol::UDP => builder.udp(from, to),
+        Protocol::SCTP => builder.sctp(from, to, 0),
+        Protocol::ICMP | Protocol::ICMPV6 => {
+            builder.icmp(kind, request.icmp_code.unwrap_or(0), 0x0001_0001)
+        }
+        other => builder.raw(other),
+    };
+    Ok(builder.frame().to_vec())
+}
+
+/// Flags by their letters, `S` when none are given.
+fn flags(text: Option<&str>) -> Result<TcpFlags, String> {
+    let mut flags = TcpFlags(0);
+    for letter in text.unwrap_or("S").chars() {
+        let Some(bit) = "FSRPAUEC".find(letter.to_ascii_uppercase()) else {
+            return Err(format!("`{letter}` is no TCP flag: use letters of FSRPAUEC"));
+        };
+        flags.0 |= 1 << bit;
+    }
+    Ok(flags)
+}
+
+/// Bytes from hexadecimal digits.
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u32> = text.chars().map(|c| c.to_digit(16)).collect::<Option<_>>()?;
+    let whole = !digits.is_empty() && digits.len().is_multiple_of(2);
+    whole.then(|| digits.chunks(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect())
+}
+
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{flags, unhex};
+    use wire::TcpFlags;
+
+    #[test]
+    fn hexadecimal() {
+        assert_eq!(unhex("00ff7A"), Some(vec![0, 255, 0x7a]));
+        assert_eq!(unhex(""), None);
+        assert_eq!(unhex("abc"), None);
+        assert_eq!(unhex("zz"), None);
+    }
+
+    #[test]
+    fn tcp_flags_by_letter() {
+        assert_eq!(flags(None), Ok(TcpFlags(2)));
+        assert_eq!(flags(Some("SA")), Ok(TcpFlags(0x12)));
+        assert!(flags(Some("X")).is_err());
+    }
+}

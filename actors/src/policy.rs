@@ -1,0 +1,201 @@
+//! The policy actor: checks and compiles a revision, puts it on disk, and switches every worker to
+//! it at one epoch.
+//!
+//! ```text
+//! commit ─► parse ─► compile ─► disk (fsync) ─► host-inbound of the XDP program ─► every shard ─► done
+//!             └────────┴── any problem: nothing has changed, the running policy stays
+//! ```
+
+use std::sync::{Arc, Mutex};
+
+use config::api::{self, Committed};
+use datapath::xdp::{HostInbound, Program};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use tokio::sync::watch;
+
+use crate::revisions::{Revision, Revisions};
+use crate::shard::Shard;
+
+/// The policy in force, in all its forms.
+#[derive(Clone, Debug)]
+pub struct InForce {
+    /// As the operator wrote it, checked.
+    pub source: Arc<config::Policy>,
+    /// As the engines use it.
+    pub compiled: Arc<engine::policy::Policy>,
+    /// The operator's remark.
+    pub comment: Option<String>,
+}
+
+/// What the policy actor is told.
+pub enum PolicyMessage {
+    /// Put this text in force.
+    Commit(api::CommitRequest, RpcReplyPort<Result<Committed, api::Error>>),
+    /// Put an earlier revision in force again.
+    Rollback(api::RollbackRequest, RpcReplyPort<Result<Committed, api::Error>>),
+}
+
+/// The behaviour; its state is [`PolicyState`].
+pub struct PolicyActor;
+
+/// What the policy actor works with.
+pub struct PolicyState {
+    /// The shards to be switched.
+    pub shards: Vec<Shard>,
+    /// The XDP program, which enforces host-inbound.
+    pub program: Arc<Mutex<Program>>,
+    /// Names of the ports, in `PortId` order.
+    pub ports: Vec<String>,
+    /// Where revisions are kept.
+    pub revisions: Revisions,
+    /// Everybody else reads the policy here.
+    pub in_force: watch::Sender<InForce>,
+}
+
+/// Parses and compiles a revision's text.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn compile(
+    file: &str,
+    text: &str,
+    epoch: u64,
+    ports: &[String],
+) -> Result<(InForce, Vec<config::Diagnostic>), api::Error> {
+    let mut inlined = |name: &str| Err(format!("list `{name}` is not inlined"));
+    let checked = config::parse_policy(file, text, &mut inlined)
+        .map_err(|diagnostics| api::Error { error: format!("{file} is not valid"), diagnostics })?;
+    let names: Vec<&str> = ports.iter().map(String::as_str).collect();
+    let compiled = engine::policy::Policy::compile(&checked.value, epoch, &names)
+        .map_err(|error| api::Error::new(format!("{file}: {error}")))?;
+    let (source, compiled) = (Arc::new(checked.value), Arc::new(compiled));
+    Ok((InForce { source, compiled, comment: None }, checked.warnings))
+}
+
+/// What may reach the host by each port.
+///
+/// # Errors
+/// A service that the XDP program cannot judge.
+pub fn host_inbound(
+    policy: &config::Policy,
+    ports: &[String],
+) -> Result<Vec<HostInbound>, api::Error> {
+    let of_port = |port: &String| {
+        let zone = policy.zone_of_port(port);
+        let rules = policy.host_inbound.iter().filter(|rule| Some(rule.zone) == zone);
+        let mut inbound = HostInbound::new();
+        for rule in rules {
+            match &rule.services {
+                Some(services) => services.iter().try_for_each(|service| inbound.allow(service)),
+                None => (0..=u8::MAX).try_for_each(|protocol| {
+                    inbound.allow(&config::Service::of_protocol(protocol))
+                }),
+            }
+            .map_err(|error| api::Error::new(format!("host-inbound of port `{port}`: {error}")))?;
+        }
+        Ok(inbound)
+    };
+    ports.iter().map(of_port).collect()
+}
+
+impl PolicyState {
+    async fn commit(&self, request: api::CommitRequest) -> Result<Committed, api::Error> {
+        let current = self.in_force.borrow().clone();
+        let running = current.compiled.epoch();
+        if let Some(base) = request.base.filter(|base| *base != running) {
+            let text = format!("the policy is at epoch {running}, not {base}: somebody committed");
+            return Err(api::Error::new(text));
+        }
+        let epoch = running + 1;
+        let (mut next, warnings) = compile(&request.file, &request.text, epoch, &self.ports)?;
+        next.comment.clone_from(&request.comment);
+        let inbound = host_inbound(&next.source, &self.ports)?;
+        let revision =
+            Revision { epoch, comment: request.comment, file: request.file, text: request.text };
+        self.revisions.write(&revision).map_err(|error| {
+            api::Error::new(format!("the revision cannot be kept, so nothing changed: {error}"))
+        })?;
+        self.switch(&next, &inbound).await?;
+        let changes = config::diff(&current.source, &next.source);
+        self.in_force.send_replace(next);
+        tracing::info!(epoch, changes = changes.len(), "policy committed");
+        Ok(Committed { epoch, changes, warnings })
+    }
+
+    async fn rollback(&self, request: api::RollbackRequest) -> Result<Committed, api::Error> {
+        let failed = |error: std::io::Error| api::Error::new(format!("no such revision: {error}"));
+        let running = self.in_force.borrow().compiled.epoch();
+        let epoch = match request.epoch {
+            Some(epoch) => epoch,
+            None => {
+                let kept = self.revisions.epochs().map_err(failed)?;
+                let earlier = kept.into_iter().rev().find(|epoch| *epoch < running);
+                earlier.ok_or_else(|| api::Error::new("there is no earlier revision"))?
+            }
+        };
+        let Revision { file, text, .. } = self.revisions.read(epoch).map_err(failed)?;
+        let comment = Some(format!("rollback to epoch {epoch}"));
+        self.commit(api::CommitRequest { file, text, comment, base: None }).await
+    }
+
+    /// Every worker passes a burst boundary with the new policy before this returns.
+    async fn switch(&self, next: &InForce, inbound: &[HostInbound]) -> Result<(), api::Error> {
+        set_host_inbound(&self.program, inbound)?;
+        for shard in &self.shards {
+            let policy = Arc::clone(&next.compiled);
+            let switched =
+                shard.ask(move |worker| worker.engine().set_policy(Arc::clone(&policy))).await;
+            if let Err(error) = switched {
+                // A shard that does not answer does not forward either: its lease ends.
+                let text = format!("shard {} did not switch: {error}", shard.index);
+                return Err(api::Error::new(text));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tells the XDP program what may reach the host.
+///
+/// # Errors
+/// A map cannot be written.
+pub fn set_host_inbound(
+    program: &Mutex<Program>,
+    inbound: &[HostInbound],
+) -> Result<(), api::Error> {
+    let mut program = program.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for (index, inbound) in inbound.iter().enumerate() {
+        let set = program.set_host_inbound(index as u16, inbound);
+        set.map_err(|error| api::Error::new(format!("host-inbound: {error}")))?;
+    }
+    Ok(())
+}
+
+impl Actor for PolicyActor {
+    type Msg = PolicyMessage;
+    type State = PolicyState;
+    type Arguments = PolicyState;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<PolicyMessage>,
+        state: PolicyState,
+    ) -> Result<PolicyState, ActorProcessingErr> {
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<PolicyMessage>,
+        message: PolicyMessage,
+        state: &mut PolicyState,
+    ) -> Result<(), ActorProcessingErr> {
+        let (result, reply) = match message {
+            PolicyMessage::Commit(request, reply) => (state.commit(request).await, reply),
+            PolicyMessage::Rollback(request, reply) => (state.rollback(request).await, reply),
+        };
+        // The asker may have given up waiting; the commit stands all the same.
+        let _ = reply.send(result);
+        Ok(())
+    }
+}

@@ -1,0 +1,235 @@
+//! A shard: one pinned thread with a runtime of its own, in which a flow actor and its supervisor
+//! live.
+//!
+//! | what ends | what happens |
+//! |---|---|
+//! | the flow actor, by a panic | the worker drops the frame in hand (`poison`), a new actor takes it over |
+//! | too often within the window | the same, and the worker drops everything from then on, said loudly |
+//! | the supervisor | the shard's thread ends, its pulse stops, the lease is no longer renewed |
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwapOption;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use std::os::fd::OwnedFd;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock;
+use crate::flow::{
+    self, Flow, FlowMessage, FlowState, NoAnswer, SharedWorker, Wanted, XskWorker, lock,
+};
+use crate::lease::Pulse;
+use crate::limits::{ASK_ATTEMPTS, RESTART_WINDOW, RESTARTS_MAX};
+use crate::restarts::{AfterPanic, Restarts};
+use crate::sleeper::{self, Order};
+
+/// A running shard, as the rest of the node sees it.
+#[derive(Clone)]
+pub struct Shard {
+    /// The worker's number.
+    pub index: usize,
+    /// The core that its thread is pinned to.
+    pub core: Option<usize>,
+    /// The worker's sign of life.
+    pub pulse: Pulse,
+    /// Flow actors started after a panic.
+    pub restarts: Arc<AtomicU64>,
+    /// Whether the worker was told to drop everything.
+    pub drop_only: Arc<AtomicBool>,
+    current: Current,
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+/// The flow actor that serves the worker now; another one after each panic.
+type Current = Arc<ArcSwapOption<ActorRef<FlowMessage>>>;
+
+impl Shard {
+    /// Starts a thread for `worker`, pinned to `core` where there is one, watching `descriptors`.
+    ///
+    /// # Errors
+    /// The system gives no thread or no runtime.
+    pub fn start(
+        index: usize,
+        core: Option<usize>,
+        worker: XskWorker,
+        descriptors: Vec<OwnedFd>,
+        wants: mpsc::Sender<Wanted>,
+    ) -> std::io::Result<(Self, JoinHandle<()>, oneshot::Sender<()>)> {
+        let (orders, ordered) = mpsc::unbounded_channel();
+        let (stop, stopped) = oneshot::channel();
+        let shard = Self {
+            index,
+            core,
+            pulse: Pulse::default(),
+            restarts: Arc::default(),
+            drop_only: Arc::default(),
+            current: Current::default(),
+            orders,
+        };
+        shard.watch(descriptors);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let running = shard.clone();
+        let thread =
+            std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
+                pin(core);
+                runtime.block_on(running.run(worker, ordered, stopped, wants));
+            })?;
+        Ok((shard, thread, stop))
+    }
+
+    /// Sleeps on these descriptors from now on.
+    pub fn watch(&self, descriptors: Vec<OwnedFd>) {
+        // Fails only when the shard's thread has ended.
+        let _ = self.orders.send(Order::Watch(descriptors));
+    }
+
+    /// Runs `question` on the worker's thread. Asked again when the actor panics before it answers,
+    /// so it must be harmless to run twice.
+    ///
+    /// # Errors
+    /// The shard is gone or does not answer in time.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl Fn(&mut XskWorker) -> T + Send + Clone + 'static,
+    ) -> Result<T, NoAnswer> {
+        for _ in 0..ASK_ATTEMPTS {
+            let current = self.current.load_full();
+            if let Some(flow) = current
+                && let Ok(answer) = flow::ask(&flow, question.clone()).await
+            {
+                return Ok(answer);
+            }
+            tokio::task::yield_now().await;
+        }
+        Err(NoAnswer)
+    }
+
+    async fn run(
+        self,
+        worker: XskWorker,
+        ordered: mpsc::UnboundedReceiver<Order>,
+        stopped: oneshot::Receiver<()>,
+        wants: mpsc::Sender<Wanted>,
+    ) {
+        let (sleeper, sleeps) = mpsc::unbounded_channel();
+        tokio::spawn(sleeper::run(ordered, sleeps));
+        let worker = Arc::new(std::sync::Mutex::new(worker));
+        let flow = FlowState::new(Arc::clone(&worker), sleeper, self.pulse.clone(), wants);
+        let state = Supervising {
+            worker,
+            flow,
+            restarts: Restarts::new(RESTARTS_MAX, RESTART_WINDOW),
+            shard: self.clone(),
+        };
+        match Actor::spawn(None, Supervisor, state).await {
+            Ok((supervisor, mut ended)) => {
+                tokio::select! {
+                    _ = stopped => {
+                        supervisor.stop(None);
+                        let _ = ended.await;
+                    }
+                    _ = &mut ended => {
+                        tracing::error!(shard = self.index, "the shard's supervisor ended");
+                    }
+                }
+            }
+            Err(error) => tracing::error!(shard = self.index, %error, "the shard did not start"),
+        }
+        self.current.store(None);
+    }
+}
+
+fn pin(core: Option<usize>) {
+    let Some(core) = core else { return };
+    let mut set = CpuSet::new();
+    let pinned = set.set(core).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
+    if let Err(error) = pinned {
+        // Slower, not wrong: a container may forbid it.
+        tracing::warn!(core, %error, "cannot pin the shard's thread to its core");
+    }
+}
+
+/// One-for-one supervision of the shard's flow actor.
+struct Supervisor;
+
+struct Supervising {
+    worker: SharedWorker,
+    flow: FlowState,
+    restarts: Restarts,
+    shard: Shard,
+}
+
+impl Supervising {
+    async fn start_flow(&self, myself: &ActorRef<()>) -> Result<(), ActorProcessingErr> {
+        let linked = Actor::spawn_linked(None, Flow, self.flow.clone(), myself.get_cell());
+        let (flow, _) = linked.await?;
+        self.shard.orders.send(Order::Serve(flow.clone())).map_err(|_| "the sleeper ended")?;
+        self.shard.current.store(Some(Arc::new(flow)));
+        Ok(())
+    }
+
+    fn after_panic(&mut self, cause: &str) {
+        let now = clock::now();
+        let after = self.restarts.panicked(now);
+        let mut worker = lock(&self.worker);
+        worker.recover(now);
+        self.worker.clear_poison();
+        self.shard.restarts.fetch_add(1, Ordering::Relaxed);
+        let shard = self.shard.index;
+        match after {
+            AfterPanic::Restart => {
+                tracing::error!(
+                    shard,
+                    cause,
+                    "flow actor panicked; its packet is dropped, sessions stay"
+                );
+            }
+            AfterPanic::DropOnly => {
+                worker.set_drop_only(true);
+                self.shard.drop_only.store(true, Ordering::Relaxed);
+                tracing::error!(
+                    shard,
+                    cause,
+                    "flow actor panicked too often: THE SHARD NOW DROPS EVERYTHING; \
+                     look at `show ports` and the poison files, then restart the daemon"
+                );
+            }
+        }
+    }
+}
+
+impl Actor for Supervisor {
+    type Msg = ();
+    type State = Supervising;
+    type Arguments = Supervising;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<()>,
+        state: Supervising,
+    ) -> Result<Supervising, ActorProcessingErr> {
+        state.start_flow(&myself).await?;
+        Ok(state)
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<()>,
+        event: SupervisionEvent,
+        state: &mut Supervising,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorFailed(_, cause) => {
+                state.after_panic(&cause.to_string());
+                state.start_flow(&myself).await
+            }
+            SupervisionEvent::ActorTerminated(..)
+            | SupervisionEvent::ActorStarted(_)
+            | SupervisionEvent::ProcessGroupChanged(_) => Ok(()),
+        }
+    }
+}
