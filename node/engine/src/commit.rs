@@ -296,7 +296,9 @@ impl Engine {
         let mut keep = |piece: &[u8]| {
             match pending.hold(way.port, next, piece, context.now, Waiting { packets, ..waiting }) {
                 Ok(_) => packets = 0, // the count stays with the first piece kept
-                Err(_) => ledger.output_lost(),
+                // A piece of a packet whose other pieces wait; else the packet itself is dropped.
+                Err(_) if packets == 0 => ledger.output_lost(),
+                Err(_) => {}
             }
         };
         match body {

@@ -17,14 +17,14 @@ use crate::limits::{RESOLVE_QUEUE, SESSIONS_MAX};
 use crate::outbox::Outbox;
 use crate::pending::Pending;
 use crate::policy::Policy;
-use crate::rules::Rules;
-use crate::session::SessionId;
-use crate::table::SessionTable;
+use crate::rules::{Rules, short_epoch};
+use crate::session::{CloseReason, Session, SessionId};
+use crate::table::{Handle, SessionTable};
 use crate::tcp::WindowCheck;
 use crate::timeouts::Timeouts;
 use crate::track;
 use crate::{
-    Arrived, Counters, Decision, Mode, Port, PortId, Reason, Verdict, WorkerId, integrity, pipeline,
+    Arrived, Counters, Decision, Mode, Port, PortId, Reason, RuleIndex, Verdict, WorkerId, integrity, pipeline,
 };
 
 /// What an engine is built from.
@@ -384,6 +384,26 @@ impl Engine {
     #[must_use]
     pub fn sessions(&self) -> &SessionTable {
         &self.table
+    }
+
+    /// Ends a session, because an operator or a driver wants it.
+    pub fn end_session(&mut self, handle: Handle, reason: CloseReason, now: Time) {
+        self.close(handle, reason, now);
+    }
+
+    /// The session's rule in the policy in force; `None` when it is gone.
+    #[must_use]
+    pub fn rule_of(&self, session: &Session) -> Option<RuleIndex> {
+        match session.epoch == short_epoch(&self.policy) {
+            true => Some(session.rule),
+            false => self.rules.now(session.epoch, session.rule),
+        }
+    }
+
+    /// This worker.
+    #[must_use]
+    pub fn worker(&self) -> WorkerId {
+        self.settings.worker
     }
 
     /// The full name of a session of this engine.

@@ -386,6 +386,10 @@ impl Judge<'_> {
     fn fits(&self, session: &Session) -> bool {
         let Some((_, direction)) = self.keyed.flow else { return false };
         let Ok(embedded) = Packet::parse_embedded(self.frame, self.packet) else { return false };
+        // An error goes to the sender of the packet it is about, and to nobody else.
+        if embedded.source != self.packet.destination {
+            return false;
+        }
         let sender = session.sender(direction);
         let check = self.engine.tracking.tcp_window == WindowCheck::Check;
         let sequence = embedded.tcp_sequence.filter(|_| check);
