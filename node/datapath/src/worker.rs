@@ -185,10 +185,11 @@ impl<P: Port> Worker<P> {
         self.ports.get_mut(usize::from(port.0)).map(|attached| &mut attached.port)
     }
 
-    /// Puts another queue in the place of a port's, for instance when its interface came back.
-    pub fn replace_port(&mut self, port: PortId, with: impl FnOnce(&mut Umem) -> P) {
-        let Some(attached) = self.ports.get_mut(usize::from(port.0)) else { return };
-        attached.port = with(&mut self.umem);
+    /// Changes the worker's queue of a port, for instance when its interface goes away or comes back.
+    pub fn replace_port(&mut self, port: PortId, with: impl FnOnce(&mut P, &mut Umem)) {
+        if let Some(attached) = self.ports.get_mut(usize::from(port.0)) {
+            with(&mut attached.port, &mut self.umem);
+        }
     }
 
     /// The frames of this worker.

@@ -1,4 +1,4 @@
-//! A worker's queue of a real interface: an AF_XDP socket that may be gone for a while.
+//! A worker's queues of a real interface: AF_XDP sockets that may be gone for a while.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -6,80 +6,77 @@ use af_xdp::{Counters, Frame, Kick, Socket, Statistics, Umem};
 
 use crate::port::Port;
 
-/// One queue of one interface. Without a socket (its interface went away) it receives nothing and
-/// what is sent to it piles up in the backlog, whose bound drops it with a counter.
-#[derive(Debug)]
+/// The queues of one interface that one worker serves; usually one. Without a socket (the interface
+/// went away) it receives nothing, and what is sent to it piles up in the backlog, whose bound drops
+/// it with a counter.
+#[derive(Debug, Default)]
 pub struct XskPort {
-    socket: Option<Socket>,
+    /// The first one sends, all receive.
+    sockets: Vec<Socket>,
     sending: bool,
 }
 
 impl XskPort {
-    /// A port over an open socket.
+    /// A port over open sockets; none is a port whose interface is not there.
     #[must_use]
-    pub fn new(socket: Socket) -> Self {
-        Self { socket: Some(socket), sending: false }
+    pub fn new(sockets: Vec<Socket>) -> Self {
+        Self { sockets, sending: false }
     }
 
-    /// A port whose interface is not there.
-    #[must_use]
-    pub fn absent() -> Self {
-        Self { socket: None, sending: false }
-    }
-
-    /// Whether the interface is there.
-    #[must_use]
-    pub fn present(&self) -> bool {
-        self.socket.as_ref().is_some_and(|socket| socket.check().is_ok())
-    }
-
-    /// Takes the socket out, to close it.
-    pub fn take(&mut self) -> Option<Socket> {
-        self.socket.take()
+    /// Closes the sockets; the port is without an interface then.
+    pub fn close(&mut self, umem: &mut Umem) {
+        self.sending = false;
+        for socket in self.sockets.drain(..) {
+            socket.close(umem);
+        }
     }
 
     /// What to sleep on.
-    #[must_use]
-    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.socket.as_ref().map(AsFd::as_fd)
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.sockets.iter().map(AsFd::as_fd)
     }
 
     /// Whether frames pass between driver and worker without a copy; `None` without a socket.
     #[must_use]
     pub fn zero_copy(&self) -> Option<bool> {
-        self.socket.as_ref().map(Socket::zero_copy)
+        self.sockets.first().map(Socket::zero_copy)
     }
 
-    /// What the socket and the kernel counted.
-    #[must_use]
-    pub fn statistics(&self) -> Option<(Counters, Statistics)> {
-        let socket = self.socket.as_ref()?;
-        Some((socket.counters(), socket.statistics().unwrap_or_default()))
+    /// What each socket and the kernel counted.
+    pub fn statistics(&self) -> impl Iterator<Item = (Counters, Statistics)> {
+        self.sockets.iter().map(|s| (s.counters(), s.statistics().unwrap_or_default()))
     }
 }
 
 impl Port for XskPort {
     fn receive(&mut self, umem: &mut Umem, into: &mut Vec<Frame>, room: usize) -> usize {
-        self.socket.as_mut().map_or(0, |socket| socket.receive(umem, into, room))
+        let mut received = 0;
+        for socket in &mut self.sockets {
+            received += socket.receive(umem, into, room - received);
+        }
+        received
     }
 
     fn transmit(&mut self, umem: &mut Umem, backlog: &mut Vec<Frame>) {
-        if let Some(socket) = &mut self.socket {
+        if let Some(socket) = self.sockets.first_mut() {
             socket.complete(umem);
             self.sending |= socket.transmit(umem, backlog) > 0;
         }
     }
 
     fn service(&mut self, umem: &mut Umem) {
-        let Some(socket) = &mut self.socket else { return };
         if self.sending {
             // Any other outcome means later: the next turn kicks again. A socket whose interface
             // is gone sends nothing more; whoever watches the interfaces replaces it.
-            self.sending = matches!(socket.kick(), Ok(Kick::Later(_)));
+            let kicked = self.sockets.first_mut().map(Socket::kick);
+            self.sending = matches!(kicked, Some(Ok(Kick::Later(_))));
         }
-        socket.complete(umem);
-        socket.refill(umem);
-        let _ = socket.wake_receive();
+        for socket in &mut self.sockets {
+            socket.complete(umem);
+            socket.refill(umem);
+            // Nothing to do about a failure here that the port's watcher does not see as well.
+            let _ = socket.wake_receive();
+        }
     }
 
     fn sending(&self) -> bool {
