@@ -123,26 +123,15 @@ pub enum Judgement {
 /// An accepted segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    pub(crate) change: Change,
+    /// The tracker after the segment.
+    pub next: Tcp,
     /// Whether the segment prolongs the session's life; a repeated SYN does not.
     pub renews: bool,
     /// A connection refused before it opened: nothing is left to track once this has passed.
     pub finished: bool,
 }
 
-/// What a segment changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// Nothing: no TCP.
-    None,
-    /// Everything: the tracker after the segment.
-    Whole(Tcp),
-    /// Only what a segment of an open connection tells. Nearly every segment does, and this is
-    /// half the bytes, written once and in place.
-    Stream(Stream),
-}
-
-/// A segment of the stream, decided.
+/// What a segment of an open connection changes: half the bytes of the whole, written in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stream {
     end: Seq,
@@ -269,9 +258,30 @@ impl Tcp {
         }
     }
 
+    /// The answer of [`Self::judge`] to nearly every segment there is: an ACK of an open connection,
+    /// with or without data, inside all bounds. `None` leaves the segment to [`Self::judge`].
+    #[inline]
+    pub(crate) fn predict(
+        &self,
+        sender: Peer,
+        segment: &Segment,
+        check: WindowCheck,
+    ) -> Option<Stream> {
+        let plain = Class::of(segment.flags) == Ok(Class::Ack)
+            && self.state == State::Established
+            && self.marks[sender.index()].has(Marks::ACKED)
+            && check == WindowCheck::Check;
+        if !plain {
+            return None;
+        }
+        let numbers = self.numbers(sender, segment);
+        let (from, to) = self.pair(sender);
+        (window::fit(from, to, &numbers) == Fit::In)
+            .then(|| self.stream(sender, Class::Ack, segment, numbers))
+    }
+
     /// Judges a segment of `sender`. Nothing changes until the caller copies the state that the
     /// judgement carries.
-    #[inline]
     pub fn judge(&self, sender: Peer, segment: &Segment, check: WindowCheck) -> Judgement {
         let class = match Class::of(segment.flags) {
             Ok(class) => class,
@@ -309,7 +319,6 @@ impl Tcp {
     }
 
     /// FIN or ACK, with or without data: the life of a connection.
-    #[inline]
     fn judge_stream(
         &self,
         sender: Peer,
@@ -335,12 +344,8 @@ impl Tcp {
             }
         }
         let stream = self.stream(sender, class, segment, numbers);
-        let change = if self.state == State::Established && class == Class::Ack {
-            Change::Stream(stream)
-        } else {
-            Change::Whole(self.step(&stream, state, check))
-        };
-        Judgement::Accept(Accepted { change, renews: true, finished: false })
+        let next = self.step(&stream, state, check);
+        Judgement::Accept(Accepted { next, renews: true, finished: false })
     }
 
     /// What a segment of the stream changes, beside the state.
@@ -366,7 +371,6 @@ impl Tcp {
     }
 
     /// The tracker after a segment that may change the state.
-    #[cold]
     fn step(&self, stream: &Stream, state: State, check: WindowCheck) -> Self {
         let mut next = *self;
         next.take_stream(stream);
@@ -378,8 +382,9 @@ impl Tcp {
         next
     }
 
+    /// Takes a segment of the stream over.
     #[inline]
-    fn take_stream(&mut self, stream: &Stream) {
+    pub(crate) fn take_stream(&mut self, stream: &Stream) {
         let [initiator, responder] = &mut self.windows;
         match stream.last.sender {
             Peer::Initiator => stream.advance(initiator, responder),
@@ -498,46 +503,20 @@ impl Tcp {
 }
 
 impl Accepted {
-    const fn whole(next: Tcp, renews: bool) -> Self {
-        Self { change: Change::Whole(next), renews, finished: false }
-    }
-
-    /// The state after the segment.
-    #[inline]
-    pub const fn state(&self) -> State {
-        match &self.change {
-            Change::Whole(next) => next.state,
-            Change::Stream(_) | Change::None => State::Established,
-        }
-    }
-
-    /// How long the session lives after the segment.
-    #[inline]
-    pub fn life(&self, timeouts: &Timeouts) -> Duration {
-        let (life, waiting) = match &self.change {
-            Change::Whole(next) => return next.life(timeouts),
-            Change::Stream(stream) => {
-                (timeouts.tcp_established, is_waiting(stream.repeats, stream.marks, stream.last))
-            }
-            Change::None => (timeouts.tcp_established, false),
-        };
-        if waiting { life.min(timeouts.tcp_unacknowledged) } else { life }
-    }
-}
-
-impl Change {
-    /// Takes the segment over into the tracker that judged it.
-    #[inline]
-    pub(crate) fn apply(&self, tcp: &mut Tcp) {
-        match self {
-            Self::None => {}
-            Self::Whole(next) => *tcp = *next,
-            Self::Stream(stream) => tcp.take_stream(stream),
-        }
+    const fn new(next: Tcp, renews: bool) -> Self {
+        Self { next, renews, finished: false }
     }
 }
 
 impl Stream {
+    /// How long the session lives after the segment.
+    #[inline]
+    pub(crate) fn life(&self, timeouts: &Timeouts) -> Duration {
+        let life = timeouts.tcp_established;
+        let waiting = is_waiting(self.repeats, self.marks, self.last);
+        if waiting { life.min(timeouts.tcp_unacknowledged) } else { life }
+    }
+
     #[inline]
     fn advance(&self, from: &mut Window, to: &mut Window) {
         window::advance(from, to, self.end, self.ack, self.window);

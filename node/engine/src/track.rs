@@ -16,7 +16,7 @@ use wire::{Icmp, Packet, Time, Transport, Version};
 use crate::Reason;
 use crate::limits::UDP_STREAM_AGE;
 use crate::session::{CloseReason, Flags, Peer, Session};
-use crate::tcp::{self, Change, Tcp, WindowCheck};
+use crate::tcp::{self, Segment, Stream, Tcp, WindowCheck};
 use crate::timeouts::Timeouts;
 
 /// The part of the policy that tracking reads.
@@ -57,6 +57,17 @@ pub struct Update {
     finished: Option<CloseReason>,
 }
 
+/// What becomes of the TCP tracker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    /// Nothing: not TCP.
+    None,
+    /// A segment of an open connection.
+    Stream(Stream),
+    /// Anything else.
+    Whole(Tcp),
+}
+
 impl Update {
     const KEEP: u64 = u64::MAX;
 
@@ -73,7 +84,11 @@ impl Update {
     /// Applies the change and counts the packet: `bytes` of IP datagram from `sender`.
     #[inline]
     pub(crate) fn apply(&self, session: &mut Session, sender: Peer, bytes: u32, now: Time) {
-        self.tcp.apply(&mut session.tcp);
+        match &self.tcp {
+            Change::None => {}
+            Change::Stream(stream) => session.tcp.take_stream(stream),
+            Change::Whole(tcp) => session.tcp = *tcp,
+        }
         session.flags.set(self.set, true);
         if self.life != Self::KEEP {
             session.deadline = Time(now.0.saturating_add(self.life));
@@ -146,10 +161,26 @@ pub fn judge(
 }
 
 #[inline]
-fn judge_tcp(
+fn judge_tcp(session: &Session, sender: Peer, segment: &Segment, settings: &Settings) -> Judgement {
+    let Some(stream) = session.tcp.predict(sender, segment, settings.tcp_window) else {
+        return judge_segment(session, sender, segment, settings);
+    };
+    Judgement::Pass(Update {
+        life: nanos(stream.life(&settings.timeouts)),
+        tcp: Change::Stream(stream),
+        set: seen(sender).with(Flags::ASSURED),
+        stepped: false,
+        finished: None,
+    })
+}
+
+/// What is not predicted.
+#[cold]
+#[inline(never)]
+fn judge_segment(
     session: &Session,
     sender: Peer,
-    segment: &tcp::Segment,
+    segment: &Segment,
     settings: &Settings,
 ) -> Judgement {
     match session.tcp.judge(sender, segment, settings.tcp_window) {
@@ -165,19 +196,18 @@ fn judge_tcp(
     }
 }
 
-#[inline]
 fn accept(
     session: &Session,
     sender: Peer,
     accepted: &tcp::Accepted,
     timeouts: &Timeouts,
 ) -> Update {
-    let state = accepted.state();
+    let next = accepted.next;
     Update {
-        tcp: accepted.change,
-        set: seen(sender).with(assured(state == tcp::State::Established)),
-        life: if accepted.renews { nanos(accepted.life(timeouts)) } else { Update::KEEP },
-        stepped: state != session.tcp.state(),
+        tcp: Change::Whole(next),
+        set: seen(sender).with(assured(next.state() == tcp::State::Established)),
+        life: if accepted.renews { nanos(next.life(timeouts)) } else { Update::KEEP },
+        stepped: next.state() != session.tcp.state(),
         finished: accepted.finished.then_some(CloseReason::TcpRst),
     }
 }

@@ -27,7 +27,7 @@ impl Tcp {
         next.simultaneous |= sender == Peer::Responder;
         next.note(sender, Class::Syn, segment);
         let renews = next.enter(state) || !repeated;
-        Judgement::Accept(Accepted::whole(next, renews))
+        Judgement::Accept(Accepted::new(next, renews))
     }
 
     /// A SYN-ACK that answers the other peer's SYN.
@@ -191,7 +191,7 @@ impl Tcp {
         self.take_stream(&stream);
         self.enter(state);
         self.note(sender, Class::SynAck, segment);
-        Judgement::Accept(Accepted::whole(self, renews))
+        Judgement::Accept(Accepted::new(self, renews))
     }
 
     /// Whether `segment` answers a SYN of the other peer that passed without being believed.

@@ -27,7 +27,7 @@ impl Tcp {
         let mut next = *self;
         next.enter(State::Close);
         next.note(sender, Class::Rst, segment);
-        Judgement::Accept(Accepted { finished: opening, ..Accepted::whole(next, true) })
+        Judgement::Accept(Accepted { finished: opening, ..Accepted::new(next, true) })
     }
 
     /// `In` closes, `Stale` passes and changes nothing.

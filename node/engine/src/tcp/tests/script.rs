@@ -103,10 +103,19 @@ pub(super) fn step(tcp: &mut Tcp, sender: Peer, segment: &Segment, check: Window
             Err(invalid) => format!("invalid {}", invalid.name()),
         };
     }
-    match tcp.judge(sender, segment, check) {
+    let judgement = tcp.judge(sender, segment, check);
+    if let Some(stream) = tcp.predict(sender, segment, check) {
+        // The short way is the long way, for those that it takes.
+        let mut predicted = *tcp;
+        predicted.take_stream(&stream);
+        let accepted = Accepted::new(predicted, true);
+        assert_eq!(judgement, Judgement::Accept(accepted));
+        let timeouts = Timeouts::default();
+        assert_eq!(stream.life(&timeouts), predicted.life(&timeouts));
+    }
+    match judgement {
         Judgement::Accept(accepted) => {
-            accepted.change.apply(tcp);
-            assert_eq!(accepted.state(), tcp.state());
+            *tcp = accepted.next;
             let end = if accepted.finished { " finished" } else { "" };
             format!("accept {}{end}", tcp.state().name())
         }

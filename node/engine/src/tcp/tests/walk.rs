@@ -336,8 +336,8 @@ impl World {
         if before == State::None {
             self.tcp = Tcp::open(&segment).expect("the first segment is a SYN");
         } else {
-            match self.tcp.judge(peer, &segment, WindowCheck::Check) {
-                Judgement::Accept(accepted) => accepted.change.apply(&mut self.tcp),
+            match twins(&self.tcp, peer, &segment) {
+                Judgement::Accept(accepted) => self.tcp = accepted.next,
                 Judgement::Ignore(next) => {
                     self.tcp = next;
                     self.overtaking |= sent.flags.contains(TcpFlags::RST);
@@ -393,7 +393,7 @@ impl World {
             return;
         }
         let sent = self.ends[peer.index()].nxt;
-        let judged = self.tcp.judge(peer, &segment, WindowCheck::Check);
+        let judged = twins(&self.tcp, peer, &segment);
         match judged {
             Judgement::Invalid(_) => self.forged += 1,
             // In the window by chance: about one in 2^15 for a reset. It must not close.
@@ -428,6 +428,17 @@ impl World {
     fn is_done(&self) -> bool {
         self.ends.iter().all(Endpoint::is_done)
     }
+}
+
+/// The long way of judging, which the short one must agree with.
+fn twins(tcp: &Tcp, peer: Peer, segment: &Segment) -> Judgement {
+    let judgement = tcp.judge(peer, segment, WindowCheck::Check);
+    if let Some(stream) = tcp.predict(peer, segment, WindowCheck::Check) {
+        let mut predicted = *tcp;
+        predicted.take_stream(&stream);
+        assert_eq!(judgement, Judgement::Accept(Accepted::new(predicted, true)));
+    }
+    judgement
 }
 
 /// The order in which states may follow each other.
