@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{check, completion, man, replay};
+use crate::{check, clear, commit, completion, detach, explain, man, replay, rollback, show};
 
 /// A stateful firewall on AF_XDP.
 #[derive(Debug, Parser)]
@@ -20,8 +20,20 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Find every mistake in node and policy files
     Check(check::Options),
+    /// Tell what a running daemon would do with a packet, stage by stage
+    Explain(explain::Options),
     /// Push a capture through the firewall and tell each packet's fate
     Replay(replay::Options),
+    /// Show what a running daemon knows
+    Show(show::Options),
+    /// End sessions
+    Clear(clear::Options),
+    /// Put another policy in force
+    Commit(commit::Options),
+    /// Put an earlier policy in force again
+    Rollback(rollback::Options),
+    /// Take the XDP programs of an ended daemon off their interfaces
+    Detach(detach::Options),
     /// Print a completion script for a shell
     Completion(completion::Options),
     /// Write the manual pages into a directory

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use config::{Diagnostic, api};
 use datapath::capture::CaptureError;
 
+use crate::client::ClientError;
 use crate::out::Out;
 use crate::render;
 
@@ -28,6 +29,10 @@ pub(crate) enum Failure {
     Policy(engine::policy::CompileError),
     /// A capture cannot be read on.
     Capture { path: PathBuf, error: CaptureError },
+    /// The daemon did not do it.
+    Client(ClientError),
+    /// The kernel's part did not work.
+    Xdp(datapath::xdp::Error),
 }
 
 /// Exit status: refused or failed.
@@ -64,13 +69,22 @@ impl Failure {
                 let error = format!("the {what} is refused");
                 api::Error { error, diagnostics: diagnostics.clone() }
             }
+            Self::Client(ClientError::Refused(error)) => error.clone(),
             Self::Reported
+            | Self::Client(_)
+            | Self::Xdp(_)
             | Self::Usage(_)
             | Self::Output(_)
             | Self::File { .. }
             | Self::Policy(_)
             | Self::Capture { .. } => api::Error::new(self.to_string()),
         }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
     }
 }
 
@@ -94,6 +108,12 @@ impl fmt::Display for Failure {
             }
             Self::Policy(error) => write!(f, "error: the policy does not fit: {error}"),
             Self::Capture { path, error } => write!(f, "error: {}: {error}", path.display()),
+            Self::Client(ClientError::Refused(error)) => {
+                f.write_str(&render::diagnostics(&error.diagnostics))?;
+                write!(f, "refused: {}", error.error)
+            }
+            Self::Client(error) => write!(f, "error: {error}"),
+            Self::Xdp(error) => write!(f, "error: {error}"),
         }
     }
 }

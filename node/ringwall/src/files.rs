@@ -41,7 +41,6 @@ pub(crate) fn node(path: &Path, text: &str) -> Result<Checked<Node>, Vec<Diagnos
 }
 
 /// The policy's text with its lists in it.
-#[allow(dead_code)]
 pub(crate) fn inlined(path: &Path, text: &str) -> Result<String, Vec<Diagnostic>> {
     inline_lists(&path.to_string_lossy(), text, &mut loader(path))
 }
@@ -50,4 +49,10 @@ pub(crate) fn inlined(path: &Path, text: &str) -> Result<String, Vec<Diagnostic>
 pub(crate) fn read_policy(path: &Path) -> Result<Checked<Policy>, Failure> {
     let text = read(path)?;
     policy(path, &text).map_err(|diagnostics| Failure::Rejected { what: "policy", diagnostics })
+}
+
+/// Reads and parses a node file, or fails with all that is wrong with it.
+pub(crate) fn read_node(path: &Path) -> Result<Checked<Node>, Failure> {
+    let text = read(path)?;
+    node(path, &text).map_err(|diagnostics| Failure::Rejected { what: "node file", diagnostics })
 }

@@ -9,15 +9,25 @@
 //! Exit status: 0 done, 1 refused or failed, 2 usage.
 
 mod check;
+mod clear;
 mod cli;
+mod client;
+mod commit;
 mod completion;
+mod daemon;
+mod detach;
+mod explain;
 mod failure;
 mod files;
+mod filter;
 mod limits;
 mod man;
 mod out;
 mod render;
 mod replay;
+mod rollback;
+mod show;
+mod table;
 
 use std::process::ExitCode;
 
@@ -40,7 +50,13 @@ fn main() -> ExitCode {
 fn carry_out(verb: Verb, out: &mut Out<'_>) -> Result<(), Failure> {
     match verb {
         Verb::Check(options) => check::run(&options, out),
+        Verb::Explain(options) => explain::run(&options, out),
         Verb::Replay(options) => replay::run(&options, out),
+        Verb::Show(options) => show::run(&options, out),
+        Verb::Clear(options) => clear::run(&options, out),
+        Verb::Commit(options) => commit::run(&options, out),
+        Verb::Rollback(options) => rollback::run(&options, out),
+        Verb::Detach(options) => detach::run(&options, out),
         Verb::Completion(options) => completion::run(&options, out),
         Verb::Man(options) => man::run(&options, out),
     }

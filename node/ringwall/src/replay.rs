@@ -20,7 +20,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use config::api::Prefix;
 use datapath::capture::Reader;
 
@@ -48,9 +48,20 @@ pub(crate) struct Options {
     /// Longest time between two packets, as `20ms`; a longer gap counts as this. No cap without it
     #[arg(long, value_name = "TIME", value_parser = clock::duration)]
     max_gap: Option<Duration>,
+    /// Whether wrong TCP, UDP and ICMP checksums drop a packet; captures made at a sender have
+    /// checksums that its hardware would have filled in
+    #[arg(long, value_enum, default_value_t = Checksum::Verify)]
+    checksum: Checksum,
     /// Capture file: pcap or pcapng
     #[arg(value_name = "CAPTURE")]
     capture: PathBuf,
+}
+
+/// What to do about transport checksums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Checksum {
+    Verify,
+    Trust,
 }
 
 pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
@@ -58,7 +69,8 @@ pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
     if !out.json() {
         out.bytes(render::diagnostics(&checked.warnings).as_bytes())?;
     }
-    let firewall = Firewall::new(&checked.value, options.inside.clone(), options.max_gap);
+    let Options { checksum, max_gap, .. } = *options;
+    let firewall = Firewall::new(&checked.value, options.inside.clone(), checksum, max_gap);
     let mut firewall = firewall.map_err(Failure::Policy)?;
     let file = File::open(&options.capture).map_err(Failure::file(&options.capture))?;
     let broken = push(file, &mut firewall, out)?;

@@ -72,11 +72,12 @@ impl Firewall {
     pub(super) fn new(
         policy: &config::Policy,
         inside: Vec<Prefix>,
+        checksum: super::Checksum,
         max_gap: Option<Duration>,
     ) -> Result<Self, CompileError> {
         let clock = Clock::new(max_gap);
         let policy = Policy::compile(policy, 1, &Side::BOTH.map(Side::name))?;
-        let mut engine = Engine::new(settings(), clock.now());
+        let mut engine = Engine::new(settings(checksum.into()), clock.now());
         engine.set_policy(policy.into());
         engine.apply(&ways(&inside));
         let totals = Totals::default();
@@ -181,8 +182,17 @@ impl Firewall {
     }
 }
 
+impl From<super::Checksum> for Checksum {
+    fn from(checksum: super::Checksum) -> Self {
+        match checksum {
+            super::Checksum::Verify => Self::Verify,
+            super::Checksum::Trust => Self::Trust,
+        }
+    }
+}
+
 /// Fixed keys: the same capture gives the same output, and nobody attacks a capture's hash table.
-fn settings() -> Settings {
+fn settings(checksum: Checksum) -> Settings {
     Settings {
         worker: WorkerId(0),
         node: 1,
@@ -190,18 +200,18 @@ fn settings() -> Settings {
         seed: [0x7269_6e67_7761_6c6c, 0x7265_706c_6179_2e31],
         secret: [0; 2],
         sessions: REPLAY_SESSIONS,
-        ports: Side::BOTH.map(port).into(),
+        ports: Side::BOTH.map(|side| port(side, checksum)).into(),
     }
 }
 
-fn port(side: Side) -> Port {
+fn port(side: Side, checksum: Checksum) -> Port {
     Port {
         name: side.name().to_owned(),
         domain: 0,
         mode: Mode::Routed,
         mac: [0; 6],
         mtu: MTU,
-        checksum: Checksum::Verify,
+        checksum,
         up: true,
     }
 }

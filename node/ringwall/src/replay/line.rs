@@ -52,7 +52,8 @@ impl Line {
     fn text(&self) -> String {
         let n = self.n.map(|n| n.to_string()).unwrap_or_else(|| "-".to_owned());
         let session = self.session.map(|session| session.to_string()).unwrap_or_default();
-        let Self { verdict, state, frames, answers, .. } = self;
+        let Self { verdict, frames, answers, .. } = self;
+        let state = self.state.name();
         let (port, reason) = (self.port.name(), self.reason.unwrap_or_default());
         let mut text = format!("{n:>6} {port:7} {verdict:7} {state:11} {session:10} {reason}");
         text.truncate(text.trim_end().len());

@@ -1,0 +1,166 @@
+//! The operator's side of the API: one HTTP request over the daemon's Unix socket.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use config::api;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Method, Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use crate::limits::{ANSWER_BYTES, ANSWER_TIMEOUT};
+
+/// The daemon at a socket.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    socket: PathBuf,
+}
+
+impl Client {
+    /// The daemon that listens at `socket`; nothing is sent yet.
+    pub(crate) fn new(socket: impl Into<PathBuf>) -> Self {
+        Self { socket: socket.into() }
+    }
+
+    /// Asks for what is at `path`.
+    pub(crate) fn get<Res: DeserializeOwned>(&self, path: &str) -> Result<Res, ClientError> {
+        self.call(Method::GET, path, Bytes::new())
+    }
+
+    /// Sends a request to `path`.
+    pub(crate) fn post<Res: DeserializeOwned>(
+        &self,
+        path: &str,
+        request: &impl Serialize,
+    ) -> Result<Res, ClientError> {
+        let body = serde_json::to_vec(request).map_err(|error| self.strange(error))?;
+        self.call(Method::POST, path, body.into())
+    }
+
+    fn call<Res: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Res, ClientError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| self.unreachable(error))?;
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.exchange(method, path, body));
+        let (status, bytes) = runtime
+            .block_on(async { answer.await })
+            .map_err(|_| ClientError::TimedOut { socket: self.socket.clone() })??;
+        if status == StatusCode::OK {
+            return serde_json::from_slice(&bytes).map_err(|error| self.strange(error));
+        }
+        let refused = serde_json::from_slice(&bytes);
+        Err(refused.map_or_else(|error| self.strange(error), ClientError::Refused))
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), ClientError> {
+        let stream = UnixStream::connect(&self.socket).await;
+        let stream = stream.map_err(|error| self.unreachable(error))?;
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = handshake.map_err(|error| self.strange(error))?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "ringwall")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|error| self.strange(error))?;
+        let exchange = async {
+            let answer = sender.send_request(request).await.map_err(|error| self.strange(error))?;
+            let status = answer.status();
+            let body = Limited::new(answer.into_body(), ANSWER_BYTES).collect().await;
+            let body = body.map_err(|error| self.strange(error))?;
+            Ok((status, body.to_bytes()))
+        };
+        tokio::pin!(exchange);
+        // The connection must be driven while the exchange goes on; it may end just before it.
+        tokio::select! {
+            answered = &mut exchange => answered,
+            _ = connection => exchange.await,
+        }
+    }
+
+    fn unreachable(&self, error: io::Error) -> ClientError {
+        ClientError::Unreachable { socket: self.socket.clone(), error }
+    }
+
+    fn strange(&self, error: impl fmt::Display) -> ClientError {
+        ClientError::Strange { socket: self.socket.clone(), error: error.to_string() }
+    }
+}
+
+/// Why the daemon did not do what it was asked to.
+#[derive(Debug)]
+pub(crate) enum ClientError {
+    /// There is no socket to talk to, or there are several.
+    NoSocket { found: Vec<PathBuf>, folder: &'static Path },
+    /// Nobody answers at the socket.
+    Unreachable { socket: PathBuf, error: io::Error },
+    /// The daemon took too long.
+    TimedOut { socket: PathBuf },
+    /// What answers is no daemon of this version.
+    Strange { socket: PathBuf, error: String },
+    /// The daemon says no, and why.
+    Refused(api::Error),
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSocket { found, folder } if found.is_empty() => write!(
+                f,
+                "no daemon runs here: there is no socket in {}; start one with `ringwall run`, or \
+                 name its socket with --socket",
+                folder.display()
+            ),
+            Self::NoSocket { found, .. } => {
+                write!(f, "several daemons run here; choose one with --socket:")?;
+                found.iter().try_for_each(|socket| write!(f, " {}", socket.display()))
+            }
+            Self::Unreachable { socket, error } => {
+                write!(f, "{}: {error}", socket.display())?;
+                f.write_str(unreachable_hint(error))
+            }
+            Self::TimedOut { socket } => write!(
+                f,
+                "{}: the daemon did not answer within {} s",
+                socket.display(),
+                ANSWER_TIMEOUT.as_secs()
+            ),
+            Self::Strange { socket, error } => write!(
+                f,
+                "{}: not an answer that this version understands: {error}",
+                socket.display()
+            ),
+            Self::Refused(error) => f.write_str(&error.error),
+        }
+    }
+}
+
+#[allow(clippy::wildcard_enum_match_arm)] // the kinds that have a remedy, of very many
+fn unreachable_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            "; no daemon has this socket: start one with `ringwall run --node FILE`"
+        }
+        io::ErrorKind::ConnectionRefused => {
+            "; the daemon that had this socket has ended: start it again with `ringwall run`"
+        }
+        io::ErrorKind::PermissionDenied => "; only root may talk to the daemon: try it with sudo",
+        _ => "",
+    }
+}

@@ -1,0 +1,55 @@
+//! `demo`: the firewall at work on this machine, in network namespaces of its own.
+//!
+//! ```text
+//!  client ──── lan0 ringwall run wan0 ──── server
+//!     └ ordinary sockets                     └ ordinary sockets
+//! ```
+//!
+//! The daemon, `commit`, `show` and `detach` are this same program, started as an operator would.
+//! Without the rights for that, a capture is written and replayed instead.
+
+mod balance;
+mod commands;
+mod companion;
+mod files;
+mod folder;
+mod limits;
+mod live;
+mod network;
+mod packets;
+mod ping;
+mod probe;
+mod report;
+mod services;
+mod site;
+mod transfer;
+mod twin;
+mod watch;
+
+use caps::{CapSet, Capability};
+
+use crate::failure::Failure;
+use crate::out::Out;
+
+use report::Report;
+
+pub(crate) fn run(out: &mut Out<'_>) -> Result<(), Failure> {
+    folder::clear_stale();
+    let mut report = Report::new(out);
+    match missing() {
+        None => live::run(&mut report)?,
+        Some(reason) => twin::run(&mut report, &reason)?,
+    }
+    if report.finish()? { Ok(()) } else { Err(Failure::Reported) }
+}
+
+/// What is missing to run on real interfaces.
+fn missing() -> Option<String> {
+    const NEEDED: [Capability; 3] =
+        [Capability::CAP_NET_ADMIN, Capability::CAP_NET_RAW, Capability::CAP_SYS_ADMIN];
+    let held = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
+    match NEEDED.into_iter().find(|capability| !held(*capability)) {
+        Some(capability) => Some(format!("no {capability}; root is needed")),
+        None => netns::available().err(),
+    }
+}

@@ -1,0 +1,71 @@
+//! `show`: what a running daemon knows, one file for each thing.
+
+mod conversations;
+mod counters;
+mod policy;
+mod ports;
+mod sessions;
+mod status;
+
+use clap::{Args, Subcommand};
+use config::api::PageRequest;
+
+use crate::daemon::Daemon;
+use crate::failure::Failure;
+use crate::filter::Filter;
+use crate::out::Out;
+
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Live sessions
+    Sessions(Page),
+    /// Conversations: sessions with those that belong to them
+    Conversations(Page),
+    /// Packet counters, with the reasons of drops
+    Counters(counters::Options),
+    /// The policy in force: rules, their hits, when they hit last
+    Policy(Daemon),
+    /// Ports: link, mode of AF_XDP, traffic
+    Ports(Daemon),
+    /// The daemon itself and its workers
+    Status(Daemon),
+}
+
+/// One page of records.
+#[derive(Args, Debug)]
+struct Page {
+    #[command(flatten)]
+    daemon: Daemon,
+    #[command(flatten)]
+    filter: Filter,
+    /// Most records to show
+    #[arg(long, value_name = "NUMBER", default_value_t = PageRequest::LIMIT_DEFAULT)]
+    limit: u32,
+    /// Where the page before ended
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
+impl Page {
+    fn request(&self) -> PageRequest {
+        let Self { filter, cursor, limit, .. } = self;
+        PageRequest { filter: filter.into(), cursor: cursor.clone(), limit: *limit }
+    }
+}
+
+pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
+    match &options.what {
+        What::Sessions(page) => sessions::run(page, out),
+        What::Conversations(page) => conversations::run(page, out),
+        What::Counters(options) => counters::run(options, out),
+        What::Policy(daemon) => policy::run(daemon, out),
+        What::Ports(daemon) => ports::run(daemon, out),
+        What::Status(daemon) => status::run(daemon, out),
+    }
+}
