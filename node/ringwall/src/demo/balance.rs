@@ -19,9 +19,8 @@ const EXPECTED: [&str; 5] =
 /// Reads the output of `show counters --json`: what happened to packets, and whether it adds up.
 pub(super) fn check(json: &str) -> Result<(Packets, Seen), String> {
     let counters: Counters = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    let known = |name: &str| {
-        TAKEN.contains(&name) || GIVEN.contains(&name) || name.starts_with(DROPPED)
-    };
+    let known =
+        |name: &str| TAKEN.contains(&name) || GIVEN.contains(&name) || name.starts_with(DROPPED);
     let total = counters.total.into_iter();
     let packets: Packets = total.filter(|(name, count)| *count > 0 && known(name)).collect();
     let seen = verdict(&packets);

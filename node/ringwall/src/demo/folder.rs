@@ -22,10 +22,6 @@ impl Folder {
         Ok(Self(path))
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
-
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }

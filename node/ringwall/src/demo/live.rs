@@ -15,7 +15,8 @@ use super::{balance, ping, probe, transfer, watch};
 
 /// Runs it all, and leaves nothing behind.
 pub(super) fn run(report: &mut Report<'_, '_>) -> io::Result<()> {
-    report.note("client (192.0.2.2) -- lan0 [ringwall] wan0 -- (198.51.100.2) server, and IPv6\n")?;
+    report
+        .note("client (192.0.2.2) -- lan0 [ringwall] wan0 -- (198.51.100.2) server, and IPv6\n")?;
     let site = match Site::make() {
         Ok(site) => Arc::new(site),
         Err(error) => return report.step("files", "a directory", || Err(error)).map(drop),
@@ -116,20 +117,23 @@ impl<'s> Scene<'s> {
         let client = &self.network.client;
         for (what, port) in [("denied", DENIED), ("named by no rule", UNNAMED)] {
             report.step(&format!("TCP, {what}"), "silence", || {
-                unreached(|| self.server.connections(port), || {
-                    probe::both(SERVER, |address| probe::tcp_silent(client, (address, port)))
-                })
+                unreached(
+                    || self.server.connections(port),
+                    || probe::both(SERVER, |address| probe::tcp_silent(client, (address, port))),
+                )
             })?;
             report.step(&format!("UDP, {what}"), "silence", || {
-                unreached(|| self.server.datagrams(port), || {
-                    probe::both(SERVER, |address| probe::udp_silent(client, (address, port)))
-                })
+                unreached(
+                    || self.server.datagrams(port),
+                    || probe::both(SERVER, |address| probe::udp_silent(client, (address, port))),
+                )
             })?;
         }
         report.step("TCP, rejected", "refused at once", || {
-            unreached(|| self.server.connections(LATER), || {
-                probe::both(SERVER, |address| probe::tcp_refused(client, (address, LATER)))
-            })
+            unreached(
+                || self.server.connections(LATER),
+                || probe::both(SERVER, |address| probe::tcp_refused(client, (address, LATER))),
+            )
         })?;
         Ok(())
     }
@@ -138,14 +142,16 @@ impl<'s> Scene<'s> {
     fn unsolicited(&self, report: &mut Report<'_, '_>) -> io::Result<()> {
         let server = &self.network.server;
         report.step("TCP from the server", "silence", || {
-            unreached(|| self.client.connections(OPEN), || {
-                probe::both(CLIENT, |address| probe::tcp_silent(server, (address, OPEN)))
-            })
+            unreached(
+                || self.client.connections(OPEN),
+                || probe::both(CLIENT, |address| probe::tcp_silent(server, (address, OPEN))),
+            )
         })?;
         report.step("UDP from the server", "silence", || {
-            unreached(|| self.client.datagrams(OPEN), || {
-                probe::both(CLIENT, |address| probe::udp_silent(server, (address, OPEN)))
-            })
+            unreached(
+                || self.client.datagrams(OPEN),
+                || probe::both(CLIENT, |address| probe::udp_silent(server, (address, OPEN))),
+            )
         })?;
         report.step("ping from the server", "silence", || {
             probe::both(CLIENT, |address| ping::silent(server, address))
@@ -161,14 +167,17 @@ impl<'s> Scene<'s> {
             let said = self.site.run(&["commit", &file])?;
             Ok(said.lines().next().unwrap_or("done").to_owned())
         })?;
-        report.step("TCP connections B, now denied", "stopped", || match self.doomed.as_mut_slice() {
-            [] => Err("they were never open".to_owned()),
-            doomed => doomed.iter_mut().try_fold(String::new(), |_, stream| stopped(stream)),
+        report.step("TCP connections B, now denied", "stopped", || {
+            match self.doomed.as_mut_slice() {
+                [] => Err("they were never open".to_owned()),
+                doomed => doomed.iter_mut().try_fold(String::new(), |_, stream| stopped(stream)),
+            }
         })?;
         report.step("TCP, permitted before, now denied", "silence", || {
-            unreached(|| self.server.connections(EARLIER), || {
-                probe::both(SERVER, |address| probe::tcp_silent(client, (address, EARLIER)))
-            })
+            unreached(
+                || self.server.connections(EARLIER),
+                || probe::both(SERVER, |address| probe::tcp_silent(client, (address, EARLIER))),
+            )
         })?;
         report.step("TCP, rejected before, now permitted", "data both ways", || {
             probe::both(SERVER, |address| {
@@ -202,9 +211,10 @@ impl<'s> Scene<'s> {
         let client = &self.network.client;
         report.step("SIGTERM", "ends in order", || self.site.stop())?;
         report.step("TCP without a daemon", "silence: it fails closed", || {
-            unreached(|| self.server.connections(OPEN), || {
-                probe::both(SERVER, |address| probe::tcp_silent(client, (address, OPEN)))
-            })
+            unreached(
+                || self.server.connections(OPEN),
+                || probe::both(SERVER, |address| probe::tcp_silent(client, (address, OPEN))),
+            )
         })?;
         report.step("ringwall detach", "interfaces given back", || self.site.detach(COMMAND))?;
         Ok(())

@@ -102,11 +102,7 @@ fn refusals() -> Vec<Packet> {
 fn queries() -> Vec<Packet> {
     vec![
         packet("UDP query, permitted", "forward, new", out().udp(40_005, 53).payload(b"query")),
-        packet(
-            "UDP answer",
-            "forward, established",
-            back().udp(53, 40_005).payload(b"answer"),
-        ),
+        packet("UDP answer", "forward, established", back().udp(53, 40_005).payload(b"answer")),
         packet("ping, permitted", "forward, new", out().echo_request(7, 1)),
         packet("ping answer", "forward, established", back().echo_reply(7, 1)),
     ]
@@ -122,7 +118,11 @@ fn intruders() -> Vec<Packet> {
             back().tcp(443, 40_007).flags(ACK).seq(1).ack(1).payload(b"guess"),
         ),
         packet("UDP from outside", "drop no-rule, new", back().udp(53, 40_008)),
-        packet("ping answer without a ping", "drop icmp-unsolicited, invalid", back().echo_reply(8, 1)),
+        packet(
+            "ping answer without a ping",
+            "drop icmp-unsolicited, invalid",
+            back().echo_reply(8, 1),
+        ),
     ]
 }
 

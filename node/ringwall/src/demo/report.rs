@@ -150,7 +150,8 @@ impl<'a, 'o> Report<'a, 'o> {
         let (steps, milliseconds) = (self.rows.len(), milliseconds(self.started));
         if self.out.json() {
             let packets = &self.packets;
-            self.out.value(&Summary { summary: Sums { ok, steps, failed, milliseconds, packets } })?;
+            self.out
+                .value(&Summary { summary: Sums { ok, steps, failed, milliseconds, packets } })?;
         } else {
             self.tables()?;
             let good = steps - failed;

@@ -97,6 +97,7 @@ fn write(folder: &Folder, packets: &[Packet]) -> io::Result<()> {
 fn lines(output: &str) -> Result<Vec<Line>, String> {
     let lines: Vec<_> = output.lines().collect();
     let packets = lines.split_last().map_or([].as_slice(), |(_, packets)| packets);
-    let parse = |line: &&str| serde_json::from_str(line).map_err(|error| format!("{error}: {line}"));
+    let parse =
+        |line: &&str| serde_json::from_str(line).map_err(|error| format!("{error}: {line}"));
     packets.iter().map(parse).collect()
 }
