@@ -57,7 +57,7 @@ pub struct FlowState {
     /// The worker it runs.
     pub worker: SharedWorker,
     /// Where it says until when it sleeps.
-    pub sleeper: mpsc::UnboundedSender<Time>,
+    pub sleeper: mpsc::Sender<Time>,
     /// Where it shows that it lives.
     pub pulse: Pulse,
     /// Where it asks for next hops' link-layer addresses.
@@ -70,7 +70,7 @@ impl FlowState {
     #[must_use]
     pub fn new(
         worker: SharedWorker,
-        sleeper: mpsc::UnboundedSender<Time>,
+        sleeper: mpsc::Sender<Time>,
         pulse: Pulse,
         wants: mpsc::Sender<Wanted>,
     ) -> Self {
@@ -100,7 +100,7 @@ impl FlowState {
                 drop(worker);
                 self.awake = false;
                 self.pulse.idle();
-                self.sleeper.send(until)?;
+                self.sleeper.try_send(until)?;
             }
             Turn::Idle { .. } | Turn::Busy => {
                 drop(worker);

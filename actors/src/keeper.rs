@@ -73,13 +73,12 @@ impl Actor for KeeperActor {
         state.renew()
     }
 
-    /// A node that stops gives its permission back at once.
+    /// A node that stops takes no more transit in; what its workers hold already may still leave.
     async fn post_stop(
         &self,
         _: ActorRef<Renew>,
         state: &mut Keeper,
     ) -> Result<(), ActorProcessingErr> {
-        state.lease.renew(Time(0));
         state.word.renew(Time(0))?;
         Ok(())
     }

@@ -25,6 +25,7 @@ pub mod restarts;
 pub mod revisions;
 pub mod shard;
 mod sleeper;
+pub mod study;
 pub mod telemetry;
 
 pub use node::{Node, Seed, StartError, start};

@@ -47,3 +47,10 @@ pub const PAGE_MAX: u32 = 10_000;
 /// Next hops that workers ask for and nobody has passed to the kernel yet. Each stands for a neighbour
 /// that packets are held for; one that finds no room is asked for again by its next packet.
 pub const WANTED_QUEUE: usize = 256;
+
+/// Orders to a shard's sleeper that it has not read yet: one sleep, and a few changes of what it sleeps
+/// on. A sleeper that leaves more unread does not run.
+pub const SLEEPER_ORDERS: usize = 16;
+
+/// Poisonous packets kept on disk; the oldest make room. A bug shows in the first few.
+pub const POISON_FILES: usize = 64;

@@ -164,6 +164,10 @@ impl Node {
         for cell in [self.actors.keeper.get_cell(), self.actors.ports.get_cell()] {
             let _ = cell.stop_and_wait(None, None).await;
         }
+        for shard in &self.shards {
+            // One more turn for what is in the rings; a shard that does not answer has nothing to say.
+            let _ = shard.ask(|_| ()).await;
+        }
         let threads = std::mem::take(&mut *lock(&self.threads));
         let mut ending = Vec::new();
         for (thread, stop) in threads {

@@ -95,7 +95,7 @@ pub struct Ports {
 }
 
 impl Ports {
-    async fn update(&mut self, update: Update) {
+    async fn update(&self, update: Update) {
         match update {
             Update::Changes(changes) => self.apply(changes).await,
             Update::HostAddresses(addresses) => self.set_addresses(&addresses),
@@ -128,7 +128,7 @@ impl Ports {
         }
     }
 
-    async fn link(&mut self, link: LinkState) {
+    async fn link(&self, link: LinkState) {
         let index = link.port.index();
         let Some(before) = self.watched.borrow().get(index).cloned() else { return };
         if before.link == link {

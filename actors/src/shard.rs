@@ -7,15 +7,17 @@
 //! | too often within the window | the same, and the worker drops everything from then on, said loudly |
 //! | the supervisor | the shard's thread ends, its pulse stops, the lease is no longer renewed |
 
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwapOption;
+use datapath::Poison;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
-use std::os::fd::OwnedFd;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
@@ -23,9 +25,10 @@ use crate::flow::{
     self, Flow, FlowMessage, FlowState, NoAnswer, SharedWorker, Wanted, XskWorker, lock,
 };
 use crate::lease::Pulse;
-use crate::limits::{ASK_ATTEMPTS, RESTART_WINDOW, RESTARTS_MAX};
+use crate::limits::{ASK_ATTEMPTS, RESTART_WINDOW, RESTARTS_MAX, SLEEPER_ORDERS};
 use crate::restarts::{AfterPanic, Restarts};
 use crate::sleeper::{self, Order};
+use crate::study;
 
 /// A running shard, as the rest of the node sees it.
 #[derive(Clone)]
@@ -40,8 +43,10 @@ pub struct Shard {
     pub restarts: Arc<AtomicU64>,
     /// Whether the worker was told to drop everything.
     pub drop_only: Arc<AtomicBool>,
+    /// Where packets are kept that made its flow actor panic.
+    poison_dir: PathBuf,
     current: Current,
-    orders: mpsc::UnboundedSender<Order>,
+    orders: mpsc::Sender<Order>,
 }
 
 /// The flow actor that serves the worker now; another one after each panic.
@@ -58,12 +63,14 @@ impl Shard {
         worker: XskWorker,
         descriptors: Vec<OwnedFd>,
         wants: mpsc::Sender<Wanted>,
+        poison_dir: PathBuf,
     ) -> std::io::Result<(Self, JoinHandle<()>, oneshot::Sender<()>)> {
-        let (orders, ordered) = mpsc::unbounded_channel();
+        let (orders, ordered) = mpsc::channel(SLEEPER_ORDERS);
         let (stop, stopped) = oneshot::channel();
         let shard = Self {
             index,
             core,
+            poison_dir,
             pulse: Pulse::default(),
             restarts: Arc::default(),
             drop_only: Arc::default(),
@@ -83,8 +90,10 @@ impl Shard {
 
     /// Sleeps on these descriptors from now on.
     pub fn watch(&self, descriptors: Vec<OwnedFd>) {
-        // Fails only when the shard's thread has ended.
-        let _ = self.orders.send(Order::Watch(descriptors));
+        if self.orders.try_send(Order::Watch(descriptors)).is_err() {
+            // Its thread has ended; or it is stuck, and then the lease ends.
+            tracing::error!(shard = self.index, "the shard's sleeper takes no orders");
+        }
     }
 
     /// Runs `question` on the worker's thread. Asked again when the actor panics before it answers,
@@ -111,11 +120,11 @@ impl Shard {
     async fn run(
         self,
         worker: XskWorker,
-        ordered: mpsc::UnboundedReceiver<Order>,
+        ordered: mpsc::Receiver<Order>,
         stopped: oneshot::Receiver<()>,
         wants: mpsc::Sender<Wanted>,
     ) {
-        let (sleeper, sleeps) = mpsc::unbounded_channel();
+        let (sleeper, sleeps) = mpsc::channel(SLEEPER_ORDERS);
         tokio::spawn(sleeper::run(ordered, sleeps));
         let worker = Arc::new(std::sync::Mutex::new(worker));
         let flow = FlowState::new(Arc::clone(&worker), sleeper, self.pulse.clone(), wants);
@@ -167,7 +176,8 @@ impl Supervising {
     async fn start_flow(&self, myself: &ActorRef<()>) -> Result<(), ActorProcessingErr> {
         let linked = Actor::spawn_linked(None, Flow, self.flow.clone(), myself.get_cell());
         let (flow, _) = linked.await?;
-        self.shard.orders.send(Order::Serve(flow.clone())).map_err(|_| "the sleeper ended")?;
+        let order = Order::Serve(flow.clone());
+        self.shard.orders.try_send(order).map_err(|_| "the sleeper takes no orders")?;
         self.shard.current.store(Some(Arc::new(flow)));
         Ok(())
     }
@@ -178,6 +188,9 @@ impl Supervising {
         let mut worker = lock(&self.worker);
         worker.recover(now);
         self.worker.clear_poison();
+        while let Some(poison) = worker.take_poison() {
+            self.keep_for_study(poison);
+        }
         self.shard.restarts.fetch_add(1, Ordering::Relaxed);
         let shard = self.shard.index;
         match after {
@@ -199,6 +212,17 @@ impl Supervising {
                 );
             }
         }
+    }
+}
+
+impl Supervising {
+    /// Not on the shard's own thread, which has packets to forward.
+    fn keep_for_study(&self, poison: Poison) {
+        let (directory, shard) = (self.shard.poison_dir.clone(), self.shard.index);
+        tokio::task::spawn_blocking(move || match study::keep(&directory, shard, &poison) {
+            Ok(path) => tracing::error!(shard, path = %path.display(), "poisonous packet kept"),
+            Err(error) => tracing::error!(shard, %error, "a poisonous packet could not be kept"),
+        });
     }
 }
 

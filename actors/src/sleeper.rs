@@ -22,10 +22,7 @@ pub(crate) enum Order {
 }
 
 /// Runs until the order channel closes.
-pub(crate) async fn run(
-    mut orders: mpsc::UnboundedReceiver<Order>,
-    mut sleeps: mpsc::UnboundedReceiver<Time>,
-) {
+pub(crate) async fn run(mut orders: mpsc::Receiver<Order>, mut sleeps: mpsc::Receiver<Time>) {
     let mut watched: Vec<AsyncFd<OwnedFd>> = Vec::new();
     let mut actor: Option<ActorRef<FlowMessage>> = None;
     let mut until: Option<Time> = None;

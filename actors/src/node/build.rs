@@ -57,7 +57,7 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
     let lease = Lease::default();
     let crew = crew(&config, &watched, &in_force, &state.changes, &lease)?;
     let (wants, wanted) = mpsc::channel(WANTED_QUEUE);
-    let (shards, threads) = start_shards(crew.workers, &wants)?;
+    let (shards, threads) = start_shards(&config, crew.workers, &wants)?;
     attach(&program, &bpf_dir, &watched, &crew.bound)?;
     let (in_force, in_force_seen) = watch::channel(in_force);
     let (watched, watched_seen) = watch::channel(watched);
@@ -337,15 +337,17 @@ fn settings(
 type Threads = Vec<(std::thread::JoinHandle<()>, tokio::sync::oneshot::Sender<()>)>;
 
 fn start_shards(
+    config: &config::Node,
     workers: Vec<(XskWorker, Vec<OwnedFd>)>,
     wants: &mpsc::Sender<Wanted>,
 ) -> Result<(Vec<Shard>, Threads), StartError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (mut shards, mut threads) = (Vec::new(), Vec::new());
     let pinned = workers.len() <= cores;
+    let poison = Path::new(&config.data_dir).join("poison");
     for (index, (worker, descriptors)) in workers.into_iter().enumerate() {
         let core = pinned.then_some(index);
-        let started = Shard::start(index, core, worker, descriptors, wants.clone());
+        let started = Shard::start(index, core, worker, descriptors, wants.clone(), poison.clone());
         let (shard, thread, stop) =
             started.map_err(|error| StartError::System(format!("a shard's thread: {error}")))?;
         shards.push(shard);
