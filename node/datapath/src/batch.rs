@@ -35,6 +35,11 @@ impl Batch {
     pub(crate) fn start(&mut self, ingress: PortId, origin: Origin) {
         (self.ingress, self.origin) = (ingress, origin);
         self.frames.reverse();
+        self.end();
+    }
+
+    /// Forgets what the parser said, once no frame is left of the burst.
+    pub(crate) fn end(&mut self) {
         self.parsed.clear();
         self.decided = 0;
     }

@@ -142,6 +142,12 @@ impl Peer {
         }
     }
 
+    /// The port that the oldest packet given to us arrived at.
+    #[must_use]
+    pub fn next_ingress(&self) -> Option<PortId> {
+        self.take.peek().ok().map(|given| given.ingress)
+    }
+
     /// Takes the oldest packet that was given to us.
     pub fn take(&mut self) -> Option<Given> {
         self.take.pop().ok()
@@ -179,8 +185,7 @@ impl Peer {
     }
 }
 
-type Carriers =
-    (Consumer<Carrier>, Producer<Carrier>, Consumer<Carrier>, Producer<Carrier>);
+type Carriers = (Consumer<Carrier>, Producer<Carrier>, Consumer<Carrier>, Producer<Carrier>);
 
 /// The rings of one direction, with all carriers at their sender.
 fn carriers() -> Carriers {

@@ -18,7 +18,7 @@ use rtrb::Producer;
 use wire::Time;
 
 use crate::batch::Batch;
-use crate::handoff::Peer;
+use crate::handoff::{Carrier, Peer};
 use crate::lease::Lease;
 use crate::limits::{BURST, BURSTS_PER_TURN, IDLE_TICK, TRANSMIT_BACKLOG};
 use crate::poison::{Failpoint, Poison, PoisonStore};
@@ -36,9 +36,13 @@ pub struct Worker<P> {
     events: Producer<Event>,
     lease: Lease,
     batch: Batch,
+    /// The datagram in hand, with the peer who gave it.
+    datagram: Option<(usize, Carrier)>,
     poison: PoisonStore,
     failpoint: Option<Failpoint>,
     drop_only: bool,
+    /// The clock jumped, and what lay in the rings then is not all out yet.
+    stale: bool,
     last_turn: Option<Time>,
 }
 
@@ -83,7 +87,9 @@ pub struct Parts<P> {
 impl<P: Port> Worker<P> {
     /// Assembles a worker.
     #[must_use]
-    pub fn new(parts: Parts<P>) -> Self {
+    pub fn new(mut parts: Parts<P>) -> Self {
+        // A peer may start first.
+        parts.peers.iter_mut().for_each(|peer| peer.top_up(&mut parts.umem));
         let attach = |port| Attached { port, backlog: Vec::with_capacity(TRANSMIT_BACKLOG) };
         Self {
             umem: parts.umem,
@@ -94,9 +100,11 @@ impl<P: Port> Worker<P> {
             events: parts.events,
             lease: parts.lease,
             batch: Batch::new(BURST),
+            datagram: None,
             poison: PoisonStore::default(),
             failpoint: None,
             drop_only: false,
+            stale: false,
             last_turn: None,
         }
     }
@@ -104,17 +112,23 @@ impl<P: Port> Worker<P> {
     /// Does what there is to do at `now`, within bounds.
     pub fn turn(&mut self, now: Time) -> Turn {
         let refusal = self.refusal(now);
-        self.last_turn = Some(now);
+        if refusal.is_some() {
+            self.discard_output();
+        }
         self.finish_batch(now, refusal); // what a panic left over
         let mut moved = 0;
         for _ in 0..BURSTS_PER_TURN {
             let round = self.round(now, refusal);
             moved += round;
             if round == 0 {
+                self.stale = false;
                 break;
             }
         }
         let behind = self.engine.tick(now);
+        if refusal.is_some() {
+            self.discard_output();
+        }
         self.drain_engine();
         self.service();
         if moved > 0 || behind || self.is_sending() {
@@ -135,6 +149,14 @@ impl<P: Port> Worker<P> {
             let bytes = self.umem.data(&frame).to_vec();
             self.poison.keep(Poison { time: now, ingress: self.batch.ingress, frame: bytes });
             self.umem.free(frame);
+        }
+        if let Some((giver, carrier)) = self.datagram.take() {
+            if !repaired.in_flight {
+                self.engine.refuse(Origin::Peer, Reason::Poison, carrier.datagram.fragments());
+            }
+            let frame = carrier.datagram.frame().to_vec();
+            self.poison.keep(Poison { time: now, ingress: carrier.ingress, frame });
+            self.peers[giver].give_back(carrier);
         }
         self.umem.reclaim();
     }
@@ -200,11 +222,12 @@ impl<P: Port> Worker<P> {
 
     /// Why nothing may pass now. Also when the clock jumped by more than a lease since the last turn:
     /// what lies in the rings then may be older than somebody else's takeover.
-    fn refusal(&self, now: Time) -> Option<Reason> {
-        let jumped = self.last_turn.is_some_and(|last| now.since(last) > Lease::LENGTH);
+    fn refusal(&mut self, now: Time) -> Option<Reason> {
+        let last = self.last_turn.replace(now);
+        self.stale |= last.is_some_and(|last| now.since(last) > Lease::LENGTH);
         if self.drop_only {
             Some(Reason::DropOnly)
-        } else if jumped || !self.lease.covers(now) {
+        } else if self.stale || !self.lease.covers(now) {
             Some(Reason::LeaseExpired)
         } else {
             None
@@ -229,15 +252,22 @@ impl<P: Port> Worker<P> {
         }
         if moved > 0 {
             self.transmit_all();
+            // Now and not after the turn: a turn can give more than a sleeper's ring holds.
+            self.peers.iter_mut().for_each(Peer::ring_if_given);
         }
         moved
     }
 
     /// One burst of packets that a peer gave us. A batch has one ingress, so it ends where that
-    /// changes; the packet already taken out starts the next one.
+    /// changes.
     fn take_packets(&mut self, index: usize, now: Time, refusal: Option<Reason>) -> usize {
         let mut moved = 0;
         while moved < BURST {
+            let Some(ingress) = self.peers[index].next_ingress() else { break };
+            if ingress != self.batch.ingress {
+                self.finish_given(now, refusal);
+                self.batch.ingress = ingress;
+            }
             let Some(given) = self.peers[index].take() else { break };
             let Ok(frame) = self.umem.take_back(given.frame) else {
                 unreachable!("a peer returns only frames that this worker lent it")
@@ -246,26 +276,30 @@ impl<P: Port> Worker<P> {
                 self.umem.free(frame);
                 continue;
             }
-            if !self.batch.frames.is_empty() && given.ingress != self.batch.ingress {
-                self.batch.start(self.batch.ingress, Origin::Peer);
-                self.finish_batch(now, refusal);
-            }
-            self.batch.ingress = given.ingress;
             self.batch.frames.push(frame);
             moved += 1;
         }
+        self.finish_given(now, refusal);
+        self.peers[index].top_up(&mut self.umem);
+        moved
+    }
+
+    fn finish_given(&mut self, now: Time, refusal: Option<Reason>) {
         if !self.batch.frames.is_empty() {
             self.batch.start(self.batch.ingress, Origin::Peer);
             self.finish_batch(now, refusal);
         }
-        self.peers[index].top_up(&mut self.umem);
-        moved
     }
 
     fn take_datagrams(&mut self, index: usize, now: Time, refusal: Option<Reason>) -> usize {
         let mut moved = 0;
         while moved < BURST {
-            let Some(mut carrier) = self.peers[index].take_datagram() else { break };
+            let Some(carrier) = self.peers[index].take_datagram() else { break };
+            let (_, carrier) = self.datagram.insert((index, carrier));
+            if let Some(failpoint) = &mut self.failpoint {
+                let struck = failpoint.strikes(carrier.datagram.frame());
+                assert!(!struck, "failpoint: planted panic");
+            }
             match refusal {
                 Some(reason) => {
                     self.engine.refuse(Origin::Peer, reason, carrier.datagram.fragments());
@@ -274,7 +308,9 @@ impl<P: Port> Worker<P> {
                     self.engine.decide_datagram(carrier.ingress, &mut carrier.datagram, now);
                 }
             }
-            self.peers[index].give_back(carrier);
+            if let Some((_, carrier)) = self.datagram.take() {
+                self.peers[index].give_back(carrier);
+            }
             self.drain_engine();
             moved += 1;
         }
@@ -303,6 +339,7 @@ impl<P: Port> Worker<P> {
             self.engine.refuse(self.batch.origin, reason, 1);
             self.umem.free(frame);
         }
+        self.batch.end();
     }
 
     fn decide_next(&mut self, now: Time) {
@@ -314,7 +351,8 @@ impl<P: Port> Worker<P> {
         }
         let elsewhere = self.engine.owner(parsed).filter(|_| origin == Origin::Port);
         if let Some(worker) = elsewhere {
-            let given = peer(&mut self.peers, worker).is_some_and(|p| p.give(ingress, bytes).is_ok());
+            let given =
+                peer(&mut self.peers, worker).is_some_and(|p| p.give(ingress, bytes).is_ok());
             self.engine.hand_off(given, 1);
             if let Some(frame) = self.batch.take() {
                 self.umem.free(frame);
@@ -376,7 +414,12 @@ impl<P: Port> Worker<P> {
         while let Some((port, bytes)) = self.engine.outbox().pop() {
             let frame = self.umem.alloc().and_then(|mut frame| {
                 let fits = self.umem.write(&mut frame, bytes).is_ok();
-                if fits { Some(frame) } else { self.umem.free(frame); None }
+                if fits {
+                    Some(frame)
+                } else {
+                    self.umem.free(frame);
+                    None
+                }
             });
             let sent = frame.is_some_and(|frame| {
                 self.enqueue(port, frame).map_err(|frame| self.umem.free(frame)).is_ok()
@@ -389,6 +432,19 @@ impl<P: Port> Worker<P> {
             if self.events.push(event).is_err() {
                 self.engine.event_lost();
             }
+        }
+    }
+
+    /// Drops what waits to be sent, because nothing may be any more.
+    fn discard_output(&mut self) {
+        for Attached { backlog, .. } in &mut self.ports {
+            for frame in backlog.drain(..) {
+                self.umem.free(frame);
+                self.engine.output_lost();
+            }
+        }
+        while self.engine.outbox().pop().is_some() {
+            self.engine.output_lost();
         }
     }
 

@@ -5,17 +5,20 @@ use core::net::IpAddr;
 
 use wire::{Packet, Time, Version, checksum, ethernet};
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Limiter};
 use crate::engine::{Engine, Keyed, Settings, Waiting};
 use crate::event::{Event, EventKind};
+use crate::fib::Fib;
 use crate::fragment::{Datagram, Fragments};
+use crate::ledger::Ledger;
 use crate::limits::ANSWER_FRAME_BYTES;
-use crate::pipeline::{Change, Link, Outcome, Plan, Way};
+use crate::outbox::Outbox;
+use crate::pipeline::{Change, Link, Outcome, Permission, Plan, Way};
 use crate::rules::short_epoch;
 use crate::session::{CloseReason, Egress, Flags, Opening, Peer, Session};
 use crate::table::Handle;
 use crate::track::Update;
-use crate::{Arrived, Checksum, Decision, Mode, PortId, Reason, RuleIndex, Verdict, ZoneId};
+use crate::{Arrived, Checksum, Decision, Mode, PortId, Reason, Verdict, ZoneId};
 
 /// The bytes of a packet: the frame in hand, or a datagram put together from several.
 pub(crate) enum Body<'a> {
@@ -64,7 +67,7 @@ impl Engine {
         let (verdict, in_hand) = match plan.outcome {
             Outcome::Forward(way) => self.forward(&way, &context, body),
             Outcome::Answer(answer) => {
-                self.answer(answer, &keyed.packet, arrived.ingress, body.bytes(), now);
+                self.answerer().answer(answer, &keyed.packet, arrived.ingress, body.bytes(), now);
                 (Verdict::Answer, false)
             }
             Outcome::Consume => (Verdict::Consume, false),
@@ -83,8 +86,7 @@ impl Engine {
     /// The session table's part. Returns the number of the packet's session.
     fn change(&mut self, context: &Context<'_>) -> Option<u64> {
         let plan = context.plan;
-        let asked = matches!(plan.session, Change::Open { .. }) || plan.refused_by_policy();
-        if asked {
+        if plan.hit {
             self.rules.hit(plan.rule, context.now);
         }
         match plan.session {
@@ -114,14 +116,15 @@ impl Engine {
         handle: Handle,
         sender: Peer,
         update: &Update,
-        rematched: Option<RuleIndex>,
+        rematched: Option<Permission>,
         context: &Context<'_>,
     ) -> Option<u64> {
         self.table.commit(handle, update, sender, context.bytes, context.now);
         let session = self.table.get_mut(handle)?;
-        if let Some(rule) = rematched {
-            session.rule = rule;
+        if let Some(Permission { rule, zones }) = rematched {
+            (session.rule, session.zones) = (rule, zones);
             session.epoch = short_epoch(&self.policy);
+            session.flags.set(Flags::BOTH_MAY_OPEN, false);
             session.flags.set(Flags::LOG_CLOSE, self.policy.rule(rule).log_close);
         }
         if let Some(egress) = egress(context.plan) {
@@ -238,7 +241,12 @@ fn egress(plan: &Plan) -> Option<Egress> {
 impl Engine {
     /// Rewrites the packet and sends it on its way. Returns the verdict, and whether the frame in
     /// hand itself is to be sent.
-    fn forward(&mut self, way: &Way, context: &Context<'_>, body: &mut Body<'_>) -> (Verdict, bool) {
+    fn forward(
+        &mut self,
+        way: &Way,
+        context: &Context<'_>,
+        body: &mut Body<'_>,
+    ) -> (Verdict, bool) {
         let packet = &context.keyed.packet;
         let ports = &self.settings.ports;
         let frame = body.bytes_mut();
@@ -322,8 +330,25 @@ impl Engine {
         }
     }
 
+    /// What it takes to answer.
+    fn answerer(&mut self) -> Answerer<'_> {
+        let Self { settings, fib, limiter, outbox, ledger, .. } = self;
+        Answerer { settings, fib, limiter, outbox, ledger }
+    }
+}
+
+/// The part of an engine that answers: apart, so that the packet may lie in another part of it.
+pub(crate) struct Answerer<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) fib: &'a Fib,
+    pub(crate) limiter: &'a mut Limiter,
+    pub(crate) outbox: &'a mut Outbox,
+    pub(crate) ledger: &'a mut Ledger,
+}
+
+impl Answerer<'_> {
     /// Writes an answer into the outbox. The judge saw that it may be given.
-    pub(crate) fn answer(
+    fn answer(
         &mut self,
         answer: Answer,
         packet: &Packet,
@@ -337,6 +362,21 @@ impl Engine {
             answer.write(frame, packet, source, space).ok()
         });
         if written { self.ledger.answered() } else { self.ledger.output_lost() }
+    }
+
+    /// Sends an ICMP error about a packet that is no longer in hand, if it may be sent.
+    pub(crate) fn answer_about(
+        &mut self,
+        answer: Answer,
+        ingress: PortId,
+        frame: &[u8],
+        now: Time,
+    ) {
+        let Ok(packet) = Packet::parse(frame) else { return };
+        let may = answer.may(frame, &packet).is_ok() && self.limiter.permits(packet.source, now);
+        if may {
+            self.answer(answer, &packet, ingress, frame, now);
+        }
     }
 
     /// Where ICMP errors come from: an own address, or on a port without any the packet's own
@@ -403,4 +443,3 @@ fn rewrite(frame: &mut [u8], packet: &Packet, to: [u8; 6], from: [u8; 6]) {
         }
     }
 }
-

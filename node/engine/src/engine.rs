@@ -1,7 +1,6 @@
 //! One worker's engine: its state, how it is controlled between bursts, how packets enter.
 
 use core::net::IpAddr;
-use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -24,7 +23,8 @@ use crate::tcp::WindowCheck;
 use crate::timeouts::Timeouts;
 use crate::track;
 use crate::{
-    Arrived, Counters, Decision, Mode, Port, PortId, Reason, RuleIndex, Verdict, WorkerId, integrity, pipeline,
+    Arrived, Counters, Decision, Mode, Port, PortId, Reason, RuleIndex, Verdict, WorkerId,
+    integrity, pipeline,
 };
 
 /// What an engine is built from.
@@ -114,6 +114,7 @@ pub struct Parsed {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are packets, and a box would allocate")]
 pub(crate) enum Content {
     /// An IP packet.
     Ip(Keyed),
@@ -467,12 +468,5 @@ impl Engine {
     /// Counts an event that found no room in the driver's ring.
     pub fn event_lost(&mut self) {
         self.ledger.event_lost();
-    }
-
-    /// Time until something is due, at most `longest`; for drivers that sleep.
-    #[must_use]
-    pub fn due_within(&self, now: Time, longest: Duration) -> Duration {
-        let pending = self.pending.next_expiry();
-        pending.map_or(longest, |time| time.since(now).min(longest))
     }
 }

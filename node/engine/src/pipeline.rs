@@ -34,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) state: State,
     /// The rule that was asked, of the policy in force.
     pub(crate) rule: Option<RuleIndex>,
+    /// A rule, or the lack of one, decided just now: it is hit.
+    pub(crate) hit: bool,
     /// What happens to the session table.
     pub(crate) session: Change,
 }
@@ -71,13 +73,33 @@ pub(crate) enum Link {
 pub(crate) enum Change {
     None,
     /// A packet of this session.
-    Follow { handle: Handle, sender: Peer, update: Update, rematched: Option<RuleIndex> },
+    Follow {
+        handle: Handle,
+        sender: Peer,
+        update: Update,
+        rematched: Option<Permission>,
+    },
     /// A new session; `stale` stood under its key and has ended.
-    Open { update: Update, zones: [ZoneId; 2], stale: Option<(Handle, CloseReason)> },
+    Open {
+        update: Update,
+        zones: [ZoneId; 2],
+        stale: Option<(Handle, CloseReason)>,
+    },
     /// This session ends, and the packet with it.
-    Close { handle: Handle, reason: CloseReason },
+    Close {
+        handle: Handle,
+        reason: CloseReason,
+    },
     /// A refused first packet that is to be logged.
     Deny,
+}
+
+/// What permits a session of an older epoch under the policy in force.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Permission {
+    pub(crate) rule: RuleIndex,
+    /// The zones of initiator and responder, by their numbers of today.
+    pub(crate) zones: [ZoneId; 2],
 }
 
 /// Watches the stages go by; `explain` does, the packet path does not.
@@ -232,8 +254,9 @@ impl Judge<'_> {
             false => State::New,
         };
         let (rule, rematched) = match self.rematch(session, sender, watch) {
-            Rematch::Unchanged => (session.rule, None),
-            Rematch::Permitted(rule) => (rule, Some(rule)),
+            Rematch::Unchanged => (Some(session.rule), None),
+            Rematch::Postponed(rule) => (rule, None),
+            Rematch::Permitted(permission) => (Some(permission.rule), Some(permission)),
             Rematch::Refused(rule) => {
                 let session = Change::Close { handle, reason: CloseReason::Policy };
                 return Plan { state, rule, session, ..Plan::drop(Reason::PolicyChanged) };
@@ -246,10 +269,10 @@ impl Judge<'_> {
             None => self.route(watch),
         };
         match outcome {
-            Outcome::Forward(_) => Plan { outcome, state, rule: Some(rule), session: change },
+            Outcome::Forward(_) => Plan { state, rule, session: change, ..Plan::bare(outcome) },
             // The peer will not see this packet, so the session must not either.
             Outcome::Answer(_) | Outcome::Consume | Outcome::Drop(_) => {
-                Plan { outcome, state, rule: Some(rule), session: Change::None }
+                Plan { state, rule, ..Plan::bare(outcome) }
             }
         }
     }
@@ -275,21 +298,38 @@ impl Judge<'_> {
         }
         let known = self.engine.rules.now(session.epoch, session.rule);
         let on_change = known.map_or(OnChange::Rematch, |rule| policy.rule(rule).on_change);
-        match (on_change, known) {
-            (OnChange::Keep, Some(rule)) => {
-                watch.stage(Stage::Policy, || "an older epoch's session, kept".to_owned());
-                return Rematch::Permitted(rule);
-            }
-            (OnChange::Kill, Some(rule)) => return Rematch::Refused(Some(rule)),
-            (OnChange::Keep | OnChange::Kill, None) | (OnChange::Rematch, _) => {}
+        if let (OnChange::Kill, Some(_)) = (on_change, known) {
+            return Rematch::Refused(known);
         }
-        let zones = [policy.zone_of_port(self.arrived.ingress), self.other_zone(session, sender)];
-        let [Some(here), Some(there)] = zones else { return Rematch::Refused(None) };
-        let question = self.first_question(sender, here, there);
-        match policy.judge(&question) {
+        // Without a way on, this packet goes nowhere; the next one is asked again.
+        let Some(there) = self.other_port(session, sender) else {
+            return Rematch::Postponed(known);
+        };
+        let zones = [self.arrived.ingress, there].map(|port| policy.zone_of_port(port));
+        match (on_change, known, zones) {
+            (OnChange::Keep, Some(rule), [Some(here), Some(there)]) => {
+                watch.stage(Stage::Policy, || "an older epoch's session, kept".to_owned());
+                Rematch::permitted(rule, sender, here, there)
+            }
+            (OnChange::Keep, Some(_), _) => Rematch::Postponed(known),
+            (_, _, [Some(here), Some(there)]) => self.match_again(sender, here, there, watch),
+            (_, _, [None, _] | [_, None]) => Rematch::Refused(None),
+        }
+    }
+
+    /// Asks the policy in force about a session of an older epoch.
+    fn match_again(
+        &self,
+        sender: Peer,
+        here: ZoneId,
+        there: ZoneId,
+        watch: &mut impl Watch,
+    ) -> Rematch {
+        let policy = &self.engine.policy;
+        match policy.judge(&self.first_question(sender, here, there)) {
             policy::Decision::Permit(rule) => {
                 watch.stage(Stage::Policy, || format!("matched again: {}", policy.rule(rule).id));
-                Rematch::Permitted(rule)
+                Rematch::permitted(rule, sender, here, there)
             }
             policy::Decision::Deny(rule) | policy::Decision::Reject(rule) => {
                 Rematch::Refused(Some(rule))
@@ -298,14 +338,13 @@ impl Judge<'_> {
         }
     }
 
-    /// The zone at the far side of the packet in hand, by today's policy.
-    fn other_zone(&self, session: &Session, sender: Peer) -> Option<ZoneId> {
+    /// The port that the packet in hand leaves by, if it leaves.
+    fn other_port(&self, session: &Session, sender: Peer) -> Option<PortId> {
         let cached = session.egress(sender, self.engine.fib.generation()).map(|egress| egress.port);
-        let port = cached.or_else(|| match self.route(&mut Unwatched) {
+        cached.or_else(|| match self.route(&mut Unwatched) {
             Outcome::Forward(way) => Some(way.port),
             Outcome::Answer(_) | Outcome::Consume | Outcome::Drop(_) => None,
-        })?;
-        self.engine.policy.zone_of_port(port)
+        })
     }
 
     /// A packet that would open a session.
@@ -344,7 +383,7 @@ impl Judge<'_> {
         let refused = |outcome| {
             let logged = decision.rule().is_some_and(|rule| policy.rule(rule).log_open);
             let session = if logged { Change::Deny } else { Change::None };
-            Plan { outcome, state: State::New, rule: decision.rule(), session }
+            Plan { outcome, state: State::New, rule: decision.rule(), hit: true, session }
         };
         match decision {
             policy::Decision::NoRule => refused(Outcome::Drop(Reason::NoRule)),
@@ -355,7 +394,7 @@ impl Judge<'_> {
                     return new(Plan::drop(Reason::TableFull));
                 }
                 let session = Change::Open { update, zones: [from, to], stale };
-                Plan { outcome, state: State::New, rule: Some(rule), session }
+                Plan { outcome, state: State::New, rule: Some(rule), hit: true, session }
             }
         }
     }
@@ -398,12 +437,7 @@ impl Judge<'_> {
 
     /// The question that the session's first packet would raise today: the packet in hand, seen from
     /// its initiator. `here` is the zone that this packet comes from.
-    fn first_question(
-        &self,
-        sender: Peer,
-        here: ZoneId,
-        there: ZoneId,
-    ) -> Question {
+    fn first_question(&self, sender: Peer, here: ZoneId, there: ZoneId) -> Question {
         let question = Question::of(self.packet, here, there);
         match sender {
             Peer::Initiator => question,
@@ -514,14 +548,27 @@ fn may_fragment(packet: &Packet) -> bool {
 
 /// What became of a session whose policy changed.
 enum Rematch {
+    /// The session is of the policy in force.
     Unchanged,
-    Permitted(RuleIndex),
+    /// Not asked now; the rule is where the session's own is today.
+    Postponed(Option<RuleIndex>),
+    Permitted(Permission),
     Refused(Option<RuleIndex>),
+}
+
+impl Rematch {
+    const fn permitted(rule: RuleIndex, sender: Peer, here: ZoneId, there: ZoneId) -> Self {
+        let zones = match sender {
+            Peer::Initiator => [here, there],
+            Peer::Responder => [there, here],
+        };
+        Self::Permitted(Permission { rule, zones })
+    }
 }
 
 impl Plan {
     const fn bare(outcome: Outcome) -> Self {
-        Self { outcome, state: State::None, rule: None, session: Change::None }
+        Self { outcome, state: State::None, rule: None, hit: false, session: Change::None }
     }
 
     const fn drop(reason: Reason) -> Self {
@@ -534,13 +581,6 @@ impl Plan {
 
     const fn answer(answer: Answer) -> Self {
         Self::bare(Outcome::Answer(answer))
-    }
-
-    /// Whether a rule, or the lack of one, refused a first packet.
-    pub(crate) const fn refused_by_policy(&self) -> bool {
-        let refused = matches!(self.outcome, Outcome::Drop(_) | Outcome::Answer(_));
-        let asked = self.rule.is_some() || matches!(self.outcome, Outcome::Drop(Reason::NoRule));
-        refused && asked && matches!(self.session, Change::None | Change::Deny)
     }
 
     const fn invalid(reason: Reason) -> Self {

@@ -236,7 +236,9 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), Reason::COUNT);
         for name in names {
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            );
         }
     }
 

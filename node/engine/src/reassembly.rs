@@ -1,9 +1,9 @@
 //! Fragments on their way through the engine: held, completed, handed to their flow's owner, expired.
 
-use wire::{FragmentKey, Packet, Time};
+use wire::{FragmentKey, Time};
 
 use crate::answer::{Answer, Unreachable};
-use crate::commit::Body;
+use crate::commit::{Answerer, Body};
 use crate::engine::{Content, Engine, Keyed, Origin, Parsed, Reassembled, Waiting};
 use crate::fib::FibChange;
 use crate::fragment::{Datagram, GivenUp, Outcome};
@@ -130,41 +130,31 @@ impl Engine {
     }
 
     fn expire_fragments(&mut self, now: Time) {
-        let Self { fragments, ledger, .. } = self;
-        let mut firsts = Vec::new(); // allocates only when a datagram is given up, a bounded number
+        let Self { settings, fib, limiter, outbox, ledger, fragments, .. } = self;
         fragments.expire(now, EXPIRIES_PER_TICK, |over| {
             ledger.expire(Reason::FragmentTimeout, over.held);
             if !over.first.is_empty() {
-                firsts.push((PortId(over.ingress), over.first.to_vec()));
+                let mut answerer = Answerer { settings, fib, limiter, outbox, ledger };
+                answerer.answer_about(Answer::Reassembly, PortId(over.ingress), over.first, now);
             }
         });
-        for (ingress, frame) in firsts {
-            self.answer_about(Answer::Reassembly, ingress, &frame, now);
-        }
     }
 
     /// Packets whose next hop did not answer in time.
     fn expire_waiting(&mut self, now: Time) {
-        while let Some(waiting) = self.pending.expire(now) {
+        let Self { settings, fib, limiter, outbox, ledger, pending, .. } = self;
+        while let Some(waiting) = pending.expire(now) {
             let Waiting { ingress, packets, link } = waiting.meta;
-            let mut frame = waiting.bytes.to_vec();
             // As it came in, so that the answer finds its sender.
-            if let Some(addresses) = frame.get_mut(..link.len()) {
+            if let Some(addresses) = waiting.bytes.get_mut(..link.len()) {
                 addresses.copy_from_slice(&link);
             }
-            self.ledger.expire(Reason::NeighbourUnresolved, packets);
+            ledger.expire(Reason::NeighbourUnresolved, packets);
             if packets > 0 {
-                self.answer_about(Answer::Unreachable(Unreachable::Host), ingress, &frame, now);
+                let mut answerer = Answerer { settings, fib, limiter, outbox, ledger };
+                let answer = Answer::Unreachable(Unreachable::Host);
+                answerer.answer_about(answer, ingress, waiting.bytes, now);
             }
-        }
-    }
-
-    /// Sends an ICMP error about a packet that is no longer in hand, if it may be sent.
-    fn answer_about(&mut self, answer: Answer, ingress: PortId, frame: &[u8], now: Time) {
-        let Ok(packet) = Packet::parse(frame) else { return };
-        let may = answer.may(frame, &packet).is_ok() && self.limiter.permits(packet.source, now);
-        if may {
-            self.answer(answer, &packet, ingress, frame, now);
         }
     }
 

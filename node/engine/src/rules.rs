@@ -102,7 +102,9 @@ mod tests {
     fn policy(epoch: u64, ids: &[&str]) -> Policy {
         let mut text = String::from("[zones]\na = [\"p\"]\n");
         for id in ids {
-            text += &format!("[[rule]]\nid = \"{id}\"\nfrom = \"a\"\nto = \"a\"\naction = \"permit\"\n");
+            text += &format!(
+                "[[rule]]\nid = \"{id}\"\nfrom = \"a\"\nto = \"a\"\naction = \"permit\"\n"
+            );
         }
         let mut no_lists = |_: &str| Err("no lists".to_owned());
         let parsed = config::parse_policy("test", &text, &mut no_lists).expect("a valid policy");

@@ -17,8 +17,8 @@ pub enum Verdict {
     Consume,
     /// Waits inside the engine (a fragment, or no link-layer address of the next hop yet).
     Hold,
-    /// Belongs to another worker of this node; see [`Engine::take_datagram`](crate::Engine::take_datagram)
-    /// for a reassembled one.
+    /// Belongs to another worker of this node; a reassembled one is fetched by
+    /// [`Engine::exchange_datagram`](crate::Engine::exchange_datagram).
     HandOff(WorkerId),
     /// Gone.
     Drop(Reason),
