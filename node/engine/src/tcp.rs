@@ -23,6 +23,7 @@
 mod flags;
 mod handshake;
 mod reset;
+mod segment;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -34,9 +35,11 @@ use std::time::Duration;
 use wire::{Seq, TcpFlags};
 
 pub use self::flags::Class;
+pub use self::segment::Segment;
+use self::segment::{Marks, SynOptions};
 use self::table::Cell;
 use self::window::{Fit, Numbers, Window};
-use crate::limits::{RETRANSMISSIONS_MAX, WINDOW_SCALE_MAX};
+use crate::limits::RETRANSMISSIONS_MAX;
 use crate::session::{CloseReason, Peer};
 use crate::timeouts::Timeouts;
 
@@ -83,27 +86,6 @@ pub enum State {
     Close,
     /// SYN from both peers: simultaneous open.
     SynSent2,
-}
-
-/// A TCP segment, as far as tracking needs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment {
-    /// Sequence number of the first byte (or of SYN).
-    pub sequence: Seq,
-    /// Acknowledgment number; meaningless without ACK.
-    pub acknowledgment: Seq,
-    /// The flags.
-    pub flags: TcpFlags,
-    /// Window field as sent, unscaled.
-    pub window: u16,
-    /// Bytes of payload.
-    pub payload: u32,
-    /// The window scale option.
-    pub window_scale: Option<u8>,
-    /// Whether the SACK-permitted option is there.
-    pub sack_permitted: bool,
-    /// Highest right edge of the SACK blocks.
-    pub sack: Option<Seq>,
 }
 
 /// What the tracker says of one segment.
@@ -188,14 +170,6 @@ pub enum WindowCheck {
     /// Flags and states only.
     Off,
 }
-
-/// Window scale (bits 0–3), whether it was offered (4), SACK permitted (5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct SynOptions(u8);
-
-/// What one peer has done so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Marks(u8);
 
 /// The last segment that was accepted or noted: 8 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -529,88 +503,6 @@ fn is_waiting(repeats: u8, marks: [Marks; 2], last: Last) -> bool {
     repeats >= RETRANSMISSIONS_MAX
         || marks[0].or(marks[1]).has(Marks::UNACKNOWLEDGED)
         || (last.class == Class::Ack && last.window == 0)
-}
-
-impl Segment {
-    /// The sequence number after the segment: SEG.SEQ + SEG.LEN (RFC 9293 §3.4).
-    pub fn end(&self) -> Seq {
-        let syn = u32::from(self.flags.contains(TcpFlags::SYN));
-        let fin = u32::from(self.flags.contains(TcpFlags::FIN));
-        self.sequence + self.payload.wrapping_add(syn + fin)
-    }
-
-    /// Equal for a segment that is sent again, and hardly ever for another: sequence number, its
-    /// end and acknowledgment, mixed (constants of the golden ratio, as good as any odd ones).
-    fn fingerprint(&self) -> u32 {
-        let ends = self.sequence.0.wrapping_mul(0x9e37_79b9) ^ self.end().0;
-        ends.wrapping_mul(0x85eb_ca6b) ^ self.acknowledgment.0
-    }
-}
-
-impl From<&wire::Tcp> for Segment {
-    fn from(tcp: &wire::Tcp) -> Self {
-        Self {
-            sequence: tcp.sequence,
-            acknowledgment: tcp.acknowledgment,
-            flags: tcp.flags,
-            window: tcp.window,
-            payload: tcp.payload_len,
-            window_scale: tcp.window_scale,
-            sack_permitted: tcp.sack_permitted,
-            sack: tcp.sack.highest(),
-        }
-    }
-}
-
-impl SynOptions {
-    const SCALE: u8 = 0x0f;
-    const SCALING: u8 = 0x10;
-    const SACK: u8 = 0x20;
-
-    fn of(segment: &Segment) -> Self {
-        let scale =
-            segment.window_scale.map_or(0, |scale| Self::SCALING | scale.min(WINDOW_SCALE_MAX));
-        Self(scale | if segment.sack_permitted { Self::SACK } else { 0 })
-    }
-
-    /// What either of two SYNs of one peer offered; of two scales the larger.
-    fn or(self, again: Self) -> Self {
-        let scale = self.scale().max(again.scale());
-        Self(((self.0 | again.0) & !Self::SCALE) | scale)
-    }
-
-    const fn scale(self) -> u8 {
-        self.0 & Self::SCALE
-    }
-
-    const fn scaling(self) -> bool {
-        self.0 & Self::SCALING != 0
-    }
-
-    const fn sack(self) -> bool {
-        self.0 & Self::SACK != 0
-    }
-}
-
-impl Marks {
-    /// Has acknowledged something of the other peer.
-    const ACKED: Self = Self(1);
-    /// Has sent a FIN.
-    const FIN: Self = Self(2);
-    /// Has sent something that is not acknowledged yet.
-    const UNACKNOWLEDGED: Self = Self(4);
-
-    const fn has(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    const fn or(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    const fn set(&mut self, other: Self, on: bool) {
-        self.0 = if on { self.0 | other.0 } else { self.0 & !other.0 };
-    }
 }
 
 const _: () = assert!(size_of::<Tcp>() == 48);
