@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{check, clear, commit, completion, detach, explain, man, replay, rollback, show};
+use crate::{check, clear, commit, completion, detach, explain, man, replay, rollback, run, show};
 
 /// A stateful firewall on AF_XDP.
 #[derive(Debug, Parser)]
@@ -18,6 +18,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// Run the firewall
+    Run(run::Options),
     /// Find every mistake in node and policy files
     Check(check::Options),
     /// Tell what a running daemon would do with a packet, stage by stage
@@ -32,6 +34,8 @@ pub(crate) enum Verb {
     Commit(commit::Options),
     /// Put an earlier policy in force again
     Rollback(rollback::Options),
+    /// Show the firewall at work on this machine, in a network of its own; ends within 30 s
+    Demo,
     /// Take the XDP programs of an ended daemon off their interfaces
     Detach(detach::Options),
     /// Print a completion script for a shell

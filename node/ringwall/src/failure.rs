@@ -11,6 +11,7 @@ use datapath::capture::CaptureError;
 use crate::client::ClientError;
 use crate::out::Out;
 use crate::render;
+use crate::run::RunError;
 
 /// The end of a verb that failed.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) enum Failure {
     Client(ClientError),
     /// The kernel's part did not work.
     Xdp(datapath::xdp::Error),
+    /// The daemon does not run.
+    Run(RunError),
 }
 
 /// Exit status: refused or failed.
@@ -73,6 +76,7 @@ impl Failure {
             Self::Reported
             | Self::Client(_)
             | Self::Xdp(_)
+            | Self::Run(_)
             | Self::Usage(_)
             | Self::Output(_)
             | Self::File { .. }
@@ -85,6 +89,12 @@ impl Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         Self::Client(error)
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        Self::Run(error)
     }
 }
 
@@ -114,6 +124,7 @@ impl fmt::Display for Failure {
             }
             Self::Client(error) => write!(f, "error: {error}"),
             Self::Xdp(error) => write!(f, "error: {error}"),
+            Self::Run(error) => write!(f, "error: {error}"),
         }
     }
 }

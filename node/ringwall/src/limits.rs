@@ -18,5 +18,8 @@ pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Sessions in the table of a replayed capture: four times what a million packets of a scan need.
 pub(crate) const REPLAY_SESSIONS: u32 = 1 << 18;
 
-/// How often metrics are tidied up, whether anybody reads them or not.
-pub(crate) const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+/// Threads of the daemon's own runtime: API, netlink, policy. Packets have threads of their own.
+pub(crate) const RUNTIME_THREADS: usize = 2;
+
+/// How long a request that is under way may take after the daemon was told to stop.
+pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(3);

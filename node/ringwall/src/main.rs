@@ -5,9 +5,11 @@
 //! | `run` | interfaces | `run/`, `server` |
 //! | `show`, `clear`, `commit`, `rollback`, `explain` | a running daemon | `client` |
 //! | `check`, `replay`, `detach`, `completion`, `man` | files, by themselves | |
+//! | `demo` | a network of its own | the other verbs |
 //!
 //! Exit status: 0 done, 1 refused or failed, 2 usage.
 
+mod backend;
 mod check;
 mod clear;
 mod cli;
@@ -15,6 +17,7 @@ mod client;
 mod commit;
 mod completion;
 mod daemon;
+mod demo;
 mod detach;
 mod explain;
 mod failure;
@@ -26,6 +29,8 @@ mod out;
 mod render;
 mod replay;
 mod rollback;
+mod run;
+mod server;
 mod show;
 mod table;
 
@@ -49,6 +54,7 @@ fn main() -> ExitCode {
 
 fn carry_out(verb: Verb, out: &mut Out<'_>) -> Result<(), Failure> {
     match verb {
+        Verb::Run(options) => run::run(&options, out.json()),
         Verb::Check(options) => check::run(&options, out),
         Verb::Explain(options) => explain::run(&options, out),
         Verb::Replay(options) => replay::run(&options, out),
@@ -56,6 +62,7 @@ fn carry_out(verb: Verb, out: &mut Out<'_>) -> Result<(), Failure> {
         Verb::Clear(options) => clear::run(&options, out),
         Verb::Commit(options) => commit::run(&options, out),
         Verb::Rollback(options) => rollback::run(&options, out),
+        Verb::Demo => demo::run(out),
         Verb::Detach(options) => detach::run(&options, out),
         Verb::Completion(options) => completion::run(&options, out),
         Verb::Man(options) => man::run(&options, out),

@@ -163,10 +163,12 @@ impl<'s> Scene<'s> {
     fn change(&mut self, report: &mut Report<'_, '_>) -> io::Result<()> {
         let client = &self.network.client;
         let file = self.site.file(CHANGED);
+        let mut said = String::new();
         report.step("ringwall commit, live", "in force", || {
-            let said = self.site.run(&["commit", &file])?;
-            Ok(said.lines().next().unwrap_or("done").to_owned())
+            said = self.site.run(&["commit", &file])?;
+            Ok(said.trim_end().lines().last().unwrap_or("done").to_owned())
         })?;
+        report.excerpt("ringwall commit", said.lines().take(EXCERPT_LINES))?;
         report.step("TCP connections B, now denied", "stopped", || {
             match self.doomed.as_mut_slice() {
                 [] => Err("they were never open".to_owned()),

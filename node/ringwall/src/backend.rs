@@ -1,0 +1,54 @@
+//! What the API asks of a node, apart from how a node does it.
+
+use std::future::Future;
+
+use config::api;
+
+type Answer<T> = Result<T, api::Error>;
+
+/// A node that can be asked and told. Each method is one path of the API.
+pub(crate) trait Backend: Send + Sync + 'static {
+    /// What the node is and how it does.
+    fn status(&self) -> impl Future<Output = Answer<api::Status>> + Send;
+    /// A page of sessions.
+    fn sessions(
+        &self,
+        request: api::PageRequest,
+    ) -> impl Future<Output = Answer<api::SessionsPage>> + Send;
+    /// Ends sessions.
+    fn clear(
+        &self,
+        request: api::ClearRequest,
+    ) -> impl Future<Output = Answer<api::Cleared>> + Send;
+    /// A page of conversations.
+    fn conversations(
+        &self,
+        request: api::PageRequest,
+    ) -> impl Future<Output = Answer<api::ConversationsPage>> + Send;
+    /// All counters.
+    fn counters(&self) -> impl Future<Output = Answer<api::Counters>> + Send;
+    /// The policy in force, with hits.
+    fn policy(&self) -> impl Future<Output = Answer<api::Policy>> + Send;
+    /// The ports.
+    fn ports(&self) -> impl Future<Output = Answer<api::Ports>> + Send;
+    /// Puts a policy in force.
+    fn commit(
+        &self,
+        request: api::CommitRequest,
+    ) -> impl Future<Output = Answer<api::Committed>> + Send;
+    /// Puts an earlier policy in force again.
+    fn rollback(
+        &self,
+        request: api::RollbackRequest,
+    ) -> impl Future<Output = Answer<api::Committed>> + Send;
+    /// What would happen to a packet.
+    fn explain(
+        &self,
+        request: api::ExplainRequest,
+    ) -> impl Future<Output = Answer<api::Explanation>> + Send;
+    /// Plants a failure, where the node file allows it.
+    fn failpoint(
+        &self,
+        request: api::FailpointRequest,
+    ) -> impl Future<Output = Answer<api::Done>> + Send;
+}

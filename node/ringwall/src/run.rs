@@ -1,0 +1,202 @@
+//! `run`: the daemon. Sets the process up while it has one thread, then starts the node and serves
+//! its API until it is told to stop.
+//!
+//! ```text
+//! files ─► log, panic hook ─► bpffs, API socket ─► capabilities dropped ─► node ─► READY ─► signal
+//!                                                                           └──── shutdown ◄──┘
+//! ```
+
+mod capabilities;
+mod log;
+mod node;
+mod panics;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use actors::{Seed, StartError};
+use clap::Args;
+use config::misfits;
+use datapath::xdp::{self, BpfDir};
+use sd_notify::NotifyState;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::failure::Failure;
+use crate::limits::{RUNTIME_THREADS, STOP_TIMEOUT};
+use crate::server::{self, Socket, SocketError};
+use crate::{files, render};
+
+use node::RunningNode;
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Needs root, or the capabilities NET_ADMIN, NET_RAW, BPF, PERFMON and IPC_LOCK. What it has beyond those it \
+gives up once it is set up. SIGTERM and SIGINT stop it; the ports stay closed for transit afterwards, \
+unless the node file says on-exit = \"open\".")]
+pub(crate) struct Options {
+    /// Node file
+    #[arg(long, value_name = "FILE")]
+    node: PathBuf,
+    /// Policy to start with; an empty data directory takes it, one with a policy keeps its own
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
+/// Why the daemon does not run, or ended by itself.
+#[derive(Debug)]
+pub(crate) enum RunError {
+    /// Not started as root.
+    Privileges { missing: String },
+    /// Capabilities could not be given up.
+    Capabilities(caps::errors::CapsError),
+    /// The log file.
+    Log { path: String, error: std::io::Error },
+    /// The API's socket.
+    Socket(SocketError),
+    /// The address of `[metrics]`.
+    Metrics { listen: SocketAddr, error: std::io::Error },
+    /// Where the XDP programs are pinned.
+    Xdp(xdp::Error),
+    /// The node.
+    Start(StartError),
+    /// Threads, signals, accepting connections.
+    System(std::io::Error),
+}
+
+/// What is known before anything is started.
+struct Plan {
+    node: config::Node,
+    seed: Option<Seed>,
+}
+
+pub(crate) fn run(options: &Options, json: bool) -> Result<(), Failure> {
+    let plan = plan(options)?;
+    Ok(start(plan, json)?)
+}
+
+/// Reads the files. Whatever is wrong with them is said before the log begins.
+fn plan(options: &Options) -> Result<Plan, Failure> {
+    let node = files::read_node(&options.node)?;
+    let mut warnings = node.warnings;
+    let mut seed = None;
+    if let Some(path) = &options.policy {
+        let policy = files::read_policy(path)?;
+        warnings.extend(policy.warnings);
+        for misfit in misfits(&policy.value, &node.value) {
+            eprintln!("warning: {misfit}");
+        }
+        seed = Some(seed_from(path)?);
+    }
+    eprint!("{}", render::diagnostics(&warnings));
+    Ok(Plan { node: node.value, seed })
+}
+
+fn seed_from(path: &Path) -> Result<Seed, Failure> {
+    let rejected = |diagnostics| Failure::Rejected { what: "policy", diagnostics };
+    let text = files::inlined(path, &files::read(path)?).map_err(rejected)?;
+    Ok(Seed { file: path.to_string_lossy().into_owned(), text })
+}
+
+/// Sets the process up, and runs the node in it.
+fn start(plan: Plan, json: bool) -> Result<(), RunError> {
+    capabilities::required()?;
+    log::start(&plan.node.log, json)?;
+    panics::log();
+    BpfDir::prepare(Path::new(&plan.node.bpf_dir)).map_err(RunError::Xdp)?;
+    let socket = Socket::bind(Path::new(&plan.node.api.socket)).map_err(RunError::Socket)?;
+    // Threads inherit what the one that starts them has: this comes before all others.
+    let capabilities = capabilities::keep().map_err(RunError::Capabilities)?;
+    tracing::info!(kept = capabilities.join(","), "capabilities");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(RUNTIME_THREADS)
+        .enable_all()
+        .build()
+        .map_err(RunError::System)?;
+    let ended = runtime.block_on(serve(plan, &socket, capabilities));
+    runtime.shutdown_timeout(STOP_TIMEOUT);
+    ended
+}
+
+async fn serve(plan: Plan, socket: &Socket, capabilities: Vec<String>) -> Result<(), RunError> {
+    // Before the node is there: a signal that comes meanwhile must not be lost.
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::System)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::System)?;
+    let metrics = match plan.node.metrics {
+        Some(config::Metrics { listen }) => {
+            let bound = TcpListener::bind(listen).await;
+            Some(bound.map_err(|error| RunError::Metrics { listen, error })?)
+        }
+        None => None,
+    };
+    let name = plan.node.name.clone();
+    let node = actors::start(plan.node, plan.seed).await.map_err(RunError::Start)?;
+    let node = Arc::new(RunningNode { node, capabilities });
+    let (stop, stopping) = watch::channel(false);
+    let mut servers = JoinSet::new();
+    let listener = socket.listener().map_err(RunError::System)?;
+    servers.spawn(server::serve(listener, Arc::clone(&node), stopped(stopping)));
+    if let Some(listener) = metrics {
+        let stopped = stopped(stop.subscribe());
+        servers.spawn(server::serve_metrics(listener, Arc::clone(&node), stopped));
+    }
+    notify(&[NotifyState::Ready]);
+    tracing::info!(node = name, "running");
+    let ended = tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+        server = servers.join_next() => Err(server),
+    };
+    notify(&[NotifyState::Stopping]);
+    match &ended {
+        Ok(signal) => tracing::info!(signal, "stopping"),
+        Err(server) => tracing::error!(?server, "a listener ended by itself; stopping"),
+    }
+    // The ports first: whoever asks meanwhile gets an error, which is better than a packet lost.
+    let stopped = node.node.shutdown().await.map_err(RunError::Start);
+    stop.send_replace(true);
+    let _ = tokio::time::timeout(STOP_TIMEOUT, servers.join_all()).await;
+    stopped?;
+    match ended {
+        Ok(_) => Ok(()),
+        Err(_) => Err(RunError::System(std::io::Error::other("a listener ended by itself"))),
+    }
+}
+
+/// Resolves when the daemon stops.
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means that the sender is gone, and the daemon with it.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+/// Tells systemd, if it started us.
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "cannot notify the service manager");
+    }
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Privileges { missing } => {
+                write!(f, "the daemon needs root: the capability {missing} is missing")
+            }
+            Self::Capabilities(error) => write!(f, "capabilities cannot be given up: {error}"),
+            Self::Log { path, error } => write!(f, "cannot write the log {path}: {error}"),
+            Self::Socket(error) => error.fmt(f),
+            Self::Metrics { listen, error } => {
+                write!(f, "cannot listen for metrics at {listen}: {error}")
+            }
+            Self::Xdp(error) => error.fmt(f),
+            Self::Start(error) => error.fmt(f),
+            Self::System(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}

@@ -1,0 +1,63 @@
+//! The real node behind the API.
+
+use config::api::{self, Error};
+
+use crate::backend::Backend;
+
+/// A node, and what its process may do.
+#[derive(Debug)]
+pub(super) struct RunningNode {
+    pub(super) node: actors::Node,
+    /// Names of the capabilities that were kept.
+    pub(super) capabilities: Vec<String>,
+}
+
+impl Backend for RunningNode {
+    async fn status(&self) -> Result<api::Status, Error> {
+        let capabilities = self.capabilities.clone();
+        self.node.status().await.map(|status| api::Status { capabilities, ..status })
+    }
+
+    async fn sessions(&self, request: api::PageRequest) -> Result<api::SessionsPage, Error> {
+        self.node.sessions(request).await
+    }
+
+    async fn clear(&self, request: api::ClearRequest) -> Result<api::Cleared, Error> {
+        self.node.clear(request).await
+    }
+
+    async fn conversations(
+        &self,
+        request: api::PageRequest,
+    ) -> Result<api::ConversationsPage, Error> {
+        self.node.conversations(request).await
+    }
+
+    async fn counters(&self) -> Result<api::Counters, Error> {
+        self.node.counters().await
+    }
+
+    async fn policy(&self) -> Result<api::Policy, Error> {
+        self.node.policy().await
+    }
+
+    async fn ports(&self) -> Result<api::Ports, Error> {
+        self.node.ports().await
+    }
+
+    async fn commit(&self, request: api::CommitRequest) -> Result<api::Committed, Error> {
+        self.node.commit(request).await
+    }
+
+    async fn rollback(&self, request: api::RollbackRequest) -> Result<api::Committed, Error> {
+        self.node.rollback(request).await
+    }
+
+    async fn explain(&self, request: api::ExplainRequest) -> Result<api::Explanation, Error> {
+        self.node.explain(request).await
+    }
+
+    async fn failpoint(&self, request: api::FailpointRequest) -> Result<api::Done, Error> {
+        self.node.failpoint(request).await
+    }
+}

@@ -1,0 +1,172 @@
+//! The daemon's side of the API: HTTP with JSON bodies, on a Unix socket of root's own and, for
+//! Prometheus, on an address of the operator's choice.
+
+mod metrics;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use config::api;
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::backend::Backend;
+use crate::limits::REQUEST_BYTES;
+
+pub(crate) use socket::{Socket, SocketError};
+
+/// Serves the API at `listener` until `stop`.
+pub(crate) async fn serve<B: Backend>(
+    listener: UnixListener,
+    backend: Arc<B>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    axum::serve(listener, router(backend)).with_graceful_shutdown(stop).await
+}
+
+/// Serves `/metrics` at `listener` until `stop`.
+pub(crate) async fn serve_metrics<B: Backend>(
+    listener: TcpListener,
+    backend: Arc<B>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let app = Router::new().route("/metrics", get(scrape::<B>)).with_state(backend);
+    axum::serve(listener, app).with_graceful_shutdown(stop).await
+}
+
+fn router<B: Backend>(backend: Arc<B>) -> Router {
+    Router::new()
+        .route(api::STATUS, get(status::<B>))
+        .route(api::SESSIONS, post(sessions::<B>))
+        .route(api::SESSIONS_CLEAR, post(clear::<B>))
+        .route(api::CONVERSATIONS, post(conversations::<B>))
+        .route(api::COUNTERS, get(counters::<B>))
+        .route(api::POLICY, get(policy::<B>))
+        .route(api::PORTS, get(ports::<B>))
+        .route(api::COMMIT, post(commit::<B>))
+        .route(api::ROLLBACK, post(rollback::<B>))
+        .route(api::EXPLAIN, post(explain::<B>))
+        .route(api::FAILPOINT, post(failpoint::<B>))
+        .route("/metrics", get(scrape::<B>))
+        .fallback(async || Refusal::of(StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .method_not_allowed_fallback(async || {
+            Refusal::of(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method")
+        })
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
+        .with_state(backend)
+}
+
+type Node<B> = State<Arc<B>>;
+type Asked<T> = Result<Json<T>, JsonRejection>;
+type Answer<T> = Result<Json<T>, Refusal>;
+
+async fn status<B: Backend>(State(node): Node<B>) -> Answer<api::Status> {
+    Ok(Json(node.status().await?))
+}
+
+async fn sessions<B: Backend>(
+    State(node): Node<B>,
+    asked: Asked<api::PageRequest>,
+) -> Answer<api::SessionsPage> {
+    Ok(Json(node.sessions(asked?.0).await?))
+}
+
+async fn clear<B: Backend>(
+    State(node): Node<B>,
+    asked: Asked<api::ClearRequest>,
+) -> Answer<api::Cleared> {
+    Ok(Json(node.clear(asked?.0).await?))
+}
+
+async fn conversations<B: Backend>(
+    State(node): Node<B>,
+    asked: Asked<api::PageRequest>,
+) -> Answer<api::ConversationsPage> {
+    Ok(Json(node.conversations(asked?.0).await?))
+}
+
+async fn counters<B: Backend>(State(node): Node<B>) -> Answer<api::Counters> {
+    Ok(Json(node.counters().await?))
+}
+
+async fn policy<B: Backend>(State(node): Node<B>) -> Answer<api::Policy> {
+    Ok(Json(node.policy().await?))
+}
+
+async fn ports<B: Backend>(State(node): Node<B>) -> Answer<api::Ports> {
+    Ok(Json(node.ports().await?))
+}
+
+async fn commit<B: Backend>(
+    State(node): Node<B>,
+    asked: Asked<api::CommitRequest>,
+) -> Answer<api::Committed> {
+    Ok(Json(node.commit(asked?.0).await?))
+}
+
+async fn rollback<B: Backend>(
+    State(node): Node<B>,
+    asked: Asked<api::RollbackRequest>,
+) -> Answer<api::Committed> {
+    Ok(Json(node.rollback(asked?.0).await?))
+}
+
+async fn explain<B: Backend>(
+    State(node): Node<B>,
+    asked: Asked<api::ExplainRequest>,
+) -> Answer<api::Explanation> {
+    Ok(Json(node.explain(asked?.0).await?))
+}
+
+async fn failpoint<B: Backend>(
+    State(node): Node<B>,
+    asked: Asked<api::FailpointRequest>,
+) -> Answer<api::Done> {
+    Ok(Json(node.failpoint(asked?.0).await?))
+}
+
+async fn scrape<B: Backend>(State(node): Node<B>) -> Result<String, Refusal> {
+    let facts = metrics::Facts::gather(node.as_ref()).await?;
+    Ok(metrics::render(&facts))
+}
+
+/// An answer other than 200.
+struct Refusal {
+    status: StatusCode,
+    error: api::Error,
+}
+
+impl Refusal {
+    fn of(status: StatusCode, why: &str) -> Self {
+        Self { status, error: api::Error::new(why) }
+    }
+}
+
+impl From<api::Error> for Refusal {
+    /// The node understood, and says no.
+    fn from(error: api::Error) -> Self {
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, error }
+    }
+}
+
+impl From<JsonRejection> for Refusal {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::of(rejection.status(), &rejection.body_text())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.error)).into_response()
+    }
+}

@@ -1,0 +1,153 @@
+//! The Unix socket: one daemon has it, nobody but its owner may write to it, and one that a killed
+//! daemon left behind is in nobody's way.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, OpenOptionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::{Mode, umask};
+
+/// A listening socket; its file is gone when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    path: PathBuf,
+    listener: UnixListener,
+    /// Held as long as the socket is ours.
+    _lock: File,
+}
+
+/// Why there is no socket.
+#[derive(Debug)]
+pub(crate) enum SocketError {
+    /// Another daemon has it.
+    Taken { path: PathBuf },
+    /// Something else is there.
+    NotASocket { path: PathBuf },
+    /// The system says no.
+    Io { path: PathBuf, error: io::Error },
+}
+
+impl Socket {
+    /// Listens at `path`, with mode 0600. Makes the folder if it is missing.
+    pub(crate) fn bind(path: &Path) -> Result<Self, SocketError> {
+        let failed = |error| SocketError::Io { path: path.to_owned(), error };
+        if let Some(folder) = path.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(failed)?;
+        }
+        let lock = lock(path)?;
+        remove_stale(path)?;
+        // The file must never be there with more rights, not even for a moment.
+        let before = umask(Mode::from_bits_truncate(0o177));
+        let listener = UnixListener::bind(path);
+        umask(before);
+        let listener = listener.map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        Ok(Self { path: path.to_owned(), listener, _lock: lock })
+    }
+
+    /// The socket for a runtime to accept at.
+    pub(crate) fn listener(&self) -> io::Result<tokio::net::UnixListener> {
+        tokio::net::UnixListener::from_std(self.listener.try_clone()?)
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // The lock file stays: removing it would let two daemons lock two files of one name.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The lock says who has the socket; the socket itself cannot, between two starts at once.
+fn lock(path: &Path) -> Result<File, SocketError> {
+    let failed = |error| SocketError::Io { path: path.to_owned(), error };
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(name);
+    let file = file.map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(SocketError::Taken { path: path.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Removes the file of a daemon that was killed. Whoever listens without our lock keeps it.
+fn remove_stale(path: &Path) -> Result<(), SocketError> {
+    let failed = |error| SocketError::Io { path: path.to_owned(), error };
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(SocketError::NotASocket { path: path.to_owned() });
+        }
+        Ok(_) => {}
+    }
+    match UnixStream::connect(path) {
+        Ok(_) => Err(SocketError::Taken { path: path.to_owned() }),
+        Err(_) => fs::remove_file(path).map_err(failed),
+    }
+}
+
+impl fmt::Display for SocketError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Taken { path } => write!(
+                f,
+                "another daemon listens at {}: stop it, or give this node another `socket` in [api]",
+                path.display()
+            ),
+            Self::NotASocket { path } => {
+                write!(f, "{} is there already and is no socket", path.display())
+            }
+            Self::Io { path, error } => write!(f, "cannot listen at {}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for SocketError {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Socket, SocketError};
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn belongs_to_its_owner_and_to_one_daemon() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deeper/fw1.sock");
+        let socket = Socket::bind(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(matches!(Socket::bind(&path), Err(SocketError::Taken { .. })));
+        drop(socket);
+        assert!(!path.exists());
+        Socket::bind(&path).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_daemon_left_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fw1.sock");
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists(), "the file outlives its listener");
+        Socket::bind(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_not_ours_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fw1.sock");
+        let other = UnixListener::bind(&path).unwrap();
+        assert!(matches!(Socket::bind(&path), Err(SocketError::Taken { .. })));
+        drop(other);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "precious").unwrap();
+        assert!(matches!(Socket::bind(&path), Err(SocketError::NotASocket { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
+}

@@ -1,0 +1,126 @@
+//! A node that answers the same to everybody.
+
+use std::collections::BTreeMap;
+
+use config::api::{self, Error};
+use config::{Diagnostic, Severity};
+
+use crate::backend::Backend;
+
+pub(super) struct Fake;
+
+fn named(counters: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    counters.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
+}
+
+impl Backend for Fake {
+    async fn status(&self) -> Result<api::Status, Error> {
+        let worker = api::Worker {
+            worker: 0,
+            state: api::WorkerState::Running,
+            sessions: 4,
+            restarts: 0,
+            cpu: None,
+        };
+        Ok(api::Status {
+            name: "fake".to_owned(),
+            id: 1,
+            version: "0.1.0".to_owned(),
+            pid: 1,
+            uptime_milliseconds: 1_500,
+            epoch: 5,
+            digest: "00".to_owned(),
+            sessions: 4,
+            sessions_max: 1_024,
+            workers: vec![worker],
+            capabilities: Vec::new(),
+        })
+    }
+
+    async fn sessions(&self, request: api::PageRequest) -> Result<api::SessionsPage, Error> {
+        Ok(api::SessionsPage { cursor: request.cursor, ..api::SessionsPage::default() })
+    }
+
+    async fn clear(&self, _: api::ClearRequest) -> Result<api::Cleared, Error> {
+        Ok(api::Cleared { count: 7 })
+    }
+
+    async fn conversations(
+        &self,
+        request: api::PageRequest,
+    ) -> Result<api::ConversationsPage, Error> {
+        Ok(api::ConversationsPage { cursor: request.cursor, ..api::ConversationsPage::default() })
+    }
+
+    async fn counters(&self) -> Result<api::Counters, Error> {
+        let worker = named(&[("received", 3), ("dropped", 2), ("dropped.no-rule", 2), ("held", 1)]);
+        let mut total = worker.clone();
+        total.insert("xdp.pass-host".to_owned(), 9);
+        Ok(api::Counters { total, workers: vec![worker] })
+    }
+
+    async fn policy(&self) -> Result<api::Policy, Error> {
+        let text = "[zones]\na = [\"lan\"]\n[[rule]]\nid = \"web\"\naction = \"permit\"\n";
+        let parsed = config::parse_policy("p", text, &mut |_| Err(String::new())).unwrap().value;
+        let rule = |rule| api::Rule { hits: 11, ..api::Rule::of(&parsed, rule) };
+        Ok(api::Policy {
+            epoch: 5,
+            digest: "00".to_owned(),
+            comment: None,
+            zones: Vec::new(),
+            rules: parsed.rules.iter().map(rule).collect(),
+            no_rule_hits: 2,
+        })
+    }
+
+    async fn ports(&self) -> Result<api::Ports, Error> {
+        let port = api::Port {
+            name: "lan".to_owned(),
+            interface: "lan0".to_owned(),
+            zone: Some("a".to_owned()),
+            domain: 0,
+            state: api::PortState::Up,
+            wire: None,
+            mode: api::BindMode::Copy,
+            xdp: api::XdpMode::Native,
+            queues: 1,
+            mac: None,
+            mtu: Some(1_500),
+            received_packets: 1,
+            received_bytes: 60,
+            sent_packets: 0,
+            sent_bytes: 0,
+            drops: named(&[("ring-full", 1)]),
+        };
+        Ok(api::Ports { ports: vec![port] })
+    }
+
+    async fn commit(&self, request: api::CommitRequest) -> Result<api::Committed, Error> {
+        if request.text != "bad" {
+            return Ok(api::Committed { epoch: 6, ..api::Committed::default() });
+        }
+        let diagnostic = Diagnostic {
+            severity: Severity::Error,
+            file: request.file,
+            line: 1,
+            column: 1,
+            message: "bad".to_owned(),
+            source: "bad".to_owned(),
+            hint: None,
+        };
+        Err(Error { error: "the policy is refused".to_owned(), diagnostics: vec![diagnostic] })
+    }
+
+    async fn rollback(&self, request: api::RollbackRequest) -> Result<api::Committed, Error> {
+        let epoch = request.epoch.unwrap_or_default();
+        Ok(api::Committed { epoch, ..api::Committed::default() })
+    }
+
+    async fn explain(&self, _: api::ExplainRequest) -> Result<api::Explanation, Error> {
+        Ok(api::Explanation::default())
+    }
+
+    async fn failpoint(&self, _: api::FailpointRequest) -> Result<api::Done, Error> {
+        Ok(api::Done {})
+    }
+}
