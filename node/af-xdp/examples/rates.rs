@@ -6,12 +6,12 @@
 //! inside its `sendto`. The CPU time is that of the forwarder's thread.
 #![allow(clippy::unwrap_used, clippy::print_stdout, unsafe_code)]
 
-#[path = "../tests/common/mod.rs"]
-mod common;
+#[path = "../tests/veth/mod.rs"]
+mod veth;
 
 use af_xdp::bare::{BareConfig, BareForwarder, Otherwise, RedirectProgram, Totals};
 use af_xdp::{BusyPoll, Frame, Socket, SocketConfig, Umem, UmemConfig};
-use common::{in_namespace, numbered, veth};
+use veth::{in_namespace, numbered, veth};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,11 +1,11 @@
 //! Frames through real sockets over veth pairs.
 #![allow(clippy::unwrap_used)]
 
-mod common;
+mod veth;
 
 use af_xdp::bare::{Addresses, BareConfig, BareForwarder, Otherwise, RedirectProgram};
 use af_xdp::{BusyPoll, Mode, UmemConfig};
-use common::{End, PATIENCE, in_namespace, numbered, veth};
+use veth::{End, PATIENCE, in_namespace, numbered, veth};
 use std::time::Instant;
 
 const FRAMES: u64 = 10_000;

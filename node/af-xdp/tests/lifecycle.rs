@@ -1,14 +1,14 @@
 //! Sockets that are opened, refused, closed, and interfaces that come and go.
 #![allow(clippy::unwrap_used, unsafe_code)]
 
-mod common;
+mod veth;
 
 use af_xdp::bare::{Otherwise, RedirectProgram};
 use af_xdp::limits::COPY_BATCH;
 use af_xdp::{
     Error, Frame, Kick, Later, Mode, RingSizes, Socket, SocketConfig, Umem, UmemConfig, open_all,
 };
-use common::{End, PATIENCE, in_namespace, ip, numbered, veth};
+use veth::{End, PATIENCE, in_namespace, ip, numbered, veth};
 use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
