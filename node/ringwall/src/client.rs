@@ -51,9 +51,9 @@ impl Client {
     ) -> Result<Res, ClientError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| self.unreachable(error))?;
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.exchange(method, path, body));
+        let exchange = self.exchange(method, path, body);
         let (status, bytes) = runtime
-            .block_on(async { answer.await })
+            .block_on(async { tokio::time::timeout(ANSWER_TIMEOUT, exchange).await })
             .map_err(|_| ClientError::TimedOut { socket: self.socket.clone() })??;
         if status == StatusCode::OK {
             return serde_json::from_slice(&bytes).map_err(|error| self.strange(error));

@@ -63,3 +63,6 @@ pub(super) const PULSE_GAP: Duration = Duration::from_millis(200);
 
 /// Lines of a command's output, or of the daemon's log, that are shown.
 pub(super) const EXCERPT_LINES: usize = 12;
+
+/// Characters of what a step saw that are shown: two lines of a wide terminal.
+pub(super) const SEEN_CHARACTERS: usize = 240;

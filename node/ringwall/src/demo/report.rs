@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::limits::SEEN_CHARACTERS;
 use crate::out::Out;
 use crate::table::Table;
 
@@ -77,7 +78,7 @@ impl<'a, 'o> Report<'a, 'o> {
             step: step.to_owned(),
             expected: expected.to_owned(),
             ok: seen.is_ok(),
-            seen: seen.unwrap_or_else(|wrong| wrong),
+            seen: one_line(&seen.unwrap_or_else(|wrong| wrong)),
             milliseconds: milliseconds(begun),
         };
         self.say(&row)?;
@@ -170,6 +171,16 @@ impl Current {
 
     pub(super) fn get(&self) -> String {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What a command said may have many lines; a row has one.
+fn one_line(text: &str) -> String {
+    let words: Vec<_> = text.split_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(SEEN_CHARACTERS) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None => line,
     }
 }
 

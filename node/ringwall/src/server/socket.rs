@@ -4,11 +4,13 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, OpenOptionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use nix::sys::stat::{Mode, umask};
+use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
+use nix::sys::stat::{Mode, fchmod};
 
 /// A listening socket; its file is gone when this is dropped.
 #[derive(Debug)]
@@ -39,12 +41,7 @@ impl Socket {
         }
         let lock = lock(path)?;
         remove_stale(path)?;
-        // The file must never be there with more rights, not even for a moment.
-        let before = umask(Mode::from_bits_truncate(0o177));
-        let listener = UnixListener::bind(path);
-        umask(before);
-        let listener = listener.map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
+        let listener = listen(path).map_err(|errno| failed(errno.into()))?;
         Ok(Self { path: path.to_owned(), listener, _lock: lock })
     }
 
@@ -59,6 +56,17 @@ impl Drop for Socket {
         // The lock file stays: removing it would let two daemons lock two files of one name.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// Listens with a file of mode 0600: Linux takes the mode of the socket itself, less the umask, so
+/// that there is no moment in which the file has more rights.
+fn listen(path: &Path) -> nix::Result<UnixListener> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    socket::bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    socket::listen(&socket, Backlog::MAXCONN)?;
+    Ok(socket.into())
 }
 
 /// The lock says who has the socket; the socket itself cannot, between two starts at once.
