@@ -10,6 +10,7 @@
 //! | captures that are not in this repository | [`Corpus`] |
 //! | wait for something, but not for ever | [`wait_for()`], [`wait_for_some()`] |
 //! | a directory that is gone afterwards | [`temp_dir()`] |
+//! | a network with a running firewall in it | [`world::World`] |
 //!
 //! The shape of a test that needs the machine:
 //!
@@ -32,6 +33,7 @@ mod corpus;
 mod requirement;
 mod run;
 mod wait;
+pub mod world;
 
 pub use background::Background;
 pub use binary::{binary, workspace};

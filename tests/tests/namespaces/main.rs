@@ -1,0 +1,24 @@
+//! The product on real interfaces: a client, `ringwall run`, and a server in namespaces of their own.
+//!
+//! | file | subject |
+//! |------|---------|
+//! | `traffic.rs` | what the policy allows passes, byte for byte; what it does not allow does not |
+//! | `closed.rs` | nothing passes without a live daemon: killed, stopped, restarted, detached |
+//! | `panics.rs` | a flow actor that panics breaks no connection |
+//! | `host.rs` | the node's own traffic |
+//! | `operate.rs` | a second instance, interfaces that come and go, policies committed live |
+//! | `programs.rs` | `nmap`, `iperf3`, `curl`, path MTU discovery, hop limits |
+//! | `wire.rs` | a bump in the wire |
+//! | `sockets.rs` | not a test: clients and servers made of plain sockets |
+//!
+//! All need root; the tests take turns (`World`), because each loads the machine.
+#![allow(clippy::unwrap_used)]
+
+mod closed;
+mod host;
+mod operate;
+mod panics;
+mod programs;
+mod sockets;
+mod traffic;
+mod wire;
