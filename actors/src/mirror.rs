@@ -17,7 +17,9 @@
 //! for all interfaces of the kernel. Routes with a source prefix, a type of service, or an
 //! encapsulation have no equal in the engine and are left out. An engine has one route per prefix
 //! and metric: of several that the kernel keeps (`ip route append`), of which it uses the first,
-//! the engine uses all next hops.
+//! the engine uses all next hops. When a nexthop object is deleted under IPv4 routes that use it,
+//! the kernel removes these without a notification, and the mirror has them until the next
+//! `Resync`; routing daemons delete the routes first.
 
 use std::fmt;
 use std::io;

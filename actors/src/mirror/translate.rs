@@ -20,6 +20,18 @@ use rtnetlink::packet_route::route::{
 #[cfg(test)]
 mod tests;
 
+/// The first attribute of a kind, and what it says: the kinds are more than anybody would list.
+macro_rules! attribute {
+    ($attributes:expr, $kind:pat => $value:expr) => {
+        $attributes.iter().find_map(|attribute| match attribute {
+            $kind => $value,
+            #[allow(clippy::wildcard_enum_match_arm)]
+            _ => None,
+        })
+    };
+}
+pub(super) use attribute;
+
 /// Which interface is which port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Interfaces {
@@ -67,7 +79,8 @@ pub(super) fn route(
     changes: &mut Vec<FibChange>,
 ) {
     let Some(prefix) = engine_prefix(message) else { return };
-    let metric = find(message, |attribute| match_priority(attribute)).unwrap_or(0);
+    let metric = attribute!(message.attributes, &RouteAttribute::Priority(metric) => Some(metric));
+    let metric = metric.unwrap_or(0);
     let kind = message.header.kind;
     if kind == RouteType::Unicast {
         let hops = hops(message, how, interfaces);
@@ -88,10 +101,7 @@ pub(super) fn route(
 /// The prefix of a route that an engine can have, whatever its next hops are.
 fn engine_prefix(message: &RouteMessage) -> Option<IpNet> {
     let header = &message.header;
-    let table = find(message, |attribute| match attribute {
-        &RouteAttribute::Table(table) => Some(table),
-        _ => None,
-    });
+    let table = attribute!(message.attributes, &RouteAttribute::Table(table) => Some(table));
     let main = u32::from(RouteHeader::RT_TABLE_MAIN);
     let plain = header.source_prefix_length == 0 && header.tos == 0;
     if table.unwrap_or(header.table.into()) != main
@@ -100,10 +110,7 @@ fn engine_prefix(message: &RouteMessage) -> Option<IpNet> {
     {
         return None;
     }
-    let destination = find(message, |attribute| match attribute {
-        RouteAttribute::Destination(address) => ip(address),
-        _ => None,
-    });
+    let destination = attribute!(message.attributes, RouteAttribute::Destination(to) => ip(to));
     let destination = destination.or_else(|| unspecified(header.address_family))?;
     let foreign = match destination {
         IpAddr::V4(address) => address.is_multicast(),
@@ -162,18 +169,15 @@ fn hops(message: &RouteMessage, how: How, interfaces: &Interfaces) -> Vec<(u16, 
         };
         several.iter().filter(alive).filter_map(hop).collect()
     };
-    let several = find(message, |attribute| match attribute {
-        RouteAttribute::MultiPath(several) => Some(of_multipath(several)),
-        _ => None,
-    });
+    let several = attribute!(
+        message.attributes,
+        RouteAttribute::MultiPath(several) => Some(of_multipath(several))
+    );
     several.unwrap_or_else(|| {
         if !all && message.header.flags.contains(RouteFlags::Dead) {
             return Vec::new();
         }
-        let interface = find(message, |attribute| match attribute {
-            &RouteAttribute::Oif(index) => Some(index),
-            _ => None,
-        });
+        let interface = attribute!(message.attributes, &RouteAttribute::Oif(index) => Some(index));
         let hop = interface.and_then(|index| next_hop(index, &message.attributes, 1, interfaces));
         hop.into_iter().collect()
     })
@@ -190,13 +194,9 @@ fn next_hop(
     if attributes.iter().any(encapsulated) {
         return None;
     }
-    let gateway = attributes.iter().find_map(|attribute| match attribute {
-        RouteAttribute::Gateway(address) => ip(address),
-        // A gateway of the other family (RFC 5549).
-        RouteAttribute::Via(RouteVia::Inet(address)) => Some(IpAddr::V4(*address)),
-        RouteAttribute::Via(RouteVia::Inet6(address)) => Some(IpAddr::V6(*address)),
-        _ => None,
-    });
+    let gateway = attribute!(attributes, RouteAttribute::Gateway(address) => ip(address));
+    // A gateway of the other family (RFC 5549).
+    let gateway = gateway.or_else(|| attribute!(attributes, RouteAttribute::Via(to) => other(to)));
     Some((domain, NextHop { port, gateway, weight }))
 }
 
@@ -225,19 +225,15 @@ pub(super) fn neighbour(
     if header.flags.contains(NeighbourFlags::Proxy) {
         return None;
     }
-    let address = message.attributes.iter().find_map(|attribute| match attribute {
-        NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => Some(IpAddr::V4(*v4)),
-        NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => Some(IpAddr::V6(*v6)),
-        _ => None,
-    })?;
+    let address = attribute!(message.attributes, NeighbourAttribute::Destination(of) => host(of))?;
     // The kernel keeps the MACs computed from group addresses here too.
     if address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
         return None;
     }
-    let mac = message.attributes.iter().find_map(|attribute| match attribute {
-        NeighbourAttribute::LinkLayerAddress(bytes) => <[u8; 6]>::try_from(&bytes[..]).ok(),
-        _ => None,
-    });
+    let mac = attribute!(
+        message.attributes,
+        NeighbourAttribute::LinkLayerAddress(bytes) => <[u8; 6]>::try_from(&bytes[..]).ok()
+    );
     let known = (!deleted).then(|| neighbour_state(header.state)).flatten().zip(mac);
     Some(match known {
         Some((state, mac)) => FibChange::NeighbourSet { port, address, mac, state },
@@ -274,16 +270,12 @@ pub(super) struct Address {
 
 /// The address of an `RTM_NEWADDR` or `RTM_DELADDR`.
 pub(super) fn address(message: &AddressMessage) -> Option<Address> {
-    let (mut local, mut other) = (None, None);
-    let mut flags = AddressFlags::from_bits_retain(message.header.flags.bits().into());
-    for attribute in &message.attributes {
-        match attribute {
-            AddressAttribute::Local(address) => local = Some(*address),
-            AddressAttribute::Address(address) => other = Some(*address),
-            AddressAttribute::Flags(all) => flags = *all,
-            _ => {}
-        }
-    }
+    let attributes = &message.attributes;
+    let local = attribute!(attributes, &AddressAttribute::Local(address) => Some(address));
+    let other = attribute!(attributes, &AddressAttribute::Address(address) => Some(address));
+    let flags = attribute!(attributes, &AddressAttribute::Flags(all) => Some(all));
+    let short = || AddressFlags::from_bits_retain(message.header.flags.bits().into());
+    let flags = flags.unwrap_or_else(short); // before they were more than eight
     // Without a peer both are the same; IPv6 then has only IFA_ADDRESS.
     let address = local.or(other)?;
     let with_peer = other.is_some_and(|other| other != address);
@@ -301,23 +293,25 @@ pub(super) fn address(message: &AddressMessage) -> Option<Address> {
     })
 }
 
-fn find<T>(message: &RouteMessage, pick: impl FnMut(&RouteAttribute) -> Option<T>) -> Option<T> {
-    message.attributes.iter().find_map(pick)
-}
-
-fn match_priority(attribute: &RouteAttribute) -> Option<u32> {
-    match attribute {
-        &RouteAttribute::Priority(metric) => Some(metric),
-        _ => None,
-    }
-}
-
 fn ip(address: &RouteAddress) -> Option<IpAddr> {
-    match address {
-        RouteAddress::Inet(v4) => Some(IpAddr::V4(*v4)),
-        RouteAddress::Inet6(v6) => Some(IpAddr::V6(*v6)),
-        RouteAddress::Mpls(_) | RouteAddress::Other(_) | _ => None,
+    if let RouteAddress::Inet(v4) = address {
+        return Some(IpAddr::V4(*v4));
     }
+    if let RouteAddress::Inet6(v6) = address { Some(IpAddr::V6(*v6)) } else { None }
+}
+
+fn other(gateway: &RouteVia) -> Option<IpAddr> {
+    if let RouteVia::Inet(v4) = gateway {
+        return Some(IpAddr::V4(*v4));
+    }
+    if let RouteVia::Inet6(v6) = gateway { Some(IpAddr::V6(*v6)) } else { None }
+}
+
+fn host(address: &NeighbourAddress) -> Option<IpAddr> {
+    if let NeighbourAddress::Inet(v4) = address {
+        return Some(IpAddr::V4(*v4));
+    }
+    if let NeighbourAddress::Inet6(v6) = address { Some(IpAddr::V6(*v6)) } else { None }
 }
 
 /// The destination of a default route, which has no attribute for it.

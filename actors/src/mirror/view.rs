@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::translate::{self, Address, How, Interfaces};
+use super::translate::{self, Address, How, Interfaces, attribute};
 use super::{LinkState, MirrorPort, Update};
 
 #[cfg(test)]
@@ -60,6 +60,7 @@ impl View {
     }
 
     /// Follows one notification.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is not subscribed to")]
     pub(super) fn notified(&mut self, message: &RouteNetlinkMessage, flags: u16) {
         let interfaces = &self.interfaces;
         let mut changes = Vec::new();
@@ -84,7 +85,7 @@ impl View {
             RouteNetlinkMessage::DelNeighbour(neighbour) => {
                 changes.extend(translate::neighbour(neighbour, true, interfaces));
             }
-            _ => {} // not subscribed to
+            _ => {}
         }
         changes.into_iter().for_each(|change| self.push(change));
     }
@@ -217,8 +218,8 @@ impl View {
     }
 
     fn address_gone(&mut self, old: &Address) {
-        // With an IPv4 address go the routes that prefer it as their source, with the last of an
-        // interface all its routes; for neither there is a notification.
+        // With the last IPv4 address of an interface its next hops die, and with any the routes that
+        // prefer it as their source: the former is never told, the latter only by newer kernels.
         self.stale |= old.network.addr().is_ipv4();
         if let Some(list) = self.addresses.get_mut(&old.interface) {
             list.retain(|address| address.network != old.network);
@@ -266,9 +267,10 @@ impl View {
     }
 
     fn push(&mut self, change: FibChange) {
-        match self.updates.last_mut() {
-            Some(Update::Changes(changes)) => changes.push(change),
-            _ => self.updates.push(Update::Changes(vec![change])),
+        if let Some(Update::Changes(changes)) = self.updates.last_mut() {
+            changes.push(change);
+        } else {
+            self.updates.push(Update::Changes(vec![change]));
         }
     }
 }
@@ -281,26 +283,21 @@ fn absent(port: PortId) -> LinkState {
 fn state_of(message: &LinkMessage, before: &LinkState) -> LinkState {
     let up = message.header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp);
     let mut link = LinkState { ifindex: Some(message.header.index), up, ..before.clone() };
-    for attribute in &message.attributes {
-        match attribute {
-            LinkAttribute::Address(bytes) => {
-                link.mac = <[u8; 6]>::try_from(&bytes[..]).unwrap_or_default();
-            }
-            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
-            LinkAttribute::NumRxQueues(queues) => {
-                link.queues = u16::try_from(*queues).unwrap_or(u16::MAX);
-            }
-            _ => {}
-        }
+    let attributes = &message.attributes;
+    if let Some(mac) = attribute!(attributes, LinkAttribute::Address(bytes) => Some(bytes)) {
+        link.mac = <[u8; 6]>::try_from(&mac[..]).unwrap_or_default();
+    }
+    if let Some(mtu) = attribute!(attributes, &LinkAttribute::Mtu(mtu) => Some(mtu)) {
+        link.mtu = mtu;
+    }
+    if let Some(count) = attribute!(attributes, &LinkAttribute::NumRxQueues(count) => Some(count)) {
+        link.queues = u16::try_from(count).unwrap_or(u16::MAX);
     }
     link
 }
 
 fn name(message: &LinkMessage) -> Option<&str> {
-    message.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::IfName(name) => Some(name.as_str()),
-        _ => None,
-    })
+    attribute!(message.attributes, LinkAttribute::IfName(name) => Some(name.as_str()))
 }
 
 /// A /31 or /32 has no broadcast address (RFC 3021), IPv6 has none at all.

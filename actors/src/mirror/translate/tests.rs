@@ -181,10 +181,12 @@ fn routes_without_a_port_hold_in_all_domains() {
     }
 }
 
+type Edit = fn(&mut RouteMessage);
+
 #[test]
 fn what_no_engine_can_have_is_left_out() {
     let plain = || message("10.8.0.0/16", RouteType::Unicast, by(10, "10.0.0.2"));
-    let edits: [(&str, fn(&mut RouteMessage)); 8] = [
+    let edits: [(&str, Edit); 8] = [
         ("table local", |route| route.header.table = 255),
         ("table 1000", |route| {
             route.header.table = 0;
