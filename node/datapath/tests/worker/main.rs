@@ -1,0 +1,13 @@
+//! The worker with ports in memory: one and two workers in one thread, turned one after the other.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod drops;
+mod forward;
+mod handoff;
+mod idle;
+mod mtu;
+mod neighbours;
+mod policy;
+mod twin;
+mod wire_mode;
+mod world;
