@@ -235,6 +235,10 @@ impl Judge<'_> {
         sender: Peer,
         watch: &mut impl Watch,
     ) -> Plan {
+        if !self.from_its_zone(session, sender) {
+            watch.stage(Stage::Lookup, || Reason::ZoneMismatch.explain().to_owned());
+            return Plan::invalid(Reason::ZoneMismatch);
+        }
         let tracking = &self.engine.tracking;
         let update = match track::judge(session, sender, self.packet, tracking, self.now) {
             track::Judgement::Pass(update) => update,
@@ -275,6 +279,15 @@ impl Judge<'_> {
                 Plan { state, rule, ..Plan::bare(outcome) }
             }
         }
+    }
+
+    /// Whether the packet enters by a port of its sender's zone. Without this, a host in one zone could
+    /// speak within a session between two others by forging addresses. A session of an older epoch
+    /// is looked at again anyway, and zones are numbered anew with each policy.
+    fn from_its_zone(&self, session: &Session, sender: Peer) -> bool {
+        let policy = &self.engine.policy;
+        session.epoch != short_epoch(policy)
+            || policy.zone_of_port(self.arrived.ingress) == Some(session.zones[sender.index()])
     }
 
     /// A packet that opens its session from the other side too: it needs a permission of its own.

@@ -142,6 +142,9 @@ reasons! {
     TcpState = "tcp-state",
     /// A TCP sequence or acknowledgment number outside the window (RFC 9293 §3.10.7.4, RFC 5961).
     TcpWindow = "tcp-window",
+    /// The packet enters from another zone than its session's sender: a forged address, or a route that
+    /// changed between zones.
+    ZoneMismatch = "zone-mismatch",
     /// An ICMP error whose embedded packet belongs to no session.
     IcmpUnrelated = "icmp-unrelated",
     /// An ICMP reply without its request, or an ICMP type that opens no session.
