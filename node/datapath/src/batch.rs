@@ -77,3 +77,6 @@ impl Batch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
