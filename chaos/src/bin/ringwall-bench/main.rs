@@ -1,0 +1,92 @@
+//! `ringwall-bench`: how fast, beside a baseline in the same run.
+//!
+//! ```text
+//! cargo run --release -p ringwall-chaos -- engine [--large]
+//! cargo run --release -p ringwall-chaos -- handoff
+//! cargo build --release -p ringwall && sudo …/ringwall-bench forward
+//!                                      sudo …/ringwall-bench idle [--binary target/release/ringwall]
+//! ```
+//!
+//! | benchmark | subject | baseline | bar |
+//! |---|---|---|---|
+//! | `forward` | the worker with engine and XDP program between two veth pairs | a forwarder that reads nothing | ≥ 90 % |
+//! | `handoff` | packets that a worker gives to another | packets that it keeps | |
+//! | `idle` | CPU of `ringwall run` without traffic | the bare forwarder without traffic | < 2 % of a core |
+//! | `engine` | parse, touch, decide in bursts of 64 | a loop that touches as much memory | 60, 120 ns; 1 µs |
+//!
+//! Subject and baseline take turns (A B A B …), so that whatever else the machine does hits both; what
+//! is printed is the median of the rounds, and the median of the rounds' ratios. `forward` and
+//! `idle` make network namespaces and need root. Two cores are used: the sender's and the
+//! forwarder's. Absolute figures depend on the machine, ratios less so.
+
+mod engine_bench;
+mod failure;
+mod forward;
+mod handoff;
+mod idle;
+mod lab;
+mod report;
+mod system;
+#[path = "../../../../node/engine/benches/workload/mod.rs"]
+mod workload;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::report::Comparison;
+
+/// Measures ringwall beside a baseline.
+#[derive(Debug, Parser)]
+#[command(name = "ringwall-bench", version)]
+struct Cli {
+    /// One JSON document instead of a table.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Exit with 1 if a bar is missed.
+    #[arg(long, global = true)]
+    strict: bool,
+    /// Rounds of subject and baseline each.
+    #[arg(long, global = true, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Packets a second between two veth pairs, beside a bare AF_XDP forwarder (root).
+    Forward(forward::Options),
+    /// Nanoseconds a packet that is handed to another worker.
+    Handoff(handoff::Options),
+    /// CPU of a node without traffic (root).
+    Idle(idle::Options),
+    /// Nanoseconds a packet of the engine alone.
+    Engine(engine_bench::Options),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.what {
+        What::Forward(options) => forward::run(options, cli.rounds),
+        What::Handoff(options) => handoff::run(options, cli.rounds),
+        What::Idle(options) => idle::run(options, cli.rounds),
+        What::Engine(options) => engine_bench::run(options, cli.rounds),
+    };
+    match done.and_then(|results| print(&cli, &results)) {
+        Ok(missed) if missed && cli.strict => ExitCode::FAILURE,
+        Ok(_) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nothing to do if even that cannot be said.
+            let _ = report::complain(&failure);
+            if failure.is_skip() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// Whether a bar was missed.
+fn print(cli: &Cli, results: &[Comparison]) -> Result<bool, Failure> {
+    report::print(results, cli.json).map_err(Failure::io("write the results"))?;
+    Ok(results.iter().any(|result| !result.holds()))
+}

@@ -1,0 +1,386 @@
+//! What the engine is measured with: two ports, routes, and TCP flows whose next packets can be
+//! written without end. `benches/engine.rs` and the `ringwall-bench` binary share it.
+//!
+//! A packet is written from a few words of its flow's, so the writing reads little memory and is
+//! left out of what is measured. Each flow is a download in small pieces: the client sends 16 bytes
+//! with timestamps, the server acknowledges them in the next round, and so on.
+
+use std::sync::Arc;
+
+use engine::fib::{FibChange, Neighbour, NeighbourState, NextHops, Route, RouteKind};
+use engine::policy::Policy;
+use engine::{Checksum, Engine, Mode, Origin, Parsed, Port, PortId, Settings, Verdict, WorkerId};
+use wire::build::Builder;
+use wire::{TcpFlags, Time};
+
+/// Packets decided together, as the worker does.
+pub(crate) const BURST: usize = 64;
+/// The clients' port.
+pub(crate) const LAN: PortId = PortId(0);
+/// The servers' port.
+pub(crate) const WAN: PortId = PortId(1);
+/// Link-layer addresses of the engine's ports.
+pub(crate) const PORT_MACS: [[u8; 6]; 2] = [[2, 0, 0, 0, 0, 0x10], [2, 0, 0, 0, 0, 0x20]];
+/// Link-layer addresses of the next hops.
+pub(crate) const PEER_MACS: [[u8; 6]; 2] = [[2, 0, 0, 0, 0, 0x11], [2, 0, 0, 0, 0, 0x21]];
+/// Bytes of the longest frame here, rounded up to cache lines.
+pub(crate) const FRAME_BYTES: usize = 128;
+
+const PAYLOAD: [u8; 16] = [0x5a; 16];
+/// Virtual time between two bursts, nanoseconds: 64 packets at 10 Mpps.
+const BURST_NANOS: u64 = 6_400;
+/// When virtual time starts.
+pub(crate) const START: Time = Time::from_secs(1_000);
+/// Servers, one for each rule of a long policy.
+const SERVERS: u32 = 1_000;
+
+/// An engine between two ports, with routes, under the policy of [`policy`], at `now`.
+pub(crate) fn engine(sessions: u32, rules: u32, worker: WorkerId, now: Time) -> Engine {
+    let settings = Settings {
+        worker,
+        node: 1,
+        boot: 1,
+        seed: [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210],
+        secret: [7, 8],
+        sessions,
+        ports: vec![port("lan", PORT_MACS[0]), port("wan", PORT_MACS[1])],
+    };
+    let mut engine = Engine::new(settings, now);
+    engine.apply(&[
+        route("10.0.0.0/8", LAN, "192.0.2.1"),
+        route("198.18.0.0/15", WAN, "192.0.2.129"),
+        neighbour(LAN, "192.0.2.1", PEER_MACS[0]),
+        neighbour(WAN, "192.0.2.129", PEER_MACS[1]),
+    ]);
+    engine.set_policy(policy(rules));
+    engine
+}
+
+fn port(name: &str, mac: [u8; 6]) -> Port {
+    Port {
+        name: name.to_owned(),
+        domain: 0,
+        mode: Mode::Routed,
+        mac,
+        mtu: 1_500,
+        checksum: Checksum::Verify,
+        up: true,
+    }
+}
+
+fn route(prefix: &str, port: PortId, gateway: &str) -> FibChange {
+    let gateway = Some(gateway.parse().expect("an address"));
+    let kind = RouteKind::Unicast(NextHops::one(port, gateway));
+    let prefix = prefix.parse().expect("a prefix");
+    FibChange::RouteSet { domain: 0, prefix, route: Route { metric: 0, kind } }
+}
+
+fn neighbour(port: PortId, address: &str, mac: [u8; 6]) -> FibChange {
+    let Neighbour { mac, state } = Neighbour { mac, state: NeighbourState::Permanent };
+    FibChange::NeighbourSet { port, address: address.parse().expect("an address"), mac, state }
+}
+
+/// One rule permits everything from `lan` to `wan`; of more, each permits one server, so that a new
+/// flow's rule is found after half of them on average.
+pub(crate) fn policy(rules: u32) -> Arc<Policy> {
+    let mut text = String::from("[zones]\ninside = [\"lan\"]\noutside = [\"wan\"]\n");
+    for rule in 0..rules {
+        let start = "from = \"inside\"\nto = \"outside\"\naction = \"permit\"\n";
+        text += &format!("[[rule]]\nid = \"r{rule}\"\n{start}");
+        if rules > 1 {
+            let [a, b, c, d] = server(rule);
+            text += &format!("destination = [\"{a}.{b}.{c}.{d}\"]\nservice = [\"tcp/443\"]\n");
+        }
+    }
+    let mut no_lists = |_: &str| Err("no lists".to_owned());
+    let checked = config::parse_policy("bench", &text, &mut no_lists).expect("a valid policy");
+    let compiled = Policy::compile(&checked.value, 1, &["lan", "wan"]);
+    Arc::new(compiled.expect("a policy that compiles"))
+}
+
+/// TCP connections, numbered from 0.
+#[derive(Debug)]
+pub(crate) struct Flows {
+    /// For each flow, how far it is: rounds of one piece and its acknowledgment.
+    sent: Vec<u32>,
+    /// The order in which flows are visited: a permutation, so that no prefetcher sees a pattern.
+    order: Vec<u32>,
+    next: usize,
+    answers: bool,
+}
+
+/// Packets of one burst, all of one port.
+#[derive(Debug)]
+pub(crate) struct Burst {
+    /// The port they come in by.
+    pub(crate) ingress: PortId,
+    /// Which flow each is of.
+    pub(crate) flows: [u32; BURST],
+    frames: Box<[[u8; FRAME_BYTES]; BURST]>,
+    lengths: [usize; BURST],
+}
+
+impl Default for Burst {
+    fn default() -> Self {
+        let frames = Box::new([[0; FRAME_BYTES]; BURST]);
+        Self { ingress: LAN, flows: [0; BURST], frames, lengths: [0; BURST] }
+    }
+}
+
+impl Burst {
+    /// The bytes of a packet.
+    pub(crate) fn frame(&self, at: usize) -> &[u8] {
+        &self.frames[at][..self.lengths[at]]
+    }
+
+    fn write(&mut self, at: usize, flow: u32, packet: &Builder<'_>) {
+        self.flows[at] = flow;
+        let frame = &mut self.frames[at];
+        self.lengths[at] = packet.write(frame).expect("a packet that fits");
+    }
+}
+
+impl Flows {
+    /// `count` connections, a multiple of [`BURST`], none of them open.
+    pub(crate) fn new(count: u32) -> Self {
+        let count = count.next_multiple_of(BURST as u32);
+        let mut order: Vec<u32> = (0..count).collect();
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        for at in (1..order.len()).rev() {
+            // xorshift64 (Marsaglia 2003): any permutation does.
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            order.swap(at, (random % (at as u64 + 1)) as usize);
+        }
+        Self { sent: vec![0; count as usize], order, next: 0, answers: false }
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.sent.len()
+    }
+
+    /// Opens all of them by a handshake.
+    ///
+    /// # Panics
+    /// If the engine does not forward one of its packets.
+    pub(crate) fn open(&mut self, bench: &mut Bench) {
+        let mut burst = Burst::default();
+        for start in (0..self.count()).step_by(BURST) {
+            for step in [Step::Syn, Step::SynAck, Step::Ack] {
+                self.write_burst(&mut burst, start, step);
+                let forwarded = bench.decide(&mut burst);
+                assert_eq!(forwarded, BURST, "{step:?}: {:?}", bench.engine.counters());
+            }
+        }
+    }
+
+    /// Writes the packets of the next 64 flows in the order of visits.
+    pub(crate) fn next(&mut self, burst: &mut Burst) {
+        let step = if self.answers { Step::Answer } else { Step::Data };
+        self.write_burst(burst, self.next, step);
+        self.next += BURST;
+        if self.next == self.count() {
+            (self.next, self.answers) = (0, !self.answers);
+        }
+    }
+
+    /// Writes the first packets of the next 64 flows.
+    pub(crate) fn next_new(&mut self, burst: &mut Burst) {
+        self.write_burst(burst, self.next, Step::Syn);
+        self.next = (self.next + BURST) % self.count();
+    }
+
+    fn write_burst(&mut self, burst: &mut Burst, start: usize, step: Step) {
+        burst.ingress = step.ingress();
+        for at in 0..BURST {
+            let flow = self.order[start + at];
+            let sent = &mut self.sent[flow as usize];
+            burst.write(at, flow, &packet(flow, *sent, step));
+            *sent = sent.wrapping_add(u32::from(step == Step::Answer));
+        }
+    }
+
+    /// A packet of an open connection that may come any number of times: the client's
+    /// acknowledgment.
+    #[allow(dead_code, reason = "not every user of this file sends on wires")]
+    pub(crate) fn keepalive(flow: u32, out: &mut [u8]) -> usize {
+        packet(flow, 0, Step::Ack).write(out).expect("a packet that fits")
+    }
+}
+
+/// Where a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Syn,
+    SynAck,
+    Ack,
+    Data,
+    Answer,
+}
+
+impl Step {
+    const fn ingress(self) -> PortId {
+        match self {
+            Self::Syn | Self::Ack | Self::Data => LAN,
+            Self::SynAck | Self::Answer => WAN,
+        }
+    }
+}
+
+/// A packet of a flow whose client has had `sent` pieces acknowledged.
+fn packet(flow: u32, sent: u32, step: Step) -> Builder<'static> {
+    let (client, server) = (client(flow), server(flow % SERVERS));
+    let client_port = 0x8000 | (flow & 0xf) as u16;
+    let client_seq = flow.wrapping_add(1).wrapping_add(sent.wrapping_mul(PAYLOAD.len() as u32));
+    let server_seq = flow.wrapping_mul(31);
+    let there = Builder::v4(client, server)
+        .ethernet(PEER_MACS[0], PORT_MACS[0])
+        .tcp(client_port, 443)
+        .dont_fragment();
+    let back = Builder::v4(server, client)
+        .ethernet(PEER_MACS[1], PORT_MACS[1])
+        .tcp(443, client_port)
+        .dont_fragment();
+    let start = |builder: Builder<'static>| {
+        builder.mss(1_460).window_scale(7).sack_permitted().timestamps(1, 0)
+    };
+    match step {
+        Step::Syn => start(there.seq(flow).flags(TcpFlags::SYN)),
+        Step::SynAck => {
+            start(back.seq(server_seq).ack(client_seq).flags(TcpFlags::SYN | TcpFlags::ACK))
+        }
+        Step::Ack => there
+            .seq(client_seq)
+            .ack(server_seq.wrapping_add(1))
+            .flags(TcpFlags::ACK)
+            .timestamps(1, 2),
+        Step::Data => there
+            .seq(client_seq)
+            .ack(server_seq.wrapping_add(1))
+            .flags(TcpFlags::ACK | TcpFlags::PSH)
+            .timestamps(1, 2)
+            .payload(&PAYLOAD),
+        Step::Answer => back
+            .seq(server_seq.wrapping_add(1))
+            .ack(client_seq.wrapping_add(PAYLOAD.len() as u32))
+            .flags(TcpFlags::ACK)
+            .timestamps(2, 1),
+    }
+}
+
+const fn client(flow: u32) -> [u8; 4] {
+    (0x0a00_0000 | (flow >> 4) + 1).to_be_bytes()
+}
+
+const fn server(number: u32) -> [u8; 4] {
+    (0xc612_0000_u32 + 1 + number).to_be_bytes()
+}
+
+/// An engine with its clock, driven as the worker drives it.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    /// The subject.
+    pub(crate) engine: Engine,
+    now: Time,
+    parsed: Vec<Parsed>,
+}
+
+impl Bench {
+    /// Takes an engine of [`engine`], whose time is `now`.
+    pub(crate) fn new(engine: Engine, now: Time) -> Self {
+        Self { engine, now, parsed: Vec::with_capacity(BURST) }
+    }
+
+    /// Parses, touches and decides a burst. How many packets are forwarded.
+    pub(crate) fn decide(&mut self, burst: &mut Burst) -> usize {
+        self.now = self.now + core::time::Duration::from_nanos(BURST_NANOS);
+        self.parsed.clear();
+        for at in 0..BURST {
+            self.parsed.push(self.engine.parse(burst.ingress, burst.frame(at)));
+        }
+        for parsed in &self.parsed {
+            self.engine.touch(parsed);
+        }
+        let mut forwarded = 0;
+        let frames = burst.frames.iter_mut().zip(burst.lengths);
+        for (parsed, (frame, len)) in self.parsed.iter().zip(frames) {
+            if self.engine.owner(parsed).is_some() {
+                continue;
+            }
+            let decision = self.engine.decide(Origin::Port, parsed, &mut frame[..len], self.now);
+            forwarded += usize::from(matches!(decision.verdict, Verdict::Forward(_)));
+        }
+        forwarded
+    }
+
+    /// Lets timers run, as each turn does.
+    pub(crate) fn tick(&mut self) {
+        self.engine.tick(self.now);
+    }
+
+    /// Ends all sessions.
+    pub(crate) fn clear(&mut self) {
+        let mut cursor = Some(engine::table::Cursor::default());
+        let mut handles = Vec::new();
+        while let Some(at) = cursor {
+            cursor = self.engine.sessions().page(at, |handle, _| handles.push(handle));
+        }
+        for handle in handles {
+            self.engine.end_session(handle, engine::session::CloseReason::Cleared, self.now);
+        }
+    }
+}
+
+/// What the least that any stateful forwarder must touch costs: the same frames, a cache line of a
+/// hash table and a session-sized record each, in the same order, counted into and marked.
+#[derive(Debug)]
+pub(crate) struct Baseline {
+    lines: Vec<[u64; 8]>,
+    records: Vec<[u64; 24]>,
+}
+
+impl Baseline {
+    /// Memory for `flows` flows, as large as the engine's for a table of `sessions`.
+    pub(crate) fn new(flows: usize, sessions: u32) -> Self {
+        // Buckets of eight entries of which 3.2 are taken in a full table.
+        let lines = (sessions as usize * 10 / 32).next_power_of_two();
+        Self { lines: vec![[1; 8]; lines], records: vec![[1; 24]; flows] }
+    }
+
+    /// One burst. The sum is there to be used, so that nothing is left out.
+    pub(crate) fn touch(&mut self, burst: &mut Burst) -> u64 {
+        let mut sum = 0_u64;
+        for &flow in &burst.flows {
+            sum = sum.wrapping_add(self.lines[self.line(flow)][0]);
+        }
+        for (at, &flow) in burst.flows.iter().enumerate() {
+            let frame = &mut burst.frames[at][..burst.lengths[at]];
+            let words = frame.as_chunks::<8>().0;
+            sum = words.iter().fold(sum, |sum, word| sum.wrapping_add(u64::from_ne_bytes(*word)));
+            frame[22] = frame[22].wrapping_sub(1);
+            let record = &mut self.records[flow as usize];
+            sum = sum.wrapping_add(record[0]);
+            record[5] = record[5].wrapping_add(1);
+            record[8] = record[8].wrapping_add(sum);
+            record[16] = record[16].wrapping_add(1);
+            record[18] = record[18].wrapping_add(64);
+        }
+        sum
+    }
+
+    fn line(&self, flow: u32) -> usize {
+        let mixed = u64::from(flow).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+        mixed as usize & (self.lines.len() - 1)
+    }
+}
+
+/// How long `work` takes. The clock is read around a whole burst, which adds half a nanosecond a
+/// packet.
+#[allow(clippy::disallowed_methods, reason = "a benchmark is where the clock belongs")]
+pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> std::time::Duration {
+    let start = std::time::Instant::now();
+    core::hint::black_box(work());
+    start.elapsed()
+}
