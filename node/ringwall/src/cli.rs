@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{check, clear, commit, completion, detach, explain, man, replay, rollback, run, show};
+use crate::{
+    check, clear, commit, completion, detach, explain, failpoint, man, replay, rollback, run, show,
+};
 
 /// A stateful firewall on AF_XDP.
 #[derive(Debug, Parser)]
@@ -38,6 +40,9 @@ pub(crate) enum Verb {
     Demo,
     /// Take the XDP programs of an ended daemon off their interfaces
     Detach(detach::Options),
+    /// Plant a failure, where the node file allows it
+    #[command(hide = true)]
+    Failpoint(failpoint::Options),
     /// Print a completion script for a shell
     Completion(completion::Options),
     /// Write the manual pages into a directory

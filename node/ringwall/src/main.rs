@@ -20,6 +20,7 @@ mod daemon;
 mod demo;
 mod detach;
 mod explain;
+mod failpoint;
 mod failure;
 mod files;
 mod filter;
@@ -64,6 +65,7 @@ fn carry_out(verb: Verb, out: &mut Out<'_>) -> Result<(), Failure> {
         Verb::Rollback(options) => rollback::run(&options, out),
         Verb::Demo => demo::run(out),
         Verb::Detach(options) => detach::run(&options, out),
+        Verb::Failpoint(options) => failpoint::run(&options, out),
         Verb::Completion(options) => completion::run(&options, out),
         Verb::Man(options) => man::run(&options, out),
     }

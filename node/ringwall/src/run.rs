@@ -2,7 +2,7 @@
 //! its API until it is told to stop.
 //!
 //! ```text
-//! files ─► log, panic hook ─► bpffs, API socket ─► capabilities dropped ─► node ─► READY ─► signal
+//! files ─► log, panic hook ─► bpffs, claim on the socket ─► capabilities dropped ─► node ─► API, READY ─► signal
 //!                                                                           └──── shutdown ◄──┘
 //! ```
 
@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 
 use crate::failure::Failure;
 use crate::limits::{RUNTIME_THREADS, STOP_TIMEOUT};
-use crate::server::{self, Socket, SocketError};
+use crate::server::{self, Claim, SocketError};
 use crate::{files, render};
 
 use node::RunningNode;
@@ -108,7 +108,7 @@ fn start(plan: Plan, json: bool) -> Result<(), RunError> {
     log::start(&plan.node.log, json)?;
     panics::log();
     BpfDir::prepare(Path::new(&plan.node.bpf_dir)).map_err(RunError::Xdp)?;
-    let socket = Socket::bind(Path::new(&plan.node.api.socket)).map_err(RunError::Socket)?;
+    let socket = Claim::stake(Path::new(&plan.node.api.socket)).map_err(RunError::Socket)?;
     // Threads inherit what the one that starts them has: this comes before all others.
     let capabilities = capabilities::keep().map_err(RunError::Capabilities)?;
     tracing::info!(kept = capabilities.join(","), "capabilities");
@@ -117,12 +117,12 @@ fn start(plan: Plan, json: bool) -> Result<(), RunError> {
         .enable_all()
         .build()
         .map_err(RunError::System)?;
-    let ended = runtime.block_on(serve(plan, &socket, capabilities));
+    let ended = runtime.block_on(serve(plan, socket, capabilities));
     runtime.shutdown_timeout(STOP_TIMEOUT);
     ended
 }
 
-async fn serve(plan: Plan, socket: &Socket, capabilities: Vec<String>) -> Result<(), RunError> {
+async fn serve(plan: Plan, socket: Claim, capabilities: Vec<String>) -> Result<(), RunError> {
     // Before the node is there: a signal that comes meanwhile must not be lost.
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::System)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::System)?;
@@ -138,6 +138,8 @@ async fn serve(plan: Plan, socket: &Socket, capabilities: Vec<String>) -> Result
     let node = Arc::new(RunningNode { node, capabilities });
     let (stop, stopping) = watch::channel(false);
     let mut servers = JoinSet::new();
+    // Not earlier: whoever can connect gets answers.
+    let socket = socket.listen().map_err(RunError::Socket)?;
     let listener = socket.listener().map_err(RunError::System)?;
     servers.spawn(server::serve(listener, Arc::clone(&node), stopped(stopping)));
     if let Some(listener) = metrics {

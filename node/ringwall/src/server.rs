@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::backend::Backend;
 use crate::limits::REQUEST_BYTES;
 
-pub(crate) use socket::{Socket, SocketError};
+pub(crate) use socket::{Claim, SocketError};
 
 /// Serves the API at `listener` until `stop`.
 pub(crate) async fn serve<B: Backend>(

@@ -73,12 +73,27 @@ pub(super) fn exchange(stream: &mut TcpStream, number: u64) -> io::Result<()> {
     }
 }
 
-/// An established connection that must have become silent.
-pub(super) fn stopped(stream: &mut TcpStream) -> Seen {
+/// Established connections, each of which must have become silent.
+pub(super) fn stopped(streams: &mut [TcpStream]) -> Seen {
+    if streams.is_empty() {
+        return Err("they were never open".to_owned());
+    }
+    std::thread::scope(|scope| {
+        let asked: Vec<_> =
+            streams.iter_mut().map(|stream| scope.spawn(|| silent(stream))).collect();
+        let seen = asked.into_iter().map(|asked| asked.join().expect("asking does not panic"));
+        seen.reduce(|all, one| all.and(one)).expect("there is one at least")
+    })
+}
+
+fn silent(stream: &mut TcpStream) -> Seen {
     let timed = stream.set_read_timeout(Some(SILENCE));
     timed.map_err(|error| format!("socket: {error}"))?;
     match exchange(stream, u64::MAX) {
-        Ok(()) => Err("it still works".to_owned()),
-        Err(error) => Ok(format!("stopped: {error}")),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Ok(format!("nothing comes through for {:.1} s", SILENCE.as_secs_f64()))
+        }
+        Err(error) => Err(format!("not silence: {error}")),
+        Ok(()) => Err("data still goes both ways".to_owned()),
     }
 }

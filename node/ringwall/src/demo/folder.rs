@@ -2,11 +2,11 @@
 
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 
 const PREFIX: &str = "ringwall-demo-";
 const BPF: &str = "/sys/fs/bpf";
@@ -57,14 +57,16 @@ pub(super) fn clear_stale() {
     }
 }
 
-/// Directories of demos whose process is gone.
+/// Directories of this user's demos whose process is gone.
 fn stale(parent: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(parent) else { return Vec::new() };
     let gone = entries.flatten().filter(|entry| {
         let name = entry.file_name();
         let pid = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
         let pid = pid.and_then(|pid| pid.parse::<u32>().ok());
-        pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists())
+        // Anybody may make a directory of this name in a shared place.
+        let ours = entry.metadata().is_ok_and(|it| it.is_dir() && it.uid() == geteuid().as_raw());
+        ours && pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists())
     });
     gone.map(|entry| entry.path()).collect()
 }

@@ -1,8 +1,10 @@
 //! The demo on real interfaces, step by step.
 
 use std::io;
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::sync::Arc;
+
+use netns::Namespace;
 
 use super::companion::{Companion, exchange, stopped};
 use super::files::{CHANGED, DENIED, EARLIER, LATER, OPEN, UNNAMED};
@@ -169,12 +171,7 @@ impl<'s> Scene<'s> {
             Ok(said.trim_end().lines().last().unwrap_or("done").to_owned())
         })?;
         report.excerpt("ringwall commit", said.lines().take(EXCERPT_LINES))?;
-        report.step("TCP connections B, now denied", "stopped", || {
-            match self.doomed.as_mut_slice() {
-                [] => Err("they were never open".to_owned()),
-                doomed => doomed.iter_mut().try_fold(String::new(), |_, stream| stopped(stream)),
-            }
-        })?;
+        report.step("TCP connections B, now denied", "stopped", || stopped(&mut self.doomed))?;
         report.step("TCP, permitted before, now denied", "silence", || {
             unreached(
                 || self.server.connections(EARLIER),
@@ -182,11 +179,7 @@ impl<'s> Scene<'s> {
             )
         })?;
         report.step("TCP, rejected before, now permitted", "data both ways", || {
-            probe::both(SERVER, |address| {
-                let opened = transfer::connect(client, (address, LATER));
-                let exchanged = opened.and_then(|mut stream| exchange(&mut stream, 1));
-                exchanged.map(|()| "data went both ways".to_owned()).map_err(|e| e.to_string())
-            })
+            probe::both(SERVER, |address| exchanged(client, (address, LATER)))
         })?;
         Ok(())
     }
@@ -212,15 +205,26 @@ impl<'s> Scene<'s> {
     fn end(&self, report: &mut Report<'_, '_>) -> io::Result<()> {
         let client = &self.network.client;
         report.step("SIGTERM", "ends in order", || self.site.stop())?;
-        report.step("TCP without a daemon", "silence: it fails closed", || {
+        let host = "kernel forwarding on, no daemon";
+        report.step(&format!("TCP, {host}"), "silence: it fails closed", || {
+            self.network.forward().map_err(|error| error.to_string())?;
             unreached(
                 || self.server.connections(OPEN),
                 || probe::both(SERVER, |address| probe::tcp_silent(client, (address, OPEN))),
             )
         })?;
         report.step("ringwall detach", "interfaces given back", || self.site.detach(COMMAND))?;
+        report.step("TCP, by the kernel alone", "data both ways", || {
+            probe::both(SERVER, |address| exchanged(client, (address, OPEN)))
+        })?;
         Ok(())
     }
+}
+
+/// A new connection with data both ways.
+fn exchanged(from: &Namespace, to: (IpAddr, u16)) -> Seen {
+    let exchanged = transfer::connect(from, to).and_then(|mut stream| exchange(&mut stream, 0));
+    exchanged.map(|()| "data went both ways".to_owned()).map_err(|error| error.to_string())
 }
 
 /// Does something that nobody behind the firewall may notice.

@@ -6,7 +6,7 @@ use netns::{End, Error, Namespace, VethOptions, veth, wait_ready};
 
 /// Client, router and server; gone when this value is, or the process.
 ///
-/// The router's kernel forwards nothing: what gets through has gone through the firewall.
+/// The router's kernel forwards nothing unless it is told to: what gets through has gone through the firewall.
 pub(super) struct Network {
     pub(super) client: Namespace,
     pub(super) router: Namespace,
@@ -40,6 +40,12 @@ impl Network {
         }
         wait_ready(&[(client, "eth0"), (router, "lan0"), (router, "wan0"), (server, "eth0")])?;
         Ok(network)
+    }
+
+    /// Lets the router's kernel forward from now on.
+    pub(super) fn forward(&self) -> Result<(), Error> {
+        self.router.set_sysctl("net/ipv4/ip_forward", "1")?;
+        self.router.set_sysctl("net/ipv6/conf/all/forwarding", "1")
     }
 }
 

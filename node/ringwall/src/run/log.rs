@@ -9,8 +9,9 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use super::RunError;
 
-/// What is logged unless `RUST_LOG` says otherwise.
-const LEVEL: &str = "info";
+/// What is logged unless `RUST_LOG` says otherwise. The actor library would put an actor's number
+/// before every line.
+const LEVEL: &str = "info,ractor=warn";
 
 /// Starts the log. `json` overrules the node file.
 pub(super) fn start(log: &Log, json: bool) -> Result<(), RunError> {

@@ -12,6 +12,13 @@ use std::path::{Path, PathBuf};
 use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
 use nix::sys::stat::{Mode, fchmod};
 
+/// The right to a socket, and nothing that others could connect to yet.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    path: PathBuf,
+    lock: File,
+}
+
 /// A listening socket; its file is gone when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -32,19 +39,30 @@ pub(crate) enum SocketError {
     Io { path: PathBuf, error: io::Error },
 }
 
-impl Socket {
-    /// Listens at `path`, with mode 0600. Makes the folder if it is missing.
-    pub(crate) fn bind(path: &Path) -> Result<Self, SocketError> {
+impl Claim {
+    /// Claims `path`, and takes away what a killed daemon left there. Makes the folder if it is
+    /// missing.
+    pub(crate) fn stake(path: &Path) -> Result<Self, SocketError> {
         let failed = |error| SocketError::Io { path: path.to_owned(), error };
         if let Some(folder) = path.parent() {
             fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(failed)?;
         }
         let lock = lock(path)?;
         remove_stale(path)?;
-        let listener = listen(path).map_err(|errno| failed(errno.into()))?;
-        Ok(Self { path: path.to_owned(), listener, _lock: lock })
+        Ok(Self { path: path.to_owned(), lock })
     }
 
+    /// Listens: from here on the daemon can be asked.
+    pub(crate) fn listen(self) -> Result<Socket, SocketError> {
+        let Self { path, lock } = self;
+        match listen(&path) {
+            Ok(listener) => Ok(Socket { path, listener, _lock: lock }),
+            Err(errno) => Err(SocketError::Io { path, error: errno.into() }),
+        }
+    }
+}
+
+impl Socket {
     /// The socket for a runtime to accept at.
     pub(crate) fn listener(&self) -> io::Result<tokio::net::UnixListener> {
         tokio::net::UnixListener::from_std(self.listener.try_clone()?)
@@ -120,21 +138,37 @@ impl std::error::Error for SocketError {}
 
 #[cfg(test)]
 mod tests {
-    use super::{Socket, SocketError};
+    use super::{Claim, Socket, SocketError};
     use std::os::unix::fs::PermissionsExt as _;
     use std::os::unix::net::UnixListener;
+    use std::path::Path;
+
+    fn bind(path: &Path) -> Result<Socket, SocketError> {
+        Claim::stake(path)?.listen()
+    }
+
+    #[test]
+    fn nobody_can_connect_before_it_listens_nor_claim_it_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fw1.sock");
+        let claim = Claim::stake(&path).unwrap();
+        assert!(!path.exists());
+        assert!(matches!(Claim::stake(&path), Err(SocketError::Taken { .. })));
+        let _socket = claim.listen().unwrap();
+        assert!(path.exists());
+    }
 
     #[test]
     fn belongs_to_its_owner_and_to_one_daemon() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deeper/fw1.sock");
-        let socket = Socket::bind(&path).unwrap();
+        let socket = bind(&path).unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert!(matches!(Socket::bind(&path), Err(SocketError::Taken { .. })));
+        assert!(matches!(bind(&path), Err(SocketError::Taken { .. })));
         drop(socket);
         assert!(!path.exists());
-        Socket::bind(&path).unwrap();
+        bind(&path).unwrap();
     }
 
     #[test]
@@ -143,7 +177,7 @@ mod tests {
         let path = folder.path().join("fw1.sock");
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists(), "the file outlives its listener");
-        Socket::bind(&path).unwrap();
+        bind(&path).unwrap();
     }
 
     #[test]
@@ -151,11 +185,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fw1.sock");
         let other = UnixListener::bind(&path).unwrap();
-        assert!(matches!(Socket::bind(&path), Err(SocketError::Taken { .. })));
+        assert!(matches!(bind(&path), Err(SocketError::Taken { .. })));
         drop(other);
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, "precious").unwrap();
-        assert!(matches!(Socket::bind(&path), Err(SocketError::NotASocket { .. })));
+        assert!(matches!(bind(&path), Err(SocketError::NotASocket { .. })));
         assert_eq!(std::fs::read(&path).unwrap(), b"precious");
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use config::api;
 use tokio::sync::oneshot;
 
-use super::{Socket, serve};
+use super::{Claim, serve};
 use crate::client::{Client, ClientError};
 use crate::limits::REQUEST_BYTES;
 use fake::Fake;
@@ -26,7 +26,7 @@ impl Pair {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fw1.sock");
-        let socket = Socket::bind(&path).unwrap();
+        let socket = Claim::stake(&path).unwrap().listen().unwrap();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
