@@ -235,7 +235,7 @@ impl Judge<'_> {
         sender: Peer,
         watch: &mut impl Watch,
     ) -> Plan {
-        if !self.from_its_zone(session, sender) {
+        if !self.enters_by_its_zone(session, sender) {
             watch.stage(Stage::Lookup, || Reason::ZoneMismatch.explain().to_owned());
             return Plan::invalid(Reason::ZoneMismatch);
         }
@@ -284,7 +284,7 @@ impl Judge<'_> {
     /// Whether the packet enters by a port of its sender's zone. Without this, a host in one zone could
     /// speak within a session between two others by forging addresses. A session of an older epoch
     /// is looked at again anyway, and zones are numbered anew with each policy.
-    fn from_its_zone(&self, session: &Session, sender: Peer) -> bool {
+    fn enters_by_its_zone(&self, session: &Session, sender: Peer) -> bool {
         let policy = &self.engine.policy;
         session.epoch != short_epoch(policy)
             || policy.zone_of_port(self.arrived.ingress) == Some(session.zones[sender.index()])
