@@ -218,7 +218,7 @@ impl<P: datapath::Port> World<P> {
         }
     }
 
-    pub(crate) fn renew(&mut self) {
+    pub(crate) fn renew(&self) {
         self.lease.renew(self.now + Lease::LENGTH);
     }
 
