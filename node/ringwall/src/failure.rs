@@ -53,17 +53,28 @@ impl Failure {
     pub(crate) fn report(self, out: &mut Out<'_>) -> ExitCode {
         // What was said before the failure stands before it. Whoever reads may have gone.
         let _ = out.flush();
-        match &self {
-            Self::Reported => {}
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            _ if out.json() => {
-                let _ = out.value(&self.answer()).and_then(|()| out.flush());
-            }
-            _ => {
-                let _ = writeln!(io::stderr(), "{self}");
-            }
+        match (self.is_quiet(), out.json()) {
+            (true, _) => {}
+            (false, true) => drop(out.value(&self.answer()).and_then(|()| out.flush())),
+            (false, false) => drop(writeln!(io::stderr(), "{self}")),
         }
         ExitCode::from(if matches!(self, Self::Usage(_)) { USAGE } else { FAILED })
+    }
+
+    /// Whether there is nothing to say, or nobody to say it to.
+    fn is_quiet(&self) -> bool {
+        match self {
+            Self::Reported => true,
+            Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::Usage(_)
+            | Self::File { .. }
+            | Self::Rejected { .. }
+            | Self::Policy(_)
+            | Self::Capture { .. }
+            | Self::Client(_)
+            | Self::Xdp(_)
+            | Self::Run(_) => false,
+        }
     }
 
     fn answer(&self) -> api::Error {

@@ -27,13 +27,14 @@ impl Table {
             return out.line(nothing);
         }
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column| self.rows.iter().filter_map(|row| row.get(column)).map(width).max();
-        let widths: Vec<_> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+        let cells = |column: usize| self.rows.iter().filter_map(move |row| row.get(column));
+        let widest = |column| cells(column).map(|cell| width(cell)).max().unwrap_or(0);
+        let widths: Vec<_> = (0..columns).map(widest).collect();
         self.rows.iter().try_for_each(|row| out.line(line(row, &widths)))
     }
 }
 
-fn width(cell: &String) -> usize {
+fn width(cell: &str) -> usize {
     cell.chars().count()
 }
 

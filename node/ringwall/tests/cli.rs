@@ -1,5 +1,7 @@
 //! The program from outside: exit status, what goes to stdout and what to stderr.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
