@@ -18,6 +18,8 @@ pub(crate) struct Batch {
     /// What the parser said, in order of arrival, those decided included.
     pub(crate) parsed: Vec<Parsed>,
     decided: usize,
+    /// The next frame is being decided.
+    deciding: bool,
 }
 
 impl Batch {
@@ -28,6 +30,7 @@ impl Batch {
             frames: Vec::with_capacity(room),
             parsed: Vec::with_capacity(room),
             decided: 0,
+            deciding: false,
         }
     }
 
@@ -42,6 +45,7 @@ impl Batch {
     pub(crate) fn end(&mut self) {
         self.parsed.clear();
         self.decided = 0;
+        self.deciding = false;
     }
 
     /// The frame to be parsed next, or `None` when all are.
@@ -57,23 +61,27 @@ impl Batch {
 
     /// The frame to be decided next with its descriptor; call [`take`](Self::take) when done.
     pub(crate) fn in_hand(&mut self) -> Option<(&Parsed, &mut Frame)> {
-        Some((self.parsed.get(self.decided)?, self.frames.last_mut()?))
+        let in_hand = (self.parsed.get(self.decided)?, self.frames.last_mut()?);
+        self.deciding = true;
+        Some(in_hand)
     }
 
     /// Takes out the frame that was in hand.
     pub(crate) fn take(&mut self) -> Option<Frame> {
         let frame = self.frames.pop();
+        self.deciding = false;
         self.decided += usize::from(frame.is_some());
         frame
     }
 
     /// After a panic: takes out the frame that was being parsed or decided, and whether the engine
-    /// had already taken it over.
+    /// may have taken it over. None when the panic came between two frames.
     pub(crate) fn take_poisoned(&mut self) -> Option<(Frame, bool)> {
         let ahead = self.parsed.len() - self.decided;
         match self.frames.len().checked_sub(ahead + 1) {
             Some(parsing) => Some((self.frames.remove(parsing), false)),
-            None => self.take().map(|frame| (frame, true)),
+            None if self.deciding => self.take().map(|frame| (frame, true)),
+            None => None,
         }
     }
 }

@@ -100,9 +100,19 @@ fn a_panic_while_parsing_takes_the_frame_being_parsed() {
 fn a_panic_while_deciding_takes_the_frame_being_decided() {
     for decided in 0..FRAMES {
         let mut bench = burst(FRAMES, decided);
+        bench.batch.in_hand();
         assert_eq!(bench.poisoned(), Some((decided as u8, true)));
         assert_eq!(bench.rest(), (decided as u8 + 1..FRAMES as u8).collect::<Vec<_>>());
         assert_eq!((bench.poisoned(), bench.umem.in_use()), (None, 0));
+    }
+}
+
+#[test]
+fn a_panic_between_two_frames_blames_none() {
+    for decided in 0..=FRAMES {
+        let mut bench = burst(FRAMES, decided);
+        assert_eq!(bench.poisoned(), None);
+        assert_eq!(bench.rest(), (decided as u8..FRAMES as u8).collect::<Vec<_>>());
     }
 }
 

@@ -4,6 +4,7 @@
 mod drops;
 mod forward;
 mod handoff;
+mod hostile;
 mod idle;
 mod mtu;
 mod neighbours;
