@@ -11,10 +11,10 @@ mod veth;
 
 use af_xdp::bare::{BareConfig, BareForwarder, Otherwise, RedirectProgram, Totals};
 use af_xdp::{BusyPoll, Frame, Socket, SocketConfig, Umem, UmemConfig};
-use veth::{in_namespace, numbered, veth};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use veth::{in_namespace, numbered, veth};
 
 const FRAME: usize = 64;
 

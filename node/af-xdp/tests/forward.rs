@@ -5,8 +5,8 @@ mod veth;
 
 use af_xdp::bare::{Addresses, BareConfig, BareForwarder, Otherwise, RedirectProgram};
 use af_xdp::{BusyPoll, Mode, UmemConfig};
-use veth::{End, PATIENCE, in_namespace, numbered, veth};
 use std::time::Instant;
+use veth::{End, PATIENCE, in_namespace, numbered, veth};
 
 const FRAMES: u64 = 10_000;
 const WINDOW: u64 = 200;

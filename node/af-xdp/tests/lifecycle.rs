@@ -8,10 +8,10 @@ use af_xdp::limits::COPY_BATCH;
 use af_xdp::{
     Error, Frame, Kick, Later, Mode, RingSizes, Socket, SocketConfig, Umem, UmemConfig, open_all,
 };
-use veth::{End, PATIENCE, in_namespace, ip, numbered, veth};
 use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
+use veth::{End, PATIENCE, in_namespace, ip, numbered, veth};
 
 fn umem() -> Umem {
     Umem::new(&UmemConfig { frames: 2048, ..UmemConfig::default() }).unwrap()
