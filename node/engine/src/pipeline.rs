@@ -21,7 +21,7 @@ use crate::engine::{Engine, Keyed};
 use crate::fib::Lookup;
 use crate::policy::{self, Question};
 use crate::rules::short_epoch;
-use crate::session::{CloseReason, Egress, Peer, Session};
+use crate::session::{CloseReason, Egress, Flags, Peer, Session};
 use crate::table::Handle;
 use crate::tcp::WindowCheck;
 use crate::track::{self, Update};
@@ -240,6 +240,14 @@ impl Judge<'_> {
             return Plan::invalid(Reason::ZoneMismatch);
         }
         let tracking = &self.engine.tracking;
+        let forgetful;
+        let session = if session.epoch == short_epoch(&self.engine.policy) {
+            session
+        } else {
+            // That its responder may open it too was an older policy's word.
+            forgetful = session.without(Flags::BOTH_MAY_OPEN);
+            &forgetful
+        };
         let update = match track::judge(session, sender, self.packet, tracking, self.now) {
             track::Judgement::Pass(update) => update,
             track::Judgement::Ask(update) => return self.ask(handle, sender, update, watch),

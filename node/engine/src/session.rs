@@ -213,6 +213,14 @@ impl Session {
         .then_some(self.egress[sender.index()])
     }
 
+    /// The same session with these bits clear.
+    #[must_use]
+    pub(crate) fn without(&self, flags: Flags) -> Self {
+        let mut session = *self;
+        session.flags.set(flags, false);
+        session
+    }
+
     /// Makes both directions look their egress up again.
     pub fn forget_egress(&mut self) {
         self.flags.set(Flags::egress_known(Peer::Initiator), false);

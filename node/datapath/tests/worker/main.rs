@@ -9,6 +9,7 @@ mod idle;
 mod mtu;
 mod neighbours;
 mod policy;
+mod threads;
 mod twin;
 mod wire_mode;
 mod world;

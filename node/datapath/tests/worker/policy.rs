@@ -75,6 +75,26 @@ fn rematch_finds_another_rule_and_hits_stay_with_their_ids() {
     assert_eq!((rule_of(&mut world), hits(&mut world)), (RuleIndex(0), vec![1, 0]));
 }
 
+#[test]
+fn what_the_responder_may_open_is_asked_again() {
+    let back = "[[rule]]\nid = \"in\"\nfrom = \"untrust\"\nto = \"trust\"\naction = \"permit\"\n";
+    let out = rule("out", "action = \"permit\"");
+    let mut world = World::under(&(ZONES.to_owned() + &out + back));
+    let [ours, theirs] = [Side::Client, Side::Server].map(|from| packet(from, V4));
+    world.passes(Side::Client, ours.echo_request(5, 1));
+    world.passes(Side::Server, theirs.echo_request(5, 1));
+    assert_eq!(world.counters(0).sessions_opened, 1);
+    world.commit(&(ZONES.to_owned() + &out), 2);
+    for _ in 0..2 {
+        world.is_dropped(Side::Server, &theirs.echo_request(5, 2), Reason::NoRule);
+        world.passes(Side::Server, theirs.echo_reply(5, 1));
+        world.passes(Side::Client, ours.echo_request(5, 2));
+    }
+    world.commit(&(ZONES.to_owned() + &out + back), 3);
+    world.passes(Side::Server, theirs.echo_request(5, 3));
+    assert_eq!(world.counters(0).sessions_opened, 1);
+}
+
 /// The rule of the only session.
 fn rule_of(world: &mut World) -> RuleIndex {
     let mut rule = None;
