@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use config::api::Prefix;
+use config::{Checked, Policy};
 use datapath::capture::Reader;
 
 use crate::failure::Failure;
@@ -29,7 +30,7 @@ use crate::files;
 use crate::out::Out;
 use crate::render;
 
-use firewall::Firewall;
+use firewall::{Firewall, Side};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -66,9 +67,7 @@ enum Checksum {
 
 pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
     let checked = files::read_policy(&options.policy)?;
-    if !out.json() {
-        out.bytes(render::diagnostics(&checked.warnings).as_bytes())?;
-    }
+    warn(&checked);
     let Options { checksum, max_gap, .. } = *options;
     let firewall = Firewall::new(&checked.value, options.inside.clone(), checksum, max_gap);
     let mut firewall = firewall.map_err(Failure::Policy)?;
@@ -82,6 +81,19 @@ pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
         Some(error) => Err(Failure::Capture { path: options.capture.clone(), error }),
         None if totals.balanced() => Ok(()),
         None => Err(Failure::Reported),
+    }
+}
+
+/// Says on stderr what looks unintended: stdout is for the packets alone.
+fn warn(checked: &Checked<Policy>) {
+    eprint!("{}", render::diagnostics(&checked.warnings));
+    for side in Side::BOTH {
+        if checked.value.zone_of_port(side.name()).is_none() {
+            eprintln!(
+                "warning: port `{}` is in no zone of the policy: nothing passes it",
+                side.name()
+            );
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 //! its API until it is told to stop.
 //!
 //! ```text
-//! files ─► log, panic hook ─► bpffs, claim on the socket ─► capabilities dropped ─► node ─► API, READY ─► signal
-//!                                                                           └──── shutdown ◄──┘
+//! files ─► log, panic hook ─► bpffs, claim on the socket ─► capabilities dropped ─┐
+//! end ◄── shutdown ◄── signal ◄── API, READY ◄── node: program, workers, actors ◄─┘
 //! ```
 
 mod capabilities;
@@ -117,7 +117,12 @@ fn start(plan: Plan, json: bool) -> Result<(), RunError> {
         .enable_all()
         .build()
         .map_err(RunError::System)?;
+    let to_file = plan.node.log.file.is_some();
     let ended = runtime.block_on(serve(plan, socket, capabilities));
+    if let (Err(error), true) = (&ended, to_file) {
+        // On stderr it is said anyway, as the last word.
+        tracing::error!(%error, "the daemon ends");
+    }
     runtime.shutdown_timeout(STOP_TIMEOUT);
     ended
 }

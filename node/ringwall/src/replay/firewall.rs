@@ -27,7 +27,7 @@ pub(super) enum Side {
 }
 
 impl Side {
-    const BOTH: [Self; 2] = [Self::Inside, Self::Outside];
+    pub(super) const BOTH: [Self; 2] = [Self::Inside, Self::Outside];
 
     pub(super) const fn name(self) -> &'static str {
         match self {

@@ -4,10 +4,10 @@
 /// milliseconds to resolve, and a flow actor must be back at its packets within fifty.
 pub(super) fn log() {
     std::panic::set_hook(Box::new(|panic| {
-        let message = panic.payload_as_str().unwrap_or("(no message)");
+        let cause = panic.payload_as_str().unwrap_or("(no message)");
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let current = std::thread::current();
         let thread = current.name().unwrap_or("(unnamed)");
-        tracing::error!(message, place, thread, "panic");
+        tracing::error!(cause, place, thread, "panic");
     }));
 }
