@@ -35,7 +35,7 @@ fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, Wal
 fn established(criterion: &mut Criterion) {
     let mut group = group(criterion, "established");
     for count in FLOWS {
-        let mut subject = bench(count + count / 4, 1);
+        let mut subject = bench(2 * count, 1);
         let mut flows = Flows::new(count);
         flows.open(&mut subject);
         group.bench_function(format!("{count} flows"), |bencher| {
@@ -52,7 +52,7 @@ fn baseline(criterion: &mut Criterion) {
     let mut group = group(criterion, "baseline");
     for count in FLOWS {
         let mut flows = Flows::new(count);
-        let mut baseline = Baseline::new(flows.count(), count + count / 4);
+        let mut baseline = Baseline::new(flows.count(), 2 * count);
         group.bench_function(format!("{count} flows"), |bencher| {
             bencher.iter_custom(|iterations| {
                 sum(iterations, &mut flows, |burst| black_box(baseline.touch(burst)))
@@ -66,7 +66,7 @@ fn baseline(criterion: &mut Criterion) {
 fn new_flows(criterion: &mut Criterion) {
     let mut group = group(criterion, "new flow");
     for rules in RULES {
-        let mut subject = bench(NEW_FLOWS + NEW_FLOWS / 4, rules);
+        let mut subject = bench(2 * NEW_FLOWS, rules);
         let mut flows = Flows::new(NEW_FLOWS);
         let mut burst = Burst::default();
         group.bench_function(format!("{rules} rules"), |bencher| {

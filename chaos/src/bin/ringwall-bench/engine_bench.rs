@@ -25,6 +25,8 @@ const NEW_FLOWS: u32 = 1 << 16;
 /// Rules that new flows are matched with.
 const RULES: u32 = 1_000;
 
+/// Places in the table for each flow: at half a table's capacity none of a million is refused.
+const SPACE: u32 = 2;
 /// One burst of so many may be disturbed: a burst takes microseconds, a time slice milliseconds.
 const DISTURBED: usize = 64;
 
@@ -58,7 +60,7 @@ pub(crate) fn run(options: &Options, rounds: u32) -> Result<Vec<Comparison>, Fai
 }
 
 fn established(count: u32, bar: Option<Bar>, rounds: u32) -> Comparison {
-    let sessions = count + count / 4;
+    let sessions = count * SPACE;
     let engine = workload::engine(sessions, 1, WorkerId(0), START);
     let mut bench = Bench::new(engine, START);
     let [mut flows, mut same_flows] = [Flows::new(count), Flows::new(count)];
@@ -101,7 +103,7 @@ fn nanos_a_packet(mut bursts: Vec<Duration>) -> f64 {
 
 /// First packets, each of a flow that the table does not have, whose rule is somewhere among many.
 fn new_flows(rounds: u32) -> Comparison {
-    let sessions = NEW_FLOWS + NEW_FLOWS / 4;
+    let sessions = NEW_FLOWS * SPACE;
     let engine = workload::engine(sessions, RULES, WorkerId(0), START);
     let mut bench = Bench::new(engine, START);
     let mut flows = Flows::new(NEW_FLOWS);

@@ -161,7 +161,8 @@ impl Flows {
         self.sent.len()
     }
 
-    /// Opens all of them by a handshake.
+    /// Opens all of them by a handshake, in the order of their numbers: their sessions then lie in
+    /// another order than the visits go.
     ///
     /// # Panics
     /// If the engine does not forward one of its packets.
@@ -169,7 +170,7 @@ impl Flows {
         let mut burst = Burst::default();
         for start in (0..self.count()).step_by(BURST) {
             for step in [Step::Syn, Step::SynAck, Step::Ack] {
-                self.write_burst(&mut burst, start, step);
+                self.write_burst(&mut burst, step, |at| (start + at) as u32);
                 let forwarded = bench.decide(&mut burst);
                 assert_eq!(forwarded, BURST, "{step:?}: {:?}", bench.engine.counters());
             }
@@ -179,7 +180,7 @@ impl Flows {
     /// Writes the packets of the next 64 flows in the order of visits.
     pub(crate) fn next(&mut self, burst: &mut Burst) {
         let step = if self.answers { Step::Answer } else { Step::Data };
-        self.write_burst(burst, self.next, step);
+        self.write_visits(burst, step);
         self.next += BURST;
         if self.next == self.count() {
             (self.next, self.answers) = (0, !self.answers);
@@ -188,14 +189,20 @@ impl Flows {
 
     /// Writes the first packets of the next 64 flows.
     pub(crate) fn next_new(&mut self, burst: &mut Burst) {
-        self.write_burst(burst, self.next, Step::Syn);
+        self.write_visits(burst, Step::Syn);
         self.next = (self.next + BURST) % self.count();
     }
 
-    fn write_burst(&mut self, burst: &mut Burst, start: usize, step: Step) {
+    fn write_visits(&mut self, burst: &mut Burst, step: Step) {
+        let (order, next) = (core::mem::take(&mut self.order), self.next);
+        self.write_burst(burst, step, |at| order[next + at]);
+        self.order = order;
+    }
+
+    fn write_burst(&mut self, burst: &mut Burst, step: Step, flow: impl Fn(usize) -> u32) {
         burst.ingress = step.ingress();
         for at in 0..BURST {
-            let flow = self.order[start + at];
+            let flow = flow(at);
             let sent = &mut self.sent[flow as usize];
             burst.write(at, flow, &packet(flow, *sent, step));
             *sent = sent.wrapping_add(u32::from(step == Step::Answer));
