@@ -56,9 +56,17 @@ impl Failure {
         match (self.is_quiet(), out.json()) {
             (true, _) => {}
             (false, true) => drop(out.value(&self.answer()).and_then(|()| out.flush())),
-            (false, false) => drop(writeln!(io::stderr(), "{self}")),
+            (false, false) => drop(write!(io::stderr(), "{}", self.text())),
         }
         ExitCode::from(if matches!(self, Self::Usage(_)) { USAGE } else { FAILED })
+    }
+
+    /// What people read: what is wrong with their file first, place by place.
+    fn text(&self) -> String {
+        let diagnostics = render::diagnostics(&self.answer().diagnostics);
+        let usage = matches!(self, Self::Usage(_));
+        let hint = if usage { "\nFor more information, try '--help'.\n" } else { "" };
+        format!("{diagnostics}error: {self}\n{hint}")
     }
 
     /// Whether there is nothing to say, or nobody to say it to.
@@ -79,9 +87,8 @@ impl Failure {
 
     fn answer(&self) -> api::Error {
         match self {
-            Self::Rejected { what, diagnostics } => {
-                let error = format!("the {what} is refused");
-                api::Error { error, diagnostics: diagnostics.clone() }
+            Self::Rejected { diagnostics, .. } => {
+                api::Error { error: self.to_string(), diagnostics: diagnostics.clone() }
             }
             Self::Client(ClientError::Refused(error)) => error.clone(),
             Self::Reported
@@ -120,22 +127,17 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reported => Ok(()),
-            Self::Usage(why) => write!(f, "error: {why}\n\nFor more information, try '--help'."),
-            Self::Output(error) => write!(f, "error: cannot write the output: {error}"),
-            Self::File { path, error } => write!(f, "error: {}: {error}", path.display()),
+            Self::Usage(why) => f.write_str(why),
+            Self::Output(error) => write!(f, "cannot write the output: {error}"),
+            Self::File { path, error } => write!(f, "{}: {error}", path.display()),
             Self::Rejected { what, diagnostics } => {
-                f.write_str(&render::diagnostics(diagnostics))?;
-                write!(f, "{what}: {}", render::counted(diagnostics))
+                write!(f, "the {what} is refused, {}", render::counted(diagnostics))
             }
-            Self::Policy(error) => write!(f, "error: the policy does not fit: {error}"),
-            Self::Capture { path, error } => write!(f, "error: {}: {error}", path.display()),
-            Self::Client(ClientError::Refused(error)) => {
-                f.write_str(&render::diagnostics(&error.diagnostics))?;
-                write!(f, "refused: {}", error.error)
-            }
-            Self::Client(error) => write!(f, "error: {error}"),
-            Self::Xdp(error) => write!(f, "error: {error}"),
-            Self::Run(error) => write!(f, "error: {error}"),
+            Self::Policy(error) => write!(f, "the policy does not fit: {error}"),
+            Self::Capture { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::Client(error) => error.fmt(f),
+            Self::Xdp(error) => error.fmt(f),
+            Self::Run(error) => error.fmt(f),
         }
     }
 }
