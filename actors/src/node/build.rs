@@ -50,6 +50,10 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
         Mirror::start(mirrored(&config)).await.map_err(StartError::Mirror)?;
     let state = first_state(&mut updates).await?;
     let watched = watched(&config, &state.links)?;
+    watched
+        .iter()
+        .filter_map(|seen| seen.link.ifindex)
+        .try_for_each(|ifindex| bpf_dir.refuse_held(ifindex))?;
     describe(&mut program, &config, &watched, &state)?;
     let program = Arc::new(Mutex::new(program));
     let inbound = policy::host_inbound(&in_force.source, &names)?;

@@ -18,6 +18,32 @@ pub(crate) fn not_a_packet(port: &Port, malformed: Malformed) -> Content {
     }
 }
 
+/// IPv6's own address resolution on a wire, which passes it on as it does ARP: without it the hosts at
+/// the two ends cannot find each other. `None` for every other packet, which the policy judges.
+pub(crate) fn resolution(port: &Port, frame: &[u8], packet: &Packet) -> Option<Content> {
+    if port.mode == Mode::Routed || !resolves_addresses(packet) {
+        return None;
+    }
+    Some(transport(port, frame, packet).map_or_else(Content::Refused, |()| Content::Link))
+}
+
+/// A neighbour solicitation or advertisement that comes from this very link (RFC 4861 §7.1).
+fn resolves_addresses(packet: &Packet) -> bool {
+    let kind = match packet.body {
+        Transport::Icmp(icmp) if packet.version == Version::V6 && icmp.code == 0 => icmp.kind,
+        Transport::Icmp(_)
+        | Transport::Tcp(_)
+        | Transport::Udp(_)
+        | Transport::Sctp(_)
+        | Transport::Gre(_)
+        | Transport::Esp { .. }
+        | Transport::None
+        | Transport::Other => return false,
+    };
+    // Never in fragments: RFC 6980 §5.
+    matches!(kind, 135 | 136) && packet.hop_limit == 255 && packet.fragment.is_none()
+}
+
 /// The frame and its IP header, before anything is looked up. Applies to every fragment.
 pub(crate) fn network(port: &Port, frame: &[u8], packet: &Packet) -> Result<(), Reason> {
     if port.mode == Mode::Routed {
@@ -144,4 +170,34 @@ pub(crate) fn transport(port: &Port, frame: &[u8], packet: &Packet) -> Result<()
         return Err(Reason::ChecksumPartial);
     }
     Err(Reason::TransportChecksum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resolves_addresses;
+    use wire::Packet;
+    use wire::build::Builder;
+
+    const A: [u16; 8] = [0xfe80, 0, 0, 0, 0, 0, 0, 1];
+    const B: [u16; 8] = [0xff02, 0, 0, 0, 0, 1, 0xff00, 2];
+
+    #[test]
+    fn only_what_comes_from_this_link_resolves_addresses() {
+        let icmp = |kind, code| Builder::v6(A, B).icmp(kind, code, 0).payload(&[0; 16]);
+        let table = [
+            (icmp(135, 0).hop_limit(255), true),
+            (icmp(136, 0).hop_limit(255), true),
+            (icmp(135, 0).hop_limit(254), false),
+            (icmp(135, 1).hop_limit(255), false),
+            (icmp(134, 0).hop_limit(255), false),
+            (icmp(137, 0).hop_limit(255), false),
+            (icmp(128, 0).hop_limit(255), false),
+            (Builder::v6(A, B).udp(135, 135).hop_limit(255), false),
+            (Builder::v4([10, 0, 0, 1], [10, 0, 0, 2]).icmp(135, 0, 0).hop_limit(255), false),
+        ];
+        for (number, (builder, expected)) in table.into_iter().enumerate() {
+            let packet = Packet::parse(&builder.frame()).expect("a packet");
+            assert_eq!(resolves_addresses(&packet), expected, "line {number}");
+        }
+    }
 }

@@ -56,6 +56,22 @@ impl BpfDir {
         Ok(Self { path: path.to_owned() })
     }
 
+    /// Refuses a port, in the calling thread's network namespace, that another live process holds.
+    /// Attaching decides that anyway; asked before sockets are opened, it names the holder.
+    ///
+    /// # Errors
+    /// [`Error::Locked`], [`Error::BpfDir`].
+    pub fn refuse_held(&self, ifindex: u32) -> Result<(), Error> {
+        match self.port_dir(ifindex)?.exists() {
+            true => self.lock(ifindex).map(drop),
+            false => Ok(()),
+        }
+    }
+
+    fn port_dir(&self, ifindex: u32) -> Result<PathBuf, Error> {
+        Ok(self.namespace_dir()?.join(format!("if-{ifindex}")))
+    }
+
     /// Where the links of the calling thread's network namespace are.
     pub(super) fn namespace_dir(&self) -> Result<PathBuf, Error> {
         let own = Path::new("/proc/thread-self/ns/net");
@@ -65,7 +81,7 @@ impl BpfDir {
 
     /// Takes the lock of a port of the calling thread's network namespace.
     pub(super) fn lock(&self, ifindex: u32) -> Result<PortDir, Error> {
-        let path = self.namespace_dir()?.join(format!("if-{ifindex}"));
+        let path = self.port_dir(ifindex)?;
         let failed = Error::bpf_dir(&path);
         loop {
             make(&path).map_err(&failed)?;
