@@ -20,6 +20,12 @@ pub trait Port {
 
     /// Whether frames that were accepted are still to be sent: the worker must not sleep.
     fn sending(&self) -> bool;
+
+    /// Whether nothing can be sent for now, whatever waits: the interface is down or gone. The worker
+    /// may sleep all the same.
+    fn stalled(&self) -> bool {
+        false
+    }
 }
 
 /// A port in memory: what is put in arrives, what is sent stays to be looked at.

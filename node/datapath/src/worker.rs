@@ -211,6 +211,11 @@ impl<P: Port> Worker<P> {
     pub fn replace_port(&mut self, port: PortId, with: impl FnOnce(&mut P, &mut Umem)) {
         if let Some(attached) = self.ports.get_mut(usize::from(port.0)) {
             with(&mut attached.port, &mut self.umem);
+            // What waited for the old queue is stale by the time there is a new one.
+            for frame in attached.backlog.drain(..) {
+                self.umem.free(frame);
+                self.engine.output_lost();
+            }
         }
     }
 
@@ -468,7 +473,9 @@ impl<P: Port> Worker<P> {
     }
 
     fn is_sending(&self) -> bool {
-        self.ports.iter().any(|attached| !attached.backlog.is_empty() || attached.port.sending())
+        self.ports.iter().any(|Attached { port, backlog }| {
+            port.sending() || (!backlog.is_empty() && !port.stalled())
+        })
     }
 }
 

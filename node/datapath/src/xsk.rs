@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use af_xdp::{Counters, Frame, Kick, Socket, Statistics, Umem};
+use af_xdp::{Counters, Frame, Kick, Later, Socket, Statistics, Umem};
 
 use crate::port::Port;
 
@@ -14,13 +14,14 @@ pub struct XskPort {
     /// The first one sends, all receive.
     sockets: Vec<Socket>,
     sending: bool,
+    stalled: bool,
 }
 
 impl XskPort {
     /// A port over open sockets; none is a port whose interface is not there.
     #[must_use]
     pub fn new(sockets: Vec<Socket>) -> Self {
-        Self { sockets, sending: false }
+        Self { sockets, sending: false, stalled: false }
     }
 
     /// Closes the sockets; the port is without an interface then.
@@ -66,9 +67,11 @@ impl Port for XskPort {
 
     fn service(&mut self, umem: &mut Umem) {
         if self.sending {
-            // Any other outcome means later: the next turn kicks again. A socket whose interface
-            // is gone sends nothing more; whoever watches the interfaces replaces it.
             let kicked = self.sockets.first_mut().map(Socket::kick);
+            // Later: the next turn kicks again. A socket whose interface is down keeps its frames
+            // until it is up; one whose interface is gone sends nothing more, and whoever watches
+            // the interfaces replaces it.
+            self.stalled = matches!(kicked, Some(Ok(Kick::Later(Later::Down)) | Err(_)));
             self.sending = matches!(kicked, Some(Ok(Kick::Later(_))));
         }
         for socket in &mut self.sockets {
@@ -80,6 +83,10 @@ impl Port for XskPort {
     }
 
     fn sending(&self) -> bool {
-        self.sending
+        self.sending && !self.stalled
+    }
+
+    fn stalled(&self) -> bool {
+        self.stalled || self.sockets.is_empty()
     }
 }
