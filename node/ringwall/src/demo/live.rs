@@ -198,6 +198,8 @@ impl<'s> Scene<'s> {
             seen
         })?;
         report.packets(packets.unwrap_or_default());
+        let log = self.site.log();
+        report.step("session log", "opened and denied ones", || logged(&log))?;
         let sessions = sessions.unwrap_or_else(|error| error);
         report.excerpt("ringwall show sessions", sessions.lines().take(EXCERPT_LINES))
     }
@@ -225,6 +227,14 @@ impl<'s> Scene<'s> {
 fn exchanged(from: &Namespace, to: (IpAddr, u16)) -> Seen {
     let exchanged = transfer::connect(from, to).and_then(|mut stream| exchange(&mut stream, 0));
     exchanged.map(|()| "data went both ways".to_owned()).map_err(|error| error.to_string())
+}
+
+/// The daemon's log names sessions that were opened and packets that were denied.
+fn logged(log: &str) -> Seen {
+    let count = |event: &str| log.lines().filter(|line| line.contains(event)).count();
+    let (opened, denied) = (count("session-open"), count("session-deny"));
+    let text = format!("{opened} opened, {denied} denied");
+    if opened > 0 && denied > 0 { Ok(text) } else { Err(text) }
 }
 
 /// Does something that nobody behind the firewall may notice.

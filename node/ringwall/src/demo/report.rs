@@ -107,14 +107,18 @@ impl<'a, 'o> Report<'a, 'o> {
         Ok(())
     }
 
-    /// A few lines of something longer, for people only.
+    /// A few lines of something longer, if there are any, for people only.
     pub(super) fn excerpt<'t>(
         &mut self,
         title: &str,
         lines: impl Iterator<Item = &'t str>,
     ) -> io::Result<()> {
+        let mut lines = lines.peekable();
+        if lines.peek().is_none() {
+            return Ok(());
+        }
         self.note(&format!("\n{title}"))?;
-        lines.into_iter().try_for_each(|line| self.note(&format!("    {line}")))?;
+        lines.try_for_each(|line| self.note(&format!("    {line}")))?;
         self.note("")
     }
 

@@ -91,7 +91,7 @@ impl Site {
         self.folder.file(name).to_string_lossy().into_owned()
     }
 
-    /// The end of what the daemon has written.
+    /// What the daemon has written.
     pub(super) fn log(&self) -> String {
         let bytes = std::fs::read(self.folder.file(LOG)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
