@@ -12,7 +12,7 @@ use wire::Version::V4;
 use wire::{Time, build::Builder};
 
 use crate::handoff::{cut, owner};
-use crate::world::{LAN, START, Side, WAN, World, packet, routed};
+use crate::world::{LAN, START, Side, WAN, World, neighbour, packet, packet_to, routed};
 
 /// UDP packets of flows that `worker` of two owns.
 fn flows(worker: usize) -> impl Iterator<Item = Builder<'static>> {
@@ -298,10 +298,29 @@ fn nothing_that_waited_to_be_sent_leaves_without_a_lease() {
     world.turn(0);
     world.now = world.now + Lease::LENGTH + Duration::from_nanos(1);
     world.port(0, WAN).room = None;
+    // Its burst makes the ports transmit.
+    world.arrive(0, Side::Client, &udp(b"too late").frame());
     world.settle();
     world.renew();
     world.settle();
     assert_eq!(world.sent(0, WAN), None);
     assert_eq!(world.counters(0).outputs_lost, 1);
+    world.audit();
+}
+
+#[test]
+fn a_held_packet_does_not_leave_without_a_lease() {
+    let mut world = World::new(1);
+    let sent = packet_to(Side::Client, V4, 9).udp(1_000, 53);
+    assert_eq!(world.pass(Side::Client, &sent), None);
+    let next = Side::Server.address(V4, 9);
+    world.workers[0].engine().apply(&[neighbour(Side::Server, next)]);
+    world.lease.renew(Time::ZERO);
+    world.arrive(0, Side::Client, &udp(b"too late").frame());
+    world.settle();
+    world.renew();
+    world.settle();
+    assert_eq!(world.sent(0, WAN), None);
+    assert_eq!((world.counters(0).outputs_lost, world.counters(0).held), (1, 0));
     world.audit();
 }
