@@ -9,9 +9,9 @@
 //!
 //! | benchmark | subject | baseline | bar |
 //! |---|---|---|---|
-//! | `forward` | the worker with engine and XDP program between two veth pairs | a forwarder that reads nothing | ≥ 90 % |
+//! | `forward` | worker, engine and XDP program between two veth pairs | a bare forwarder | ≥ 90 % |
 //! | `handoff` | packets that a worker gives to another | packets that it keeps | |
-//! | `idle` | CPU of `ringwall run` without traffic | the bare forwarder without traffic | < 2 % of a core |
+//! | `idle` | CPU of `ringwall run` without traffic | the bare forwarder, the same | < 2 % of a core |
 //! | `engine` | parse, touch, decide in bursts of 64 | a loop that touches as much memory | 60, 120 ns; 1 µs |
 //!
 //! Subject and baseline take turns (A B A B …), so that whatever else the machine does hits both; what

@@ -6,7 +6,8 @@ use netns::{End, Error, Namespace, VethOptions, veth, wait_ready};
 
 /// Client, router and server; gone when this value is, or the process.
 ///
-/// The router's kernel forwards nothing unless it is told to: what gets through has gone through the firewall.
+/// The router's kernel forwards nothing unless it is told to: what gets through has gone through
+/// the firewall.
 pub(super) struct Network {
     pub(super) client: Namespace,
     pub(super) router: Namespace,
