@@ -342,6 +342,24 @@ impl World {
     }
 }
 
+impl Drop for World {
+    /// A failed test shows what the node said, and what became of the packets.
+    fn drop(&mut self) {
+        let Some(node) = self.node.as_ref().filter(|_| std::thread::panicking()) else { return };
+        eprintln!("the node's last words:\n{}", last_lines(&node.output(), 40));
+        if let Ok((_, counters)) = self.exchange("GET", "/v1/counters", "") {
+            let named = counters["total"].as_object().into_iter().flatten();
+            let moved: Vec<_> = named.filter(|(_, count)| **count != 0).collect();
+            eprintln!("counters: {moved:?}");
+        }
+    }
+}
+
+fn last_lines(text: &str, most: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(most)..].join("\n")
+}
+
 /// A directory on the BPF file system that is removed, with what is pinned in it, when dropped.
 struct BpfDir(PathBuf);
 

@@ -210,6 +210,8 @@ impl Node {
             let answer = shard
                 .ask(move |worker| {
                     let engine = worker.engine();
+                    let mut frame = frame.clone();
+                    address_to(&mut frame, engine.ports().get(port.index()));
                     let parsed = engine.parse(port, &frame);
                     match engine.owner(&parsed) {
                         Some(owner) => Err(owner),
@@ -251,6 +253,13 @@ impl Node {
         let in_force = self.in_force.borrow();
         let ports = self.config.ports.iter().map(|port| port.name.clone()).collect();
         View { policy: std::sync::Arc::clone(&in_force.compiled), ports }
+    }
+}
+
+/// A routed port takes what is sent to its own MAC address only.
+fn address_to(frame: &mut [u8], port: Option<&engine::Port>) {
+    if let (Some(port), Some(destination)) = (port, frame.get_mut(..6)) {
+        destination.copy_from_slice(&port.mac);
     }
 }
 

@@ -127,9 +127,8 @@ fn a_broken_policy_leaves_the_one_in_force() {
     let world = World::running(Plan::routed(1, PERMIT));
     let _udp = udp_echo(&world.server, SERVER[0], PORT);
     let before = world.json(&["show", "policy"]);
-    let long = format!("# {}\n{PERMIT}", "x".repeat(2_000_000));
     let wrong = PERMIT.replace("\"trust\"", "\"turst\"");
-    for broken in ["", "[[rule]]\nid = = 1", "\u{feff}\0\0", &wrong, &long] {
+    for broken in ["[[rule]]\nid = = 1", "\u{feff}\0\0", &wrong] {
         commit(&world, broken).exits(1);
         let now = world.json(&["show", "policy"]);
         assert_eq!((&now["epoch"], &now["digest"]), (&before["epoch"], &before["digest"]));
