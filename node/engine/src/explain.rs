@@ -32,7 +32,9 @@ impl Engine {
             Content::Ip(keyed) if keyed.fragment.is_none() => keyed,
             Content::Ip(_) => return early("hold", "a fragment: held until complete"),
             Content::Refused(reason) => return refused(*reason),
-            Content::Link => return early("forward", "address resolution: passed to the wire's other end"),
+            Content::Link => {
+                return early("forward", "address resolution: passed to the wire's other end");
+            }
             Content::Consume => return early("consume", "for the firewall itself"),
         };
         let arrived = Arrived { ingress, packets: 1, pieces: None };
