@@ -121,7 +121,7 @@ fn echo(world: &World, megabytes: usize) {
     let writer = std::thread::spawn(move || {
         let mut sent = 0;
         while sent < total {
-            let chunk: Vec<u8> = (sent..sent + 65_536).map(|at| (at * 31 >> 3) as u8).collect();
+            let chunk: Vec<u8> = (sent..sent + 65_536).map(|at| ((at * 31) >> 3) as u8).collect();
             stream.write_all(&chunk).unwrap();
             sent += chunk.len();
         }
@@ -134,7 +134,7 @@ fn echo(world: &World, megabytes: usize) {
             break;
         }
         for (offset, byte) in buffer[..read].iter().enumerate() {
-            assert_eq!(*byte, ((received + offset) * 31 >> 3) as u8, "at {}", received + offset);
+            assert_eq!(*byte, (((received + offset) * 31) >> 3) as u8, "at {}", received + offset);
         }
         received += read;
     }
