@@ -23,6 +23,9 @@ pub const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often session events are drained and logged.
 pub const TELEMETRY_INTERVAL: Duration = Duration::from_millis(10);
 
+/// The pause before a shard without a flow actor is looked at again: a restart takes about as long.
+pub const ASK_PAUSE: Duration = Duration::from_millis(1);
+
 /// Times a question is put to a shard whose actor ends before it answers.
 pub const ASK_ATTEMPTS: usize = 3;
 

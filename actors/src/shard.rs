@@ -12,12 +12,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use datapath::Poison;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
-use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{Actor, ActorProcessingErr, ActorRef, ActorStatus, SupervisionEvent};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
@@ -25,7 +26,9 @@ use crate::flow::{
     self, Flow, FlowMessage, FlowState, NoAnswer, SharedWorker, Wanted, XskWorker, lock,
 };
 use crate::lease::Pulse;
-use crate::limits::{ASK_ATTEMPTS, RESTART_WINDOW, RESTARTS_MAX, SLEEPER_ORDERS};
+use crate::limits::{
+    ASK_ATTEMPTS, ASK_PAUSE, ASK_TIMEOUT, RESTART_WINDOW, RESTARTS_MAX, SLEEPER_ORDERS,
+};
 use crate::restarts::{AfterPanic, Restarts};
 use crate::sleeper::{self, Order};
 use crate::study;
@@ -77,6 +80,8 @@ impl Shard {
             current: Current::default(),
             orders,
         };
+        // Its thread has as long to begin as a worker has for a turn.
+        shard.pulse.moved(clock::now());
         shard.watch(descriptors);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let running = shard.clone();
@@ -106,15 +111,28 @@ impl Shard {
         question: impl Fn(&mut XskWorker) -> T + Send + Clone + 'static,
     ) -> Result<T, NoAnswer> {
         for _ in 0..ASK_ATTEMPTS {
-            let current = self.current.load_full();
-            if let Some(flow) = current
-                && let Ok(answer) = flow::ask(&flow, question.clone()).await
-            {
+            let flow = self.serving().await?;
+            if let Ok(answer) = flow::ask(&flow, question.clone()).await {
                 return Ok(answer);
             }
-            tokio::task::yield_now().await;
         }
         Err(NoAnswer)
+    }
+
+    /// The flow actor in charge. Waits for the first one, and after a panic for the next: what a
+    /// worker is told between two actors must not be lost.
+    async fn serving(&self) -> Result<Arc<ActorRef<FlowMessage>>, NoAnswer> {
+        let deadline = Instant::now() + ASK_TIMEOUT;
+        loop {
+            let current = self.current.load_full();
+            if let Some(flow) = current.filter(|flow| flow.get_status() < ActorStatus::Stopping) {
+                return Ok(flow);
+            }
+            if self.orders.is_closed() || Instant::now() >= deadline {
+                return Err(NoAnswer);
+            }
+            tokio::time::sleep(ASK_PAUSE).await;
+        }
     }
 
     async fn run(
