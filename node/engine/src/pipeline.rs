@@ -194,9 +194,6 @@ impl Judge<'_> {
                 return Some(Plan::drop(reason));
             }
         }
-        if self.engine.fib.is_own(port.domain, self.packet.destination) {
-            return Some(Plan::drop(Reason::LocalDestination));
-        }
         let expired = self.packet.hop_limit <= 1;
         watch.stage(Stage::Transit, || match expired {
             true => "the hop limit runs out here".to_owned(),
@@ -370,6 +367,11 @@ impl Judge<'_> {
 
     /// A packet that would open a session.
     fn open(&self, stale: Option<(Handle, CloseReason)>, watch: &mut impl Watch) -> Plan {
+        // With a session this is answered by its route; without, before anything else.
+        let domain = self.engine.fib.domain_of(self.arrived.ingress).unwrap_or_default();
+        if self.engine.fib.is_own(domain, self.packet.destination) {
+            return Plan::drop(Reason::LocalDestination);
+        }
         match track::open(self.packet, &self.engine.tracking) {
             Ok(update) => {
                 watch.stage(Stage::Tracker, || "may open a session".to_owned());
