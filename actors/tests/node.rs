@@ -3,9 +3,11 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use config::api;
+use datapath::xdp::{BpfDir, detach_all};
 use netns::{End, Namespace, VethOptions};
 use ringwall_actors::{Seed, start};
 
@@ -49,15 +51,35 @@ impl World {
         Self { client, router, server, data: tempfile::tempdir().unwrap() }
     }
 
+    /// Where the node pins its links: of this world alone, since tests run side by side.
+    fn bpf_dir(&self) -> String {
+        format!("/sys/fs/bpf/ringwall-node-{}-{}", std::process::id(), self.router.inode())
+    }
+
     fn config(&self, workers: u16) -> config::Node {
-        let (data, id) = (self.data.path().display(), std::process::id());
+        let (data, bpf_dir) = (self.data.path().display(), self.bpf_dir());
         let text = format!(
             "[node]\nid = 1\nname = \"test\"\ndata-dir = \"{data}\"\nworkers = {workers}\n\
-             bpf-dir = \"/sys/fs/bpf/ringwall-test-{id}\"\nsessions = 4096\n\
+             bpf-dir = \"{bpf_dir}\"\nsessions = 4096\n\
              [[port]]\nname = \"lan\"\ninterface = \"lan0\"\n\
              [[port]]\nname = \"wan\"\ninterface = \"wan0\"\n"
         );
         config::parse_node("node.toml", &text).unwrap().value
+    }
+}
+
+impl Drop for World {
+    /// Pins outlive the process, which is what they are for.
+    fn drop(&mut self) {
+        let path = self.bpf_dir();
+        let left = self.router.run(|| {
+            let directory = BpfDir::prepare(Path::new(&path)).map_err(|error| error.to_string())?;
+            detach_all(&directory).map_err(|error| error.to_string())?;
+            std::fs::remove_dir_all(&path).map_err(|error| error.to_string())
+        });
+        if let Err(error) = left {
+            eprintln!("{path} stays: {error}");
+        }
     }
 }
 

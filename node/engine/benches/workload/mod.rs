@@ -295,7 +295,7 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// Takes an engine of [`engine`], whose time is `now`.
+    /// Takes an engine of [`engine()`], whose time is `now`.
     pub(crate) fn new(engine: Engine, now: Time) -> Self {
         Self { engine, now, parsed: Vec::with_capacity(BURST) }
     }
