@@ -261,7 +261,7 @@ pub struct HostInbound {
 }
 
 /// Idle times after which a session ends. Defaults are those of Linux conntrack.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Timeouts {
     /// A SYN was seen.
     pub tcp_syn_sent: Duration,

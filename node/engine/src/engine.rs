@@ -19,8 +19,6 @@ use crate::policy::Policy;
 use crate::rules::{Rules, short_epoch};
 use crate::session::{CloseReason, Session, SessionId};
 use crate::table::{Handle, SessionTable};
-use crate::tcp::WindowCheck;
-use crate::timeouts::Timeouts;
 use crate::track;
 use crate::{
     Arrived, Counters, Decision, Mode, Port, PortId, Reason, RuleIndex, Verdict, WorkerId,
@@ -191,27 +189,8 @@ fn deny_all() -> Policy {
 
 /// The part of the policy that connection tracking reads.
 fn tracking(policy: &Policy) -> track::Settings {
-    let from = policy.timeouts();
-    let timeouts = Timeouts {
-        tcp_syn_sent: from.tcp_syn_sent,
-        tcp_syn_received: from.tcp_syn_received,
-        tcp_established: from.tcp_established,
-        tcp_fin_wait: from.tcp_fin_wait,
-        tcp_close_wait: from.tcp_close_wait,
-        tcp_last_ack: from.tcp_last_ack,
-        tcp_time_wait: from.tcp_time_wait,
-        tcp_close: from.tcp_close,
-        tcp_unacknowledged: from.tcp_unacknowledged,
-        udp_first: from.udp_first,
-        udp_stream: from.udp_stream,
-        icmp: from.icmp,
-        generic: from.generic,
-    };
-    let tcp_window = match policy.integrity().tcp_window {
-        config::WindowCheck::Check => WindowCheck::Check,
-        config::WindowCheck::Off => WindowCheck::Off,
-    };
-    track::Settings { timeouts, tcp_window }
+    let tcp_window = policy.integrity().tcp_window;
+    track::Settings { timeouts: *policy.timeouts(), tcp_window }
 }
 
 /// Packets in, verdicts out.

@@ -30,7 +30,6 @@ pub mod policy;
 pub mod session;
 pub mod table;
 pub mod tcp;
-pub mod timeouts;
 pub mod timer;
 pub mod track;
 

@@ -13,7 +13,7 @@
 use core::fmt;
 use core::net::IpAddr;
 
-use config::OnChange;
+use config::{OnChange, WindowCheck};
 use wire::{Options, Packet, Time, Version};
 
 use crate::answer::{Answer, Unreachable};
@@ -23,7 +23,6 @@ use crate::policy::{self, Question};
 use crate::rules::short_epoch;
 use crate::session::{CloseReason, Egress, Flags, Peer, Session};
 use crate::table::Handle;
-use crate::tcp::WindowCheck;
 use crate::track::{self, Update};
 use crate::{Arrived, Mode, PortId, Reason, RuleIndex, State, ZoneId, integrity};
 

@@ -32,6 +32,7 @@ mod words;
 
 use std::time::Duration;
 
+use config::{Timeouts, WindowCheck};
 use wire::{Seq, TcpFlags};
 
 pub use self::flags::Class;
@@ -41,7 +42,6 @@ use self::table::Cell;
 use self::window::{Fit, Numbers, Window};
 use crate::limits::RETRANSMISSIONS_MAX;
 use crate::session::{CloseReason, Peer};
-use crate::timeouts::Timeouts;
 
 /// What is known of one connection: 48 bytes of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,16 +161,6 @@ pub enum Invalid {
     Reset,
 }
 
-/// Whether sequence numbers are checked (`[integrity] tcp-window`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WindowCheck {
-    /// All bounds and the exactness of RST.
-    #[default]
-    Check,
-    /// Flags and states only.
-    Off,
-}
-
 /// The last segment that was accepted or noted: 8 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -278,7 +268,7 @@ impl Tcp {
     /// How long the session lives after the last accepted segment.
     #[inline]
     pub fn life(&self, timeouts: &Timeouts) -> Duration {
-        let life = timeouts.tcp(self.state);
+        let life = idle_life(self.state, timeouts);
         let waiting = is_waiting(self.repeats, self.marks, self.last);
         if waiting { life.min(timeouts.tcp_unacknowledged) } else { life }
     }
@@ -494,6 +484,20 @@ impl Stream {
     #[inline]
     fn advance(&self, from: &mut Window, to: &mut Window) {
         window::advance(from, to, self.end, self.ack, self.window);
+    }
+}
+
+/// The life of a session in `state`, before the bound for unacknowledged data.
+const fn idle_life(state: State, timeouts: &Timeouts) -> Duration {
+    match state {
+        State::None | State::Close => timeouts.tcp_close,
+        State::SynSent | State::SynSent2 => timeouts.tcp_syn_sent,
+        State::SynReceived => timeouts.tcp_syn_received,
+        State::Established => timeouts.tcp_established,
+        State::FinWait => timeouts.tcp_fin_wait,
+        State::CloseWait => timeouts.tcp_close_wait,
+        State::LastAck => timeouts.tcp_last_ack,
+        State::TimeWait => timeouts.tcp_time_wait,
     }
 }
 

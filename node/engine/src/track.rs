@@ -11,13 +11,13 @@ mod tests;
 
 use std::time::Duration;
 
+use config::{Timeouts, WindowCheck};
 use wire::{Icmp, Packet, Time, Transport, Version};
 
 use crate::Reason;
 use crate::limits::UDP_STREAM_AGE;
 use crate::session::{CloseReason, Flags, Peer, Session};
-use crate::tcp::{self, Segment, Stream, Tcp, WindowCheck};
-use crate::timeouts::Timeouts;
+use crate::tcp::{self, Segment, Stream, Tcp};
 
 /// The part of the policy that tracking reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -23,7 +23,7 @@ pub(super) fn compile(
         rules: policy.rules.iter().map(facts).collect(),
         by_id: index_by_id(policy)?,
         matcher: matcher(policy)?,
-        timeouts: policy.timeouts.clone(),
+        timeouts: policy.timeouts,
         integrity: policy.integrity,
     })
 }
