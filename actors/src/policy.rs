@@ -65,11 +65,29 @@ pub fn compile(
     let mut inlined = |name: &str| Err(format!("list `{name}` is not inlined"));
     let checked = config::parse_policy(file, text, &mut inlined)
         .map_err(|diagnostics| api::Error { error: format!("{file} is not valid"), diagnostics })?;
-    let names: Vec<&str> = ports.iter().map(String::as_str).collect();
-    let compiled = engine::policy::Policy::compile(&checked.value, epoch, &names)
+    let in_force = in_force(checked.value, epoch, ports)
         .map_err(|error| api::Error::new(format!("{file}: {error}")))?;
-    let (source, compiled) = (Arc::new(checked.value), Arc::new(compiled));
-    Ok((InForce { source, compiled, comment: None }, checked.warnings))
+    Ok((in_force, checked.warnings))
+}
+
+/// What is in force before there is any revision: epoch 0, and nothing passes. No file says this; a
+/// policy file without zones is a mistake.
+///
+/// # Errors
+/// None that a policy without rules can have.
+pub fn deny_all(ports: &[String]) -> Result<InForce, api::Error> {
+    in_force(config::Policy::default(), 0, ports)
+        .map_err(|error| api::Error::new(error.to_string()))
+}
+
+fn in_force(
+    source: config::Policy,
+    epoch: u64,
+    ports: &[String],
+) -> Result<InForce, engine::policy::CompileError> {
+    let names: Vec<&str> = ports.iter().map(String::as_str).collect();
+    let compiled = Arc::new(engine::policy::Policy::compile(&source, epoch, &names)?);
+    Ok(InForce { source: Arc::new(source), compiled, comment: None })
 }
 
 /// What may reach the host by each port.
@@ -197,5 +215,20 @@ impl Actor for PolicyActor {
         // The asker may have given up waiting; the commit stands all the same.
         let _ = reply.send(result);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{compile, deny_all, host_inbound};
+
+    #[test]
+    fn a_node_without_a_revision_denies_and_an_empty_file_is_refused() {
+        let ports = ["lan".to_owned(), "wan".to_owned()];
+        let nothing = deny_all(&ports).expect("no rules, no mistakes");
+        assert_eq!((nothing.compiled.epoch(), nothing.compiled.rules().len()), (0, 0));
+        let inbound = host_inbound(&nothing.source, &ports).expect("nothing is allowed");
+        assert!(inbound.iter().all(|port| !port.allows(6, 22)));
+        assert!(compile("empty.toml", "", 1, &ports).is_err());
     }
 }

@@ -114,8 +114,7 @@ fn first_policy(
     }
     let Some(Seed { file, text }) = seed else {
         tracing::warn!("there is no policy: everything is denied until `ringwall commit`");
-        let (in_force, _) = policy::compile("(none)", "", 0, names)?;
-        return Ok((revisions, in_force));
+        return Ok((revisions, policy::deny_all(names)?));
     };
     let (in_force, _) = policy::compile(&file, &text, 1, names)?;
     let revision = Revision { epoch: 1, comment: None, file, text };
