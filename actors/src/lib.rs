@@ -21,6 +21,7 @@ pub mod node;
 pub mod opening;
 pub mod policy;
 pub mod ports;
+pub mod question;
 pub mod restarts;
 pub mod revisions;
 pub mod shard;
@@ -28,4 +29,5 @@ mod sleeper;
 pub mod study;
 pub mod telemetry;
 
-pub use node::{Node, Seed, StartError, start};
+pub use node::{Node, Seed, StartError, engine_port, start};
+pub use question::Question;

@@ -32,7 +32,7 @@ use crate::shard::Shard;
 use crate::telemetry::Drain;
 
 pub(crate) use build::port_config;
-pub use build::{Seed, start};
+pub use build::{Seed, engine_port, start};
 
 /// A running node.
 pub struct Node {

@@ -149,6 +149,78 @@ fn replay_of_a_broken_capture_says_so_and_keeps_what_it_has() {
     run(["replay", "--policy", "/missing", "--inside", "10.0.0.0/8", "/missing"]).exits(1);
 }
 
+/// `explain` of a packet from `inside` to TCP port `port`, from files alone.
+fn explain(port: &str, more: &[&str]) -> ringwall_tests::Outcome {
+    let packet = ["--source", "10.0.1.5", "--destination", "192.0.2.9", "--destination-port", port];
+    run([&["explain", "--from", "inside"], &packet[..], more].concat())
+}
+
+#[test]
+fn explain_needs_no_daemon_where_it_has_a_policy() {
+    let folder = temp_dir();
+    let deny = "[[rule]]\nid = \"no-telnet\"\nservice = [\"tcp/23\"]\naction = \"deny\"\n";
+    let policy = file(&folder, "policy.toml", format!("{POLICY}{deny}"));
+    let ask = |port, more: &[&str]| explain(port, &[&["--policy", &policy], more].concat());
+    ask("443", &[]).exits(0).says("policy").says("verdict: forward, rule web, out by port outside");
+    ask("23", &[]).exits(0).says("verdict: drop, reason denied, rule no-telnet");
+    let permitted = ask("443", &["--json"]).exits(0).json();
+    let stages: Vec<&Value> =
+        permitted["stages"].as_array().unwrap().iter().map(|stage| &stage["name"]).collect();
+    let expected = ["integrity", "transit", "lookup", "tracker", "route", "policy", "verdict"];
+    assert_eq!(stages, expected);
+    assert_eq!((&permitted["verdict"], &permitted["rule"]), (&"forward".into(), &"web".into()));
+    assert_eq!((&permitted["port"], &permitted["reason"]), (&"outside".into(), &Value::Null));
+    let unmatched = ask("22", &["--json"]).exits(0).json();
+    assert_eq!((&unmatched["verdict"], &unmatched["reason"]), (&"drop".into(), &"no-rule".into()));
+    let reply = ask("443", &["--tcp-flags", "A", "--json"]).exits(0).json();
+    assert_eq!(reply["verdict"], "drop", "no connection begins with an ACK: {reply}");
+}
+
+#[test]
+fn explain_from_files_says_what_is_wrong_with_them() {
+    let folder = temp_dir();
+    let wrong = file(&folder, "wrong.toml", POLICY.replace("\"trust\"\nto", "\"turst\"\nto"));
+    explain("443", &["--policy", &wrong]).exits(1).says("turst").says("wrong.toml:8:8");
+    let error = explain("443", &["--policy", &wrong, "--json"]).exits(1).json();
+    assert_eq!(error["diagnostics"][0]["line"], 8, "{error}");
+    explain("443", &["--policy", "/missing.toml"]).exits(1).says("/missing.toml");
+    let policy = file(&folder, "policy.toml", POLICY);
+    let node = example("node.toml");
+    // The example's ports are called otherwise.
+    let files = ["--policy", &policy, "--node", &node];
+    explain("443", &files).exits(1).says("there is no port `inside`").says("lan, wan");
+    explain("443", &["--policy", &policy, "--to", "nowhere"]).exits(1).says("`nowhere`");
+    explain("443", &["--policy", &policy, "--socket", "/run/x.sock"]).exits(2);
+    explain("443", &["--node", &node]).exits(2).says("--policy");
+}
+
+#[test]
+fn explain_asks_which_way_where_there_are_several() {
+    let folder = temp_dir();
+    let three = POLICY.replace("[[rule]]", "dmz = [\"servers\"]\n\n[[rule]]");
+    let policy = file(&folder, "policy.toml", three);
+    explain("443", &["--policy", &policy]).exits(2).says("--to").says("outside").says("servers");
+    let ask = |to| explain("443", &["--policy", &policy, "--to", to, "--json"]).exits(0).json();
+    assert_eq!(
+        (&ask("outside")["rule"], &ask("outside")["port"]),
+        (&"web".into(), &"outside".into())
+    );
+    assert_eq!(ask("servers")["reason"], "no-rule");
+}
+
+#[test]
+fn explain_knows_a_wires_other_end() {
+    let [node, policy] = ["wire-node.toml", "wire-policy.toml"].map(example);
+    let checked = fs::read_to_string(&node).unwrap();
+    let from = checked.split("name = \"").nth(2).unwrap().split('"').next().unwrap();
+    let packet = ["--source", "10.0.1.5", "--destination", "192.0.2.9", "--from", from];
+    let files = ["explain", "--policy", &policy, "--node", &node, "--json"];
+    let told = run([&files[..], &packet].concat()).exits(0).json();
+    let route = told["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == "route");
+    assert_eq!(route.unwrap()["finding"], "the other end of the wire", "{told}");
+    run([&files[..], &packet, &["--to", from]].concat()).exits(2).json();
+}
+
 #[test]
 fn every_verb_has_a_help_text() {
     let help = run(["--help"]).exits(0).says("Exit status: 0 done, 1 refused or failed, 2 usage");

@@ -308,20 +308,9 @@ fn settings(
     worker: usize,
     secrets: &Secrets,
 ) -> Settings {
-    let port = |(index, port): (usize, &config::Port)| engine::Port {
-        name: port.name.clone(),
-        domain: port.domain,
-        mode: match config.wire_peer(index) {
-            Some(peer) => Mode::Wire(PortId(peer as u16)),
-            None => Mode::Routed,
-        },
-        mac: watched[index].link.mac,
-        mtu: watched[index].link.mtu,
-        checksum: match port.checksum {
-            config::Checksum::Verify => engine::Checksum::Verify,
-            config::Checksum::Trust => engine::Checksum::Trust,
-        },
-        up: watched[index].link.up,
+    let port = |(index, seen): (usize, &Watched)| {
+        let LinkState { mac, mtu, up, .. } = seen.link;
+        engine::Port { mac, mtu, up, ..engine_port(config, index) }
     };
     // A shard's share, and a tenth for slots that are busier than others.
     let share = config.sessions / u32::from(config.workers.max(1));
@@ -333,7 +322,29 @@ fn settings(
         seed: [secrets.seed[0].wrapping_add(worker as u64), secrets.seed[1]],
         secret: secrets.secret,
         sessions: share + spare,
-        ports: config.ports.iter().enumerate().map(port).collect(),
+        ports: watched.iter().enumerate().map(port).collect(),
+    }
+}
+
+/// Port `index` of the node file as an engine sees it while its interface is not known: up, with
+/// any link-layer address, for packets of any length.
+#[must_use]
+pub fn engine_port(config: &config::Node, index: usize) -> engine::Port {
+    let port = &config.ports[index];
+    engine::Port {
+        name: port.name.clone(),
+        domain: port.domain,
+        mode: match config.wire_peer(index) {
+            Some(peer) => Mode::Wire(PortId(peer as u16)),
+            None => Mode::Routed,
+        },
+        mac: [0; 6],
+        mtu: u32::from(u16::MAX),
+        checksum: match port.checksum {
+            config::Checksum::Verify => engine::Checksum::Verify,
+            config::Checksum::Trust => engine::Checksum::Trust,
+        },
+        up: true,
     }
 }
 

@@ -13,6 +13,7 @@ use super::{Node, lock};
 use crate::clock;
 use crate::flow::{NoAnswer, XskWorker};
 use crate::limits::PAGE_MAX;
+use crate::question::Question;
 use datapath::Failpoint;
 
 impl From<NoAnswer> for api::Error {
@@ -197,29 +198,12 @@ impl Node {
         &self,
         request: api::ExplainRequest,
     ) -> Result<api::Explanation, api::Error> {
-        let port = self
-            .config
-            .port(&request.port)
-            .ok_or_else(|| api::Error::new(format!("there is no port `{}`", request.port)))?;
-        let port = PortId(port as u16);
-        let frame = view::frame(&request).map_err(api::Error::new)?;
-        let view = self.view();
+        let ports: Vec<&str> = self.config.ports.iter().map(|port| port.name.as_str()).collect();
+        let question = Question::new(&request, &ports)?;
         let mut asked = self.shards.first();
         while let Some(shard) = asked {
-            let (frame, view) = (frame.clone(), view.clone());
-            let answer = shard
-                .ask(move |worker| {
-                    let engine = worker.engine();
-                    let mut frame = frame.clone();
-                    address_to(&mut frame, engine.ports().get(port.index()));
-                    let parsed = engine.parse(port, &frame);
-                    match engine.owner(&parsed) {
-                        Some(owner) => Err(owner),
-                        None => Ok(view.explanation(&engine.explain(port, &frame, clock::now()))),
-                    }
-                })
-                .await?;
-            match answer {
+            let question = question.clone();
+            match shard.ask(move |worker| question.put(worker.engine(), clock::now())).await? {
                 Ok(explanation) => return Ok(explanation),
                 Err(owner) => asked = self.shards.get(usize::from(owner.0)),
             }
@@ -253,13 +237,6 @@ impl Node {
         let in_force = self.in_force.borrow();
         let ports = self.config.ports.iter().map(|port| port.name.clone()).collect();
         View { policy: std::sync::Arc::clone(&in_force.compiled), ports }
-    }
-}
-
-/// A routed port takes what is sent to its own MAC address only.
-fn address_to(frame: &mut [u8], port: Option<&engine::Port>) {
-    if let (Some(port), Some(destination)) = (port, frame.get_mut(..6)) {
-        destination.copy_from_slice(&port.mac);
     }
 }
 

@@ -11,9 +11,8 @@ use datapath::xdp::{AttachMode, Stats};
 use engine::policy::Policy;
 use engine::session::{Peer, Session};
 use engine::table::Gauges;
-use engine::{Counters, Engine, Explanation, Hits, PortId, Reason, ZoneId};
-use wire::build::Builder;
-use wire::{Protocol, TcpFlags, Time, Version};
+use engine::{Counters, Engine, Hits, PortId, Reason, ZoneId};
+use wire::{Protocol, Time};
 
 use super::queries::Named;
 use crate::flow::XskWorker;
@@ -62,21 +61,6 @@ impl View {
             idle_milliseconds: milliseconds(now.since(session.last_seen())),
             expires_milliseconds: milliseconds(session.deadline.since(now)),
             close_reason: session.close_reason.map(|reason| reason.name().to_owned()),
-        }
-    }
-
-    pub(super) fn explanation(&self, told: &Explanation) -> api::Explanation {
-        let stage = |(stage, finding): &(engine::Stage, String)| api::Stage {
-            name: stage.to_string(),
-            finding: finding.clone(),
-        };
-        api::Explanation {
-            stages: told.stages.iter().map(stage).collect(),
-            verdict: told.verdict.to_owned(),
-            reason: told.reason.map(|reason| reason.name().to_owned()),
-            rule: told.rule.map(|rule| self.policy.rule(rule).id.clone()),
-            port: told.egress.map(|port| self.port(port)),
-            session: None,
         }
     }
 
@@ -266,47 +250,6 @@ impl Queue {
     }
 }
 
-/// A frame as the request describes it.
-pub(super) fn frame(request: &api::ExplainRequest) -> Result<Vec<u8>, String> {
-    let builder = match (request.source, request.destination) {
-        (std::net::IpAddr::V4(source), std::net::IpAddr::V4(destination)) => {
-            Builder::v4(source.octets(), destination.octets())
-        }
-        (std::net::IpAddr::V6(source), std::net::IpAddr::V6(destination)) => {
-            Builder::v6(source.segments(), destination.segments())
-        }
-        (source, destination) => {
-            return Err(format!("{source} and {destination} are of different IP versions"));
-        }
-    };
-    let from = request.source_port.unwrap_or(40_000);
-    let to = request.destination_port.unwrap_or(0);
-    let version = Version::of(request.source);
-    let kind = request.icmp_type.unwrap_or(if version == Version::V4 { 8 } else { 128 });
-    let builder = match Protocol(request.protocol.0) {
-        Protocol::TCP => builder.tcp(from, to).flags(flags(request.tcp_flags.as_deref())?),
-        Protocol::UDP => builder.udp(from, to),
-        Protocol::SCTP => builder.sctp(from, to, 0),
-        Protocol::ICMP | Protocol::ICMPV6 => {
-            builder.icmp(kind, request.icmp_code.unwrap_or(0), 0x0001_0001)
-        }
-        other => builder.raw(other),
-    };
-    Ok(builder.frame().to_vec())
-}
-
-/// Flags by their letters, `S` when none are given.
-fn flags(text: Option<&str>) -> Result<TcpFlags, String> {
-    let mut flags = TcpFlags(0);
-    for letter in text.unwrap_or("S").chars() {
-        let Some(bit) = "FSRPAUEC".find(letter.to_ascii_uppercase()) else {
-            return Err(format!("`{letter}` is no TCP flag: use letters of FSRPAUEC"));
-        };
-        flags.0 |= 1 << bit;
-    }
-    Ok(flags)
-}
-
 /// Bytes from hexadecimal digits.
 pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u32> = text.chars().map(|c| c.to_digit(16)).collect::<Option<_>>()?;
@@ -320,8 +263,7 @@ pub(super) fn milliseconds(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{flags, unhex};
-    use wire::TcpFlags;
+    use super::unhex;
 
     #[test]
     fn hexadecimal() {
@@ -329,12 +271,5 @@ mod tests {
         assert_eq!(unhex(""), None);
         assert_eq!(unhex("abc"), None);
         assert_eq!(unhex("zz"), None);
-    }
-
-    #[test]
-    fn tcp_flags_by_letter() {
-        assert_eq!(flags(None), Ok(TcpFlags(2)));
-        assert_eq!(flags(Some("SA")), Ok(TcpFlags(0x12)));
-        assert!(flags(Some("X")).is_err());
     }
 }

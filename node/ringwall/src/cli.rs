@@ -24,7 +24,7 @@ pub(crate) enum Verb {
     Run(run::Options),
     /// Find every mistake in node and policy files
     Check(check::Options),
-    /// Tell what a running daemon would do with a packet, stage by stage
+    /// Tell what a running daemon, or a policy file, would do with a packet, stage by stage
     Explain(explain::Options),
     /// Push a capture through the firewall and tell each packet's fate
     Replay(replay::Options),

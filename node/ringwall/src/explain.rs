@@ -1,4 +1,7 @@
-//! `explain`: what a running daemon would do with a packet, stage by stage; nothing changes.
+//! `explain`: what a running daemon, or a policy file alone, would do with a packet, stage by stage;
+//! nothing changes.
+
+mod offline;
 
 use std::net::IpAddr;
 
@@ -11,14 +14,18 @@ use crate::out::Out;
 use crate::table::Table;
 
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Example: ringwall explain --from lan --source 10.0.1.5 --destination 192.0.2.9 \
-                        --protocol tcp --source-port 40000 --destination-port 443"
-)]
+#[command(after_help = "\
+Example: ringwall explain --from lan --source 10.0.1.5 --destination 192.0.2.9 --protocol tcp \
+--source-port 40000 --destination-port 443
+
+With --policy FILE no daemon is asked and no root is needed. The engine is the same; what only a running \
+node knows is not there: sessions, routes, neighbours, the host's own addresses.")]
 pub(crate) struct Options {
     #[command(flatten)]
     daemon: Daemon,
-    /// Port of the node file that the packet enters by
+    #[command(flatten)]
+    files: offline::Files,
+    /// Port that the packet enters by
     #[arg(long, value_name = "PORT")]
     from: String,
     /// Source address
@@ -68,8 +75,11 @@ pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
         let why = "source and destination are of different IP versions";
         return Err(Failure::Usage(why.to_owned()));
     }
-    let client = options.daemon.client()?;
-    let explanation: Explanation = client.post(api::EXPLAIN, &ExplainRequest::from(options))?;
+    let request = ExplainRequest::from(options);
+    let explanation: Explanation = match options.files.ask(&request)? {
+        Some(explanation) => explanation,
+        None => options.daemon.client()?.post(api::EXPLAIN, &request)?,
+    };
     if out.json() {
         return Ok(out.value(&explanation)?);
     }

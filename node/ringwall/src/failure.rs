@@ -30,6 +30,8 @@ pub(crate) enum Failure {
     Policy(engine::policy::CompileError),
     /// A capture cannot be read on.
     Capture { path: PathBuf, error: CaptureError },
+    /// What was asked for is not there.
+    Refused(api::Error),
     /// The daemon did not do it.
     Client(ClientError),
     /// The kernel's part did not work.
@@ -79,6 +81,7 @@ impl Failure {
             | Self::Rejected { .. }
             | Self::Policy(_)
             | Self::Capture { .. }
+            | Self::Refused(_)
             | Self::Client(_)
             | Self::Xdp(_)
             | Self::Run(_) => false,
@@ -90,7 +93,7 @@ impl Failure {
             Self::Rejected { diagnostics, .. } => {
                 api::Error { error: self.to_string(), diagnostics: diagnostics.clone() }
             }
-            Self::Client(ClientError::Refused(error)) => error.clone(),
+            Self::Refused(error) | Self::Client(ClientError::Refused(error)) => error.clone(),
             Self::Reported
             | Self::Client(_)
             | Self::Xdp(_)
@@ -135,6 +138,7 @@ impl fmt::Display for Failure {
             }
             Self::Policy(error) => write!(f, "the policy does not fit: {error}"),
             Self::Capture { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::Refused(error) => f.write_str(&error.error),
             Self::Client(error) => error.fmt(f),
             Self::Xdp(error) => error.fmt(f),
             Self::Run(error) => error.fmt(f),

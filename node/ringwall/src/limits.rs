@@ -18,6 +18,9 @@ pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Sessions in the table of a replayed capture: four times what a million packets of a scan need.
 pub(crate) const REPLAY_SESSIONS: u32 = 1 << 18;
 
+/// Sessions in the table of an engine that is asked about one packet: it opens none.
+pub(crate) const EXPLAIN_SESSIONS: u32 = 1;
+
 /// Threads of the daemon's own runtime: API, netlink, policy. Packets have threads of their own.
 pub(crate) const RUNTIME_THREADS: usize = 2;
 

@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | `run` | interfaces | `run/`, `server` |
 //! | `show`, `clear`, `commit`, `rollback`, `explain` | a running daemon | `client` |
-//! | `check`, `replay`, `detach`, `completion`, `man` | files, by themselves | |
+//! | `explain`, `replay` | files, by themselves | `unplugged` |
+//! | `check`, `detach`, `completion`, `man` | files, by themselves | |
 //! | `demo` | a network of its own | the other verbs |
 //!
 //! Exit status: 0 done, 1 refused or failed, 2 usage.
@@ -34,6 +35,7 @@ mod run;
 mod server;
 mod show;
 mod table;
+mod unplugged;
 
 use std::process::ExitCode;
 

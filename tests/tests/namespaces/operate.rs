@@ -193,10 +193,20 @@ fn rule_and_ports(world: &World) {
 /// `explain` says what would happen, and nothing happens.
 fn explain(world: &World) {
     let before = world.json(&["show", "counters"])["total"]["received"].clone();
+    let files = ["node.toml", "policy.toml"].map(|name| world.path(name));
+    let [node, policy] = files.each_ref().map(|path| path.to_str().unwrap());
     let ask = |port: &str| {
         let packet =
             ["--source", "10.1.0.2", "--destination", "10.2.0.2", "--destination-port", port];
-        world.json(&[&["explain", "--from", "lan"], &packet[..]].concat())
+        let question = [&["explain", "--from", "lan"], &packet[..]].concat();
+        let told = world.json(&question);
+        // The files alone say the same: no session, and the same way out.
+        let alone = world.json(&[&question[..], &["--node", node, "--policy", policy]].concat());
+        assert_eq!(stages_but_the_last(&told), stages_but_the_last(&alone));
+        for fact in ["verdict", "reason", "rule", "port"] {
+            assert_eq!(told[fact], alone[fact], "{fact}: {told} and {alone}");
+        }
+        told
     };
     let (permitted, denied) = (ask("7001"), ask("7002"));
     assert_eq!((&permitted["verdict"], &permitted["rule"]), (&"forward".into(), &"probes".into()));
@@ -204,4 +214,10 @@ fn explain(world: &World) {
     assert_eq!(permitted["port"], "wan");
     let after = world.json(&["show", "counters"])["total"]["received"].clone();
     assert!(after.as_u64().unwrap() - before.as_u64().unwrap() < 8, "explain moves packets");
+}
+
+/// What each stage of an explanation found; the last one shows the next hop's link-layer address.
+fn stages_but_the_last(told: &Value) -> &[Value] {
+    let stages = told["stages"].as_array().unwrap();
+    &stages[..stages.len() - 1]
 }

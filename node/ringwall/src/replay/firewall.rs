@@ -8,7 +8,7 @@ use config::api::Prefix;
 use datapath::capture::{Captured, LinkType, ethernet_frame, ip_packet};
 use engine::fib::{FibChange, NeighbourState, NextHops, Route, RouteKind};
 use engine::policy::{CompileError, Policy};
-use engine::{Checksum, Engine, Mode, Origin, Port, PortId, Reason, Settings, Verdict, WorkerId};
+use engine::{Checksum, Engine, Origin, PortId, Reason, Verdict};
 use ipnet::IpNet;
 use serde::Serialize;
 use wire::Time;
@@ -17,6 +17,7 @@ use super::clock::Clock;
 use super::line::Line;
 use super::totals::Totals;
 use crate::limits::REPLAY_SESSIONS;
+use crate::unplugged::{self, MAC};
 
 /// The two ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -53,9 +54,6 @@ pub(super) struct Firewall {
 
 const ETHERNET_HEADER: usize = 14;
 
-/// Link-layer addresses of frames that had none, or had others: the ports accept any.
-const MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x01];
-
 /// The next hop on each side. Nobody sends to it: it only has a link-layer address, so that every
 /// packet can leave. 192.0.0.8 is IPv4's dummy address (RFC 7600), 100::/64 IPv6's discard prefix
 /// (RFC 6666).
@@ -63,9 +61,6 @@ const GATEWAYS: [IpAddr; 2] = [
     IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 0, 8)),
     IpAddr::V6(std::net::Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 8)),
 ];
-
-/// Ports as large as any datagram, so that nothing is too big for them.
-const MTU: u32 = 65_535;
 
 impl Firewall {
     /// A firewall under `policy` that hosts of `inside` are behind.
@@ -77,7 +72,9 @@ impl Firewall {
     ) -> Result<Self, CompileError> {
         let clock = Clock::new(max_gap);
         let policy = Policy::compile(policy, 1, &Side::BOTH.map(Side::name))?;
-        let mut engine = Engine::new(settings(checksum.into()), clock.now());
+        let ports = Side::BOTH.map(|side| unplugged::port(side.name(), checksum.into()));
+        let settings = unplugged::settings(ports.into(), REPLAY_SESSIONS);
+        let mut engine = Engine::new(settings, clock.now());
         engine.set_policy(policy.into());
         engine.apply(&ways(&inside));
         let totals = Totals::default();
@@ -188,31 +185,6 @@ impl From<super::Checksum> for Checksum {
             super::Checksum::Verify => Self::Verify,
             super::Checksum::Trust => Self::Trust,
         }
-    }
-}
-
-/// Fixed keys: the same capture gives the same output, and nobody attacks a capture's hash table.
-fn settings(checksum: Checksum) -> Settings {
-    Settings {
-        worker: WorkerId(0),
-        node: 1,
-        boot: 1,
-        seed: [0x7269_6e67_7761_6c6c, 0x7265_706c_6179_2e31],
-        secret: [0; 2],
-        sessions: REPLAY_SESSIONS,
-        ports: Side::BOTH.map(|side| port(side, checksum)).into(),
-    }
-}
-
-fn port(side: Side, checksum: Checksum) -> Port {
-    Port {
-        name: side.name().to_owned(),
-        domain: 0,
-        mode: Mode::Routed,
-        mac: [0; 6],
-        mtu: MTU,
-        checksum,
-        up: true,
     }
 }
 
