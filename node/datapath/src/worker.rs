@@ -331,9 +331,7 @@ impl<P: Port> Worker<P> {
             let parsed = self.engine.parse(self.batch.ingress, self.umem.data(frame));
             self.batch.parsed.push(parsed);
         }
-        for parsed in self.batch.undecided() {
-            self.engine.touch(parsed);
-        }
+        self.engine.touch(self.batch.undecided());
         while !self.batch.frames.is_empty() {
             self.decide_next(now);
         }
@@ -354,7 +352,10 @@ impl<P: Port> Worker<P> {
         if let Some(failpoint) = &mut self.failpoint {
             assert!(!failpoint.strikes(bytes), "failpoint: planted panic");
         }
-        let elsewhere = self.engine.owner(parsed).filter(|_| origin == Origin::Port);
+        let elsewhere = match origin {
+            Origin::Port => self.engine.owner(parsed, bytes),
+            Origin::Peer => None,
+        };
         if let Some(worker) = elsewhere {
             let given =
                 peer(&mut self.peers, worker).is_some_and(|p| p.give(ingress, bytes).is_ok());

@@ -27,8 +27,8 @@ impl Engine {
     /// Judges a frame as if it came in now, and tells what each stage said.
     #[must_use]
     pub fn explain(&self, ingress: PortId, frame: &[u8], now: Time) -> Explanation {
-        let parsed = self.parse(ingress, frame);
-        let keyed = match &parsed.content {
+        let content = self.read(ingress, frame);
+        let keyed = match &content {
             Content::Ip(keyed) if keyed.fragment.is_none() => keyed,
             Content::Ip(_) => return early("hold", "a fragment: held until complete"),
             Content::Refused(reason) => return refused(*reason),

@@ -16,6 +16,7 @@ impl Ledger {
     }
 
     /// Takes packets in.
+    #[inline]
     pub(crate) fn take(&mut self, origin: Origin, packets: u32) {
         match origin {
             Origin::Port => self.counters.received += u64::from(packets),
@@ -42,6 +43,13 @@ impl Ledger {
             Verdict::HandOff(_) => self.in_flight = decision.packets, // settled by `hand_off`
             Verdict::Drop(reason) => self.counters.drop(reason, packets),
         }
+    }
+
+    /// Enters the verdict of nearly every packet.
+    #[inline]
+    pub(crate) fn settle_forwarded(&mut self) {
+        self.in_flight = 0;
+        self.counters.forwarded += 1;
     }
 
     pub(crate) fn hand_off(&mut self, given: bool, packets: u32) {

@@ -19,6 +19,7 @@ mod ports;
 mod reason;
 mod reassembly;
 mod rules;
+mod straight;
 mod verdict;
 
 pub mod answer;

@@ -4,7 +4,7 @@ use wire::{FragmentKey, Time};
 
 use crate::answer::{Answer, Unreachable};
 use crate::commit::{Answerer, Body};
-use crate::engine::{Content, Engine, Keyed, Origin, Parsed, Reassembled, Waiting};
+use crate::engine::{Content, Engine, Keyed, Origin, Reassembled, Waiting};
 use crate::fib::FibChange;
 use crate::fragment::{Datagram, GivenUp, Outcome};
 use crate::limits::{EXPIRIES_PER_TICK, TIMER_VISITS_PER_TURN};
@@ -45,13 +45,14 @@ impl Engine {
     }
 
     fn complete(&mut self, mut datagram: Datagram, ingress: PortId, now: Time) -> Decision {
-        let parsed = self.parse(ingress, datagram.frame());
-        if let Some(worker) = self.owner(&parsed) {
+        let content = self.read(ingress, datagram.frame());
+        let slot = content.slot(self.settings.secret);
+        if let Some(worker) = slot.and_then(|slot| self.owner_of(slot)) {
             let packets = datagram.fragments();
             self.reassembled = Some(Reassembled { datagram, ingress });
             return Decision { packets, ..Decision::bare(Verdict::HandOff(worker)) };
         }
-        let decision = self.decide_whole(&parsed, &mut datagram, now);
+        let decision = self.decide_whole(ingress, &content, &mut datagram, now);
         self.fragments.done(datagram);
         decision
     }
@@ -64,16 +65,22 @@ impl Engine {
         now: Time,
     ) -> Decision {
         self.ledger.take(Origin::Peer, datagram.fragments());
-        let parsed = self.parse(ingress, datagram.frame());
-        self.decide_whole(&parsed, datagram, now)
+        let content = self.read(ingress, datagram.frame());
+        self.decide_whole(ingress, &content, datagram, now)
     }
 
-    fn decide_whole(&mut self, parsed: &Parsed, datagram: &mut Datagram, now: Time) -> Decision {
+    fn decide_whole(
+        &mut self,
+        ingress: PortId,
+        content: &Content,
+        datagram: &mut Datagram,
+        now: Time,
+    ) -> Decision {
         let packets = datagram.fragments();
         let pieces =
             Pieces { largest: datagram.largest(), fragmentable: !datagram.dont_fragment() };
-        let arrived = Arrived { ingress: parsed.ingress, packets, pieces: Some(pieces) };
-        let decision = match &parsed.content {
+        let arrived = Arrived { ingress, packets, pieces: Some(pieces) };
+        let decision = match content {
             Content::Refused(reason) => Decision::bare(Verdict::Drop(*reason)),
             Content::Ip(keyed) if keyed.fragment.is_none() => {
                 self.decide_packet(keyed, arrived, &mut Body::Datagram(datagram), now)

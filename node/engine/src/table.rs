@@ -144,8 +144,7 @@ impl SessionTable {
     /// [`Self::touch`].
     #[inline]
     pub fn touch_session(&self, hash: u64) {
-        if let Some(index) = self.buckets.first(hash) {
-            let session = &self.slab[index as usize];
+        if let Some(session) = self.buckets.first(hash).and_then(|at| self.slab.get(at as usize)) {
             std::hint::black_box((session.deadline.0, session.tcp.state(), session.packets[0]));
         }
     }
@@ -153,7 +152,8 @@ impl SessionTable {
     /// The session of `key`, if there is one.
     #[inline]
     pub fn find(&self, hash: u64, key: &FlowKey) -> Option<Handle> {
-        self.buckets.find(hash, |index| self.slab[index as usize].key == *key).map(Handle)
+        let is_it = |session: &Session| session.key == *key;
+        self.buckets.find(hash, |at| self.slab.get(at as usize).is_some_and(is_it)).map(Handle)
     }
 
     /// Whether a session with this hash can be inserted, for whoever decides first and commits last:

@@ -33,6 +33,7 @@ mod words;
 use std::time::Duration;
 
 use config::{Timeouts, WindowCheck};
+use wire::plain::Ack;
 use wire::{Seq, TcpFlags};
 
 pub use self::flags::Class;
@@ -224,24 +225,19 @@ impl Tcp {
 
     /// The answer of [`Self::judge`] to nearly every segment there is: an ACK of an open connection,
     /// with or without data, inside all bounds. `None` leaves the segment to [`Self::judge`].
-    #[inline]
-    pub(crate) fn predict(
-        &self,
-        sender: Peer,
-        segment: &Segment,
-        check: WindowCheck,
-    ) -> Option<Stream> {
-        let plain = Class::of(segment.flags) == Ok(Class::Ack)
-            && self.state == State::Established
+    #[inline(always)]
+    pub(crate) fn predict(&self, sender: Peer, ack: &Ack, check: WindowCheck) -> Option<Stream> {
+        let plain = self.state == State::Established
             && self.marks[sender.index()].has(Marks::ACKED)
             && check == WindowCheck::Check;
         if !plain {
             return None;
         }
-        let numbers = self.numbers(sender, segment);
+        let segment = Segment::from(ack);
+        let numbers = self.numbers(sender, &segment);
         let (from, to) = self.pair(sender);
         (window::fit(from, to, &numbers) == Fit::In)
-            .then(|| self.stream(sender, Class::Ack, segment, numbers))
+            .then(|| self.stream(sender, Class::Ack, &segment, numbers))
     }
 
     /// Judges a segment of `sender`. Nothing changes until the caller copies the state that the
@@ -313,7 +309,7 @@ impl Tcp {
     }
 
     /// What a segment of the stream changes, beside the state.
-    #[inline]
+    #[inline(always)]
     fn stream(&self, sender: Peer, class: Class, segment: &Segment, numbers: Numbers) -> Stream {
         let (from, to) = self.pair(sender);
         let (own, other) = (sender.index(), sender.other().index());
@@ -347,7 +343,7 @@ impl Tcp {
     }
 
     /// Takes a segment of the stream over.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_stream(&mut self, stream: &Stream) {
         let [initiator, responder] = &mut self.windows;
         match stream.last.sender {
@@ -435,10 +431,12 @@ impl Tcp {
         self.last = Last { mark: segment.end().0, window: segment.window, class, sender };
     }
 
+    #[inline(always)]
     fn pair(&self, sender: Peer) -> (&Window, &Window) {
         (&self.windows[sender.index()], &self.windows[sender.other().index()])
     }
 
+    #[inline(always)]
     fn numbers(&self, sender: Peer, segment: &Segment) -> Numbers {
         let (_, to) = self.pair(sender);
         let has_ack = segment.flags.contains(TcpFlags::ACK)
@@ -473,15 +471,13 @@ impl Accepted {
 }
 
 impl Stream {
-    /// How long the session lives after the segment.
-    #[inline]
-    pub(crate) fn life(&self, timeouts: &Timeouts) -> Duration {
-        let life = timeouts.tcp_established;
-        let waiting = is_waiting(self.repeats, self.marks, self.last);
-        if waiting { life.min(timeouts.tcp_unacknowledged) } else { life }
+    /// Whether something is due that does not come, so that the session's life is a shorter one.
+    #[inline(always)]
+    pub(crate) fn is_waiting(&self) -> bool {
+        is_waiting(self.repeats, self.marks, self.last)
     }
 
-    #[inline]
+    #[inline(always)]
     fn advance(&self, from: &mut Window, to: &mut Window) {
         window::advance(from, to, self.end, self.ack, self.window);
     }
@@ -502,7 +498,7 @@ const fn idle_life(state: State, timeouts: &Timeouts) -> Duration {
 }
 
 /// Whether something is due that does not come: an acknowledgment, or an open window.
-#[inline]
+#[inline(always)]
 fn is_waiting(repeats: u8, marks: [Marks; 2], last: Last) -> bool {
     repeats >= RETRANSMISSIONS_MAX
         || marks[0].or(marks[1]).has(Marks::UNACKNOWLEDGED)

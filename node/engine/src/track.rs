@@ -12,7 +12,7 @@ mod tests;
 use std::time::Duration;
 
 use config::{Timeouts, WindowCheck};
-use wire::{Icmp, Packet, Time, Transport, Version};
+use wire::{Icmp, Packet, Plain, Protocol, Time, Transport, Version};
 
 use crate::Reason;
 use crate::limits::UDP_STREAM_AGE;
@@ -20,12 +20,43 @@ use crate::session::{CloseReason, Flags, Peer, Session};
 use crate::tcp::{self, Segment, Stream, Tcp};
 
 /// The part of the policy that tracking reads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Idle lives.
-    pub timeouts: Timeouts,
+    timeouts: Timeouts,
     /// `[integrity] tcp-window`.
-    pub tcp_window: WindowCheck,
+    pub(crate) tcp_window: WindowCheck,
+    lives: Lives,
+}
+
+/// The lives that nearly every packet gives, in nanoseconds: worked out once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Lives {
+    established: u64,
+    /// Established, but something is due that does not come.
+    waiting: u64,
+    udp_first: u64,
+    udp_stream: u64,
+}
+
+impl Settings {
+    /// Idle lives, and whether TCP windows are checked.
+    #[must_use]
+    pub fn new(timeouts: Timeouts, tcp_window: WindowCheck) -> Self {
+        let established = nanos(timeouts.tcp_established);
+        let lives = Lives {
+            established,
+            waiting: established.min(nanos(timeouts.tcp_unacknowledged)),
+            udp_first: nanos(timeouts.udp_first),
+            udp_stream: nanos(timeouts.udp_stream),
+        };
+        Self { timeouts, tcp_window, lives }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::new(Timeouts::default(), WindowCheck::default())
+    }
 }
 
 /// What tracking says of a packet that found its session.
@@ -47,7 +78,8 @@ pub enum Judgement {
 /// A decided change of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Update {
-    tcp: Change,
+    /// The TCP tracker after the packet.
+    tcp: Option<Tcp>,
     /// Flags to set.
     set: Flags,
     /// The new life from now on, nanoseconds; [`Update::KEEP`] leaves the deadline alone.
@@ -55,17 +87,6 @@ pub struct Update {
     /// The state changed, so the life may have become shorter.
     stepped: bool,
     finished: Option<CloseReason>,
-}
-
-/// What becomes of the TCP tracker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
-    /// Nothing: not TCP.
-    None,
-    /// A segment of an open connection.
-    Stream(Stream),
-    /// Anything else.
-    Whole(Tcp),
 }
 
 impl Update {
@@ -84,10 +105,8 @@ impl Update {
     /// Applies the change and counts the packet: `bytes` of IP datagram from `sender`.
     #[inline]
     pub(crate) fn apply(&self, session: &mut Session, sender: Peer, bytes: u32, now: Time) {
-        match &self.tcp {
-            Change::None => {}
-            Change::Stream(stream) => session.tcp.take_stream(stream),
-            Change::Whole(tcp) => session.tcp = *tcp,
+        if let Some(tcp) = self.tcp {
+            session.tcp = tcp;
         }
         session.flags.set(self.set, true);
         if self.life != Self::KEEP {
@@ -100,9 +119,60 @@ impl Update {
     }
 
     /// A change for a protocol without states.
-    fn plain(set: Flags, life: Duration) -> Self {
-        Self { tcp: Change::None, set, life: nanos(life), stepped: false, finished: None }
+    const fn plain(set: Flags, life: u64) -> Self {
+        Self { tcp: None, set, life, stepped: false, finished: None }
     }
+}
+
+/// What a packet that holds no surprise does to its session: an [`Update`] that steps and finishes
+/// nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    stream: Option<Stream>,
+    set: Flags,
+    life: u64,
+}
+
+impl Progress {
+    /// As [`Update::apply`].
+    #[inline(always)]
+    pub(crate) fn apply(&self, session: &mut Session, sender: Peer, bytes: u32, now: Time) {
+        if let Some(stream) = &self.stream {
+            session.tcp.take_stream(stream);
+        }
+        session.flags.set(self.set, true);
+        session.deadline = Time(now.0.saturating_add(self.life));
+        session.count(sender, bytes, now);
+    }
+}
+
+/// The answer of [`judge`] to nearly every packet there is; `None` leaves the packet to it.
+#[inline(always)]
+pub(crate) fn predict(
+    session: &Session,
+    sender: Peer,
+    plain: &Plain,
+    settings: &Settings,
+    now: Time,
+) -> Option<Progress> {
+    if plain.key.protocol() == Protocol::UDP {
+        let (set, life) = datagram(session, sender, &settings.lives, now);
+        return Some(Progress { stream: None, set, life });
+    }
+    let stream = session.tcp.predict(sender, &plain.ack, settings.tcp_window)?;
+    let lives = &settings.lives;
+    let life = if stream.is_waiting() { lives.waiting } else { lives.established };
+    Some(Progress { stream: Some(stream), set: seen(sender).with(Flags::ASSURED), life })
+}
+
+/// What a UDP datagram does: flags to set, and the life from now on.
+#[inline]
+fn datagram(session: &Session, sender: Peer, lives: &Lives, now: Time) -> (Flags, u64) {
+    let both = sender == Peer::Responder || session.flags.has(Flags::REPLY_SEEN);
+    // A question and its answer are over quickly; only what lasts is a stream.
+    let stream = both && session.age(now) > UDP_STREAM_AGE;
+    let life = if stream { lives.udp_stream } else { lives.udp_first };
+    (seen(sender).with(assured(stream)), life)
 }
 
 /// Judges the first packet of a session; its sender is the initiator. The update belongs into a
@@ -113,24 +183,23 @@ pub fn open(packet: &Packet, settings: &Settings) -> Result<Update, Reason> {
         Transport::Tcp(header) => {
             let tcp = Tcp::open(&header.into())?;
             let life = nanos(tcp.life(timeouts));
-            let (tcp, set) = (Change::Whole(tcp), Flags::NONE);
+            let (tcp, set) = (Some(tcp), Flags::NONE);
             Ok(Update { tcp, set, life, stepped: true, finished: None })
         }
-        Transport::Udp(_) => Ok(Update::plain(Flags::default(), timeouts.udp_first)),
+        Transport::Udp(_) => Ok(Update::plain(Flags::NONE, settings.lives.udp_first)),
         Transport::Icmp(icmp) => match Query::of(packet.version, icmp) {
-            Some(Query::Request) => Ok(Update::plain(Flags::default(), timeouts.icmp)),
+            Some(Query::Request) => Ok(Update::plain(Flags::NONE, nanos(timeouts.icmp))),
             Some(Query::Reply) | None => Err(Reason::IcmpUnsolicited),
         },
         Transport::Sctp(_)
         | Transport::Gre(_)
         | Transport::Esp { .. }
         | Transport::None
-        | Transport::Other => Ok(Update::plain(Flags::default(), timeouts.generic)),
+        | Transport::Other => Ok(Update::plain(Flags::NONE, nanos(timeouts.generic))),
     }
 }
 
 /// Judges a packet that `sender` sends within `session`.
-#[inline]
 pub fn judge(
     session: &Session,
     sender: Peer,
@@ -142,11 +211,8 @@ pub fn judge(
     match &packet.body {
         Transport::Tcp(header) => judge_tcp(session, sender, &header.into(), settings),
         Transport::Udp(_) => {
-            let both = sender == Peer::Responder || session.flags.has(Flags::REPLY_SEEN);
-            // A question and its answer are over quickly; only what lasts is a stream.
-            let stream = both && session.age(now) > UDP_STREAM_AGE;
-            let life = if stream { timeouts.udp_stream } else { timeouts.udp_first };
-            Judgement::Pass(Update::plain(seen(sender).with(assured(stream)), life))
+            let (set, life) = datagram(session, sender, &settings.lives, now);
+            Judgement::Pass(Update::plain(set, life))
         }
         Transport::Icmp(icmp) => judge_query(session, sender, packet.version, icmp, timeouts),
         Transport::Sctp(_)
@@ -155,40 +221,18 @@ pub fn judge(
         | Transport::None
         | Transport::Other => {
             let set = seen(sender).with(assured(sender == Peer::Responder));
-            Judgement::Pass(Update::plain(set, timeouts.generic))
+            Judgement::Pass(Update::plain(set, nanos(timeouts.generic)))
         }
     }
 }
 
-#[inline]
 fn judge_tcp(session: &Session, sender: Peer, segment: &Segment, settings: &Settings) -> Judgement {
-    let Some(stream) = session.tcp.predict(sender, segment, settings.tcp_window) else {
-        return judge_segment(session, sender, segment, settings);
-    };
-    Judgement::Pass(Update {
-        life: nanos(stream.life(&settings.timeouts)),
-        tcp: Change::Stream(stream),
-        set: seen(sender).with(Flags::ASSURED),
-        stepped: false,
-        finished: None,
-    })
-}
-
-/// What is not predicted.
-#[cold]
-#[inline(never)]
-fn judge_segment(
-    session: &Session,
-    sender: Peer,
-    segment: &Segment,
-    settings: &Settings,
-) -> Judgement {
     match session.tcp.judge(sender, segment, settings.tcp_window) {
         tcp::Judgement::Accept(accepted) => {
             Judgement::Pass(accept(session, sender, &accepted, &settings.timeouts))
         }
         tcp::Judgement::Ignore(tcp) => {
-            let (tcp, set) = (Change::Whole(tcp), Flags::NONE);
+            let (tcp, set) = (Some(tcp), Flags::NONE);
             Judgement::Pass(Update { tcp, set, life: Update::KEEP, stepped: false, finished: None })
         }
         tcp::Judgement::Reopen => Judgement::Reopen,
@@ -204,7 +248,7 @@ fn accept(
 ) -> Update {
     let next = accepted.next;
     Update {
-        tcp: Change::Whole(next),
+        tcp: Some(next),
         set: seen(sender).with(assured(next.state() == tcp::State::Established)),
         life: if accepted.renews { nanos(next.life(timeouts)) } else { Update::KEEP },
         stepped: next.state() != session.tcp.state(),
@@ -219,7 +263,7 @@ fn judge_query(
     icmp: &Icmp,
     timeouts: &Timeouts,
 ) -> Judgement {
-    let update = Update::plain(seen(sender), timeouts.icmp);
+    let update = Update::plain(seen(sender), nanos(timeouts.icmp));
     let both = session.flags.has(Flags::BOTH_MAY_OPEN);
     match (Query::of(version, icmp), sender) {
         (Some(Query::Request), Peer::Initiator) | (Some(Query::Reply), Peer::Responder) => {

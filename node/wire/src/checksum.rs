@@ -11,21 +11,65 @@ use crate::{Options, Packet, Protocol, Transport, Version, icmp, ipv4, ipv6, tcp
 /// The sum of the bytes, an odd last one padded with zero. At most 0xffff.
 #[inline]
 pub fn sum(bytes: &[u8]) -> u32 {
-    // One's complement addition does not care about byte order (RFC 1071 §2 B): words of the
-    // machine's own order are added and the result is swapped once.
-    let (words, tail) = bytes.as_chunks::<4>();
-    let mut total: u64 = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
-    // Spelled out: a copy of variable length would be a call.
-    let last = match *tail {
-        [a] => [a, 0, 0, 0],
-        [a, b] => [a, b, 0, 0],
-        [a, b, c] => [a, b, c, 0],
-        _ => [0; 4],
-    };
-    total += u64::from(u32::from_ne_bytes(last));
+    let mut total = native_sum(bytes);
     total = (total >> 32) + (total & 0xffff_ffff);
     total = (total >> 32) + (total & 0xffff_ffff);
     u32::from(u16::from_be(fold(total as u32)))
+}
+
+/// Whether the sum of the bytes and of the big-endian number `more`, which is below 2³², is all ones
+/// when folded: the checksum in them is right. Bytes and number are not all zero.
+#[inline]
+pub(crate) fn sums_to_ones(bytes: &[u8], more: u32) -> bool {
+    // All ones is zero in one's complement, hence a multiple of 0xffff, whose order of bytes makes no
+    // difference to that; and to test this is one multiplication.
+    let more = u64::from(more) << if cfg!(target_endian = "little") { 8 } else { 0 };
+    (native_sum(bytes) + more).is_multiple_of(0xffff)
+}
+
+/// The sum, in the machine's own byte order and not folded: One's complement addition does not care
+/// (RFC 1071 §2 B). Below 2⁶⁰.
+#[inline(always)]
+fn native_sum(bytes: &[u8]) -> u64 {
+    let (mut total, mut carries) = (0_u64, 0_u64);
+    let (blocks, rest) = bytes.as_chunks::<32>();
+    for block in blocks {
+        let mut carry = false;
+        for word in block.as_chunks::<8>().0 {
+            (total, carry) = total.carrying_add(u64::from_ne_bytes(*word), carry);
+        }
+        carries += u64::from(carry);
+    }
+    // No loop over what is left: the compiler would unroll it.
+    let mut rest = rest;
+    if let Some((half, tail)) = rest.split_first_chunk::<16>() {
+        let half = u128::from_le_bytes(*half);
+        let (low, high) = ((half as u64).to_le(), ((half >> 64) as u64).to_le());
+        let (sum, carry) = total.overflowing_add(low);
+        let (sum, again) = sum.carrying_add(high, carry);
+        (total, carries, rest) = (sum, carries + u64::from(again), tail);
+    }
+    if let Some((word, tail)) = rest.split_first_chunk::<8>() {
+        let (sum, carry) = total.overflowing_add(u64::from_ne_bytes(*word));
+        (total, carries, rest) = (sum, carries + u64::from(carry), tail);
+    }
+    (total >> 32) + (total & 0xffff_ffff) + carries + last_word(bytes, rest)
+}
+
+/// `tail`, the last 0 to 7 of the bytes, as a word padded with zeros.
+#[inline(always)]
+fn last_word(bytes: &[u8], tail: &[u8]) -> u64 {
+    let missing = 8 * (8 - tail.len() as u32);
+    match bytes.last_chunk::<8>() {
+        _ if tail.is_empty() => 0,
+        // One load, and the bytes that are summed already shifted out.
+        Some(word) => (u64::from_le_bytes(*word) >> missing).to_le(),
+        None => {
+            let mut word = [0; 8];
+            word[..tail.len()].copy_from_slice(tail);
+            u64::from_ne_bytes(word)
+        }
+    }
 }
 
 /// Folds a sum to 16 bits.

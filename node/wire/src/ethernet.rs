@@ -11,6 +11,8 @@ pub const TAG_LEN: usize = 4;
 pub const DESTINATION: usize = 0;
 /// Offset of the source address, 6 bytes.
 pub const SOURCE: usize = 6;
+/// Offset of the EtherType, 2 bytes, of an untagged frame.
+pub const ETHERTYPE: usize = 12;
 
 /// EtherType of IPv4.
 pub const IPV4: u16 = 0x0800;

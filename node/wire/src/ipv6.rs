@@ -23,7 +23,7 @@ pub const SOURCE: usize = 8;
 /// Offset of the destination address, 16 bytes.
 pub const DESTINATION: usize = 24;
 
-/// Types of options in hop-by-hop and destination options headers.
+/// Types of options in hop-by-hop options headers.
 pub mod option {
     /// One byte of padding, without a length.
     pub const PAD1: u8 = 0;
@@ -179,9 +179,8 @@ impl Network {
         }
         self.options |= match self.protocol {
             Protocol::HOP_BY_HOP => Options::HOP_BY_HOP | walk_options(&header[2..])?,
-            Protocol::DESTINATION_OPTIONS => {
-                Options::DESTINATION_OPTIONS | walk_options(&header[2..])?
-            }
+            // Its options are for the destination alone to read (RFC 8200 §4); no hop judges them.
+            Protocol::DESTINATION_OPTIONS => Options::DESTINATION_OPTIONS,
             Protocol::ROUTING => routing(start[2], start[3]),
             _ => Options::AH,
         };

@@ -49,11 +49,24 @@ const VERSION: usize = 39;
 
 /// The canonical key of a flow and of its reverse: five-tuple and routing domain. The module
 /// describes its bytes; order and equality are theirs.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Eq, PartialOrd, Ord)]
 #[repr(C, align(8))]
 pub struct FlowKey([u8; KEY_LEN]);
 
+impl PartialEq for FlowKey {
+    /// Word by word: so many bytes would be compared by a call.
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        let pairs = self.0.as_chunks::<8>().0.iter().zip(other.0.as_chunks::<8>().0);
+        pairs.fold(0, |differs, (a, b)| differs | (u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b)))
+            == 0
+    }
+}
+
 impl FlowKey {
+    /// No flow's key.
+    pub(crate) const ZERO: Self = Self([0; KEY_LEN]);
+
     /// The key of the flow from `source` to `destination`, and which way that is. With ends of
     /// different IP versions it counts as IPv6.
     #[inline]
@@ -77,6 +90,33 @@ impl FlowKey {
         bytes[HIGH_PORT..DOMAIN].copy_from_slice(&high.1.to_be_bytes());
         bytes[PROTOCOL] = protocol.0;
         bytes[VERSION] = if v4 { 4 } else { 6 };
+        (Self(bytes), direction)
+    }
+
+    /// [`FlowKey::new`] for IPv4 alone, which compares and writes half as much.
+    #[inline(always)]
+    pub(crate) fn v4(
+        domain: u16,
+        protocol: Protocol,
+        source: (u32, u16),
+        destination: (u32, u16),
+    ) -> (Self, Direction) {
+        let end = |(address, port)| u64::from(address) << 16 | u64::from(port);
+        let (from, to): (u64, u64) = (end(source), end(destination));
+        let direction = if from <= to { Direction::Forward } else { Direction::Reverse };
+        let (low, high) = (from.min(to), from.max(to));
+        let ports = (low & 0xffff) << 48 | (high & 0xffff) << 32;
+        let words = [
+            0,
+            0xffff_0000_0000 | low >> 16,
+            0,
+            0xffff_0000_0000 | high >> 16,
+            ports | u64::from(domain) << 16 | u64::from(protocol.0) << 8 | 4,
+        ];
+        let mut bytes = [0; KEY_LEN];
+        for (place, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
+            *place = word.to_be_bytes();
+        }
         (Self(bytes), direction)
     }
 

@@ -20,8 +20,8 @@ pub enum Malformed {
     TotalLengthTooShort,
     /// The IP length field says more than the frame holds: the datagram is truncated.
     TotalLengthTooLong,
-    /// An IPv4 option, or an option of an IPv6 hop-by-hop or destination options header, has a
-    /// length below its minimum or past the end of its header.
+    /// An IPv4 option, or an option of an IPv6 hop-by-hop options header, has a length below its
+    /// minimum or past the end of its header.
     OptionsBad,
     /// The datagram ends inside an IPv6 extension header, or an AH says that it is shorter than its
     /// fixed part.

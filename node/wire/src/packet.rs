@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use crate::ethernet::{self, Ethernet};
 use crate::{Embedded, Gre, Icmp, Malformed, Options, Ports, Protocol, Tcp, Udp};
-use crate::{esp, fast, icmp, ipv4, ipv6, udp};
+use crate::{esp, icmp, ipv4, ipv6, udp};
 
 /// What one frame says, from Ethernet to the transport header. Offsets are bytes from the start of
 /// the frame.
@@ -41,13 +41,13 @@ pub struct Packet {
 
 impl Packet {
     /// Reads an Ethernet II frame, with up to two VLAN tags.
-    #[inline]
     pub fn parse(frame: &[u8]) -> Result<Self, Malformed> {
         let ethernet = Ethernet::parse(frame)?;
         let (at, vlans) = (ethernet.payload, ethernet.vlans);
         match (ethernet.ethertype, frame.get(at).map(|byte| byte >> 4)) {
-            (ethernet::IPV4, Some(4)) => fast::v4(frame, at, vlans),
-            (ethernet::IPV6, Some(6)) => fast::v6(frame, at, vlans),
+            (ethernet::IPV4, Some(4)) | (ethernet::IPV6, Some(6)) => {
+                Self::parse_ip(frame, at as u32, vlans)
+            }
             (ethernet::IPV4 | ethernet::IPV6, Some(_)) => Err(Malformed::BadVersion),
             (ethernet::IPV4 | ethernet::IPV6, None) => Err(Malformed::HeaderTruncated),
             (other, _) => Err(Malformed::NotIp(other)),
@@ -55,20 +55,8 @@ impl Packet {
     }
 
     /// Reads the IP packet at offset `network`, whatever stands before it; `vlans` is passed on.
-    #[inline]
     pub fn parse_ip(frame: &[u8], network: u32, vlans: u8) -> Result<Self, Malformed> {
         let at = network as usize;
-        match frame.get(at).map(|byte| byte >> 4) {
-            Some(4) => fast::v4(frame, at, vlans),
-            Some(6) => fast::v6(frame, at, vlans),
-            Some(_) => Err(Malformed::BadVersion),
-            None => Err(Malformed::HeaderTruncated),
-        }
-    }
-
-    /// Reads any IP packet at offset `at`: the slow twin of [`crate::fast`].
-    #[inline(never)]
-    pub(crate) fn parse_slowly(frame: &[u8], at: usize, vlans: u8) -> Result<Self, Malformed> {
         let header = match frame.get(at).map(|byte| byte >> 4) {
             Some(4) => ipv4::parse(frame, at)?,
             Some(6) => ipv6::parse(frame, at)?,
@@ -78,7 +66,7 @@ impl Packet {
         Ok(Self {
             ethertype: header.version.ethertype(),
             vlans,
-            network: at as u32,
+            network,
             transport: header.transport as u32,
             end: header.end as u32,
             version: header.version,

@@ -13,9 +13,6 @@ pub const MAX_HEADER_LEN: usize = 60;
 /// Offset of the checksum, 2 bytes.
 pub const CHECKSUM: usize = 16;
 
-/// The first 4 bytes of options that are just timestamps: two NOPs, kind 8, length 10.
-const TIMESTAMPS_ALONE: u32 = 0x0101_080a;
-
 /// Option kinds (the IANA registry "TCP Option Kind Numbers").
 pub mod option {
     /// End of the list, 1 byte.
@@ -96,27 +93,6 @@ impl Tcp {
         tcp.payload_len = (bytes.len() - at - header_len) as u32;
         tcp.walk_options(options)?;
         Ok(tcp)
-    }
-
-    /// Reads the whole segment `bytes[at..]` if it has no options or just timestamps, laid out as
-    /// nearly every segment of an established connection has them (RFC 7323 appendix A).
-    #[inline(always)]
-    pub(crate) fn parse_plain(bytes: &[u8], at: usize) -> Option<Self> {
-        let header: &[u8; HEADER_LEN] = chunk(bytes, at)?;
-        let timestamps = match header[12] >> 4 {
-            5 => None,
-            8 => {
-                let options: &[u8; 12] = chunk(bytes, at + HEADER_LEN)?;
-                if be32(options, 0) != TIMESTAMPS_ALONE {
-                    return None;
-                }
-                Some((be32(options, 4), be32(options, 8)))
-            }
-            _ => return None,
-        };
-        let header_len = header[12] >> 4 << 2;
-        let payload_len = (bytes.len() - at - usize::from(header_len)) as u32;
-        Some(Self { header_len, payload_len, timestamps, ..Self::fixed(header) })
     }
 
     /// The fixed header alone: no options, no lengths.

@@ -91,7 +91,7 @@ impl World {
         let mut frame = Vec::with_capacity(FRAME_ROOM);
         frame.extend(bytes);
         let parsed = self.engine.parse(port, &frame);
-        self.engine.touch(&parsed);
+        self.engine.touch(std::slice::from_ref(&parsed));
         let decision = self.engine.decide(Origin::Port, &parsed, &mut frame, self.now);
         Outcome { decision, frame }
     }

@@ -307,13 +307,11 @@ impl Bench {
         for at in 0..BURST {
             self.parsed.push(self.engine.parse(burst.ingress, burst.frame(at)));
         }
-        for parsed in &self.parsed {
-            self.engine.touch(parsed);
-        }
+        self.engine.touch(&self.parsed);
         let mut forwarded = 0;
         let frames = burst.frames.iter_mut().zip(burst.lengths);
         for (parsed, (frame, len)) in self.parsed.iter().zip(frames) {
-            if self.engine.owner(parsed).is_some() {
+            if self.engine.owner(parsed, &frame[..len]).is_some() {
                 continue;
             }
             let decision = self.engine.decide(Origin::Port, parsed, &mut frame[..len], self.now);

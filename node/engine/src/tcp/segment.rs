@@ -1,5 +1,6 @@
 //! What the tracker reads of a segment, and what it keeps of a SYN and of a peer.
 
+use wire::plain::Ack;
 use wire::{Seq, TcpFlags};
 
 use crate::limits::WINDOW_SCALE_MAX;
@@ -52,6 +53,22 @@ impl From<&wire::Tcp> for Segment {
             window_scale: tcp.window_scale,
             sack_permitted: tcp.sack_permitted,
             sack: tcp.sack.highest(),
+        }
+    }
+}
+
+impl From<&Ack> for Segment {
+    #[inline(always)]
+    fn from(ack: &Ack) -> Self {
+        Self {
+            sequence: ack.sequence,
+            acknowledgment: ack.acknowledgment,
+            flags: ack.flags,
+            window: ack.window,
+            payload: ack.payload_len,
+            window_scale: None,
+            sack_permitted: false,
+            sack: None,
         }
     }
 }

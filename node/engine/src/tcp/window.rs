@@ -89,7 +89,7 @@ impl Window {
 }
 
 /// Checks a segment that `from` sends to `to`.
-#[inline]
+#[inline(always)]
 pub(super) fn fit(from: &Window, to: &Window, numbers: &Numbers) -> Fit {
     let ack_floor = to.end - from.ack_span();
     if numbers.sequence.gt(from.max_end) {
@@ -110,7 +110,7 @@ pub(super) fn fit(from: &Window, to: &Window, numbers: &Numbers) -> Fit {
 }
 
 /// Takes the numbers of an accepted segment over: its end, its acknowledgment and its scaled window.
-#[inline]
+#[inline(always)]
 pub(super) fn advance(from: &mut Window, to: &mut Window, end: Seq, ack: Seq, window: u32) {
     from.end = from.end.max(end);
     from.max_window = from.max_window.max(window).max(1);

@@ -105,7 +105,7 @@ fn extensions() -> Vec<Row> {
     };
     assert!(Packet::parse(&chain(8)).is_ok(), "a chain of 8 is allowed");
     let raw = |protocol, bytes: &'static [u8]| v6().raw(protocol).payload(bytes).frame().to_vec();
-    let option = |body| v6().extension(Protocol::DESTINATION_OPTIONS, body).frame().to_vec();
+    let option = |body| v6().extension(Protocol::HOP_BY_HOP, body).frame().to_vec();
     let late = v6().extension(Protocol::DESTINATION_OPTIONS, pad);
     let late = late.extension(Protocol::HOP_BY_HOP, pad).udp(1, 2);
     let twice = v6().fragment(1, 0, true).fragment(1, 0, true).udp(1, 2);

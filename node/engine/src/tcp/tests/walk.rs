@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use proptest::prelude::*;
 
-use super::script::blank;
+use super::script::{blank, predict};
 use super::*;
 
 /// Sequence numbers here count from the sender's initial one and do not wrap: 0 is the SYN, 1 the
@@ -433,7 +433,7 @@ impl World {
 /// The long way of judging, which the short one must agree with.
 fn twins(tcp: &Tcp, peer: Peer, segment: &Segment) -> Judgement {
     let judgement = tcp.judge(peer, segment, WindowCheck::Check);
-    if let Some(stream) = tcp.predict(peer, segment, WindowCheck::Check) {
+    if let Some(stream) = predict(tcp, peer, segment, WindowCheck::Check) {
         let mut predicted = *tcp;
         predicted.take_stream(&stream);
         assert_eq!(judgement, Judgement::Accept(Accepted::new(predicted, true)));

@@ -1,0 +1,121 @@
+//! The straight way: what nearly every packet is, decided and carried out in one go.
+//!
+//! An ACK or a UDP datagram of a session that lives, under the policy and the routes in force,
+//! between two routed ports. It answers as the [`pipeline`](crate::pipeline), its slow twin, would,
+//! or not at all: whatever is missing or odd takes the long way. What the long way checks and this
+//! one does not, the session proves: its key holds the addresses and ports that its first packet
+//! was let through with.
+//!
+//! First everything is decided and nothing changed, then everything is changed and nothing can
+//! fail, as in the long way.
+
+use wire::{Plain, Time};
+
+use crate::engine::Engine;
+use crate::rules::short_epoch;
+use crate::session::{Egress, Peer, Session};
+use crate::table::{Handle, SessionTable};
+use crate::track::{self, Progress};
+use crate::{Checksum, Decision, Mode, Port, PortId, State, Verdict};
+
+/// A plain packet with its key's hash.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Straight {
+    pub(crate) plain: Plain,
+    pub(crate) hash: u64,
+}
+
+/// What the straight way found out about a packet.
+struct Course {
+    handle: Handle,
+    sender: Peer,
+    progress: Progress,
+    egress: Egress,
+    mac: [u8; 6],
+}
+
+impl Straight {
+    pub(crate) const NONE: Self = Self { plain: Plain::NONE, hash: 0 };
+
+    /// Reads a frame that arrived by `port`; `false` leaves something meaningless behind.
+    #[inline(always)]
+    pub(crate) fn read_from(&mut self, port: &Port, frame: &[u8], table: &SessionTable) -> bool {
+        // A packet whose checksum a sender left to hardware needs more than a router's rewriting.
+        if port.mode != Mode::Routed || port.checksum != Checksum::Verify {
+            return false;
+        }
+        if port.mac != [0; 6] && frame.first_chunk() != Some(&port.mac) {
+            return false;
+        }
+        let plain = self.plain.read_from(frame, port.domain) && self.plain.hop_limit > 1;
+        if plain {
+            self.hash = table.hash(&self.plain.key);
+        }
+        plain
+    }
+}
+
+impl Engine {
+    /// Decides about a packet and forwards it, or changes nothing.
+    #[inline(always)]
+    pub(crate) fn go_straight(
+        &mut self,
+        straight: &Straight,
+        ingress: PortId,
+        frame: &mut [u8],
+        now: Time,
+    ) -> Option<Decision> {
+        let plain = &straight.plain;
+        let Course { handle, sender, progress, egress, mac } =
+            self.course(straight, ingress, frame, now)?;
+        let session = self.table.get_mut(handle)?;
+        let state = match session.is_established_for(sender) {
+            true => State::Established,
+            false => State::New,
+        };
+        progress.apply(session, sender, plain.ip_len, now);
+        plain.route(frame, egress.mac, mac);
+        let (session, rule) = (session.id, session.rule);
+        Some(Decision {
+            verdict: Verdict::Forward(egress.port),
+            state,
+            session: Some(self.settings.session_id(session)),
+            rule: Some(rule),
+            packets: 1,
+            in_hand: true,
+        })
+    }
+
+    /// Where the packet goes and what it means for its session; nothing changes.
+    #[inline(always)]
+    fn course(
+        &self,
+        straight: &Straight,
+        ingress: PortId,
+        frame: &[u8],
+        now: Time,
+    ) -> Option<Course> {
+        let plain = &straight.plain;
+        let handle = self.table.find(straight.hash, &plain.key)?;
+        let session = self.table.get(handle)?;
+        let sender = session.sender(plain.direction);
+        if session.deadline <= now || !self.is_current(session, sender, ingress) {
+            return None;
+        }
+        let egress = session.egress(sender, self.fib.generation())?;
+        let port = self.settings.ports.get(egress.port.index())?;
+        let leaves = port.up && port.mode == Mode::Routed && plain.ip_len <= port.mtu;
+        if !leaves || !plain.checksum_ok(frame) {
+            return None;
+        }
+        let progress = track::predict(session, sender, plain, &self.tracking, now)?;
+        Some(Course { handle, sender, progress, egress, mac: port.mac })
+    }
+
+    /// Whether the session is of the policy in force, and the packet enters from its sender's zone.
+    #[inline(always)]
+    fn is_current(&self, session: &Session, sender: Peer, ingress: PortId) -> bool {
+        session.epoch == short_epoch(&self.policy)
+            && self.policy.zone_of_port(ingress) == Some(session.zones[sender.index()])
+    }
+}
