@@ -44,7 +44,7 @@ impl Question {
     pub fn put(&self, engine: &Engine, now: Time) -> Result<api::Explanation, WorkerId> {
         let mut frame = self.frame.clone();
         address_to(&mut frame, engine.ports().get(self.port.index()));
-        match engine.owner(&engine.parse(self.port, &frame)) {
+        match engine.owner(&engine.parse(self.port, &frame), &frame) {
             Some(owner) => Err(owner),
             None => Ok(in_words(engine, &engine.explain(self.port, &frame, now))),
         }
