@@ -72,6 +72,36 @@ pub const ANSWER_FRAME_BYTES: usize = 14 + 2 * 4 + IPV6_MTU_MIN as usize;
 /// Rules of one policy. The indexed matcher is built for 100,000; ten times that still compiles.
 pub const RULES_MAX: usize = 1_000_000;
 
+// --- matcher ----------------------------------------------------------------------------------
+
+/// Labels in all classes of one side together, and one for each class: at 4 bytes each, held twice
+/// while compiling, 128 MiB. 100,000 rules of ClassBench shape need a million. Beyond it the labels that lie over most
+/// others are compared in full, rule by rule.
+pub const MATCHER_CLASS_LABELS_MAX: usize = 1 << 24;
+
+/// Sets looked at while the address space of one side is cut into classes, about a second. Beyond it
+/// as above.
+pub const MATCHER_SWEEP_STEPS_MAX: usize = 1 << 28;
+
+/// Labels of one class that are tried one by one. An address lies in at most 33 nested prefixes, and
+/// in real rule sets seldom in more than eight (Taylor and Turner 2005); the others are told apart
+/// in the leaf of their pair.
+pub const MATCHER_CHAIN_MAX: usize = 24;
+
+/// Entries that are compared one by one: four cache lines and a half, less than a look into columns.
+pub const MATCHER_SCAN_ENTRIES: usize = 12;
+
+/// Entries of one chunk of a leaf: a column of so many bits is one cache line.
+pub const MATCHER_CHUNK_ENTRIES: usize = 512;
+
+/// Rules of one leaf under a wider label than their own from which rows tell them apart. Fewer are
+/// compared in full as quickly.
+pub const MATCHER_ROWS_MIN: usize = 16;
+
+/// Memory for all rows, bytes: 10,000 rules over 100,000 classes need 240 MB. Beyond it the rules are compared
+/// in full.
+pub const MATCHER_ROW_BYTES_MAX: usize = 256 << 20;
+
 // --- sessions ---------------------------------------------------------------------------------
 
 /// Time between two slots of the timer wheel, nanoseconds: 2^27, about 134 ms. The shortest default

@@ -2,7 +2,7 @@
 //! shared by every engine. First match wins; no match is a deny.
 //!
 //! ```text
-//! config::Policy ── compile ──► Policy { zone of each port, rules' facts, Linear }
+//! config::Policy ── compile ──► Policy { zone of each port, rules' facts, Indexed }
 //!                                                                 │
 //! Packet + zones ──► Question ────────── find ────────────────────┴──► RuleIndex ──► Rule
 //! ```
@@ -16,6 +16,7 @@ use crate::ids::{PortId, RuleIndex, ZoneId};
 mod addresses;
 mod compile;
 mod criteria;
+mod indexed;
 mod matcher;
 mod question;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod tests;
 
 pub use compile::CompileError;
 pub use criteria::Mismatch;
+pub use indexed::Indexed;
 pub use matcher::{Linear, Matcher};
 pub use question::Question;
 
@@ -35,7 +37,7 @@ pub struct Policy {
     absent_ports: Box<[(ZoneId, String)]>,
     rules: Box<[Rule]>,
     by_id: BTreeMap<String, RuleIndex>,
-    matcher: Linear,
+    matcher: Indexed,
     timeouts: Timeouts,
     integrity: Integrity,
 }
@@ -69,6 +71,16 @@ impl Policy {
     /// The first rule that matches.
     pub fn find(&self, question: &Question) -> Option<RuleIndex> {
         self.matcher.find(question)
+    }
+
+    /// The scan over the same rules, rule by rule: what [`Policy::find`] must agree with.
+    pub const fn linear(&self) -> &Linear {
+        self.matcher.linear()
+    }
+
+    /// Memory of the index that finds rules, bytes.
+    pub fn index_bytes(&self) -> usize {
+        self.matcher.bytes()
     }
 
     /// Why a rule does not match, or `None` if it does: for `explain`.

@@ -31,6 +31,31 @@ impl Book {
         Some(AddressTest { lists: range, negate: of.negate })
     }
 
+    /// How many sets there are.
+    pub(super) fn sets(&self) -> usize {
+        self.v4.len()
+    }
+
+    /// The sets that a rule's match names, and whether it is negated.
+    pub(super) fn sets_of(&self, test: AddressTest) -> (&[u32], bool) {
+        (&self.lists[test.lists.0 as usize..test.lists.1 as usize], test.negate)
+    }
+
+    /// Each IPv4 range of a set: the set, first and last address.
+    pub(super) fn v4(&self, set: u32) -> impl Iterator<Item = (u32, u32, u32)> {
+        self.v4[set as usize].iter().map(move |(first, last)| (set, first, last))
+    }
+
+    /// Each IPv6 range of a set: the set, first and last address.
+    pub(super) fn v6(&self, set: u32) -> impl Iterator<Item = (u32, u128, u128)> {
+        self.v6[set as usize].iter().map(move |(first, last)| (set, first, last))
+    }
+
+    /// What is equal for sets that hold the same addresses in the same ranges.
+    pub(super) fn content(&self, set: u32) -> impl std::hash::Hash + Eq {
+        (&self.v4[set as usize], &self.v6[set as usize])
+    }
+
     /// Whether `address` satisfies a rule's match. An IPv4-mapped IPv6 address is an IPv6 address.
     #[inline]
     pub(super) fn satisfies(&self, test: AddressTest, address: IpAddr) -> bool {
@@ -58,7 +83,7 @@ pub(super) struct AddressTest {
 
 /// Sorted, disjoint inclusive ranges. First and last addresses lie apart, so that a search walks
 /// through half the memory.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct Ranges<T> {
     firsts: Box<[T]>,
     lasts: Box<[T]>,
@@ -71,6 +96,10 @@ impl<T: Copy + Ord> Ranges<T> {
         let firsts = ranges.iter().map(|range| range.0).collect();
         let lasts = ranges.iter().map(|range| range.1).collect();
         (forward && sorted).then_some(Self { firsts, lasts })
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (T, T)> {
+        self.firsts.iter().copied().zip(self.lasts.iter().copied())
     }
 
     #[inline]

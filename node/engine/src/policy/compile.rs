@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::criteria::{Criteria, Service, Tables};
-use super::{Linear, Policy, Rule};
+use super::{Indexed, Linear, Policy, Rule};
 use crate::ids::{PortId, RuleIndex, ZoneId};
 use crate::limits::RULES_MAX;
 
@@ -22,7 +22,7 @@ pub(super) fn compile(
         absent_ports: zones.absent.into(),
         rules: policy.rules.iter().map(facts).collect(),
         by_id: index_by_id(policy)?,
-        matcher: matcher(policy)?,
+        matcher: Indexed::new(linear(policy)?),
         timeouts: policy.timeouts,
         integrity: policy.integrity,
     })
@@ -146,7 +146,7 @@ fn index_by_id(policy: &config::Policy) -> Result<BTreeMap<String, RuleIndex>, C
     Ok(by_id)
 }
 
-fn matcher(policy: &config::Policy) -> Result<Linear, CompileError> {
+fn linear(policy: &config::Policy) -> Result<Linear, CompileError> {
     let mut tables = Tables::default();
     for (at, set) in policy.sets.iter().enumerate() {
         if !tables.book.add_set(set) {

@@ -85,10 +85,10 @@ impl Mismatch {
 /// One protocol with what narrows it; ranges are inclusive.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Service {
-    protocol: u8,
-    source_ports: (u16, u16),
-    destination_ports: (u16, u16),
-    icmp: Option<(u8, Option<u8>)>,
+    pub(super) protocol: u8,
+    pub(super) source_ports: (u16, u16),
+    pub(super) destination_ports: (u16, u16),
+    pub(super) icmp: Option<(u8, Option<u8>)>,
 }
 
 impl Service {

@@ -23,6 +23,10 @@ impl Linear {
         Self { criteria: criteria.into(), tables }
     }
 
+    pub(super) const fn parts(&self) -> (&[Criteria], &Tables) {
+        (&self.criteria, &self.tables)
+    }
+
     pub(super) fn mismatch(&self, rule: RuleIndex, question: &Question) -> Option<Mismatch> {
         self.criteria[rule.index()].mismatch(&self.tables, question)
     }
