@@ -127,6 +127,12 @@ impl Parsed {
         Self { ingress, is_plain: false, straight: Straight::NONE }
     }
 
+    /// Whether the packet may go the straight way.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
     #[inline(always)]
     const fn straight(&self) -> Option<&Straight> {
         if self.is_plain { Some(&self.straight) } else { None }
