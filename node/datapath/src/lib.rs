@@ -4,6 +4,7 @@
 mod batch;
 pub mod capture;
 pub mod handoff;
+mod huge;
 mod lease;
 pub mod limits;
 pub mod poison;
@@ -14,6 +15,7 @@ pub mod xdp;
 pub mod xsk;
 
 pub use handoff::Peer;
+pub use huge::HugePages;
 pub use lease::Lease;
 pub use poison::{Failpoint, Poison};
 pub use port::{MemoryPort, Port};

@@ -38,3 +38,10 @@ pub const PORTS_MAX: usize = 64;
 /// Longest sleep of an idle worker whose engine has timers running: session lives are kept to the
 /// second, so twice that fine is enough.
 pub const IDLE_TICK: Duration = Duration::from_millis(500);
+
+/// Bytes of a huge page: on x86-64 and on ARM with pages of 4 KiB.
+pub const HUGE_PAGE: usize = 2 << 20;
+
+/// Blocks from this size on ask for huge pages: two of them, so that rounding up to whole ones wastes
+/// little.
+pub const HUGE_MIN: usize = 2 * HUGE_PAGE;

@@ -45,6 +45,10 @@ use crate::cli::{Cli, Verb};
 use crate::failure::Failure;
 use crate::out::Out;
 
+/// Session tables on huge pages.
+#[global_allocator]
+static ALLOCATOR: datapath::HugePages = datapath::HugePages;
+
 fn main() -> ExitCode {
     let Cli { json, verb } = Cli::parse();
     let mut out = Out::stdout(json);

@@ -37,6 +37,10 @@ use clap::{Parser, Subcommand};
 use crate::failure::Failure;
 use crate::report::Comparison;
 
+/// The daemon's.
+#[global_allocator]
+static ALLOCATOR: datapath::HugePages = datapath::HugePages;
+
 /// Measures ringwall beside a baseline.
 #[derive(Debug, Parser)]
 #[command(name = "ringwall-bench", version)]
