@@ -286,12 +286,23 @@ impl Judge<'_> {
     }
 
     /// Whether the packet enters by a port of its sender's zone. Without this, a host in one zone could
-    /// speak within a session between two others by forging addresses. A session of an older epoch
-    /// is looked at again anyway, and zones are numbered anew with each policy.
+    /// speak within a session between two others by forging addresses.
     fn enters_by_its_zone(&self, session: &Session, sender: Peer) -> bool {
         let policy = &self.engine.policy;
-        session.epoch != short_epoch(policy)
-            || policy.zone_of_port(self.arrived.ingress) == Some(session.zones[sender.index()])
+        let entered = policy.zone_of_port(self.arrived.ingress);
+        let zone = session.zones[sender.index()];
+        if session.epoch == short_epoch(policy) {
+            return entered == Some(zone);
+        }
+        // Zones are numbered anew with each policy, and a port may have changed its zone: the port
+        // that leads to the sender tells, as long as there is none the name of its old zone.
+        match session.last_egress(sender.other()) {
+            Some(egress) => entered == policy.zone_of_port(egress.port),
+            None => {
+                let named = self.engine.rules.zone_now(session.epoch, zone);
+                named.is_none_or(|zone| entered == Some(zone))
+            }
+        }
     }
 
     /// A packet that opens its session from the other side too: it needs a permission of its own.

@@ -4,17 +4,25 @@ use std::collections::VecDeque;
 
 use wire::Time;
 
-use crate::RuleIndex;
 use crate::limits::EPOCHS_REMEMBERED;
 use crate::policy::Policy;
+use crate::{RuleIndex, ZoneId};
 
 /// Hit counts of the policy in force, and the way from older epochs' rules to its own.
 #[derive(Debug)]
 pub struct Rules {
     hits: Box<[Hits]>,
     no_rule: Hits,
-    /// For each remembered epoch, oldest first: where its rules are in the policy in force.
-    earlier: VecDeque<(u32, Box<[Option<RuleIndex>]>)>,
+    /// The remembered epochs, oldest first.
+    earlier: VecDeque<Earlier>,
+}
+
+/// Where rules and zones of an earlier epoch are in the policy in force.
+#[derive(Debug)]
+struct Earlier {
+    epoch: u32,
+    rules: Box<[Option<RuleIndex>]>,
+    zones: Box<[Option<ZoneId>]>,
 }
 
 /// How often and when a rule last decided.
@@ -50,21 +58,34 @@ impl Rules {
             }
         }
         self.hits = hits.into();
-        for (_, rules) in &mut self.earlier {
-            for rule in rules.iter_mut() {
+        let zones = zones(old, new);
+        for Earlier { rules: earlier, zones: earlier_zones, .. } in &mut self.earlier {
+            for rule in earlier.iter_mut() {
                 *rule = rule.and_then(|rule| map.get(rule.index()).copied().flatten());
+            }
+            for zone in earlier_zones.iter_mut() {
+                *zone = zone.and_then(|zone| zones.get(zone.index()).copied().flatten());
             }
         }
         if self.earlier.len() == EPOCHS_REMEMBERED {
             self.earlier.pop_front();
         }
-        self.earlier.push_back((short_epoch(old), map.into()));
+        self.earlier.push_back(Earlier { epoch: short_epoch(old), rules: map.into(), zones });
     }
 
     /// Where a rule of an earlier epoch is now; `None` if it is gone, or the epoch forgotten.
     pub(crate) fn now(&self, epoch: u32, rule: RuleIndex) -> Option<RuleIndex> {
-        let (_, rules) = self.earlier.iter().rev().find(|(earlier, _)| *earlier == epoch)?;
-        rules.get(rule.index()).copied().flatten()
+        self.earlier(epoch)?.rules.get(rule.index()).copied().flatten()
+    }
+
+    /// The zone that has the name of this one of an earlier epoch; `None` if there is none, or the
+    /// epoch forgotten.
+    pub(crate) fn zone_now(&self, epoch: u32, zone: ZoneId) -> Option<ZoneId> {
+        self.earlier(epoch)?.zones.get(zone.index()).copied().flatten()
+    }
+
+    fn earlier(&self, epoch: u32) -> Option<&Earlier> {
+        self.earlier.iter().rev().find(|earlier| earlier.epoch == epoch)
     }
 
     /// Counts a decision by `rule`, or by none.
@@ -92,11 +113,17 @@ impl Rules {
     }
 }
 
+/// For each zone of `old`, the zone of `new` with its name.
+fn zones(old: &Policy, new: &Policy) -> Box<[Option<ZoneId>]> {
+    let find = |name: &String| new.zones().iter().position(|other| other == name);
+    old.zones().iter().map(|name| find(name).map(|at| ZoneId(at as u16))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::Rules;
-    use crate::RuleIndex;
     use crate::policy::Policy;
+    use crate::{RuleIndex, ZoneId};
     use wire::Time;
 
     fn policy(epoch: u64, ids: &[&str]) -> Policy {
@@ -131,5 +158,31 @@ mod tests {
         assert_eq!(rules.now(1, RuleIndex(0)), Some(RuleIndex(0)));
         assert_eq!(rules.now(1, RuleIndex(1)), None);
         assert_eq!(rules.now(7, RuleIndex(0)), None);
+    }
+
+    #[test]
+    fn a_zone_is_found_by_its_name() {
+        let zones = |epoch, names: &[&str]| {
+            let mut text = String::from("[zones]\n");
+            for name in names {
+                text += &format!("{name} = [\"p-{name}\"]\n");
+            }
+            let mut no_lists = |_: &str| Err("no lists".to_owned());
+            let parsed = config::parse_policy("test", &text, &mut no_lists).expect("valid");
+            Policy::compile(&parsed.value, epoch, &["p-a", "p-b", "p-c"]).expect("compiles")
+        };
+        let policies = [zones(1, &["a", "b"]), zones(2, &["b", "c"]), zones(3, &["c", "b"])];
+        let mut rules = Rules::new(&policies[0]);
+        rules.switch(&policies[0], &policies[1]);
+        rules.switch(&policies[1], &policies[2]);
+        let name = |zone: ZoneId| policies[2].zone_name(zone);
+        let now = |epoch, zone: &str| {
+            let old = policies[epoch as usize - 1].zones();
+            let at = old.iter().position(|name| name == zone).expect("a zone of that epoch");
+            rules.zone_now(epoch, ZoneId(at as u16)).map(name)
+        };
+        assert_eq!([now(1, "a"), now(1, "b")], [None, Some("b")]);
+        assert_eq!([now(2, "b"), now(2, "c")], [Some("b"), Some("c")]);
+        assert_eq!(rules.zone_now(9, ZoneId(0)), None);
     }
 }
