@@ -13,8 +13,8 @@
 //! milliseconds, so a flood of first fragments pushes out mostly itself.
 //!
 //! A fragment that is wrong by itself is dropped alone; one that contradicts those already held takes
-//! its datagram with it. Only an exact duplicate, the same bytes at the same offset, leaves the others in
-//! peace (RFC 8200 §4.5).
+//! its datagram with it. Only one with exactly the range of a held one leaves the others in peace: it is
+//! a duplicate (RFC 8200 §4.5), or somebody's try to spoil the datagram.
 
 mod datagram;
 mod incoming;
@@ -274,7 +274,8 @@ impl Fragments {
         match self.place(at, &incoming, given_up) {
             Err(reason) => Outcome::Dropped { reason, released: self.close(at) },
             Ok(Place::Duplicate) => Outcome::Duplicate,
-            Ok(Place::After(previous, piece)) => {
+            Ok(Place::Forged) => Outcome::Dropped { reason: Reason::FragmentOverlap, released: 0 },
+            Ok(Place::Behind((previous, piece))) => {
                 self.queues[at].link(&mut self.pieces, previous, piece, &incoming);
                 self.held += 1;
                 self.complete(at)
@@ -288,18 +289,20 @@ impl Fragments {
         at: u32,
         incoming: &Incoming<'_>,
         given_up: &mut GivenUp,
-    ) -> Result<Place, Reason> {
+    ) -> Result<Place<(u32, u32)>, Reason> {
         let queue = &self.queues[at];
         queue.check_lengths(incoming)?;
-        let Some(previous) = queue.position(&self.pieces, incoming)? else {
-            return Ok(Place::Duplicate);
+        let previous = match queue.position(&self.pieces, incoming)? {
+            Place::Behind(previous) => previous,
+            Place::Duplicate => return Ok(Place::Duplicate),
+            Place::Forged => return Ok(Place::Forged),
         };
         queue.check_bounds(incoming, self.limits.per_datagram)?;
         if self.spare.is_none() || !self.make_room(at, incoming.stored().len(), given_up) {
             return Err(Reason::FragmentMemory);
         }
         let piece = self.pieces.put(incoming).ok_or(Reason::FragmentMemory)?;
-        Ok(Place::After(previous, piece))
+        Ok(Place::Behind((previous, piece)))
     }
 
     /// Gives up the oldest datagrams other than `keep` until `bytes` fit.

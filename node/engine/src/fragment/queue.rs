@@ -41,12 +41,14 @@ pub(super) struct Queue {
     ecn: u8,
 }
 
-/// Where a fragment goes.
-pub(super) enum Place {
+/// Where a fragment goes. `T` is what is known of the place.
+pub(super) enum Place<T> {
     /// It is there already.
     Duplicate,
-    /// Behind the first ([`NONE`]: in front); the second names the bytes, stored.
-    After(u32, u32),
+    /// Another one has exactly its range, with other bytes.
+    Forged,
+    /// Behind a held one, or in front of all ([`NONE`]).
+    Behind(T),
 }
 
 const NOT_ECT: u8 = 0b00;
@@ -85,15 +87,19 @@ impl Queue {
         if contradicts { Err(Reason::FragmentLength) } else { Ok(()) }
     }
 
-    /// The held fragment behind which `incoming` goes ([`NONE`]: it comes first), or nothing if it is
-    /// there already, byte for byte.
+    /// How `incoming` stands to the held fragments.
+    ///
+    /// One that has exactly the range of a held one, but other bytes, cannot change the datagram: what
+    /// was held first is judged and leaves. So it is refused alone, or whoever guesses an id could make
+    /// others' datagrams fail (RFC 8200 §4.5 keeps the rest for an exact duplicate; Linux compares
+    /// ranges only). Any other overlap shifts where headers and data begin: RFC 5722 §4.
     pub(super) fn position(
         &self,
         pieces: &Pieces,
         incoming: &Incoming<'_>,
-    ) -> Result<Option<u32>, Reason> {
+    ) -> Result<Place<u32>, Reason> {
         if incoming.offset >= self.highest {
-            return Ok(Some(self.tail));
+            return Ok(Place::Behind(self.tail));
         }
         let mut previous = NONE;
         for (id, piece) in pieces.in_order(self.head) {
@@ -101,14 +107,14 @@ impl Queue {
                 previous = id;
             } else if incoming.end() <= piece.offset {
                 break;
-            } else if piece.offset == incoming.offset && pieces.has_payload(id, incoming.payload())
-            {
-                return Ok(None);
-            } else {
+            } else if piece.offset != incoming.offset || piece.end() != incoming.end() {
                 return Err(Reason::FragmentOverlap);
+            } else {
+                let same = pieces.has_payload(id, incoming.payload());
+                return Ok(if same { Place::Duplicate } else { Place::Forged });
             }
         }
-        Ok(Some(previous))
+        Ok(Place::Behind(previous))
     }
 
     /// Whether the datagram stays within its bounds with one more fragment.

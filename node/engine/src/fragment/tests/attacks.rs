@@ -30,7 +30,7 @@ fn overlaps_take_the_datagram_with_them() {
 }
 
 #[test]
-fn a_duplicate_is_one_only_with_the_same_bytes() {
+fn a_held_fragment_cannot_be_replaced() {
     let sample = Sample::udp(true, 900);
     let mut other = sample.clone();
     other.payload[899] ^= 1;
@@ -38,9 +38,7 @@ fn a_duplicate_is_one_only_with_the_same_bytes() {
     rig.held(&sample.fragment(400, 500, false));
     assert!(matches!(rig.outcome(&sample.fragment(400, 500, false)), Outcome::Duplicate));
     let forged = other.fragment(400, 500, false);
-    assert_eq!(rig.dropped(&forged), (Reason::FragmentOverlap, 1));
-    // Nothing is remembered of it (RFC 8200 §4.5): the sender's next try succeeds.
-    rig.held(&sample.fragment(400, 500, false));
+    assert_eq!(rig.dropped(&forged), (Reason::FragmentOverlap, 0), "alone");
     let datagram = rig.complete(&sample.fragment(0, 400, true));
     rig.done(datagram, &sample.whole());
 }

@@ -84,8 +84,12 @@ impl Twin {
         if wrong_end {
             return self.abandon(Reason::FragmentLength);
         }
-        if self.pieces.contains(&(shot.offset, payload.clone())) {
-            return Answer::Duplicate;
+        for (offset, held) in &self.pieces {
+            if (*offset, held.len()) == (shot.offset, payload.len()) {
+                let same = *held == payload;
+                let forged = Answer::Dropped(Reason::FragmentOverlap, 0);
+                return if same { Answer::Duplicate } else { forged };
+            }
         }
         if self.bytes.range(shot.offset..end).next().is_some() {
             return self.abandon(Reason::FragmentOverlap);
