@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use wire::{Malformed, Options, Packet, Protocol, Transport, Version, checksum, ethernet};
+use wire::{Malformed, Options, Packet, Protocol, Transport, Version, checksum, ethernet, icmp};
 
 use crate::engine::Content;
 use crate::{Checksum, Mode, Port, Reason};
@@ -112,8 +112,11 @@ pub(crate) enum Transit {
 /// What a router does with the packet's addresses (RFC 1812 §5.3, RFC 4291 §2.5.6).
 pub(crate) fn transit(packet: &Packet) -> Transit {
     let (source, destination) = (packet.source, packet.destination);
-    if for_router(packet) {
-        return Transit::ForRouter;
+    if let Some(transit) = link_scoped(packet) {
+        return transit;
+    }
+    if packet.hop_limit == 0 {
+        return Transit::No(Reason::HopLimitZero);
     }
     if multicast(destination) {
         return Transit::No(Reason::Multicast);
@@ -127,13 +130,11 @@ pub(crate) fn transit(packet: &Packet) -> Transit {
     Transit::Yes
 }
 
-fn for_router(packet: &Packet) -> bool {
-    match packet.body {
-        // Router and neighbour discovery, redirects: 133 to 137, only ever one hop old (RFC 4861).
-        Transport::Icmp(icmp) if packet.version == Version::V6 => {
-            (matches!(icmp.kind, 133..=137) && packet.hop_limit == 255)
-                || matches!(icmp.kind, 130..=132 | 143)
-        }
+/// Messages that never leave their link, however they are addressed (RFC 4890 §4.3.3). A router
+/// forwards none; one that was routed already is forged. `None` for all other packets.
+fn link_scoped(packet: &Packet) -> Option<Transit> {
+    let kind = match packet.body {
+        Transport::Icmp(icmp) if packet.version == Version::V6 => icmp.kind,
         Transport::Icmp(_)
         | Transport::Tcp(_)
         | Transport::Udp(_)
@@ -141,8 +142,18 @@ fn for_router(packet: &Packet) -> bool {
         | Transport::Gre(_)
         | Transport::Esp { .. }
         | Transport::None
-        | Transport::Other => packet.protocol == Protocol::IGMP,
-    }
+        | Transport::Other => {
+            return (packet.protocol == Protocol::IGMP).then_some(Transit::ForRouter);
+        }
+    };
+    let honest = match kind {
+        // Router and neighbour discovery, redirects, inverse discovery, SEND's certification paths.
+        133..=137 | 141 | 142 | 148 | 149 => packet.hop_limit == 255,
+        // Multicast listeners, and the discovery of multicast routers (RFC 4286 §4).
+        130..=132 | 143 | 151..=153 => packet.hop_limit == 1,
+        _ => return None,
+    };
+    Some(if honest { Transit::ForRouter } else { Transit::No(Reason::OffLink) })
 }
 
 pub(crate) fn multicast(address: IpAddr) -> bool {
@@ -163,6 +174,7 @@ fn v4_compatible(address: Ipv6Addr) -> bool {
 
 /// The transport header of a whole datagram.
 pub(crate) fn transport(port: &Port, frame: &[u8], packet: &Packet) -> Result<(), Reason> {
+    fields(packet)?;
     if port.checksum == Checksum::Trust || checksum::transport_checksum_ok(frame, packet) {
         return Ok(());
     }
@@ -170,6 +182,35 @@ pub(crate) fn transport(port: &Port, frame: &[u8], packet: &Packet) -> Result<()
         return Err(Reason::ChecksumPartial);
     }
     Err(Reason::TransportChecksum)
+}
+
+/// What the transport header may not say.
+fn fields(packet: &Packet) -> Result<(), Reason> {
+    let zero = match &packet.body {
+        Transport::Tcp(tcp) => tcp.source_port == 0 || tcp.destination_port == 0,
+        Transport::Sctp(ports) => ports.source == 0 || ports.destination == 0,
+        // As source it says that no answer is expected (RFC 768).
+        Transport::Udp(udp) => udp.destination_port == 0,
+        Transport::Icmp(icmp) if packet.transport_len() < icmp_len(packet.version, icmp.kind) => {
+            return Err(Reason::IcmpLength);
+        }
+        Transport::Icmp(_)
+        | Transport::Gre(_)
+        | Transport::Esp { .. }
+        | Transport::None
+        | Transport::Other => false,
+    };
+    if zero { Err(Reason::PortZero) } else { Ok(()) }
+}
+
+/// Fewest bytes of a message that has an answer. That of an error is its embedded packet's affair.
+const fn icmp_len(version: Version, kind: u8) -> u32 {
+    match (version, kind) {
+        // Three timestamps (RFC 792), an address mask (RFC 950).
+        (Version::V4, 13 | 14) => 20,
+        (Version::V4, 17 | 18) => 12,
+        (Version::V4 | Version::V6, _) => icmp::HEADER_LEN as u32,
+    }
 }
 
 #[cfg(test)]

@@ -79,6 +79,15 @@ reasons! {
     JumboPayload = "jumbo-payload",
     /// The packet inside an ICMP error ends before 8 bytes of its transport header (RFC 792).
     EmbeddedTruncated = "embedded-truncated",
+    /// The ICMP message is shorter than its type demands (RFC 792, RFC 950).
+    IcmpLength = "icmp-length",
+    /// TCP or SCTP port 0, or UDP destination port 0: reserved (RFC 6335 §6), only probes use them.
+    PortZero = "port-zero",
+    /// The hop limit is 0: no host and no router may send such a packet (RFC 1812 §4.2.2.9).
+    HopLimitZero = "hop-limit-zero",
+    /// A neighbour discovery or multicast listener message with a hop limit that shows it does not
+    /// come from this link (RFC 4861 §6.1 and §7.1, RFC 3810 §5, RFC 4890 §4.3.3).
+    OffLink = "off-link",
 
     // Frames and checksums
     /// A VLAN-tagged frame arrived at a routed port; give the VLAN an interface of its own.
@@ -112,7 +121,8 @@ reasons! {
     LocalDestination = "local-destination",
 
     // Fragments
-    /// Fragments of one datagram overlap (RFC 5722 §4, RFC 1858 §3).
+    /// Fragments of one datagram overlap (RFC 5722 §4, RFC 1858 §3), and the datagram is given up. With
+    /// other bytes in exactly the place of a held one, a fragment is dropped alone.
     FragmentOverlap = "fragment-overlap",
     /// An exact copy of a fragment that is held already; the held one stays (RFC 8200 §4.5).
     FragmentDuplicate = "fragment-duplicate",
