@@ -55,8 +55,8 @@ impl Batch {
     }
 
     /// What is to be decided but has not been.
-    pub(crate) fn undecided(&self) -> &[Parsed] {
-        &self.parsed[self.decided..]
+    pub(crate) fn undecided(&mut self) -> &mut [Parsed] {
+        &mut self.parsed[self.decided..]
     }
 
     /// The frame to be decided next with its descriptor; call [`take`](Self::take) when done.

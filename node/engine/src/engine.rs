@@ -274,10 +274,17 @@ impl Engine {
 
     /// Loads the memory that deciding about a burst will need. In two passes, since the place of a
     /// session stands in its bucket: the loads of one pass depend on nothing and overlap.
-    pub fn touch(&self, burst: &[Parsed]) {
-        let hashes = || burst.iter().filter_map(Parsed::straight).map(|straight| straight.hash);
-        hashes().for_each(|hash| self.table.touch(hash));
-        hashes().for_each(|hash| self.table.touch_session(hash));
+    pub fn touch(&self, burst: &mut [Parsed]) {
+        for parsed in &*burst {
+            if parsed.is_plain {
+                self.table.touch(parsed.straight.hash);
+            }
+        }
+        for parsed in burst {
+            if parsed.is_plain {
+                parsed.straight.guess = self.table.guess(parsed.straight.hash);
+            }
+        }
     }
 
     /// The other worker that this packet belongs to, if it is not ours.

@@ -14,7 +14,7 @@ use wire::{Plain, Time};
 use crate::engine::Engine;
 use crate::rules::short_epoch;
 use crate::session::{Egress, Peer, Session};
-use crate::table::{Handle, SessionTable};
+use crate::table::{Guess, Handle, SessionTable};
 use crate::track::{self, Progress};
 use crate::{Checksum, Decision, Mode, Port, PortId, State, Verdict};
 
@@ -23,6 +23,8 @@ use crate::{Checksum, Decision, Mode, Port, PortId, State, Verdict};
 pub(crate) struct Straight {
     pub(crate) plain: Plain,
     pub(crate) hash: u64,
+    /// Where the session probably is.
+    pub(crate) guess: Guess,
 }
 
 /// What the straight way found out about a packet.
@@ -35,7 +37,7 @@ struct Course {
 }
 
 impl Straight {
-    pub(crate) const NONE: Self = Self { plain: Plain::NONE, hash: 0 };
+    pub(crate) const NONE: Self = Self { plain: Plain::NONE, hash: 0, guess: Guess::NONE };
 
     /// Reads a frame that arrived by `port`; `false` leaves something meaningless behind.
     #[inline(always)]
@@ -57,7 +59,7 @@ impl Straight {
 
 impl Engine {
     /// Decides about a packet and forwards it, or changes nothing.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn go_straight(
         &mut self,
         straight: &Straight,
@@ -96,7 +98,7 @@ impl Engine {
         now: Time,
     ) -> Option<Course> {
         let plain = &straight.plain;
-        let handle = self.table.find(straight.hash, &plain.key)?;
+        let handle = self.table.find_at(straight.guess, straight.hash, &plain.key)?;
         let session = self.table.get(handle)?;
         let sender = session.sender(plain.direction);
         if session.deadline <= now || !self.is_current(session, sender, ingress) {

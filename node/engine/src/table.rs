@@ -52,6 +52,15 @@ pub struct SessionTable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle(u32);
 
+/// Where a session probably is, from [`SessionTable::guess`]. Never relied upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guess(u32);
+
+impl Guess {
+    /// No idea.
+    pub const NONE: Self = Self(bucket::FREE);
+}
+
 /// Why a session cannot be inserted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -140,12 +149,23 @@ impl SessionTable {
         std::hint::black_box(self.buckets.touch(hash));
     }
 
-    /// Loads the lines of the session that `hash` probably leads to; a burst later than
+    /// Where the session of this hash probably is, its lines loaded; a burst later than
     /// [`Self::touch`].
     #[inline]
-    pub fn touch_session(&self, hash: u64) {
-        if let Some(session) = self.buckets.first(hash).and_then(|at| self.slab.get(at as usize)) {
+    pub fn guess(&self, hash: u64) -> Guess {
+        let place = self.buckets.first(hash).unwrap_or(bucket::FREE);
+        if let Some(session) = self.slab.get(place as usize) {
             std::hint::black_box((session.deadline.0, session.tcp.state(), session.packets[0]));
+        }
+        Guess(place)
+    }
+
+    /// [`Self::find`], with a look at `guess` first.
+    #[inline]
+    pub fn find_at(&self, guess: Guess, hash: u64, key: &FlowKey) -> Option<Handle> {
+        match self.get(Handle(guess.0)) {
+            Some(session) if session.key == *key => Some(Handle(guess.0)),
+            Some(_) | None => self.find(hash, key),
         }
     }
 

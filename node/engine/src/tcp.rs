@@ -312,18 +312,15 @@ impl Tcp {
     #[inline(always)]
     fn stream(&self, sender: Peer, class: Class, segment: &Segment, numbers: Numbers) -> Stream {
         let (from, to) = self.pair(sender);
-        let (own, other) = (sender.index(), sender.other().index());
-        let mut marks = self.marks;
-        marks[own].set(Marks::ACKED, true);
-        if class == Class::Fin {
-            marks[own].set(Marks::FIN, true);
-        }
-        if numbers.end.gt(from.end) {
-            marks[own].set(Marks::UNACKNOWLEDGED, true);
-        }
+        let mut new = Marks::ACKED;
+        new.set(Marks::FIN, class == Class::Fin);
+        new.set(Marks::UNACKNOWLEDGED, numbers.end.gt(from.end));
+        let mut marks = Marks::pair(self.marks);
+        marks.set(sender, new);
         if numbers.ack == to.end {
-            marks[other].set(Marks::UNACKNOWLEDGED, false);
+            marks.clear(sender.other(), Marks::UNACKNOWLEDGED);
         }
+        let marks = marks.split();
         let last = Last { mark: segment.fingerprint(), window: segment.window, class, sender };
         let repeats = if last == self.last { self.repeats.saturating_add(1) } else { 0 };
         let Numbers { end, ack, window, .. } = numbers;

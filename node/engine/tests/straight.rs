@@ -193,10 +193,10 @@ impl Twins {
         bytes.resize(bytes.len() + usize::from(odd.padding), 0);
         let port = PortId(u16::from(port));
         let [first, second] = &mut self.engines;
-        let parsed = first.parse(port, &bytes);
+        let mut parsed = first.parse(port, &bytes);
         self.straight += usize::from(parsed.is_plain());
-        let straight = decide(first, &parsed, &bytes, self.now);
-        let round = decide(second, &Parsed::nothing(port), &bytes, self.now);
+        let straight = decide(first, &mut parsed, &bytes, self.now);
+        let round = decide(second, &mut Parsed::nothing(port), &bytes, self.now);
         assert_eq!(straight, round, "{odd:?}");
         assert_eq!(first.counters(), second.counters());
         first.counters().balance().unwrap();
@@ -206,8 +206,8 @@ impl Twins {
 
 type Outcome = (Decision, Vec<u8>, Vec<(PortId, Vec<u8>)>, Vec<String>);
 
-fn decide(engine: &mut Engine, parsed: &Parsed, bytes: &[u8], now: Time) -> Outcome {
-    engine.touch(std::slice::from_ref(parsed));
+fn decide(engine: &mut Engine, parsed: &mut Parsed, bytes: &[u8], now: Time) -> Outcome {
+    engine.touch(std::slice::from_mut(parsed));
     let mut frame = bytes.to_vec();
     let decision = engine.decide(Origin::Port, parsed, &mut frame, now);
     let outbox = engine.outbox();

@@ -48,8 +48,6 @@ pub struct Ack {
     pub payload_len: u32,
     /// SEG.WND, unscaled.
     pub window: u16,
-    /// Control bits.
-    pub flags: TcpFlags,
 }
 
 /// Where the IP header begins: behind an untagged Ethernet header.
@@ -63,13 +61,7 @@ impl Plain {
     /// No packet at all.
     pub const NONE: Self = Self {
         key: FlowKey::ZERO,
-        ack: Ack {
-            sequence: Seq(0),
-            acknowledgment: Seq(0),
-            payload_len: 0,
-            window: 0,
-            flags: TcpFlags(0),
-        },
+        ack: Ack { sequence: Seq(0), acknowledgment: Seq(0), payload_len: 0, window: 0 },
         ip_len: 0,
         hop_limit: 0,
         version: Version::V4,
@@ -211,7 +203,7 @@ impl Ack {
         };
         self.payload_len = len.checked_sub(header_len)? as u32;
         (self.sequence, self.acknowledgment) = (Seq(be32(header, 4)), Seq(be32(header, 8)));
-        (self.window, self.flags) = (be16(header, 14), flags);
+        self.window = be16(header, 14);
         Some(())
     }
 }

@@ -90,8 +90,8 @@ impl World {
     pub(crate) fn arrive(&mut self, port: PortId, bytes: &[u8]) -> Outcome {
         let mut frame = Vec::with_capacity(FRAME_ROOM);
         frame.extend(bytes);
-        let parsed = self.engine.parse(port, &frame);
-        self.engine.touch(std::slice::from_ref(&parsed));
+        let mut parsed = self.engine.parse(port, &frame);
+        self.engine.touch(std::slice::from_mut(&mut parsed));
         let decision = self.engine.decide(Origin::Port, &parsed, &mut frame, self.now);
         Outcome { decision, frame }
     }

@@ -307,7 +307,7 @@ impl Bench {
         for at in 0..BURST {
             self.parsed.push(self.engine.parse(burst.ingress, burst.frame(at)));
         }
-        self.engine.touch(&self.parsed);
+        self.engine.touch(&mut self.parsed);
         let mut forwarded = 0;
         let frames = burst.frames.iter_mut().zip(burst.lengths);
         for (parsed, (frame, len)) in self.parsed.iter().zip(frames) {

@@ -4,6 +4,7 @@ use wire::plain::Ack;
 use wire::{Seq, TcpFlags};
 
 use crate::limits::WINDOW_SCALE_MAX;
+use crate::session::Peer;
 
 /// A TCP segment, as far as tracking needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,7 @@ pub struct Segment {
 
 impl Segment {
     /// The sequence number after the segment: SEG.SEQ + SEG.LEN (RFC 9293 §3.4).
+    #[inline(always)]
     pub fn end(&self) -> Seq {
         let syn = u32::from(self.flags.contains(TcpFlags::SYN));
         let fin = u32::from(self.flags.contains(TcpFlags::FIN));
@@ -36,6 +38,7 @@ impl Segment {
 
     /// Equal for a segment that is sent again, and hardly ever for another: sequence number, its
     /// end and acknowledgment, mixed (constants of the golden ratio, as good as any odd ones).
+    #[inline(always)]
     pub(super) fn fingerprint(&self) -> u32 {
         let ends = self.sequence.0.wrapping_mul(0x9e37_79b9) ^ self.end().0;
         ends.wrapping_mul(0x85eb_ca6b) ^ self.acknowledgment.0
@@ -63,7 +66,9 @@ impl From<&Ack> for Segment {
         Self {
             sequence: ack.sequence,
             acknowledgment: ack.acknowledgment,
-            flags: ack.flags,
+            // A constant, so that all questions about SYN, FIN and RST are answered at compile
+            // time. PSH, ECE and CWR mean nothing to the tracker.
+            flags: TcpFlags::ACK,
             window: ack.window,
             payload: ack.payload_len,
             window_scale: None,
@@ -123,11 +128,38 @@ impl Marks {
         self.0 & other.0 != 0
     }
 
+    /// Those of both peers in one word, where changing one peer's needs no branch.
+    #[inline(always)]
+    pub(super) const fn pair([initiator, responder]: [Self; 2]) -> PairOfMarks {
+        PairOfMarks(initiator.0 as u16 | (responder.0 as u16) << 8)
+    }
+
     pub(super) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     pub(super) const fn set(&mut self, other: Self, on: bool) {
         self.0 = if on { self.0 | other.0 } else { self.0 & !other.0 };
+    }
+}
+
+/// Marks of both peers, the initiator's in the low byte.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PairOfMarks(u16);
+
+impl PairOfMarks {
+    #[inline(always)]
+    pub(super) const fn set(&mut self, peer: Peer, marks: Marks) {
+        self.0 |= (marks.0 as u16) << (8 * peer.index());
+    }
+
+    #[inline(always)]
+    pub(super) const fn clear(&mut self, peer: Peer, marks: Marks) {
+        self.0 &= !((marks.0 as u16) << (8 * peer.index()));
+    }
+
+    #[inline(always)]
+    pub(super) const fn split(self) -> [Marks; 2] {
+        [Marks(self.0 as u8), Marks((self.0 >> 8) as u8)]
     }
 }

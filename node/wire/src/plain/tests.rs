@@ -48,7 +48,6 @@ fn slowly(frame: &[u8]) -> Option<Plain> {
             (plain && options).then_some(Ack {
                 sequence: tcp.sequence,
                 acknowledgment: tcp.acknowledgment,
-                flags: tcp.flags,
                 window: tcp.window,
                 payload_len: tcp.payload_len,
             })?

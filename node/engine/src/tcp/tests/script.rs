@@ -103,7 +103,6 @@ pub(super) fn predict(
     let ack = Ack {
         sequence: segment.sequence,
         acknowledgment: segment.acknowledgment,
-        flags: segment.flags,
         window: segment.window,
         payload_len: segment.payload,
     };
