@@ -9,28 +9,14 @@
 //
 // Every frame moves exactly one counter. Built by bpf/build.sh; the object is committed.
 //
+// Transit is straight-line code without a call but the redirect: on processors that guard returns
+// each call costs 10 to 30 ns. What is for the host is judged by functions of its own, which the
+// verifier walks through once each instead of once for every way that leads there.
+//
 // Context fields are read once, at the top: clang 14 otherwise computes their addresses, and the
 // verifier refuses that.
 
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long long u64;
-typedef u16 be16;
-typedef u32 be32;
-
-#define SEC(name) __attribute__((section(name), used))
-#define INLINE static inline __attribute__((always_inline))
-#define NUMBER(name, value) int(*name)[value]
-#define TYPE(name, value) typeof(value) *name
-
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define BE16(value) ((be16)((((value)&0xff) << 8) | (((value) >> 8) & 0xff)))
-#define BE32(value) ((be32)__builtin_bswap32(value))
-#else
-#define BE16(value) ((be16)(value))
-#define BE32(value) ((be32)(value))
-#endif
+#include "abi.h"
 
 // ---- Limits; the loader checks its own against the loaded maps. ----
 
@@ -39,6 +25,10 @@ typedef u32 be32;
 #define MAX_QUEUES 64
 // The host's own addresses over all domains.
 #define MAX_ADDRESSES 8192
+// Words of the bitmap that says which addresses may be the host's: 8 bits for each of them.
+#define FILTER_WORDS 1024
+// Places to find a port by the low bits of its ifindex.
+#define SLOTS 256
 // (port, protocol) pairs with at least one service allowed.
 #define MAX_INBOUND 1024
 // Words of the bitmap over one protocol's 65,536 service numbers.
@@ -47,94 +37,14 @@ typedef u32 be32;
 #define MAX_EXTENSIONS 8
 // IPv4 option bytes: (15 - 5) * 4.
 #define MAX_OPTION_BYTES 40
-
-// ---- The kernel's ABI, as far as it is used (linux/bpf.h). ----
-
-enum action { XDP_DROP = 1, XDP_PASS = 2, XDP_REDIRECT = 4 };
-
-enum map_type { MAP_HASH = 1, MAP_ARRAY = 2, MAP_PERCPU_ARRAY = 6, MAP_XSK = 17 };
-
-#define F_NO_PREALLOC 1
-#define F_CURRENT_NETNS (-1L)
-
-struct xdp_md {
-	u32 data, data_end, data_meta;
-	u32 ingress_ifindex, rx_queue_index, egress_ifindex;
-};
-
-struct bpf_sock {
-	u32 bound_dev_if, family, type, protocol, mark, priority;
-	u32 src_ip4, src_ip6[4], src_port;
-	be16 dst_port;
-	u16 : 16;
-	u32 dst_ip4, dst_ip6[4], state;
-	int rx_queue_mapping;
-};
-
-struct tuple4 {
-	be32 source, destination;
-	be16 source_port, destination_port;
-};
-
-struct tuple6 {
-	be32 source[4], destination[4];
-	be16 source_port, destination_port;
-};
-
-static void *(*map_lookup)(void *map, const void *key) = (void *)1;
-static u64 (*ktime_get_ns)(void) = (void *)5;
-static long (*redirect_map)(void *map, u64 key, u64 flags) = (void *)51;
-static struct bpf_sock *(*lookup_udp)(void *ctx, void *tuple, u32 size, u64 netns,
-				      u64 flags) = (void *)85;
-static long (*sock_release)(void *sock) = (void *)86;
-static struct bpf_sock *(*lookup_tcp)(void *ctx, void *tuple, u32 size, u64 netns,
-				      u64 flags) = (void *)99;
-
-#define TCP_LISTEN 10
-
-// ---- Packet headers. ----
-
-struct ethernet {
-	u8 destination[6], source[6];
-	be16 type;
-};
-
-struct ipv4 {
-	u8 version_length, tos;
-	be16 total_length, id, fragment;
-	u8 ttl, protocol;
-	be16 checksum;
-	be32 source, destination;
-};
-
-struct ipv6 {
-	be32 version_class_flow;
-	be16 payload_length;
-	u8 next, hop_limit;
-	be32 source[4], destination[4];
-};
-
-struct transport {
-	be16 source_port, destination_port;
-};
-
-#define ETH_IPV4 BE16(0x0800)
-#define ETH_ARP BE16(0x0806)
-#define ETH_IPV6 BE16(0x86dd)
-
-enum protocol {
-	HOP_BY_HOP = 0,
-	ICMP = 1,
-	IGMP = 2,
-	TCP = 6,
-	UDP = 17,
-	ROUTING = 43,
-	FRAGMENT = 44,
-	AUTHENTICATION = 51,
-	ICMPV6 = 58,
-	DESTINATION_OPTIONS = 60,
-	SCTP = 132,
-};
+// A transport header's offset. Eight of the longest extension headers end before it; the verifier
+// wants a bound below 65,536.
+#define MAX_OFFSET 0x7fff
+// Room for counters, in each CPU's words.
+#define COUNTERS 16
+// Frames of one CPU after which the clock is read again, if not a timer tick came first: the
+// kernel's budget for one poll of a NIC.
+#define FRAMES_A_CLOCK 64
 
 // ---- What the loader and this program share; the loader's tests compare. ----
 
@@ -156,12 +66,12 @@ enum mode { MODE_ROUTED = 0, MODE_WIRE = 1 };
 
 enum port_flags { PORT_CHECK_MAC = 1 };
 
+// Two words, each read at once, so that a changed port is never seen half changed.
 struct port {
-	u16 index;  // < MAX_PORTS
-	u16 domain; // routing domain of its addresses
-	u8 mode;
-	u8 flags;
-	u8 mac[6]; // with PORT_CHECK_MAC: unicast frames to other addresses are not ours
+	u64 word; // ifindex << 32 | domain << 16 | mode << 8 | index; 0 for none
+	u8 mac[6];
+	u8 flags; // PORT_CHECK_MAC: unicast frames to other addresses are not ours
+	u8 zero;
 };
 
 // An address of the host: IPv4 as ::ffff:a.b.c.d.
@@ -181,12 +91,32 @@ struct services {
 	u64 words[SERVICE_WORDS];
 };
 
+// A bit for each value of `filter_bit`: set if one of the host's addresses has it.
+struct filter {
+	u64 words[FILTER_WORDS];
+};
+
+// What belongs to one CPU.
+struct cpu {
+	u64 counters[COUNTERS]; // by enum stat
+	// The lease held until `deadline` when the clock was read at `tick`; see `lease_holds`.
+	u64 deadline, tick, frames;
+};
+
 struct {
 	NUMBER(type, MAP_HASH);
 	TYPE(key, u32); // ifindex
 	TYPE(value, struct port);
 	NUMBER(max_entries, MAX_PORTS);
 } ports SEC(".maps");
+
+// The same once more, by ifindex % SLOTS, for the first port that came to a slot.
+struct {
+	NUMBER(type, MAP_ARRAY);
+	TYPE(key, u32);
+	TYPE(value, struct port);
+	NUMBER(max_entries, SLOTS);
+} slots SEC(".maps");
 
 struct {
 	NUMBER(type, MAP_XSK);
@@ -210,6 +140,14 @@ struct {
 	NUMBER(map_flags, F_NO_PREALLOC);
 } addresses SEC(".maps");
 
+// Covers every key of `addresses`, at any time.
+struct {
+	NUMBER(type, MAP_ARRAY);
+	TYPE(key, u32);
+	TYPE(value, struct filter);
+	NUMBER(max_entries, 1);
+} filter SEC(".maps");
+
 struct {
 	NUMBER(type, MAP_HASH);
 	TYPE(key, struct service_key);
@@ -221,20 +159,19 @@ struct {
 struct {
 	NUMBER(type, MAP_PERCPU_ARRAY);
 	TYPE(key, u32);
-	TYPE(value, u64);
-	NUMBER(max_entries, STATS);
-} stats SEC(".maps");
+	TYPE(value, struct cpu);
+	NUMBER(max_entries, 1);
+} cpus SEC(".maps");
 
 char licence_string[] SEC("license") = "Dual MIT/GPL";
 
-// ---- The program. ----
+// ---- What is for the host. ----
 
 // The arguments that every step needs.
 struct frame {
 	void *context;
 	void *end;
-	const struct port *port;
-	u32 queue;
+	u32 port; // its index
 };
 
 // A packet for the host, with its transport header.
@@ -247,26 +184,14 @@ struct packet {
 	u8 fragment; // a later fragment: no transport header
 };
 
-// Hands the frame to the worker of its queue, if the lease and the socket are there.
-INLINE u32 transit(const struct frame *frame)
+INLINE int multicast4(be32 destination)
 {
-	u32 zero = 0;
-	u64 *deadline = map_lookup(&lease, &zero);
-	if (!deadline || ktime_get_ns() > *(volatile u64 *)deadline)
-		return STAT_LEASE_EXPIRED;
-	u32 queue = frame->queue;
-	if (queue >= MAX_QUEUES)
-		return STAT_NO_WORKER;
-	// The low bits of the flags are the answer where there is no socket.
-	u32 key = frame->port->index * MAX_QUEUES + queue;
-	if (redirect_map(&sockets, key, XDP_DROP) != XDP_REDIRECT)
-		return STAT_NO_WORKER;
-	return STAT_TO_WORKER;
+	return (destination & BE32(0xf0000000)) == BE32(0xe0000000) || destination == ~0U;
 }
 
 INLINE int service_allowed(const struct frame *frame, u8 protocol, u16 number)
 {
-	struct service_key key = {.port = frame->port->index, .protocol = protocol};
+	struct service_key key = {.port = frame->port, .protocol = protocol};
 	struct services *services = map_lookup(&inbound, &key);
 	if (!services)
 		return 0;
@@ -411,7 +336,7 @@ INLINE u32 host_icmp(const struct frame *frame, const struct packet *packet, con
 
 // Judges a packet for the host by its transport header. The first fragment of a datagram is judged
 // like a whole packet; later ones pass, because without the first they come to nothing.
-INLINE u32 host(const struct frame *frame, const struct packet *packet, const u8 *header)
+INLINE u32 judge(const struct frame *frame, const struct packet *packet, const u8 *header)
 {
 	if (packet->fragment)
 		return STAT_TO_HOST;
@@ -432,119 +357,221 @@ INLINE u32 host(const struct frame *frame, const struct packet *packet, const u8
 	return STAT_HOST_DENIED;
 }
 
+// The two walks below compute their next step without a branch: with one way through a round, the
+// verifier walks them once; with two, once for every sequence of them.
+
 // A source route makes the kernel send a packet on that was addressed to the host.
-// True as well for options that cannot be walked.
-INLINE int source_routed(const struct frame *frame, const u8 *options, u32 length)
+// True as well for options that cannot be walked. `length` is theirs, at most MAX_OPTION_BYTES.
+APART u32 source_routed(struct xdp_md *context, u32 length)
 {
-	u32 at = 0;
+	const u8 *options = (u8 *)(long)context->data + sizeof(struct ethernet) + sizeof(struct ipv4);
+	const u8 *end = (u8 *)(long)context->data_end;
+	u64 at = 0;
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < MAX_OPTION_BYTES; i++) {
 		if (at >= length || at >= MAX_OPTION_BYTES)
 			return 0;
 		const u8 *option = options + at;
-		if (option + 2 > (u8 *)frame->end)
+		if (option + 2 > end)
 			return 1;
-		u8 type = option[0];
+		u64 type = option[0];
 		if (type == 0) // end of options
 			return 0;
 		if (type == 131 || type == 137) // loose, strict source route
 			return 1;
-		if (type == 1) { // no operation
-			at += 1;
-			continue;
-		}
-		if (option[1] < 2)
+		OPAQUE(type);
+		u64 no_operation = ((type ^ 1) - 1) >> 63; // 1 for type 1, which has no length
+		u64 step = (option[1] & (no_operation - 1)) + no_operation;
+		if (step + no_operation < 2)
 			return 1;
-		at += option[1];
+		at += step;
 	}
 	return 0;
 }
 
-// Where a packet goes, or STAT_TO_HOST for "judge it as one for the host": then `packet` and
-// `header` are filled in.
-INLINE u32 locate_ipv4(const struct frame *frame, const struct ipv4 *ip, int group,
-		       struct packet *packet, const u8 **header)
-{
-	// A header that is no header is the worker's to name.
-	if ((void *)(ip + 1) > frame->end || ip->version_length >> 4 != 4)
-		return STAT_TO_WORKER;
-	u32 length = (ip->version_length & 15) * 4;
-	if (length < sizeof(*ip))
-		return STAT_TO_WORKER;
-	struct address address = {.bytes = {0, 0, BE32(0xffff), ip->destination},
-				  .domain = frame->port->domain};
-	int multicast = (ip->destination & BE32(0xf0000000)) == BE32(0xe0000000) ||
-			ip->destination == ~0U;
-	if (!multicast && !map_lookup(&addresses, &address))
-		return group ? STAT_NOT_FOR_US : STAT_TO_WORKER;
-	*header = (const u8 *)ip + length;
-	if ((void *)*header > frame->end)
-		return STAT_MALFORMED;
-	if (length > sizeof(*ip) && source_routed(frame, (u8 *)(ip + 1), length - sizeof(*ip)))
-		return STAT_HOST_DENIED;
-	packet->source[0] = ip->source;
-	packet->destination[0] = ip->destination;
-	packet->version = 4;
-	packet->protocol = ip->protocol;
-	packet->hop_limit = ip->ttl;
-	packet->unicast = !multicast;
-	packet->fragment = (ip->fragment & BE16(0x1fff)) != 0;
-	return STAT_TO_HOST;
-}
+#define BIT(type) (1ULL << (type))
+#define IS(types, type) ((types) >> (type)&1)
+#define EXTENSIONS                                                                          \
+	(BIT(HOP_BY_HOP) | BIT(ROUTING) | BIT(FRAGMENT) | BIT(AUTHENTICATION) |             \
+	 BIT(DESTINATION_OPTIONS))
 
-// Passes over extension headers to the transport header of a packet for the host.
-INLINE u32 pass_extensions(const struct frame *frame, struct packet *packet, const u8 **header)
+// Passes over extension headers to the transport header of a packet for the host. Its offset << 16
+// | (1 << 8 for a later fragment) | protocol; or a number below STATS, where the packet goes.
+APART u32 pass_extensions(struct xdp_md *context, u32 first)
 {
-	const u8 *at = *header;
+	const u8 *data = (u8 *)(long)context->data;
+	const u8 *end = (u8 *)(long)context->data_end;
+	u32 type = first & 0xff, at = sizeof(struct ethernet) + sizeof(struct ipv6);
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < MAX_EXTENSIONS; i++) {
-		u8 type = packet->protocol;
-		if (type != HOP_BY_HOP && type != DESTINATION_OPTIONS && type != ROUTING &&
-		    type != AUTHENTICATION && type != FRAGMENT) {
-			*header = at;
-			return STAT_TO_HOST;
-		}
-		if (at + 8 > (u8 *)frame->end)
+		if (type > 63 || !IS(EXTENSIONS, type))
+			return at << 16 | type;
+		if (at > MAX_OFFSET)
 			return STAT_MALFORMED;
-		packet->protocol = at[0];
+		OPAQUE(at);
+		const u8 *header = data + (at & MAX_OFFSET);
+		if (header + 8 > end)
+			return STAT_MALFORMED;
 		// Segments left: the kernel would send the packet on.
-		if (type == ROUTING && at[3])
+		if (IS(BIT(ROUTING), type) * header[3])
 			return STAT_HOST_DENIED;
-		u32 length = ((u32)at[1] + 1) * 8;
-		if (type == AUTHENTICATION)
-			length = ((u32)at[1] + 2) * 4;
-		if (type == FRAGMENT) {
-			length = 8;
-			if (*(const be16 *)(at + 2) & BE16(0xfff8)) {
-				packet->fragment = 1;
-				return STAT_TO_HOST;
-			}
-		}
-		at += length;
+		u32 fragment = IS(BIT(FRAGMENT), type);
+		if (fragment * (*(const be16 *)(header + 2) & BE16(0xfff8)))
+			return at << 16 | 1 << 8 | header[0];
+		// (n + 1) * 8 bytes; an authentication header has (n + 2) * 4, a fragment header 8.
+		u32 scale = 8 - IS(BIT(AUTHENTICATION), type) * 4 - fragment * 8;
+		at += 8 + header[1] * scale;
+		type = header[0];
 	}
 	return STAT_MALFORMED;
 }
 
-// As locate_ipv4.
-INLINE u32 locate_ipv6(const struct frame *frame, const struct ipv6 *ip, int group,
-		       struct packet *packet, const u8 **header)
+// Fills in the packet. The offset of its transport header, or a number below STATS: where it goes.
+INLINE u32 open_ipv4(const struct frame *frame, const struct ipv4 *ip, struct packet *packet)
 {
-	if ((void *)(ip + 1) > frame->end || *(u8 *)ip >> 4 != 6)
+	if ((void *)(ip + 1) > frame->end)
+		return STAT_MALFORMED;
+	u32 length = (ip->version_length & 15) * 4;
+	if ((const u8 *)ip + length > (u8 *)frame->end)
+		return STAT_MALFORMED;
+	be32 destination = ip->destination;
+	packet->source[0] = ip->source;
+	packet->destination[0] = destination;
+	packet->version = 4;
+	packet->protocol = ip->protocol;
+	packet->hop_limit = ip->ttl;
+	packet->unicast = !multicast4(destination);
+	packet->fragment = (ip->fragment & BE16(0x1fff)) != 0;
+	if (length > sizeof(*ip) && source_routed(frame->context, length - sizeof(*ip)))
+		return STAT_HOST_DENIED;
+	return sizeof(struct ethernet) + length;
+}
+
+// As open_ipv4.
+INLINE u32 open_ipv6(const struct frame *frame, const struct ipv6 *ip, struct packet *packet)
+{
+	if ((void *)(ip + 1) > frame->end)
+		return STAT_MALFORMED;
+	__builtin_memcpy(packet->source, ip->source, 16);
+	__builtin_memcpy(packet->destination, ip->destination, 16);
+	packet->version = 6;
+	packet->hop_limit = ip->hop_limit;
+	packet->unicast = *(const u8 *)ip->destination != 0xff;
+	u32 transport = pass_extensions(frame->context, ip->next);
+	if (transport < STATS)
+		return transport;
+	packet->protocol = transport;
+	packet->fragment = transport >> 8 & 1;
+	return transport >> 16;
+}
+
+// Where a packet for the host goes.
+APART u32 to_host(struct xdp_md *context, u32 port)
+{
+	void *data = (void *)(long)context->data;
+	void *end = (void *)(long)context->data_end;
+	struct frame frame = {.context = context, .end = end, .port = port};
+	const struct ethernet *ethernet = data;
+	struct packet packet = {};
+	if ((void *)(ethernet + 1) > end)
+		return STAT_MALFORMED;
+	u32 at = ethernet->type == ETH_IPV4 ? open_ipv4(&frame, (void *)(ethernet + 1), &packet)
+					    : open_ipv6(&frame, (void *)(ethernet + 1), &packet);
+	if (at < STATS)
+		return at;
+	if (at > MAX_OFFSET)
+		return STAT_MALFORMED;
+	OPAQUE(at);
+	return judge(&frame, &packet, (u8 *)data + (at & MAX_OFFSET));
+}
+
+// ---- The program. ----
+
+// Whether transit may pass. The clock is right to the nanosecond and slow, so its word is good for
+// the rest of the timer tick (1 to 10 ms against a lease of a second), for FRAMES_A_CLOCK frames
+// of this CPU, in case that ticks are late, and for this deadline: a new one counts at once.
+INLINE int lease_holds(struct cpu *cpu)
+{
+	u32 zero = 0;
+	u64 *word = map_lookup(&lease, &zero);
+	if (!word)
+		return 0;
+	u64 deadline = *(volatile u64 *)word, tick = jiffies64();
+	if (cpu->frames && cpu->tick == tick && cpu->deadline == deadline) {
+		cpu->frames -= 1;
+		return 1;
+	}
+	cpu->frames = 0;
+	if (ktime_get_ns() > deadline)
+		return 0;
+	cpu->deadline = deadline;
+	cpu->tick = tick;
+	cpu->frames = FRAMES_A_CLOCK - 1;
+	return 1;
+}
+
+// Hands the frame to the worker of its queue, if the lease and the socket are there.
+INLINE u32 transit(struct cpu *cpu, u32 port, u32 queue)
+{
+	if (!lease_holds(cpu))
+		return STAT_LEASE_EXPIRED;
+	if (queue >= MAX_QUEUES)
+		return STAT_NO_WORKER;
+	// The low bits of the flags are the answer where there is no socket.
+	if (redirect_map(&sockets, port * MAX_QUEUES + queue, XDP_DROP) != XDP_REDIRECT)
+		return STAT_NO_WORKER;
+	return STAT_TO_WORKER;
+}
+
+// The bit of an address in the filter: the top of a sum of products, as the loader computes it.
+INLINE u32 filter_bit(const struct address *address)
+{
+	u64 sum = address->domain * 0x9e3779b97f4a7c15ULL;
+	sum += address->bytes[0] * 0xbf58476d1ce4e5b9ULL;
+	sum += address->bytes[1] * 0x94d049bb133111ebULL;
+	sum += address->bytes[2] * 0xd6e8feb86659fd93ULL;
+	sum += address->bytes[3] * 0xc2b2ae3d27d4eb4fULL;
+	return sum >> 48;
+}
+
+// Whether an address is the host's. Nearly all are not, and a bit says so.
+INLINE int own(const struct address *address)
+{
+	u32 zero = 0, bit = filter_bit(address);
+	struct filter *bits = map_lookup(&filter, &zero);
+	if (bits && !(*(volatile u64 *)&bits->words[bit >> 6] >> (bit & 63) & 1))
+		return 0;
+	return map_lookup(&addresses, address) != 0;
+}
+
+// STAT_TO_WORKER for transit, STAT_TO_HOST for what `to_host` judges, or where the packet goes.
+INLINE u32 locate_ipv4(const struct ipv4 *ip, const void *end, u32 domain, int group)
+{
+	// A header that is no header is the worker's to name.
+	if ((void *)(ip + 1) > end || ip->version_length >> 4 != 4)
+		return STAT_TO_WORKER;
+	if ((ip->version_length & 15) < sizeof(*ip) / 4)
+		return STAT_TO_WORKER;
+	struct address address = {.bytes = {0, 0, BE32(0xffff), ip->destination}, .domain = domain};
+	if (multicast4(ip->destination) || own(&address))
+		return STAT_TO_HOST;
+	return group ? STAT_NOT_FOR_US : STAT_TO_WORKER;
+}
+
+// As locate_ipv4.
+INLINE u32 locate_ipv6(const struct ipv6 *ip, const void *end, u32 domain, int group)
+{
+	if ((void *)(ip + 1) > end || *(u8 *)ip >> 4 != 6)
 		return STAT_TO_WORKER;
 	const u8 *destination = (const u8 *)ip->destination;
 	int multicast = destination[0] == 0xff;
 	// A link-local address is somebody on this link, never transit: the kernel knows if it is us.
 	int link_local = destination[0] == 0xfe && (destination[1] & 0xc0) == 0x80;
-	struct address address = {.domain = frame->port->domain};
+	struct address address = {.domain = domain};
 	__builtin_memcpy(address.bytes, ip->destination, 16);
-	if (!multicast && !link_local && !map_lookup(&addresses, &address))
-		return group ? STAT_NOT_FOR_US : STAT_TO_WORKER;
-	__builtin_memcpy(packet->source, ip->source, 16);
-	__builtin_memcpy(packet->destination, ip->destination, 16);
-	packet->version = 6;
-	packet->protocol = ip->next;
-	packet->hop_limit = ip->hop_limit;
-	packet->unicast = !multicast;
-	*header = (const u8 *)(ip + 1);
-	return pass_extensions(frame, packet, header);
+	if (multicast || link_local || own(&address))
+		return STAT_TO_HOST;
+	return group ? STAT_NOT_FOR_US : STAT_TO_WORKER;
 }
 
 // True for a unicast frame to a station that is not this port.
@@ -552,54 +579,60 @@ INLINE int other_station(const struct port *port, const struct ethernet *etherne
 {
 	if (!(port->flags & PORT_CHECK_MAC) || ethernet->destination[0] & 1)
 		return 0;
-	for (int i = 0; i < 6; i++)
-		if (ethernet->destination[i] != port->mac[i])
-			return 1;
-	return 0;
+	const be16 *to = (const void *)ethernet->destination, *own = (const void *)port->mac;
+	return to[0] != own[0] || to[1] != own[1] || to[2] != own[2];
 }
 
-INLINE u32 judge_routed(const struct frame *frame, const struct ethernet *ethernet)
+// As locate_ipv4, for a frame on a routed port.
+INLINE u32 locate(const struct port *port, const struct ethernet *ethernet, void *end, u32 domain)
 {
-	if (other_station(frame->port, ethernet))
+	if ((void *)(ethernet + 1) > end)
+		return STAT_TO_WORKER;
+	if (other_station(port, ethernet))
 		return STAT_NOT_FOR_US;
 	// IP that is to be routed must have been sent to this station alone (RFC 1812 §5.3.4).
 	int group = ethernet->destination[0] & 1;
-	struct packet packet = {};
-	const u8 *header = 0;
-	u32 way;
-	if (ethernet->type == ETH_ARP)
-		return STAT_LINK_CONTROL;
 	if (ethernet->type == ETH_IPV4)
-		way = locate_ipv4(frame, (void *)(ethernet + 1), group, &packet, &header);
-	else if (ethernet->type == ETH_IPV6)
-		way = locate_ipv6(frame, (void *)(ethernet + 1), group, &packet, &header);
-	else
-		return STAT_TO_WORKER;
-	return way == STAT_TO_HOST ? host(frame, &packet, header) : way;
+		return locate_ipv4((void *)(ethernet + 1), end, domain, group);
+	if (ethernet->type == ETH_IPV6)
+		return locate_ipv6((void *)(ethernet + 1), end, domain, group);
+	return ethernet->type == ETH_ARP ? STAT_LINK_CONTROL : STAT_TO_WORKER;
 }
 
-SEC("xdp")
-int ringwall(struct xdp_md *context)
+INLINE u32 judge_frame(struct xdp_md *context, struct cpu *cpu)
 {
 	void *data = (void *)(long)context->data;
 	void *end = (void *)(long)context->data_end;
 	u32 ifindex = context->ingress_ifindex;
 	u32 queue = context->rx_queue_index;
 
-	const struct port *port = map_lookup(&ports, &ifindex);
-	struct frame frame = {.context = context, .end = end, .port = port, .queue = queue};
-	const struct ethernet *ethernet = data;
-	u32 way = STAT_NO_PORT;
-	if (port && port->index < MAX_PORTS) {
-		way = STAT_TO_WORKER;
-		if (port->mode == MODE_ROUTED && (void *)(ethernet + 1) <= end)
-			way = judge_routed(&frame, ethernet);
-		if (way == STAT_TO_WORKER)
-			way = transit(&frame);
+	u32 slot = ifindex % SLOTS;
+	const struct port *port = map_lookup(&slots, &slot);
+	u64 word = port ? *(volatile u64 *)&port->word : 0;
+	if (word >> 32 != ifindex) {
+		port = map_lookup(&ports, &ifindex);
+		word = port ? *(volatile u64 *)&port->word : 0;
 	}
-	u64 *counter = map_lookup(&stats, &way);
-	if (counter)
-		*counter += 1;
+	if (!port || !word)
+		return STAT_NO_PORT;
+	u32 index = word % MAX_PORTS, mode = word >> 8 & 0xff, domain = word >> 16 & 0xffff;
+	u32 way = mode == MODE_ROUTED ? locate(port, data, end, domain) : STAT_TO_WORKER;
+	if (way == STAT_TO_HOST)
+		return to_host(context, index);
+	return way == STAT_TO_WORKER ? transit(cpu, index, queue) : way;
+}
+
+SEC("xdp")
+int ringwall(struct xdp_md *context)
+{
+	u32 zero = 0;
+	struct cpu *cpu = map_lookup(&cpus, &zero);
+	if (!cpu)
+		return XDP_DROP;
+	u32 way = judge_frame(context, cpu);
+	if (way >= STATS)
+		return XDP_DROP;
+	cpu->counters[way] += 1;
 	if (way == STAT_TO_WORKER)
 		return XDP_REDIRECT;
 	return way == STAT_TO_HOST || way == STAT_LINK_CONTROL ? XDP_PASS : XDP_DROP;

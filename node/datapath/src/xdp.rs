@@ -20,6 +20,7 @@
 mod attach;
 mod bpffs;
 mod error;
+mod filter;
 mod inbound;
 mod limits;
 mod port;
@@ -29,6 +30,7 @@ mod vlan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, XskMap};
 use aya::programs::{TestRun, TestRunOptions, Xdp};
@@ -44,8 +46,10 @@ pub use port::{Mode, PortConfig};
 pub use stats::{Stat, Stats};
 
 use attach::Attachment;
+use filter::{FilterWords, filter};
 use inbound::{ServiceKey, ServiceWords};
-use port::{AddressKey, PortValue, address_key};
+use limits::CPU_WORDS;
+use port::{AddressKey, PortValue, address_key, ifindex_of, slot};
 
 /// Built by `bpf/build.sh`.
 static OBJECT: &[u8] = include_bytes_aligned!("../bpf/ringwall.bpf.o");
@@ -54,11 +58,13 @@ static OBJECT: &[u8] = include_bytes_aligned!("../bpf/ringwall.bpf.o");
 pub struct Program {
     ebpf: Ebpf,
     ports: HashMap<MapData, u32, PortValue>,
+    slots: Array<MapData, PortValue>,
     sockets: XskMap<MapData>,
     lease: LeaseWord,
     addresses: HashMap<MapData, AddressKey, u8>,
+    filter: Array<MapData, FilterWords>,
     inbound: HashMap<MapData, ServiceKey, ServiceWords>,
-    stats: PerCpuArray<MapData, u64>,
+    cpus: PerCpuArray<MapData, [u64; CPU_WORDS]>,
     attached: BTreeMap<u32, Attachment>,
 }
 
@@ -73,11 +79,13 @@ impl Program {
         program(&mut ebpf)?.load().map_err(|error| load(error.into()))?;
         Ok(Self {
             ports: take(&mut ebpf, "ports")?,
+            slots: take(&mut ebpf, "slots")?,
             sockets: take(&mut ebpf, "sockets")?,
             lease: LeaseWord::take(&mut ebpf)?,
             addresses: take(&mut ebpf, "addresses")?,
+            filter: take(&mut ebpf, "filter")?,
             inbound: take(&mut ebpf, "inbound")?,
-            stats: take(&mut ebpf, "stats")?,
+            cpus: take(&mut ebpf, "cpus")?,
             attached: BTreeMap::new(),
             ebpf,
         })
@@ -91,7 +99,13 @@ impl Program {
         if port.index >= MAX_PORTS {
             return Err(Error::PortIndex(port.index));
         }
-        self.ports.insert(ifindex, port.value(), 0).map_err(Error::map("ports"))
+        let value = port.value(ifindex);
+        self.ports.insert(ifindex, value, 0).map_err(Error::map("ports"))?;
+        // As long as the slot is this port's, the program does not look further.
+        if [0, ifindex].contains(&self.slot_owner(ifindex)?) {
+            self.slots.set(slot(ifindex), value, 0).map_err(Error::map("slots"))?;
+        }
+        Ok(())
     }
 
     /// Forgets an interface: its frames are dropped from now on, if the program is on it.
@@ -99,13 +113,23 @@ impl Program {
     /// # Errors
     /// [`Error::Map`]. An unknown interface is not an error.
     pub fn remove_port(&mut self, ifindex: u32) -> Result<(), Error> {
+        if self.slot_owner(ifindex)? == ifindex {
+            self.slots.set(slot(ifindex), [0; _], 0).map_err(Error::map("slots"))?;
+        }
         removed("ports", self.ports.remove(&ifindex))
+    }
+
+    /// The interface in the slot that this one would have; 0 for none.
+    fn slot_owner(&self, ifindex: u32) -> Result<u32, Error> {
+        let value = self.slots.get(&slot(ifindex), 0).map_err(Error::map("slots"))?;
+        Ok(ifindex_of(&value))
     }
 
     /// Makes these (domain, address) pairs the host's own, and no others. Broadcast addresses of
     /// the host's subnets belong in here; link-local, multicast and 255.255.255.255 need not.
     ///
-    /// Addresses that stay are not touched; new ones are there before old ones go.
+    /// Addresses that stay are not touched; new ones are there before old ones go, and the filter
+    /// covers both meanwhile.
     ///
     /// # Errors
     /// [`Error::Map`], with more than [`MAX_ADDRESSES`] also.
@@ -118,13 +142,21 @@ impl Program {
             wanted.into_iter().map(|(domain, address)| address_key(domain, address)).collect();
         let present: BTreeSet<AddressKey> =
             self.addresses.keys().collect::<Result<_, _>>().map_err(&failed)?;
+        self.set_filter(wanted.union(&present))?;
         for key in wanted.difference(&present) {
             self.addresses.insert(key, 1, 0).map_err(&failed)?;
         }
         for key in present.difference(&wanted) {
             removed("addresses", self.addresses.remove(key))?;
         }
-        Ok(())
+        self.set_filter(&wanted)
+    }
+
+    fn set_filter<'a>(
+        &mut self,
+        keys: impl IntoIterator<Item = &'a AddressKey>,
+    ) -> Result<(), Error> {
+        self.filter.set(0, *filter(keys), 0).map_err(Error::map("filter"))
     }
 
     /// Makes `inbound` what may reach the host by port number `port`, and nothing else. Each
@@ -192,10 +224,8 @@ impl Program {
     /// [`Error::Map`].
     pub fn stats(&self) -> Result<Stats, Error> {
         let mut stats = Stats::default();
-        for stat in Stat::ALL {
-            let values = self.stats.get(&stat.index(), 0).map_err(Error::map("stats"))?;
-            stats.set(stat, values.iter().sum());
-        }
+        let cpus = self.cpus.get(&0, 0).map_err(Error::map("cpus"))?;
+        cpus.iter().for_each(|cpu| stats.add(cpu));
         Ok(stats)
     }
 
@@ -238,20 +268,51 @@ impl Program {
     /// # Errors
     /// [`Error::DryRun`], for instance for a queue the interface does not have.
     pub fn dry_run(&self, frame: &[u8], ifindex: u32, queue: u32) -> Result<Action, Error> {
+        self.timed_run(frame, ifindex, queue, 1).map(|(action, _)| action)
+    }
+
+    /// As [`Self::dry_run`], `repeat` times over; the last answer, and the time of one run with
+    /// what the kernel's loop takes (whole nanoseconds).
+    ///
+    /// # Errors
+    /// As [`Self::dry_run`].
+    pub fn timed_run(
+        &self,
+        frame: &[u8],
+        ifindex: u32,
+        queue: u32,
+        repeat: u32,
+    ) -> Result<(Action, Duration), Error> {
         let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
         let context: Vec<u8> =
             [0, length, 0, ifindex, queue, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
         options.ctx_in = Some(&context);
-        let program = self.ebpf.program(PROGRAM).ok_or(Error::Object(PROGRAM))?;
-        let program: &Xdp = program.try_into().map_err(|_| Error::Object(PROGRAM))?;
-        let result = program.test_run(options).map_err(|error| Error::DryRun(Box::new(error)))?;
-        Ok(match result.return_value {
+        options.repeat = repeat;
+        let result =
+            self.xdp()?.test_run(options).map_err(|error| Error::DryRun(Box::new(error)))?;
+        let action = match result.return_value {
             2 => Action::Pass,
             4 => Action::Redirect,
             _ => Action::Drop,
-        })
+        };
+        Ok((action, result.duration))
+    }
+
+    /// Instructions that the kernel's verifier walked through to load the program, of the million
+    /// it allows. `None` before Linux 5.16, which does not say.
+    ///
+    /// # Errors
+    /// [`Error::Load`] if the kernel does not describe the program.
+    pub fn verified_instructions(&self) -> Result<Option<u32>, Error> {
+        let info = self.xdp()?.info().map_err(|error| Error::Load(Box::new(error.into())))?;
+        Ok(info.verified_instruction_count())
+    }
+
+    fn xdp(&self) -> Result<&Xdp, Error> {
+        let program = self.ebpf.program(PROGRAM).ok_or(Error::Object(PROGRAM))?;
+        program.try_into().map_err(|_| Error::Object(PROGRAM))
     }
 }
 

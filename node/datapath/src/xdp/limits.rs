@@ -12,6 +12,20 @@ pub const MAX_QUEUES: u16 = 64;
 /// The host's own addresses over all domains. Beyond it the surplus would be treated as transit.
 pub const MAX_ADDRESSES: u32 = 8192;
 
+/// 64-bit words of the bitmap over the host's addresses: 8 bits for each, so that also a full table
+/// has 7 of 8 foreign addresses known by it.
+pub(super) const FILTER_WORDS: usize = 1024;
+
+/// Places to find a port by the low bits of its ifindex. A machine's interfaces mostly have numbers
+/// close to each other; those that meet in a slot are found a little later.
+pub(super) const SLOTS: u32 = 256;
+
+/// Counters of one CPU that the program has room for.
+pub(super) const COUNTERS: usize = 16;
+
+/// 64-bit words of the program's `struct cpu`: the counters, and what it knows of the lease.
+pub(super) const CPU_WORDS: usize = COUNTERS + 3;
+
 /// 64-bit words of the bitmap over one protocol's 65,536 service numbers.
 pub(super) const SERVICE_WORDS: usize = 1024;
 

@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
+use super::limits::SLOTS;
+
 /// `struct port` of the program.
-pub(super) type PortValue = [u8; 12];
+pub(super) type PortValue = [u8; 16];
 
 /// `struct address` of the program.
 pub(super) type AddressKey = [u8; 20];
@@ -34,20 +36,35 @@ pub struct PortConfig {
 }
 
 impl PortConfig {
-    pub(super) fn value(&self) -> PortValue {
-        let mut value = [0; 12];
-        value[0..2].copy_from_slice(&self.index.to_ne_bytes());
-        value[2..4].copy_from_slice(&self.domain.to_ne_bytes());
-        value[4] = match self.mode {
+    /// The program's entry for the interface that is this port.
+    pub(super) fn value(&self, ifindex: u32) -> PortValue {
+        let mode = match self.mode {
             Mode::Routed => 0,
             Mode::Wire => 1,
         };
+        let word = u64::from(ifindex) << 32
+            | u64::from(self.domain) << 16
+            | mode << 8
+            | u64::from(self.index);
+        let mut value = [0; 16];
+        value[0..8].copy_from_slice(&word.to_ne_bytes());
         if let Some(mac) = self.mac {
-            value[5] = CHECK_MAC;
-            value[6..12].copy_from_slice(&mac);
+            value[8..14].copy_from_slice(&mac);
+            value[14] = CHECK_MAC;
         }
         value
     }
+}
+
+/// The place where the program looks for an interface first.
+pub(super) const fn slot(ifindex: u32) -> u32 {
+    ifindex % SLOTS
+}
+
+/// The interface that an entry is of; 0 for an empty one.
+pub(super) fn ifindex_of(value: &PortValue) -> u32 {
+    let (words, _) = value.as_chunks::<8>();
+    (u64::from_ne_bytes(words[0]) >> 32) as u32
 }
 
 /// IPv4 is written as `::ffff:a.b.c.d`.

@@ -1,5 +1,7 @@
 //! What became of every frame, as the program counts it.
 
+use super::limits::CPU_WORDS;
+
 /// One way a frame can go. The order is that of `enum stat` in the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stat {
@@ -63,10 +65,6 @@ impl Stat {
             | Self::NoPort => true,
         }
     }
-
-    pub(super) const fn index(self) -> u32 {
-        self as u32
-    }
 }
 
 /// Frames by what became of them. Every frame is in exactly one of the numbers.
@@ -88,8 +86,11 @@ impl Stats {
         self.0.iter().sum()
     }
 
-    pub(super) const fn set(&mut self, stat: Stat, value: u64) {
-        self.0[stat as usize] = value;
+    /// Adds one CPU's counters.
+    pub(super) fn add(&mut self, cpu: &[u64; CPU_WORDS]) {
+        for stat in Stat::ALL {
+            self.0[stat as usize] += cpu[stat as usize];
+        }
     }
 }
 
@@ -97,7 +98,9 @@ impl Stats {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::xdp::limits::{MAX_ADDRESSES, MAX_PORTS, MAX_QUEUES, SERVICE_WORDS};
+    use crate::xdp::limits::{
+        COUNTERS, FILTER_WORDS, MAX_ADDRESSES, MAX_PORTS, MAX_QUEUES, SERVICE_WORDS, SLOTS,
+    };
 
     const SOURCE: &str = include_str!("../../bpf/ringwall.c");
 
@@ -124,7 +127,7 @@ mod tests {
             .collect();
         assert_eq!(members("stat"), ours);
         for (index, stat) in (0..).zip(Stat::ALL) {
-            assert_eq!(stat.index(), index);
+            assert_eq!(stat as usize, index);
         }
     }
 
@@ -134,16 +137,22 @@ mod tests {
         assert_eq!(constant("MAX_QUEUES"), usize::from(MAX_QUEUES));
         assert_eq!(constant("MAX_ADDRESSES"), usize::try_from(MAX_ADDRESSES).unwrap());
         assert_eq!(constant("SERVICE_WORDS"), SERVICE_WORDS);
+        assert_eq!(constant("FILTER_WORDS"), FILTER_WORDS);
+        assert_eq!(constant("SLOTS"), usize::try_from(SLOTS).unwrap());
+        assert_eq!(constant("COUNTERS"), COUNTERS);
     }
 
     #[test]
     fn numbers_add_up() {
         let mut stats = Stats::default();
-        for (value, stat) in (1..).zip(Stat::ALL) {
-            stats.set(stat, value);
+        let mut cpu = [1000; CPU_WORDS];
+        for (value, word) in (1..).zip(&mut cpu[..Stat::ALL.len()]) {
+            *word = value;
         }
-        assert_eq!(stats.received(), 45);
-        assert_eq!(stats.get(Stat::NoPort), 9);
+        stats.add(&cpu);
+        stats.add(&cpu);
+        assert_eq!(stats.received(), 90);
+        assert_eq!(stats.get(Stat::NoPort), 18);
         assert_eq!(stats.iter().filter(|(stat, _)| stat.is_drop()).count(), 6);
     }
 }
