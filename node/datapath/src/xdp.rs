@@ -202,7 +202,8 @@ impl Program {
         removed("sockets", self.sockets.unset(socket_key(port, queue)?))
     }
 
-    /// Lets transit pass until `deadline`; one in the past stops it at once.
+    /// Lets transit pass until `deadline`; one in the past stops it at once. A deadline that passes
+    /// stops it with the next timer tick of the kernel (1 to 10 ms), or 64 frames of a CPU.
     ///
     /// # Errors
     /// [`Error::Map`].
@@ -339,7 +340,8 @@ pub struct LeaseWord {
 }
 
 impl LeaseWord {
-    /// Lets transit pass until `deadline`; one in the past stops it at once.
+    /// Lets transit pass until `deadline`; one in the past stops it at once. A deadline that passes
+    /// stops it with the next timer tick of the kernel (1 to 10 ms), or 64 frames of a CPU.
     ///
     /// # Errors
     /// [`Error::Map`].
