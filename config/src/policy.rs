@@ -313,6 +313,28 @@ impl Timeouts {
             ("fragment", self.fragment),
         ]
     }
+
+    /// All of them times `part / whole`.
+    #[must_use]
+    pub fn scaled(&self, part: u32, whole: u32) -> Self {
+        let scale = |time: Duration| time * part / whole;
+        Self {
+            tcp_syn_sent: scale(self.tcp_syn_sent),
+            tcp_syn_received: scale(self.tcp_syn_received),
+            tcp_established: scale(self.tcp_established),
+            tcp_fin_wait: scale(self.tcp_fin_wait),
+            tcp_close_wait: scale(self.tcp_close_wait),
+            tcp_last_ack: scale(self.tcp_last_ack),
+            tcp_time_wait: scale(self.tcp_time_wait),
+            tcp_close: scale(self.tcp_close),
+            tcp_unacknowledged: scale(self.tcp_unacknowledged),
+            udp_first: scale(self.udp_first),
+            udp_stream: scale(self.udp_stream),
+            icmp: scale(self.icmp),
+            generic: scale(self.generic),
+            fragment: scale(self.fragment),
+        }
+    }
 }
 
 impl Default for Timeouts {

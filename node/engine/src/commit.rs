@@ -120,13 +120,10 @@ impl Engine {
         context: &Context<'_>,
     ) -> Option<u64> {
         self.table.commit(handle, update, sender, context.bytes, context.now);
-        let session = self.table.get_mut(handle)?;
-        if let Some(Permission { rule, zones }) = rematched {
-            (session.rule, session.zones) = (rule, zones);
-            session.epoch = short_epoch(&self.policy);
-            session.flags.set(Flags::BOTH_MAY_OPEN, false);
-            session.flags.set(Flags::LOG_CLOSE, self.policy.rule(rule).log_close);
+        if let Some(permission) = rematched {
+            self.renew(handle, permission);
         }
+        let session = self.table.get_mut(handle)?;
         if let Some(egress) = egress(context.plan) {
             session.set_egress(sender, self.fib.generation(), egress);
         }
@@ -135,6 +132,15 @@ impl Engine {
             self.close(handle, reason, context.now);
         }
         Some(id)
+    }
+
+    /// Makes a session one of the policy in force.
+    pub(crate) fn renew(&mut self, handle: Handle, Permission { rule, zones }: Permission) {
+        let Some(session) = self.table.get_mut(handle) else { return };
+        (session.rule, session.zones) = (rule, zones);
+        session.epoch = short_epoch(&self.policy);
+        session.flags.set(Flags::BOTH_MAY_OPEN, false);
+        session.flags.set(Flags::LOG_CLOSE, self.policy.rule(rule).log_close);
     }
 
     fn open(&mut self, update: &Update, zones: [ZoneId; 2], context: &Context<'_>) -> Option<u64> {
@@ -163,7 +169,7 @@ impl Engine {
     /// Ends a session.
     pub(crate) fn close(&mut self, handle: Handle, reason: CloseReason, now: Time) {
         let Some(session) = self.table.remove(handle) else { return };
-        self.ledger.closed();
+        self.ledger.closed(reason);
         if let Some(event) = close_event(&self.settings, &session, reason, now) {
             self.tell(event);
         }

@@ -31,6 +31,8 @@ pub struct Counters {
     pub sessions_opened: u64,
     /// Sessions closed.
     pub sessions_closed: u64,
+    /// Of them: gave way to another, the table being full.
+    pub sessions_evicted: u64,
 }
 
 impl Default for Counters {
@@ -49,6 +51,7 @@ impl Default for Counters {
             events_lost: 0,
             sessions_opened: 0,
             sessions_closed: 0,
+            sessions_evicted: 0,
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::policy::Policy;
 use crate::rules::{Rules, short_epoch};
 use crate::session::{CloseReason, Session, SessionId};
 use crate::straight::Straight;
+use crate::sweep::{self, Sweep};
 use crate::table::{Handle, SessionTable};
 use crate::track;
 use crate::{
@@ -65,6 +66,7 @@ pub struct Engine {
     pub(crate) fib: Fib,
     pub(crate) table: SessionTable,
     pub(crate) tracking: track::Settings,
+    pub(crate) sweep: Sweep,
     pub(crate) fragments: Fragments,
     pub(crate) reassembled: Option<Reassembled>,
     pub(crate) pending: Pending<Waiting>,
@@ -201,6 +203,7 @@ impl Engine {
             fib: Fib::new(&domains, seed),
             table: SessionTable::new(settings.sessions, settings.seed, now),
             tracking: track::Settings::default(),
+            sweep: Sweep::default(),
             fragments: Fragments::new(fragment::Limits::default(), other),
             reassembled: None,
             pending: Pending::new(seed),
@@ -219,11 +222,6 @@ impl Engine {
 /// The policy before there is one: nothing passes.
 fn deny_all() -> Policy {
     Policy::compile(&config::Policy::default(), 0, &[]).expect("an empty policy compiles")
-}
-
-/// The part of the policy that connection tracking reads.
-fn tracking(policy: &Policy) -> track::Settings {
-    track::Settings::new(*policy.timeouts(), policy.integrity().tcp_window)
 }
 
 /// Packets in, verdicts out.
@@ -388,12 +386,14 @@ impl Engine {
 
 /// Control, between two bursts.
 impl Engine {
-    /// Puts another policy in force. Sessions are looked at again when their next packet comes.
+    /// Puts another policy in force. Sessions are looked at again when their next packet comes, or the
+    /// sweep of the next ticks.
     pub fn set_policy(&mut self, policy: Arc<Policy>) {
         self.rules.switch(&self.policy, &policy);
-        self.tracking = tracking(&policy);
         self.fragments.configure(policy.timeouts().fragment, true);
         self.policy = policy;
+        self.tracking = sweep::tracking(self);
+        self.sweep.start();
     }
 
     /// The policy in force.

@@ -1,5 +1,6 @@
 //! The books: each packet is taken once and settled once.
 
+use crate::session::CloseReason;
 use crate::{Counters, Decision, Origin, Reason, Verdict};
 
 /// Counters with the packets that are being judged right now.
@@ -102,7 +103,8 @@ impl Ledger {
         self.counters.sessions_opened += 1;
     }
 
-    pub(crate) fn closed(&mut self) {
+    pub(crate) fn closed(&mut self, reason: CloseReason) {
         self.counters.sessions_closed += 1;
+        self.counters.sessions_evicted += u64::from(reason == CloseReason::Evicted);
     }
 }

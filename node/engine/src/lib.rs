@@ -18,8 +18,10 @@ mod pipeline;
 mod ports;
 mod reason;
 mod reassembly;
+mod rematch;
 mod rules;
 mod straight;
+mod sweep;
 mod verdict;
 
 pub mod answer;

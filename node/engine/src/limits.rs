@@ -75,8 +75,8 @@ pub const RULES_MAX: usize = 1_000_000;
 // --- matcher ----------------------------------------------------------------------------------
 
 /// Labels in all classes of one side together, and one for each class: at 4 bytes each, held twice
-/// while compiling, 128 MiB. 100,000 rules of ClassBench shape need a million. Beyond it the labels that lie over most
-/// others are compared in full, rule by rule.
+/// while compiling, 128 MiB. 100,000 rules of ClassBench shape need a million. Beyond it the labels
+/// that lie over most others are compared in full, rule by rule.
 pub const MATCHER_CLASS_LABELS_MAX: usize = 1 << 24;
 
 /// Sets looked at while the address space of one side is cut into classes, about a second. Beyond it
@@ -98,8 +98,8 @@ pub const MATCHER_CHUNK_ENTRIES: usize = 512;
 /// compared in full as quickly.
 pub const MATCHER_ROWS_MIN: usize = 16;
 
-/// Memory for all rows, bytes: 10,000 rules over 100,000 classes need 240 MB. Beyond it the rules are compared
-/// in full.
+/// Memory for all rows, bytes: 10,000 rules over 100,000 classes need 240 MB. Beyond it the rules
+/// are compared in full.
 pub const MATCHER_ROW_BYTES_MAX: usize = 256 << 20;
 
 // --- sessions ---------------------------------------------------------------------------------
@@ -115,6 +115,23 @@ pub const TIMER_SLOTS: usize = 4_096;
 /// Timer visits in one turn of the worker: at 100 ns each well under the 1 ms a turn may take,
 /// and at 1,000 turns a second more than any table can open sessions.
 pub const TIMER_VISITS_PER_TURN: usize = 4_096;
+
+/// Places of the session table that one sweep looks at in one turn: at 50 ns each a tenth of a turn.
+/// A million sessions are swept in 500 turns, a quarter of a second under load.
+pub const SWEEP_PER_TURN: u32 = 2_048;
+
+/// How full the session table is when lives begin to shrink, tenths (pf's `adaptive.start`: 60 %).
+pub const PRESSURE_START_TENTHS: u64 = 6;
+
+/// How full it would have to be for them to shrink to nothing, tenths (pf's `adaptive.end`: 120 %).
+pub const PRESSURE_END_TENTHS: u64 = 12;
+
+/// Steps between those two. Each step sweeps the table, so there are few.
+pub const PRESSURE_STEPS: u32 = 16;
+
+/// Sessions that are looked at to find one that gives way in a full table. If half of them are past
+/// their beginnings, all eight are in one of 256 attempts.
+pub const VICTIMS_TRIED: u32 = 8;
 
 /// Most sessions of one table: indices and their two reserved values are 32 bits wide, and 256
 /// bytes a session make this 64 GiB, beyond any machine that runs one worker.

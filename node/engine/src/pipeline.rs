@@ -13,16 +13,17 @@
 use core::fmt;
 use core::net::IpAddr;
 
-use config::{OnChange, WindowCheck};
+use config::WindowCheck;
 use wire::{Options, Packet, Time, Version};
 
 use crate::answer::{Answer, Unreachable};
 use crate::engine::{Engine, Keyed};
 use crate::fib::Lookup;
 use crate::policy::{self, Question};
+use crate::rematch::{self, Rematch};
 use crate::rules::short_epoch;
 use crate::session::{CloseReason, Egress, Flags, Peer, Session};
-use crate::table::Handle;
+use crate::table::{Handle, Refused};
 use crate::track::{self, Update};
 use crate::{Arrived, Mode, PortId, Reason, RuleIndex, State, ZoneId, integrity};
 
@@ -261,11 +262,12 @@ impl Judge<'_> {
             true => State::Established,
             false => State::New,
         };
-        let (rule, rematched) = match self.rematch(session, sender, watch) {
-            Rematch::Unchanged => (Some(session.rule), None),
-            Rematch::Postponed(rule) => (rule, None),
-            Rematch::Permitted(permission) => (Some(permission.rule), Some(permission)),
-            Rematch::Refused(rule) => {
+        let current = session.epoch == short_epoch(&self.engine.policy);
+        let (rule, rematched) = match (!current).then(|| self.rematch(session, sender, watch)) {
+            None => (Some(session.rule), None),
+            Some(Rematch::Postponed(rule)) => (rule, None),
+            Some(Rematch::Permitted(permission)) => (Some(permission.rule), Some(permission)),
+            Some(Rematch::Refused(rule)) => {
                 let session = Change::Close { handle, reason: CloseReason::Policy };
                 return Plan { state, rule, session, ..Plan::drop(Reason::PolicyChanged) };
             }
@@ -321,49 +323,27 @@ impl Judge<'_> {
     /// A session of an older epoch is looked at again.
     fn rematch(&self, session: &Session, sender: Peer, watch: &mut impl Watch) -> Rematch {
         let policy = &self.engine.policy;
-        if session.epoch == short_epoch(policy) {
-            return Rematch::Unchanged;
-        }
-        let known = self.engine.rules.now(session.epoch, session.rule);
-        let on_change = known.map_or(OnChange::Rematch, |rule| policy.rule(rule).on_change);
-        if let (OnChange::Kill, Some(_)) = (on_change, known) {
-            return Rematch::Refused(known);
-        }
-        // Without a way on, this packet goes nowhere; the next one is asked again.
-        let Some(there) = self.other_port(session, sender) else {
-            return Rematch::Postponed(known);
+        let in_order = |[here, there]: [ZoneId; 2]| match sender {
+            Peer::Initiator => [here, there],
+            Peer::Responder => [there, here],
         };
-        let zones = [self.arrived.ingress, there].map(|port| policy.zone_of_port(port));
-        match (on_change, known, zones) {
-            (OnChange::Keep, Some(rule), [Some(here), Some(there)]) => {
-                watch.stage(Stage::Policy, || "an older epoch's session, kept".to_owned());
-                Rematch::permitted(rule, sender, here, there)
+        // Without a way on, this packet goes nowhere; the next one is asked again.
+        let zones = self.other_port(session, sender).map(|there| {
+            let [here, there] = [self.arrived.ingress, there].map(|port| policy.zone_of_port(port));
+            match sender {
+                Peer::Initiator => [here, there],
+                Peer::Responder => [there, here],
             }
-            (OnChange::Keep, Some(_), _) => Rematch::Postponed(known),
-            (_, _, [Some(here), Some(there)]) => self.match_again(sender, here, there, watch),
-            (_, _, [None, _] | [_, None]) => Rematch::Refused(None),
+        });
+        let rematch = rematch::judge(self.engine, session, zones, |zones| {
+            let [here, there] = in_order(zones);
+            Some(self.first_question(sender, here, there))
+        });
+        if let Rematch::Permitted(permission) = &rematch {
+            let rule = &policy.rule(permission.rule).id;
+            watch.stage(Stage::Policy, || format!("an older epoch's session, now by {rule}"));
         }
-    }
-
-    /// Asks the policy in force about a session of an older epoch.
-    fn match_again(
-        &self,
-        sender: Peer,
-        here: ZoneId,
-        there: ZoneId,
-        watch: &mut impl Watch,
-    ) -> Rematch {
-        let policy = &self.engine.policy;
-        match policy.judge(&self.first_question(sender, here, there)) {
-            policy::Decision::Permit(rule) => {
-                watch.stage(Stage::Policy, || format!("matched again: {}", policy.rule(rule).id));
-                Rematch::permitted(rule, sender, here, there)
-            }
-            policy::Decision::Deny(rule) | policy::Decision::Reject(rule) => {
-                Rematch::Refused(Some(rule))
-            }
-            policy::Decision::NoRule => Rematch::Refused(None),
-        }
+        rematch
     }
 
     /// The port that the packet in hand leaves by, if it leaves.
@@ -423,12 +403,26 @@ impl Judge<'_> {
             policy::Decision::Deny(_) => refused(Outcome::Drop(Reason::Denied)),
             policy::Decision::Reject(_) => refused(Outcome::Answer(Answer::reject(self.packet))),
             policy::Decision::Permit(rule) => {
-                if stale.is_none() && self.engine.table.room(self.keyed.hash).is_err() {
+                let Some(stale) = stale.map_or_else(|| self.make_room(), |stale| Some(Some(stale)))
+                else {
                     return new(Plan::drop(Reason::TableFull));
-                }
+                };
                 let session = Change::Open { update, zones: [from, to], stale };
                 Plan { outcome, state: State::New, rule: Some(rule), hit: true, session }
             }
+        }
+    }
+
+    /// Whether a new session fits, and which one would have to give way: one still at its beginnings,
+    /// so that a flood of first packets takes places from itself and from no open connection.
+    fn make_room(&self) -> Option<Option<(Handle, CloseReason)>> {
+        let (table, hash) = (&self.engine.table, self.keyed.hash);
+        match table.room(hash) {
+            Ok(()) => Some(None),
+            Err(Refused::Full) => {
+                table.victim(hash).map(|victim| Some((victim, CloseReason::Evicted)))
+            }
+            Err(Refused::BucketsFull | Refused::Duplicate) => None,
         }
     }
 
@@ -577,26 +571,6 @@ const fn request(version: Version, reply: u8) -> u8 {
 /// Whether a router may fragment this packet: IPv4 without don't-fragment (RFC 791 §2.3).
 fn may_fragment(packet: &Packet) -> bool {
     packet.version == Version::V4 && !packet.options.contains(Options::DONT_FRAGMENT)
-}
-
-/// What became of a session whose policy changed.
-enum Rematch {
-    /// The session is of the policy in force.
-    Unchanged,
-    /// Not asked now; the rule is where the session's own is today.
-    Postponed(Option<RuleIndex>),
-    Permitted(Permission),
-    Refused(Option<RuleIndex>),
-}
-
-impl Rematch {
-    const fn permitted(rule: RuleIndex, sender: Peer, here: ZoneId, there: ZoneId) -> Self {
-        let zones = match sender {
-            Peer::Initiator => [here, there],
-            Peer::Responder => [there, here],
-        };
-        Self::Permitted(Permission { rule, zones })
-    }
 }
 
 impl Plan {

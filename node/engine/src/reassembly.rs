@@ -120,13 +120,13 @@ impl Engine {
         let behind = self.expire_sessions(now);
         self.expire_fragments(now);
         self.expire_waiting(now);
-        behind
+        self.sweep(now) || behind
     }
 
     fn expire_sessions(&mut self, now: Time) -> bool {
         let Self { table, ledger, events, settings, .. } = self;
         let advance = table.expire(now, TIMER_VISITS_PER_TURN, |session, reason| {
-            ledger.closed();
+            ledger.closed(reason);
             if let Some(event) = crate::commit::close_event(settings, session, reason, now)
                 && !events.push(event)
             {

@@ -28,7 +28,7 @@ use wire::{FlowKey, Time};
 pub use self::audit::Audit;
 use self::bucket::Buckets;
 use self::hash::Keyed;
-use crate::limits::{SESSIONS_MAX, SESSIONS_PER_PAGE};
+use crate::limits::{SESSIONS_MAX, SESSIONS_PER_PAGE, VICTIMS_TRIED};
 use crate::session::{CloseReason, Flags, Peer, Session};
 use crate::timer::{Advance, TimerWheel, Visit};
 use crate::track::Update;
@@ -185,6 +185,33 @@ impl SessionTable {
         if self.buckets.has_room(hash) { Ok(()) } else { Err(Refused::BucketsFull) }
     }
 
+    /// The session that gives way to one with this hash, when [`Self::room`] said that every place is
+    /// taken: of a few, wherever the hash points, the one that is still at its beginnings and has
+    /// the least life left. `None` if there is none among them, or its place would not help.
+    pub fn victim(&self, hash: u64) -> Option<Handle> {
+        if !self.buckets.has_room(hash) {
+            return None;
+        }
+        let places = self.slab.len() as u64;
+        let first = ((hash >> 32) * places) >> 32;
+        (0..u64::from(VICTIMS_TRIED.min(self.slab.len() as u32)))
+            .map(|step| ((first + step) % places) as u32)
+            .filter_map(|place| Some((place, self.get(Handle(place))?)))
+            .filter(|(_, session)| !session.flags.has(Flags::ASSURED))
+            .min_by_key(|(_, session)| session.deadline)
+            .map(|(place, _)| Handle(place))
+    }
+
+    /// Places that were ever used: all sessions are among them.
+    pub(crate) const fn places(&self) -> u32 {
+        self.fresh
+    }
+
+    /// The place with this number, if it holds a session.
+    pub(crate) fn at(&self, place: u32) -> Option<(Handle, &Session)> {
+        self.get(Handle(place)).map(|session| (Handle(place), session))
+    }
+
     /// Puts a session in and arms its timer.
     pub fn insert(&mut self, hash: u64, session: Session) -> Result<Handle, Refused> {
         if self.find(hash, &session.key).is_some() {
@@ -248,6 +275,14 @@ impl SessionTable {
             if update.stepped() {
                 self.rearm(handle);
             }
+        }
+    }
+
+    /// Makes a session end earlier.
+    pub(crate) fn shorten(&mut self, handle: Handle, deadline: Time) {
+        if let Some(session) = self.get_mut(handle) {
+            session.deadline = deadline;
+            self.rearm(handle);
         }
     }
 

@@ -59,6 +59,18 @@ impl Default for Settings {
     }
 }
 
+/// How long a session lives after its last packet under these settings, nanoseconds.
+pub(crate) fn life(session: &Session, settings: &Settings) -> u64 {
+    let timeouts = &settings.timeouts;
+    nanos(match session.key.protocol() {
+        Protocol::TCP => session.tcp.life(timeouts),
+        Protocol::UDP if session.flags.has(Flags::ASSURED) => timeouts.udp_stream,
+        Protocol::UDP => timeouts.udp_first,
+        Protocol::ICMP | Protocol::ICMPV6 => timeouts.icmp,
+        _ => timeouts.generic,
+    })
+}
+
 /// What tracking says of a packet that found its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {

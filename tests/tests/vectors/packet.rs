@@ -120,6 +120,8 @@ pub(crate) enum Next {
     Same,
     /// The source port is one higher.
     Port,
+    /// The destination port is one higher.
+    ToPort,
     /// It is a fragment of the next datagram.
     Datagram,
     /// It is the next fragment of the same datagram.
@@ -149,6 +151,7 @@ impl Line {
             let fragment = packet.ip.fragment.as_mut();
             match (next, fragment) {
                 (Next::Port, _) => packet.source.1 += number,
+                (Next::ToPort, _) => packet.destination.1 += number,
                 (Next::Datagram, Some(fragment)) => fragment.id += u32::from(number),
                 (Next::Piece, Some(piece)) => piece.offset += usize::from(number) * piece.len,
                 (Next::Same | Next::Datagram | Next::Piece, _) => {}

@@ -153,9 +153,10 @@ fn repeated(text: &str) -> Result<(u16, Next, &str), String> {
     let next = match next {
         "" => Next::Same,
         "port" => Next::Port,
+        "to-port" => Next::ToPort,
         "id" => Next::Datagram,
         "piece" => Next::Piece,
-        _ => return Err(format!("`{next}` is none of port, id, piece")),
+        _ => return Err(format!("`{next}` is none of port, to-port, id, piece")),
     };
     Ok((number_of(times)?, next, packet.trim()))
 }

@@ -138,6 +138,7 @@ fn named(counters: &Counters) -> Changes {
         events_lost,
         sessions_opened,
         sessions_closed,
+        sessions_evicted,
     } = counters;
     let fields = [
         ("received", received),
@@ -152,6 +153,7 @@ fn named(counters: &Counters) -> Changes {
         ("events_lost", events_lost),
         ("sessions_opened", sessions_opened),
         ("sessions_closed", sessions_closed),
+        ("sessions_evicted", sessions_evicted),
     ];
     let reasons = Reason::ALL.iter().map(|reason| (reason.name(), counters.dropped(*reason)));
     let fields = fields.map(|(name, value)| (name, *value)).into_iter().chain(reasons);

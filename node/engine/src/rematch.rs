@@ -1,0 +1,56 @@
+//! What becomes of a session when the policy has changed: the same words for its next packet
+//! and for the sweep, whichever comes first.
+
+use config::OnChange;
+
+use crate::engine::Engine;
+use crate::pipeline::Permission;
+use crate::policy::{Decision, Question};
+use crate::session::Session;
+use crate::{RuleIndex, ZoneId};
+
+/// The outcome of a look at a session of an older epoch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rematch {
+    /// Not to be told now; the rule is where the session's own is today.
+    Postponed(Option<RuleIndex>),
+    Permitted(Permission),
+    Refused(Option<RuleIndex>),
+}
+
+/// Judges a session of an older epoch. `zones` are those of initiator and responder today, if both
+/// peers' ports are known; `question` is the one that its first packet would raise between them.
+pub(crate) fn judge(
+    engine: &Engine,
+    session: &Session,
+    zones: Option<[Option<ZoneId>; 2]>,
+    question: impl FnOnce([ZoneId; 2]) -> Option<Question>,
+) -> Rematch {
+    let known = engine.rules.now(session.epoch, session.rule);
+    let on_change = known.map_or(OnChange::Rematch, |rule| engine.policy.rule(rule).on_change);
+    if let (OnChange::Kill, Some(_)) = (on_change, known) {
+        return Rematch::Refused(known);
+    }
+    let Some(zones) = zones else { return Rematch::Postponed(known) };
+    match (on_change, known, zones) {
+        (OnChange::Keep, Some(rule), [Some(initiator), Some(responder)]) => {
+            Rematch::Permitted(Permission { rule, zones: [initiator, responder] })
+        }
+        (OnChange::Keep, Some(_), _) => Rematch::Postponed(known),
+        (_, _, [Some(initiator), Some(responder)]) => {
+            let zones = [initiator, responder];
+            question(zones)
+                .map_or(Rematch::Postponed(known), |question| ask(engine, &question, zones))
+        }
+        (_, _, [None, _] | [_, None]) => Rematch::Refused(None),
+    }
+}
+
+/// Asks the policy in force.
+fn ask(engine: &Engine, question: &Question, zones: [ZoneId; 2]) -> Rematch {
+    match engine.policy.judge(question) {
+        Decision::Permit(rule) => Rematch::Permitted(Permission { rule, zones }),
+        Decision::Deny(rule) | Decision::Reject(rule) => Rematch::Refused(Some(rule)),
+        Decision::NoRule => Rematch::Refused(None),
+    }
+}
