@@ -285,7 +285,8 @@ proptest! {
             _ => datagram(version, data),
         };
         for (at, byte) in change {
-            frame[at % 54] = byte;
+            let at = at % frame.len().min(54);
+            frame[at] = byte;
         }
         let Ok(packet) = Packet::parse(&frame) else { return Ok(()) };
         let host = unreachable(Unreachable::Host);
