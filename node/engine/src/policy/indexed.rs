@@ -25,6 +25,9 @@ use rapidhash::quality::RapidHasher;
 
 use super::{Linear, Matcher, Mismatch, Question};
 use crate::ids::RuleIndex;
+use crate::limits::{
+    MATCHER_CHAIN_MAX, MATCHER_CLASS_LABELS_MAX, MATCHER_ROW_BYTES_MAX, MATCHER_SWEEP_STEPS_MAX,
+};
 
 mod build;
 mod chains;
@@ -35,11 +38,13 @@ mod pairs;
 mod rows;
 mod sides;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod trie;
 
 use build::ZoneForms;
 use chains::{Chains, bit};
-use entry::Asked;
+use entry::{Asked, Certainty};
 use leaves::Leaves;
 use pairs::{Key, Leaf, Pair, Pairs};
 
@@ -48,6 +53,26 @@ type Hashing = BuildHasherDefault<RapidHasher<'static>>;
 
 /// Stands for any zone: zones are numbered below it.
 const ANY_ZONE: u16 = u16::MAX;
+
+/// What compiling may cost; tests make it tight.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    class_labels: usize,
+    sweep_steps: usize,
+    chain: usize,
+    row_bytes: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            class_labels: MATCHER_CLASS_LABELS_MAX,
+            sweep_steps: MATCHER_SWEEP_STEPS_MAX,
+            chain: MATCHER_CHAIN_MAX,
+            row_bytes: MATCHER_ROW_BYTES_MAX,
+        }
+    }
+}
 
 /// Finds the first match by labels; see the module.
 #[derive(Debug)]
@@ -63,7 +88,7 @@ pub struct Indexed {
 impl Indexed {
     /// Indexes the rules of `linear`, and keeps it for what the index does not tell.
     pub(super) fn new(linear: Linear) -> Self {
-        build::build(linear)
+        build::build(linear, Bounds::default())
     }
 
     /// The scan over the same rules.
@@ -102,6 +127,11 @@ impl Indexed {
     #[inline]
     fn settle(&self, pair: &Pair, hunt: &Hunt<'_>, best: u32) -> u32 {
         let verify = |rule| self.linear.mismatch(RuleIndex(rule), hunt.question).is_none();
+        let first = &pair.first;
+        let whole = first.certainty == Certainty::Whole;
+        if first.matches(&hunt.asked) && (whole || verify(first.rule)) {
+            return first.rule;
+        }
         match pair.leaf {
             Leaf::Scan(at, len) => self.leaves.scan((at, len), &hunt.asked, best, verify),
             Leaf::Large(leaf) => {
@@ -123,11 +153,13 @@ struct Hunt<'a> {
 
 impl Matcher for Indexed {
     fn find(&self, question: &Question) -> Option<RuleIndex> {
+        let source = self.sources.enter(question.source);
+        let destination = self.destinations.enter(question.destination);
         let hunt = Hunt {
             question,
             asked: Asked::of(question),
-            source: self.sources.at(question.source),
-            destination: self.destinations.at(question.destination),
+            source: self.sources.at(source, question.source),
+            destination: self.destinations.at(destination, question.destination),
         };
         let (zones, forms) = self.zones(question);
         let mut best = u32::MAX;
@@ -140,14 +172,14 @@ impl Matcher for Indexed {
                     break;
                 }
                 for &zones in &zones[..forms] {
-                    let filed = source.others & bit(destination.label, zones) != 0
-                        && destination.others & bit(source.label, zones) != 0;
+                    let filed = source.others & bit(destination.label(), zones) != 0
+                        && destination.others & bit(source.label(), zones) != 0;
                     if !filed {
                         continue;
                     }
-                    let (source, destination) = (source.label, destination.label);
+                    let (source, destination) = (source.label(), destination.label());
                     let pair = self.pairs.get(Key { zones, source, destination });
-                    if let Some(pair) = pair.filter(|pair| pair.first < best) {
+                    if let Some(pair) = pair.filter(|pair| pair.first.rule < best) {
                         best = self.settle(pair, &hunt, best);
                     }
                 }

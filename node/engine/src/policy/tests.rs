@@ -8,6 +8,9 @@ use wire::Protocol;
 
 use super::*;
 
+mod corpus;
+pub(super) mod rulesets;
+
 const PORTS: [&str; 3] = ["lan", "wan", "spare"];
 const TRUST: ZoneId = ZoneId(0);
 const UNTRUST: ZoneId = ZoneId(1);

@@ -11,10 +11,10 @@ use super::leaves::Leaves;
 use super::pairs::{Key, Leaf, Pair, Pairs};
 use super::rows::Rows;
 use super::sides::{Label, Side, same_sets};
-use super::{ANY_ZONE, Hashing, Indexed, zones};
-use crate::limits::{MATCHER_ROW_BYTES_MAX, MATCHER_ROWS_MIN, MATCHER_SCAN_ENTRIES};
+use super::{ANY_ZONE, Bounds, Hashing, Indexed, zones};
+use crate::limits::{MATCHER_ROWS_MIN, MATCHER_SCAN_ENTRIES};
 
-pub(super) fn build(linear: Linear) -> Indexed {
+pub(super) fn build(linear: Linear, bounds: Bounds) -> Indexed {
     let (criteria, tables) = linear.parts();
     let same = same_sets(&tables.book);
     let label = |sets: &[u32], negate| {
@@ -31,18 +31,19 @@ pub(super) fn build(linear: Linear) -> Indexed {
             })
         });
         let mut side = Side::new(labels);
-        let classes = Classes::new(&tables.book, &mut side);
-        relax(&mut side, &classes.labels);
+        let classes = Classes::new(&tables.book, &mut side, bounds);
+        relax(&mut side, &classes.labels, bounds.chain);
         (side, classes)
     };
     let sources = side(|rule| rule.source);
     let destinations = side(|rule| rule.destination);
-    let mut filing =
-        Filing { linear: &linear, sources, destinations, leaves: Leaves::default(), row_bytes: 0 };
+    let (leaves, row_bytes) = (Leaves::default(), bounds.row_bytes);
+    let mut filing = Filing { linear: &linear, sources, destinations, leaves, row_bytes };
     let pairs = Pairs::new(filing.file());
     let Filing { sources, destinations, leaves, .. } = filing;
+    let told = leaves.has_rows();
     let chains = |(side, classes): (Side, Classes), ends: fn(&Pair) -> (u32, u32)| {
-        Chains::new(&classes, &side, pairs.all(), ends)
+        Chains::new(&classes, &side, pairs.all(), ends, told)
     };
     Indexed {
         sources: chains(sources, |pair| (pair.key.source, pair.key.destination)),
@@ -85,7 +86,7 @@ struct Filing<'a> {
     sources: (Side, Classes),
     destinations: (Side, Classes),
     leaves: Leaves,
-    row_bytes: usize, // spent so far
+    row_bytes: usize, // that may still be spent
 }
 
 impl Filing<'_> {
@@ -109,10 +110,11 @@ impl Filing<'_> {
     /// `None` if no rule of the pair can ever match.
     fn pair(&mut self, key: Key, group: &[(Key, u32)]) -> Option<Pair> {
         let mut entries = self.entries(group);
-        let first = entries.first()?.rule;
+        let first = *entries.first()?;
         if entries.len() <= MATCHER_SCAN_ENTRIES {
-            let leaf = Leaf::Scan(self.leaves.entries.len() as u32, entries.len() as u32);
-            self.leaves.entries.append(&mut entries);
+            let at = self.leaves.entries.len() as u32;
+            self.leaves.entries.extend(entries.drain(1..));
+            let leaf = Leaf::Scan(at, self.leaves.entries.len() as u32 - at);
             return Some(Pair { key, first, leaf });
         }
         let [sources, destinations] = self.rows(&mut entries);
@@ -178,10 +180,10 @@ impl Filing<'_> {
         let sides = [&self.sources, &self.destinations].map(|own| needs(&own.0).then_some(own));
         let cost = |own: &(Side, Classes)| Rows::bytes_max(own.1.labels.len(), entries.len());
         let bytes: usize = sides.iter().flatten().map(|own| cost(own)).sum();
-        if self.row_bytes + bytes > MATCHER_ROW_BYTES_MAX {
+        if bytes > self.row_bytes {
             return [None, None];
         }
-        self.row_bytes += bytes;
+        self.row_bytes -= bytes;
         let rows = sides.map(|own| own.map(|own| Rows::new(entries, &own.0, &own.1.labels)));
         for entry in entries.iter_mut().filter(|entry| entry.certainty == Certainty::Widened) {
             entry.certainty = Certainty::Whole;

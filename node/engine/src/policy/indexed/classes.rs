@@ -2,9 +2,9 @@
 //! both. Told off the packet path, from base classes (the sets an interval lies in).
 
 use super::super::addresses::Book;
+use super::Bounds;
 use super::sides::{ANY, Side};
 use super::sweep::{Budget, Interner, TooMany, sweep};
-use crate::limits::{MATCHER_CHAIN_MAX, MATCHER_CLASS_LABELS_MAX, MATCHER_SWEEP_STEPS_MAX};
 
 /// The classes of one side, and where they are.
 #[derive(Debug)]
@@ -17,18 +17,17 @@ pub(super) struct Classes {
 
 impl Classes {
     /// The classes of `side`. If they would be too many, labels are made opaque until they are not.
-    pub(super) fn new(book: &Book, side: &mut Side) -> Self {
+    pub(super) fn new(book: &Book, side: &mut Side, bounds: Bounds) -> Self {
         loop {
-            match Self::of_clear_labels(book, side) {
+            match Self::of_clear_labels(book, side, bounds) {
                 Ok(classes) => return classes,
                 Err(TooMany { weights }) => blur(side, &weights),
             }
         }
     }
 
-    fn of_clear_labels(book: &Book, side: &Side) -> Result<Self, TooMany> {
-        let (held, steps) = (MATCHER_CLASS_LABELS_MAX, MATCHER_SWEEP_STEPS_MAX);
-        let mut budget = Budget { steps, held };
+    fn of_clear_labels(book: &Book, side: &Side, bounds: Bounds) -> Result<Self, TooMany> {
+        let mut budget = Budget { steps: bounds.sweep_steps, held: bounds.class_labels };
         let users = Users::of(side, book.sets());
         let used = |set: &u32| users.used(*set);
         let mut base = Interner::default();
@@ -135,16 +134,16 @@ fn blur(side: &mut Side, weights: &[u64]) {
     }
 }
 
-/// Files labels under [`ANY`] until no class has more than [`MATCHER_CHAIN_MAX`] left; of a class
+/// Files labels under [`ANY`] until no class has more than `chain` left; of a class
 /// that has more, those that most other such classes have too.
-pub(super) fn relax(side: &mut Side, classes: &[Box<[u32]>]) {
-    let long = || classes.iter().filter(|labels| labels.len() > MATCHER_CHAIN_MAX);
+pub(super) fn relax(side: &mut Side, classes: &[Box<[u32]>], chain: usize) {
+    let long = || classes.iter().filter(|labels| labels.len() > chain);
     let mut cover = vec![0_u32; side.labels.len()];
     long().flatten().for_each(|&label| cover[label as usize] += 1);
     for labels in long() {
         let kept = |label: &&u32| !side.relaxed[**label as usize];
         let mut kept: Vec<u32> = labels.iter().filter(kept).copied().collect();
-        let excess = kept.len().saturating_sub(MATCHER_CHAIN_MAX);
+        let excess = kept.len().saturating_sub(chain);
         kept.sort_by_key(|&label| std::cmp::Reverse(cover[label as usize]));
         kept[..excess].iter().for_each(|&label| side.relaxed[label as usize] = true);
     }

@@ -226,6 +226,11 @@ impl Leaves {
         Columns { keys: (keys as u32, self.keys.len() as u32), words: words as u32 }
     }
 
+    /// True if any leaf tells classes apart.
+    pub(super) fn has_rows(&self) -> bool {
+        self.large.iter().any(|leaf| leaf.sources.is_some() || leaf.destinations.is_some())
+    }
+
     /// Bytes on the heap.
     pub(super) fn bytes(&self) -> usize {
         let rows = self.large.iter().flat_map(|leaf| [&leaf.sources, &leaf.destinations]);

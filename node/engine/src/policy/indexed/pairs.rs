@@ -2,19 +2,21 @@
 //! whose slots hold a place and, in the bits that are left, a part of the hash, so that a miss is
 //! seldom more than one read.
 
+use super::entry::Entry;
+
 /// Zones, labels and where the rules are.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pair {
     pub(super) key: Key,
-    /// The first rule of the pair.
-    pub(super) first: u32,
+    /// The first entry of the pair: most have no other.
+    pub(super) first: Entry,
     pub(super) leaf: Leaf,
 }
 
 /// Where the rules of a pair are.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Leaf {
-    /// So many entries from this place.
+    /// So many entries from this place, besides the first.
     Scan(u32, u32),
     /// This large leaf.
     Large(u32),
@@ -102,16 +104,18 @@ impl Pairs {
 
 #[cfg(test)]
 mod tests {
+    use super::super::entry::Certainty;
     use super::*;
 
     #[test]
     fn what_is_in_is_found_and_nothing_else() {
         let key = |n: u32| Key { zones: n % 3, source: n / 40, destination: n % 40 };
-        let pair = |n| Pair { key: key(n), first: n, leaf: Leaf::Large(n) };
+        let first = |n| Entry::any(n, Certainty::Whole);
+        let pair = |n| Pair { key: key(n), first: first(n), leaf: Leaf::Large(n) };
         for count in [0, 1, 2, 3, 1_000, 4_097] {
             let table = Pairs::new((0..count).map(|n| pair(2 * n)).collect());
             for n in 0..2 * count {
-                let found = table.get(key(n)).map(|pair| pair.first);
+                let found = table.get(key(n)).map(|pair| pair.first.rule);
                 assert_eq!(found, (n % 2 == 0).then_some(n), "{n} of {count}");
             }
             assert!(table.get(Key { zones: u32::MAX, source: 0, destination: 0 }).is_none());

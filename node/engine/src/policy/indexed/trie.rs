@@ -64,7 +64,7 @@ pub(super) struct Trie<T> {
 
 /// A value (`len` is 0), a block of `len` keys, or, with [`TAIL`], a tail of `len` addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cell {
+pub(super) struct Cell {
     at: u32,
     len: u32,
 }
@@ -86,15 +86,20 @@ impl<T: Address> Trie<T> {
         trie
     }
 
-    /// The value at `address`.
+    /// The first step towards `address`.
     #[inline]
-    pub(super) fn get(&self, address: T) -> u32 {
+    pub(super) fn enter(&self, address: T) -> Cell {
         let first = address.step(0);
-        let mut cell = match self.direct.get(usize::from(first)) {
+        match self.direct.get(usize::from(first)) {
             Some(cell) => *cell,
             None => self.search(self.top, first),
-        };
-        let mut step = 1;
+        }
+    }
+
+    /// The value at `address`, from its first step on.
+    #[inline]
+    pub(super) fn follow(&self, entered: Cell, address: T) -> u32 {
+        let (mut cell, mut step) = (entered, 1);
         while cell.len != 0 {
             if cell.len & TAIL != 0 {
                 return self.tail(cell, address);
@@ -196,7 +201,11 @@ mod tests {
         let trie = Trie::new(&intervals);
         for &address in asked.iter().chain(starts) {
             let want = intervals.iter().rposition(|interval| interval.0 <= address);
-            assert_eq!(Some(trie.get(address) as usize), want, "{address:?}");
+            assert_eq!(
+                Some(trie.follow(trie.enter(address), address) as usize),
+                want,
+                "{address:?}"
+            );
         }
     }
 
