@@ -25,6 +25,11 @@ const NEW_FLOWS: u32 = 1 << 16;
 /// Rules that new flows are matched with.
 const RULES: u32 = 1_000;
 
+/// Places of the table that is flooded; half of them hold open connections.
+const FLOOD_SESSIONS: u32 = 1 << 17;
+/// Open connections keep their rate within a tenth.
+const FLOOD_BAR: Option<Bar> = Some(Bar::RatioAtMost(1.1));
+
 /// Places in the table for each flow: at half a table's capacity none of a million is refused.
 const SPACE: u32 = 2;
 /// One burst of so many may be disturbed: a burst takes microseconds, a time slice milliseconds.
@@ -36,10 +41,13 @@ pub(crate) struct Options {
     /// Also a million flows; takes half a gigabyte.
     #[arg(long)]
     large: bool,
+    /// Also eight million; takes five gigabytes.
+    #[arg(long)]
+    huge: bool,
     /// Also so many flows.
     #[arg(long)]
     flows: Vec<u32>,
-    /// Leave out the new flows.
+    /// Leave out the new flows and the flood.
     #[arg(long)]
     established_only: bool,
 }
@@ -50,13 +58,72 @@ pub(crate) fn run(options: &Options, rounds: u32) -> Result<Vec<Comparison>, Fai
     if options.large {
         sizes.push((1 << 20, Some(Bar::AtMost(120.0))));
     }
+    if options.huge {
+        sizes.push((1 << 23, Some(Bar::AtMost(200.0))));
+    }
     sizes.extend(options.flows.iter().map(|&flows| (flows, None)));
     let established = sizes.into_iter().map(|(flows, bar)| established(flows, bar, rounds));
     let mut results: Vec<Comparison> = established.collect();
     if !options.established_only {
         results.push(new_flows(rounds));
+        results.extend(flood(rounds));
     }
     Ok(results)
+}
+
+/// Open connections in a table that a flood keeps full, beside the same connections in peace: what a
+/// packet of theirs costs, and what the flood itself costs.
+fn flood(rounds: u32) -> [Comparison; 2] {
+    let engine = workload::engine(FLOOD_SESSIONS, RULES, WorkerId(0), START);
+    let mut bench = Bench::new(engine, START);
+    let (mut flows, mut attack) = (Flows::new(FLOOD_SESSIONS / 2), Flood::default());
+    flows.open(&mut bench);
+    while bench.engine.sessions().len() < bench.engine.sessions().capacity() {
+        attack.strike(&mut bench);
+    }
+    let mut attacked = Comparison::new("established TCP in a SYN flood", "ns", FLOOD_BAR);
+    let mut cost = Comparison::new("first packet of the flood", "ns", None);
+    for _ in 0..rounds {
+        let peace = round(&mut flows, |burst, _| assert_eq!(bench.decide(burst), BURST));
+        attack.taken.clear();
+        let war = flood_round(&mut flows, &mut bench, &mut attack);
+        attacked.push(war, peace);
+        cost.push(nanos_a_packet(core::mem::take(&mut attack.taken)), peace);
+    }
+    let table = bench.engine.sessions();
+    assert_eq!(table.len(), table.capacity(), "the flood keeps the table full");
+    [attacked, cost]
+}
+
+/// As [`round`], with a burst of the flood before each of the others.
+fn flood_round(flows: &mut Flows, bench: &mut Bench, attack: &mut Flood) -> f64 {
+    let mut burst = Burst::default();
+    let one = |number: usize| {
+        attack.strike(bench);
+        if number.is_multiple_of(BURSTS_PER_TURN) {
+            bench.tick();
+        }
+        flows.next(&mut burst);
+        workload::timed(|| assert_eq!(bench.decide(&mut burst), BURST, "an open one is never lost"))
+    };
+    nanos_a_packet((0..PACKETS / BURST).map(one).collect())
+}
+
+/// First packets without end, a million a second of virtual time.
+#[derive(Default)]
+struct Flood {
+    next: u32,
+    burst: Burst,
+    taken: Vec<Duration>,
+}
+
+impl Flood {
+    fn strike(&mut self, bench: &mut Bench) {
+        Flows::flood(&mut self.burst, FLOOD_SESSIONS + self.next);
+        self.next = self.next.wrapping_add(BURST as u32);
+        bench.wait(Duration::from_micros(BURST as u64));
+        self.taken.push(workload::timed(|| bench.decide(&mut self.burst)));
+    }
 }
 
 fn established(count: u32, bar: Option<Bar>, rounds: u32) -> Comparison {

@@ -22,6 +22,8 @@ pub(crate) enum Bar {
     AtMost(f64),
     /// Subject over baseline is at least this.
     RatioAtLeast(f64),
+    /// Subject over baseline is at most this.
+    RatioAtMost(f64),
 }
 
 #[derive(Debug, Serialize)]
@@ -59,6 +61,7 @@ impl Comparison {
         match self.bar {
             Some(Bar::AtMost(most)) => self.spread(0).median <= most,
             Some(Bar::RatioAtLeast(least)) => self.ratio() >= least,
+            Some(Bar::RatioAtMost(most)) => self.ratio() <= most,
             None => true,
         }
     }
@@ -75,6 +78,7 @@ impl Comparison {
         let bar = self.bar.map(|bar| match bar {
             Bar::AtMost(most) => format!("<= {most} {}", self.unit),
             Bar::RatioAtLeast(least) => format!("ratio >= {least}"),
+            Bar::RatioAtMost(most) => format!("ratio <= {most}"),
         });
         Row {
             name: &self.name,

@@ -31,6 +31,8 @@ const PAYLOAD: [u8; 16] = [0x5a; 16];
 const BURST_NANOS: u64 = 6_400;
 /// When virtual time starts.
 pub(crate) const START: Time = Time::from_secs(1_000);
+/// As many five-tuples as the clients' addresses have, so that a flood hardly ever repeats one.
+const FLOOD_FLOWS: u32 = 1 << 27;
 /// Servers, one for each rule of a long policy.
 const SERVERS: u32 = 1_000;
 
@@ -193,6 +195,16 @@ impl Flows {
         self.next = (self.next + BURST) % self.count();
     }
 
+    /// Writes 64 first packets of connections that nobody has seen, from this one on.
+    #[allow(dead_code, reason = "criterion has no flood")]
+    pub(crate) fn flood(burst: &mut Burst, first: u32) {
+        burst.ingress = LAN;
+        for at in 0..BURST {
+            let flow = (first + at as u32) % FLOOD_FLOWS;
+            burst.write(at, flow, &packet(flow, 0, Step::Syn));
+        }
+    }
+
     fn write_visits(&mut self, burst: &mut Burst, step: Step) {
         let (order, next) = (core::mem::take(&mut self.order), self.next);
         self.write_burst(burst, step, |at| order[next + at]);
@@ -318,6 +330,12 @@ impl Bench {
             forwarded += usize::from(matches!(decision.verdict, Verdict::Forward(_)));
         }
         forwarded
+    }
+
+    /// Lets virtual time go by.
+    #[allow(dead_code, reason = "criterion has no flood")]
+    pub(crate) fn wait(&mut self, time: core::time::Duration) {
+        self.now = self.now + time;
     }
 
     /// Lets timers run, as each turn does.
