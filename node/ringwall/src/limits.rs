@@ -24,5 +24,16 @@ pub(crate) const EXPLAIN_SESSIONS: u32 = 1;
 /// Threads of the daemon's own runtime: API, netlink, policy. Packets have threads of their own.
 pub(crate) const RUNTIME_THREADS: usize = 2;
 
+/// Connections that the API serves at a time: operators and their scripts. One more waits.
+pub(crate) const API_CONNECTIONS: usize = 64;
+
+/// Connections that the listener for metrics serves at a time: a few scrapers. One more waits, so that
+/// whoever reaches that address cannot take the daemon's descriptors away from it.
+pub(crate) const METRICS_CONNECTIONS: usize = 16;
+
+/// How long nothing may move on a connection before it is closed: longer than the slowest request
+/// takes ([`ANSWER_TIMEOUT`]) and than the pause between two scrapes.
+pub(crate) const CONNECTION_IDLE: Duration = Duration::from_secs(90);
+
 /// How long a request that is under way may take after the daemon was told to stop.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(3);

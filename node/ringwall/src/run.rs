@@ -22,7 +22,7 @@ use config::misfits;
 use datapath::xdp::{self, BpfDir};
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -31,13 +31,14 @@ use crate::limits::{RUNTIME_THREADS, STOP_TIMEOUT};
 use crate::server::{self, Claim, SocketError};
 use crate::{files, render};
 
+use log::LogFile;
 use node::RunningNode;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Needs root, or the capabilities NET_ADMIN, NET_RAW, BPF, PERFMON and IPC_LOCK. What it has beyond those it \
 gives up once it is set up. SIGTERM and SIGINT stop it; the ports stay closed for transit afterwards, \
-unless the node file says on-exit = \"open\".")]
+unless the node file says on-exit = \"open\". SIGHUP opens the log file anew, for whoever moved it away.")]
 pub(crate) struct Options {
     /// Node file
     #[arg(long, value_name = "FILE")]
@@ -105,7 +106,7 @@ fn seed_from(path: &Path) -> Result<Seed, Failure> {
 /// Sets the process up, and runs the node in it.
 fn start(plan: Plan, json: bool) -> Result<(), RunError> {
     capabilities::required()?;
-    log::start(&plan.node.log, json)?;
+    let log = log::start(&plan.node.log, json)?;
     panics::log();
     BpfDir::prepare(Path::new(&plan.node.bpf_dir)).map_err(RunError::Xdp)?;
     let socket = Claim::stake(Path::new(&plan.node.api.socket)).map_err(RunError::Socket)?;
@@ -117,8 +118,8 @@ fn start(plan: Plan, json: bool) -> Result<(), RunError> {
         .enable_all()
         .build()
         .map_err(RunError::System)?;
-    let to_file = plan.node.log.file.is_some();
-    let ended = runtime.block_on(serve(plan, socket, capabilities));
+    let to_file = log.is_some();
+    let ended = runtime.block_on(serve(plan, socket, capabilities, log));
     if let (Err(error), true) = (&ended, to_file) {
         // On stderr it is said anyway, as the last word.
         tracing::error!(%error, "the daemon ends");
@@ -127,10 +128,17 @@ fn start(plan: Plan, json: bool) -> Result<(), RunError> {
     ended
 }
 
-async fn serve(plan: Plan, socket: Claim, capabilities: Vec<String>) -> Result<(), RunError> {
+async fn serve(
+    plan: Plan,
+    socket: Claim,
+    capabilities: Vec<String>,
+    log: Option<Arc<LogFile>>,
+) -> Result<(), RunError> {
     // Before the node is there: a signal that comes meanwhile must not be lost.
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::System)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::System)?;
+    let hangup = signal(SignalKind::hangup()).map_err(RunError::System)?;
+    tokio::spawn(reopen_on(hangup, log));
     let metrics = match plan.node.metrics {
         Some(config::Metrics { listen }) => {
             let bound = TcpListener::bind(listen).await;
@@ -171,6 +179,19 @@ async fn serve(plan: Plan, socket: Claim, capabilities: Vec<String>) -> Result<(
     match ended {
         Ok(_) => Ok(()),
         Err(_) => Err(RunError::System(std::io::Error::other("a listener ended by itself"))),
+    }
+}
+
+/// Begins the log file anew with each SIGHUP, for whoever moved it away.
+async fn reopen_on(mut hangup: Signal, log: Option<Arc<LogFile>>) {
+    while hangup.recv().await.is_some() {
+        match log.as_ref().map(|log| log.reopen()) {
+            Some(Ok(())) => tracing::info!("SIGHUP: the log file is opened anew"),
+            Some(Err(error)) => {
+                tracing::error!(%error, "SIGHUP: the log file cannot be opened; the earlier one stays");
+            }
+            None => tracing::info!("SIGHUP: there is no log file to open anew"),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The daemon's side of the API: HTTP with JSON bodies, on a Unix socket of root's own and, for
 //! Prometheus, on an address of the operator's choice.
 
+mod bounded;
 mod metrics;
 mod socket;
 #[cfg(test)]
@@ -21,9 +22,13 @@ use config::api;
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::backend::Backend;
-use crate::limits::REQUEST_BYTES;
+use crate::limits::{API_CONNECTIONS, CONNECTION_IDLE, METRICS_CONNECTIONS, REQUEST_BYTES};
 
+use bounded::{Bounded, Bounds};
 pub(crate) use socket::{Claim, SocketError};
+
+const API_BOUNDS: Bounds = Bounds { connections: API_CONNECTIONS, idle: CONNECTION_IDLE };
+const METRICS_BOUNDS: Bounds = Bounds { connections: METRICS_CONNECTIONS, idle: CONNECTION_IDLE };
 
 /// Serves the API at `listener` until `stop`.
 pub(crate) async fn serve<B: Backend>(
@@ -31,6 +36,7 @@ pub(crate) async fn serve<B: Backend>(
     backend: Arc<B>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
+    let listener = Bounded::new(listener, "api", API_BOUNDS);
     axum::serve(listener, router(backend)).with_graceful_shutdown(stop).await
 }
 
@@ -41,6 +47,7 @@ pub(crate) async fn serve_metrics<B: Backend>(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let app = Router::new().route("/metrics", get(scrape::<B>)).with_state(backend);
+    let listener = Bounded::new(listener, "metrics", METRICS_BOUNDS);
     axum::serve(listener, app).with_graceful_shutdown(stop).await
 }
 

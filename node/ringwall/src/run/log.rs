@@ -1,7 +1,9 @@
 //! The daemon's log: lines for people or for machines, to stderr or a file.
 
-use std::fs::OpenOptions;
-use std::sync::Mutex;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use config::{Log, LogFormat};
 use tracing_subscriber::EnvFilter;
@@ -13,26 +15,82 @@ use super::RunError;
 /// before every line.
 const LEVEL: &str = "info,ractor=warn";
 
-/// Starts the log. `json` overrules the node file.
-pub(super) fn start(log: &Log, json: bool) -> Result<(), RunError> {
+/// Starts the log. `json` overrules the node file. Returns the file that it goes to, if it does.
+pub(super) fn start(log: &Log, json: bool) -> Result<Option<Arc<LogFile>>, RunError> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LEVEL));
-    let (writer, colours) = writer(log)?;
+    let file = log.file.as_ref().map(|path| LogFile::open(Path::new(path)).map(Arc::new));
+    let file = file
+        .transpose()
+        .map_err(|error| RunError::Log { path: log.file.clone().unwrap_or_default(), error })?;
+    let (writer, colours) = match &file {
+        Some(file) => (BoxMakeWriter::new(Arc::clone(file)), false),
+        None => (BoxMakeWriter::new(io::stderr), io::IsTerminal::is_terminal(&io::stderr())),
+    };
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     if json || log.format == LogFormat::Json {
         lines.json().flatten_event(true).init();
     } else {
         lines.with_ansi(colours).init();
     }
-    Ok(())
+    Ok(file)
 }
 
-/// Where lines go, and whether colours make sense there.
-fn writer(log: &Log) -> Result<(BoxMakeWriter, bool), RunError> {
-    let Some(path) = &log.file else {
-        let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-        return Ok((BoxMakeWriter::new(std::io::stderr), colours));
-    };
-    let file = OpenOptions::new().create(true).append(true).open(path);
-    let file = file.map_err(|error| RunError::Log { path: path.clone(), error })?;
-    Ok((BoxMakeWriter::new(Mutex::new(file)), false))
+/// A log file that can be moved away and begun anew, as `logrotate` does.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+impl LogFile {
+    fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), file: Mutex::new(append_to(path)?) })
+    }
+
+    /// Goes on in the file that has the name now. Fails without harm: lines then still go to the
+    /// earlier one.
+    pub(super) fn reopen(&self) -> io::Result<()> {
+        let file = append_to(&self.path)?;
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
+        Ok(())
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+impl Write for &LogFile {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).write(line)
+    }
+
+    /// A file has no buffer of ours.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LogFile;
+    use std::io::Write as _;
+
+    #[test]
+    fn a_file_that_was_moved_away_is_begun_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, moved] = ["log", "log.1"].map(|name| folder.path().join(name));
+        let read = |path| std::fs::read_to_string(path).unwrap();
+        let log = LogFile::open(&path).unwrap();
+        (&log).write_all(b"one\n").unwrap();
+        std::fs::rename(&path, &moved).unwrap();
+        (&log).write_all(b"two\n").unwrap();
+        log.reopen().unwrap();
+        (&log).write_all(b"three\n").unwrap();
+        assert_eq!((read(&moved), read(&path)), ("one\ntwo\n".into(), "three\n".into()));
+        // What cannot be reopened goes on where it was.
+        std::fs::remove_dir_all(folder.path()).unwrap();
+        assert!(log.reopen().is_err());
+        (&log).write_all(b"four\n").unwrap();
+    }
 }

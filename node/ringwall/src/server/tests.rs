@@ -1,16 +1,21 @@
 #![allow(clippy::unwrap_used)]
 
 mod fake;
+mod hostile;
 
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use config::api;
 use tokio::sync::oneshot;
 
-use super::{Claim, serve};
+use super::{Bounded, Bounds, Claim, router, serve};
 use crate::client::{Client, ClientError};
-use crate::limits::REQUEST_BYTES;
+use crate::limits::{API_CONNECTIONS, REQUEST_BYTES};
 use fake::Fake;
 
 /// A server in a thread of its own, and a client for it.
@@ -135,9 +140,89 @@ fn metrics_have_names_labels_and_help() {
     for line in expected {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
-    let helped = |line: &&str| line.starts_with("# TYPE ringwall_");
-    for line in text.lines().filter(helped) {
-        let name = line.split(' ').nth(2).unwrap();
-        assert!(text.contains(&format!("# HELP {name} ")), "{name} has no help");
-    }
+    let documented = include_str!("../../METRICS.md").lines();
+    let documented: BTreeSet<_> = documented.filter_map(documented_metric).collect();
+    assert_eq!(shown_metrics(&text), documented, "METRICS.md tells something else");
+}
+
+/// Name, kind, labels and help.
+type Metric = (String, String, BTreeSet<String>, String);
+
+/// A row of the table.
+fn documented_metric(line: &str) -> Option<Metric> {
+    let cells: Vec<&str> = line.strip_prefix("| `ringwall_")?.split('|').map(str::trim).collect();
+    let [name, kind, labels, help, ""] = cells[..] else { panic!("not a row: {line}") };
+    let labels = labels.split(", ").filter(|label| !label.is_empty());
+    let labels = labels.map(|label| label.trim_matches('`').to_owned()).collect();
+    let name = format!("ringwall_{}", name.trim_end_matches('`'));
+    Some((name, kind.to_owned(), labels, help.to_owned()))
+}
+
+/// What Prometheus would learn from the text.
+fn shown_metrics(text: &str) -> BTreeSet<Metric> {
+    let of = |what: &str, name: &str| {
+        let head = format!("# {what} {name} ");
+        let found = text.lines().find_map(|line| line.strip_prefix(&head));
+        found.unwrap_or_else(|| panic!("{name} has no {what}")).to_owned()
+    };
+    let names: BTreeSet<&str> = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .collect();
+    let labels = |name: &str| {
+        let sample = |line: &&str| line.split(['{', ' ']).next() == Some(name);
+        let sample = text.lines().find(sample).unwrap();
+        let inside = sample.split_once('{').map_or("", |(_, rest)| rest.split_once('}').unwrap().0);
+        let pairs = inside.split(',').filter_map(|pair| pair.split_once('='));
+        pairs.map(|(label, _)| label.to_owned()).collect()
+    };
+    let metric = |name: &str| (name.to_owned(), of("TYPE", name), labels(name), of("HELP", name));
+    names.into_iter().map(metric).collect()
+}
+
+/// A connection past the client, on which nothing is said.
+fn silent(pair: &Pair) -> UnixStream {
+    let stream = UnixStream::connect(&pair.socket).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    stream
+}
+
+#[test]
+fn one_connection_too_many_waits_for_another_to_end() {
+    let pair = Pair::start();
+    let mut held: Vec<_> = (0..API_CONNECTIONS).map(|_| silent(&pair)).collect();
+    // Those that came first are served: the last of them, although the others say nothing.
+    let ask = |stream: &mut UnixStream| {
+        let request = format!("GET {} HTTP/1.1\r\nhost: ringwall\r\n\r\n", api::STATUS);
+        stream.write_all(request.as_bytes()).unwrap();
+    };
+    ask(held.last_mut().unwrap());
+    held.last_mut().unwrap().set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    let mut first = [0; 12];
+    held.last_mut().unwrap().read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    let mut waiting = silent(&pair);
+    ask(&mut waiting);
+    assert!(waiting.read(&mut first).is_err(), "more than {API_CONNECTIONS} are served");
+    held.pop();
+    waiting.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    waiting.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+}
+
+#[test]
+fn a_connection_on_which_nothing_moves_is_closed() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        let bounds = Bounds { connections: 1, idle: Duration::from_millis(50) };
+        let listener = Bounded::new(listener, "test", bounds);
+        tokio::spawn(axum::serve(listener, router(Arc::new(Fake))).into_future());
+        let mut idle = tokio::net::TcpStream::connect(to).await.unwrap();
+        let ended = async { tokio::io::AsyncReadExt::read(&mut idle, &mut [0; 1]).await };
+        let ended = tokio::time::timeout(Duration::from_secs(15), ended).await;
+        assert!(matches!(ended, Ok(Ok(0) | Err(_))), "still open: {ended:?}");
+    });
 }

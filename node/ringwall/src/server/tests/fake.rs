@@ -53,7 +53,13 @@ impl Backend for Fake {
     }
 
     async fn counters(&self) -> Result<api::Counters, Error> {
-        let worker = named(&[("received", 3), ("dropped", 2), ("dropped.no-rule", 2), ("held", 1)]);
+        let mut worker =
+            named(&[("received", 3), ("dropped", 2), ("dropped.no-rule", 2), ("held", 1)]);
+        let others = ["forwarded", "answered", "consumed", "handed-in", "handed-out"];
+        let lost = ["answers-sent", "outputs-lost", "events-lost"];
+        let sessions = ["sessions-opened", "sessions-closed"];
+        let others = others.iter().chain(&lost).chain(&sessions);
+        worker.extend(others.map(|name| ((*name).to_owned(), 0)));
         let mut total = worker.clone();
         total.insert("xdp.pass-host".to_owned(), 9);
         Ok(api::Counters { total, workers: vec![worker] })
