@@ -38,6 +38,15 @@ pub enum OpenError {
         /// The node's workers.
         workers: u16,
     },
+    /// Somebody else has a socket on a queue.
+    Held {
+        /// The port.
+        port: String,
+        /// Its interface.
+        interface: String,
+        /// The queue.
+        queue: u16,
+    },
     /// A socket or the frames.
     AfXdp {
         /// What was being opened.
@@ -56,6 +65,11 @@ impl fmt::Display for OpenError {
                 f,
                 "port `{port}` has {queues} receive queue(s) for {workers} workers; give the \
                  interface more (`ethtool -L`) or set `workers = {queues}` in the node file"
+            ),
+            Self::Held { port, interface, queue } => write!(
+                f,
+                "port `{port}`: queue {queue} of interface {interface} has an AF_XDP socket already: \
+                 another process holds it, maybe another ringwall with its own `bpf-dir`"
             ),
             Self::AfXdp { what, source } => write!(f, "{what}: {source}"),
             Self::Descriptor(source) => write!(f, "cannot duplicate a descriptor: {source}"),
@@ -113,18 +127,20 @@ pub fn open(
         let mut config = SocketConfig::new(interface.index, u32::from(queue), umem, sockets);
         config.mode = if interface.zero_copy { Mode::Auto } else { Mode::Copy };
         config.busy_poll = interface.busy_poll.map(|micros| BusyPoll { micros, budget: 64 });
-        let socket = open_patiently(umem, &config).map_err(|source| OpenError::AfXdp {
-            what: format!(
-                "port `{}` (interface {}, queue {queue})",
-                interface.port, interface.name
-            ),
-            source,
-        })?;
+        let socket = open_patiently(umem, &config).map_err(|why| failed(interface, queue, why))?;
         let descriptor = socket.as_fd().try_clone_to_owned().map_err(OpenError::Descriptor)?;
         bound.push((queue, descriptor));
         opened.push(socket);
     }
     Ok((XskPort::new(opened), bound))
+}
+
+fn failed(interface: &Interface, queue: u16, source: af_xdp::Error) -> OpenError {
+    let Interface { port, name, .. } = interface;
+    if matches!(source, af_xdp::Error::QueueBusy { .. }) {
+        return OpenError::Held { port: port.clone(), interface: name.clone(), queue };
+    }
+    OpenError::AfXdp { what: format!("port `{port}` (interface {name}, queue {queue})"), source }
 }
 
 fn open_patiently(umem: &mut Umem, config: &SocketConfig) -> Result<Socket, af_xdp::Error> {

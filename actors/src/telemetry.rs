@@ -2,7 +2,6 @@
 //! the structured form that RT_FLOW made usual: one line per event, every field named.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use engine::{Event, EventKind, PortId, RuleIndex, ZoneId, policy::Policy};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -24,7 +23,7 @@ pub struct Telemetry {
     ports: Vec<String>,
     in_force: watch::Receiver<InForce>,
     /// The last few policies, newest last: events name rules by epoch and place.
-    policies: VecDeque<Arc<Policy>>,
+    policies: VecDeque<InForce>,
 }
 
 impl Telemetry {
@@ -35,13 +34,13 @@ impl Telemetry {
         ports: Vec<String>,
         in_force: watch::Receiver<InForce>,
     ) -> Self {
-        let policies = VecDeque::from([Arc::clone(&in_force.borrow().compiled)]);
+        let policies = VecDeque::from([in_force.borrow().clone()]);
         Self { rings, ports, in_force, policies }
     }
 
     fn drain(&mut self) {
         if self.in_force.has_changed().unwrap_or(false) {
-            let policy = Arc::clone(&self.in_force.borrow_and_update().compiled);
+            let policy = self.in_force.borrow_and_update().clone();
             if self.policies.len() == POLICIES_REMEMBERED {
                 self.policies.pop_front();
             }
@@ -56,10 +55,12 @@ impl Telemetry {
     }
 
     fn log(&self, event: &Event) {
-        let policy = self.policies.iter().rev().find(|p| p.epoch() as u32 == event.epoch);
-        let policy = policy.map(AsRef::as_ref);
-        let rule = event.rule.and_then(|rule| rule_name(policy, rule)).unwrap_or("-");
-        let [from, to] = event.zones.map(|zone| zone_name(policy, zone));
+        let mut known = self.policies.iter().rev();
+        let policy = known.find(|policy| policy.compiled.epoch() as u32 == event.epoch);
+        let rule = event.rule.and_then(|rule| rule_name(policy?, rule)).unwrap_or("-");
+        let Way { zones, ports } = Way::of(event, policy, self.ports.len());
+        let [from, to] = zones.map(|zone| zone_name(policy, zone));
+        let [ingress, egress] = ports.map(|port| self.port_name(port));
         let (source, source_port) = event.key.source(event.initiator);
         let (destination, destination_port) = event.key.destination(event.initiator);
         let session = event.session.map_or_else(|| "-".to_owned(), |id| id.to_string());
@@ -76,8 +77,8 @@ impl Telemetry {
             reason,
             from,
             to,
-            ingress = self.port_name(event.ingress),
-            egress = self.port_name(event.egress),
+            ingress,
+            egress,
             protocol = event.key.protocol().0,
             %source,
             source_port,
@@ -96,13 +97,49 @@ impl Telemetry {
     }
 }
 
-fn rule_name(policy: Option<&Policy>, rule: RuleIndex) -> Option<&str> {
-    policy?.rules().get(rule.index()).map(|rule| rule.id.as_str())
+fn rule_name(policy: &InForce, rule: RuleIndex) -> Option<&str> {
+    policy.compiled.rules().get(rule.index()).map(|rule| rule.id.as_str())
 }
 
-fn zone_name(policy: Option<&Policy>, zone: Option<ZoneId>) -> &str {
-    let name = zone.and_then(|zone| policy?.zones().get(zone.index()));
+fn zone_name(policy: Option<&InForce>, zone: Option<ZoneId>) -> &str {
+    let name = zone.and_then(|zone| policy?.compiled.zones().get(zone.index()));
     name.map_or("-", String::as_str)
+}
+
+/// The zones and ports of initiator and responder, as far as they can be told.
+#[derive(Debug, PartialEq, Eq)]
+struct Way {
+    zones: [Option<ZoneId>; 2],
+    ports: [Option<PortId>; 2],
+}
+
+impl Way {
+    /// What the event says, and what follows from its policy: a denied packet went to the zone that
+    /// its rule names, and a packet that still waits for its next hop's address, or was denied,
+    /// leaves by the only port of its zone, if there is but one.
+    fn of(event: &Event, policy: Option<&InForce>, ports: usize) -> Self {
+        let [from, to] = event.zones;
+        let to = to.or_else(|| named_zone(policy?, event.rule?));
+        let zones = [from, to];
+        let only = |zone: Option<ZoneId>| only_port(&policy?.compiled, zone?, ports);
+        Self {
+            zones,
+            ports: [event.ingress.or_else(|| only(from)), event.egress.or_else(|| only(to))],
+        }
+    }
+}
+
+/// The zone that packets of this rule leave by, where the rule says it.
+fn named_zone(policy: &InForce, rule: RuleIndex) -> Option<ZoneId> {
+    let zone = policy.source.rules.get(rule.index())?.to?;
+    Some(ZoneId(zone as u16))
+}
+
+fn only_port(policy: &Policy, zone: ZoneId, ports: usize) -> Option<PortId> {
+    let ids = (0..ports).map(|index| PortId(index as u16));
+    let mut of_zone = ids.filter(|port| policy.zone_of_port(*port) == Some(zone));
+    let first = of_zone.next()?;
+    of_zone.next().is_none().then_some(first)
 }
 
 impl Actor for TelemetryActor {
@@ -137,5 +174,73 @@ impl Actor for TelemetryActor {
     ) -> Result<(), ActorProcessingErr> {
         state.drain();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Way;
+    use crate::policy::{InForce, compile};
+    use core::time::Duration;
+    use engine::{Event, EventKind, PortId, Reason, RuleIndex, ZoneId};
+    use wire::FlowKey;
+
+    const PORTS: [&str; 4] = ["lan", "wan", "left", "right"];
+
+    /// Zone 0 has port 0, zone 1 port 1, zone 2 ports 2 and 3; a rule to each, and one to any.
+    fn policy() -> InForce {
+        let zones =
+            "[zones]\ntrust = [\"lan\"]\nuntrust = [\"wan\"]\nboth = [\"left\", \"right\"]\n";
+        let to = ["to = \"untrust\"", "to = \"both\"", "to = \"trust\"", ""];
+        let rules = (0..).zip(to).map(|(id, to)| {
+            format!("[[rule]]\nid = \"r{id}\"\n{to}\nservice = [\"tcp/{id}\"]\naction = \"deny\"\n")
+        });
+        let text = zones.to_owned() + &rules.collect::<String>();
+        let (policy, _) = compile("p", &text, 1, &PORTS.map(str::to_owned)).expect("a policy");
+        policy
+    }
+
+    fn event(rule: u32, to: Option<ZoneId>, egress: Option<PortId>) -> Event {
+        let (key, initiator) = FlowKey::new(
+            0,
+            wire::Protocol::TCP,
+            ([10, 0, 0, 1].into(), 1),
+            ([10, 0, 0, 2].into(), 2),
+        );
+        Event {
+            kind: EventKind::Deny(Reason::Denied),
+            key,
+            initiator,
+            session: None,
+            rule: Some(RuleIndex(rule)),
+            epoch: 1,
+            zones: [Some(ZoneId(0)), to],
+            ingress: Some(PortId(0)),
+            egress,
+            packets: [1, 0],
+            bytes: [40, 0],
+            duration: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn what_an_event_leaves_open_follows_from_its_policy() {
+        let policy = policy();
+        let to = |event: &Event| {
+            let Way { zones, ports } = Way::of(event, Some(&policy), PORTS.len());
+            assert_eq!((zones[0], ports[0]), (Some(ZoneId(0)), Some(PortId(0))));
+            (zones[1], ports[1])
+        };
+        // A rule that names a zone of one port, of two ports, and no zone.
+        assert_eq!(to(&event(0, None, None)), (Some(ZoneId(1)), Some(PortId(1))));
+        assert_eq!(to(&event(1, None, None)), (Some(ZoneId(2)), None));
+        assert_eq!(to(&event(3, None, None)), (None, None));
+        // An opened session that waits for a neighbour, and one that does not.
+        assert_eq!(to(&event(3, Some(ZoneId(1)), None)), (Some(ZoneId(1)), Some(PortId(1))));
+        let right = Some(PortId(3));
+        assert_eq!(to(&event(1, Some(ZoneId(2)), right)), (Some(ZoneId(2)), right));
+        // Of a policy that is forgotten, what the event itself says.
+        let alone = Way::of(&event(0, None, right), None, PORTS.len());
+        assert_eq!((alone.zones[1], alone.ports[1]), (None, right));
     }
 }
