@@ -214,18 +214,31 @@ impl World {
     /// When it does not come up.
     #[track_caller]
     pub fn start(&mut self) {
+        self.launch(&["--policy".into(), self.path("policy.toml")]);
+    }
+
+    /// Starts the node as [`start`](Self::start) does, without naming a policy.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[track_caller]
+    pub fn start_without_policy(&mut self) {
+        self.launch(&[]);
+    }
+
+    #[track_caller]
+    fn launch(&mut self, more: &[PathBuf]) {
         let mut command = Command::new(binary());
-        command.arg("run").arg("--node").arg(self.path("node.toml"));
-        command.arg("--policy").arg(self.path("policy.toml"));
-        let mut node = self.router.run(|| Background::spawn(&mut command));
+        command.arg("run").arg("--node").arg(self.path("node.toml")).args(more);
+        // Kept at once, so that a start in vain shows what the node said.
+        self.node = Some(self.router.run(|| Background::spawn(&mut command)));
         wait_for(SOON, "the node's API", || {
-            if let Err(why) = node.check() {
+            if let Err(why) = self.node().check() {
                 panic!("the node does not start: {why}");
             }
             // The socket is there before the node; an answer comes when it runs.
-            self.exchange("GET", "/v1/status", "").is_ok_and(|(status, _)| status == 200)
+            self.exchange("GET", "/v1/status", "").is_ok_and(|answer| answer.0 == 200)
         });
-        self.node = Some(node);
     }
 
     /// The running node.
@@ -274,10 +287,31 @@ impl World {
     /// When the daemon does not answer.
     #[track_caller]
     pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        self.exchange("POST", path, &body.to_string()).expect("the daemon answers")
+        self.post_text(path, &body.to_string())
     }
 
-    fn exchange(&self, method: &str, path: &str, body: &str) -> io::Result<(u16, Value)> {
+    /// One request to the API with any text for a body. Status and body of the answer.
+    ///
+    /// # Panics
+    /// When the daemon does not answer.
+    #[track_caller]
+    pub fn post_text(&self, path: &str, body: &str) -> (u16, Value) {
+        let (status, body) = self.exchange("POST", path, body).expect("the daemon answers");
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    /// What the node shows to Prometheus.
+    ///
+    /// # Panics
+    /// When the daemon does not answer.
+    #[track_caller]
+    pub fn metrics(&self) -> String {
+        let (status, text) = self.exchange("GET", "/metrics", "").expect("the daemon answers");
+        assert_eq!(status, 200, "{text}");
+        text
+    }
+
+    fn exchange(&self, method: &str, path: &str, body: &str) -> io::Result<(u16, String)> {
         let mut stream = UnixStream::connect(self.socket())?;
         stream.set_read_timeout(Some(SOON))?;
         let length = body.len();
@@ -291,8 +325,7 @@ impl World {
         let broken = || io::Error::other(format!("not HTTP: {answer}"));
         let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(broken)?;
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let body = serde_json::from_str(body).unwrap_or(Value::Null);
-        Ok((status.ok_or_else(broken)?, body))
+        Ok((status.ok_or_else(broken)?, body.to_owned()))
     }
 
     /// The law of packet conservation, for the whole node and for each worker.
@@ -348,6 +381,7 @@ impl Drop for World {
         let Some(node) = self.node.as_ref().filter(|_| std::thread::panicking()) else { return };
         eprintln!("the node's last words:\n{}", last_lines(&node.output(), 40));
         if let Ok((_, counters)) = self.exchange("GET", "/v1/counters", "") {
+            let counters: Value = serde_json::from_str(&counters).unwrap_or_default();
             let named = counters["total"].as_object().into_iter().flatten();
             let moved: Vec<_> = named.filter(|(_, count)| **count != 0).collect();
             eprintln!("counters: {moved:?}");

@@ -164,7 +164,13 @@ fn frozen(workers: u16) {
 #[test]
 fn detach_is_refused_while_a_daemon_lives_and_works_without_one() {
     require!(root());
-    let mut world = World::running(Plan::routed(1, POLICY));
+    for workers in [1, 2] {
+        detached(workers);
+    }
+}
+
+fn detached(workers: u16) {
+    let mut world = World::running(Plan::routed(workers, POLICY));
     let node = world.path("node.toml");
     let detach = ["detach", "--node", node.to_str().unwrap()];
     world.verb(&detach).exits(1).says("holds interface");
@@ -178,10 +184,12 @@ fn detach_is_refused_while_a_daemon_lives_and_works_without_one() {
 #[test]
 fn a_bpf_file_system_that_dies_with_the_process_is_refused() {
     require!(root(), tool("unshare"), tool("mount"));
-    let world = World::new(Plan::routed(1, POLICY));
-    let outcome = run_in_own_mounts(&world);
-    outcome.exits(1).says("nsenter --net").says("ip netns exec");
-    assert!(!world.socket().exists());
+    for workers in [1, 2] {
+        let world = World::new(Plan::routed(workers, POLICY));
+        let outcome = run_in_own_mounts(&world);
+        outcome.exits(1).says("nsenter --net").says("ip netns exec");
+        assert!(!world.socket().exists());
+    }
 }
 
 /// As `ip netns exec` does it: a mount namespace of its own, with a new `/sys` and no bpffs.

@@ -6,6 +6,7 @@
 //! | `closed.rs` | nothing passes without a live daemon: killed, stopped, restarted, detached |
 //! | `panics.rs` | a flow actor that panics breaks no connection |
 //! | `host.rs` | the node's own traffic |
+//! | `starting.rs` | without a policy, without an interface |
 //! | `operate.rs` | a second instance, interfaces that come and go, policies committed live |
 //! | `programs.rs` | `nmap`, `iperf3`, `curl`, path MTU discovery, hop limits |
 //! | `wire.rs` | a bump in the wire |
@@ -20,5 +21,6 @@ mod operate;
 mod panics;
 mod programs;
 mod sockets;
+mod starting;
 mod traffic;
 mod wire;

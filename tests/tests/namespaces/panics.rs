@@ -1,7 +1,7 @@
 //! A packet that makes a flow actor panic costs that packet: no connection, no other packet, and
 //! hardly any time. The same packet again and again costs the shard, loudly.
 
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -44,14 +44,24 @@ fn plant(world: &World, times: u32) {
     assert_eq!(status, 200, "{answer}");
 }
 
-fn send_magic(world: &World, to: SocketAddr) {
-    udp(&world.client, to).send(MAGIC).unwrap();
+/// How many workers are in this state, and flow actors started after a panic.
+fn workers_in(world: &World, state: &str) -> (usize, u64) {
+    let status = world.json(&["show", "status"]);
+    let workers = status["workers"].as_array().unwrap();
+    let restarts = workers.iter().map(|worker| worker["restarts"].as_u64().unwrap());
+    (workers.iter().filter(|worker| worker["state"] == state).count(), restarts.sum())
 }
 
 #[test]
 fn a_panic_breaks_none_of_1000_connections() {
     require!(root());
-    let world = world(1);
+    for workers in [1, 2] {
+        one_panic(workers);
+    }
+}
+
+fn one_panic(workers: u16) {
+    let world = world(workers);
     let to = at(SERVER[0], PORT);
     let _tcp = tcp_echo(&world.server, SERVER[0], PORT);
     let _udp = udp_echo(&world.server, SERVER[0], PORT);
@@ -65,9 +75,12 @@ fn a_panic_breaks_none_of_1000_connections() {
     let sessions = world.json(&["show", "status"])["sessions"].as_u64().unwrap();
     assert!(sessions >= CONNECTIONS as u64, "{sessions} sessions");
     plant(&world, 1);
-    let stream = Probes::start(udp(&world.client, to));
+    // In the flow of the probes: the worker that panics is the one that should forward them.
+    let probing = udp(&world.client, to);
+    let magic = probing.try_clone().unwrap();
+    let stream = Probes::start(probing);
     std::thread::sleep(Duration::from_millis(300));
-    send_magic(&world, to);
+    magic.send(MAGIC).unwrap();
     wait_for(SOON, "the poisoned packet", || world.counter("dropped.poison") == 1);
     std::thread::sleep(Duration::from_millis(300));
     let gap = stream.longest_gap();
@@ -76,11 +89,13 @@ fn a_panic_breaks_none_of_1000_connections() {
         .filter_map(|stream| echoes(stream, b"still there").err())
         .inspect(|error| eprintln!("broken: {error}"))
         .count();
-    eprintln!("{broken} of {CONNECTIONS} connections broken, longest gap {gap:?}");
+    eprintln!(
+        "{workers} worker(s): {broken} of {CONNECTIONS} connections broken, longest gap {gap:?}"
+    );
     assert_eq!(broken, 0, "connections are broken");
     assert!(gap <= GAP_MAX, "nothing was forwarded for {gap:?}");
     assert_eq!(world.counter("dropped.poison"), 1);
-    assert_eq!(world.json(&["show", "status"])["workers"][0]["restarts"], 1);
+    assert_eq!(workers_in(&world, "running"), (usize::from(workers), 1));
     drop(connections);
     world.end();
 }
@@ -140,31 +155,51 @@ fn send_steadily(socket: &UdpSocket, stopped: &AtomicBool) -> Vec<Instant> {
 #[test]
 fn panic_after_panic_ends_in_drop_only() {
     require!(root());
-    let mut world = world(1);
+    for workers in [1, 2] {
+        six_panics(workers);
+    }
+}
+
+fn six_panics(workers: u16) {
+    let mut world = world(workers);
     let to = at(SERVER[0], PORT);
     let _udp = udp_echo(&world.server, SERVER[0], PORT);
-    assert!(udp_answers(&world.client, to, SOON));
+    // One flow, and so one worker.
+    let flow = udp(&world.client, to);
+    assert!(comes_back(&flow, SOON), "no echo at first");
     plant(&world, 6);
     for number in 1..=6 {
-        assert_eq!(world.json(&["show", "status"])["workers"][0]["state"], "running");
-        send_magic(&world, to);
+        assert_eq!(workers_in(&world, "running").0, usize::from(workers));
+        flow.send(MAGIC).unwrap();
         wait_for(SOON, "the next panic", || world.counter("dropped.poison") == number);
     }
-    wait_for(SOON, "drop-only", || {
-        world.json(&["show", "status"])["workers"][0]["state"] == "drop-only"
-    });
+    wait_for(SOON, "drop-only", || workers_in(&world, "drop-only") == (1, 6));
     world.node().says(SOON, "DROPS EVERYTHING");
-    assert!(!udp_answers(&world.client, to, SILENCE), "a shard in drop-only forwards");
+    assert!(!comes_back(&flow, SILENCE), "a shard in drop-only forwards");
     assert!(world.counter("dropped.drop-only") > 0);
+    if workers == 2 {
+        // Flows whose packets never touch that worker go on.
+        wait_for(SOON, "a flow of the other worker", || {
+            udp_answers(&world.client, to, Duration::from_millis(100))
+        });
+    }
     world.end();
+}
+
+/// Whether a datagram of this flow is sent back within `limit`.
+fn comes_back(flow: &UdpSocket, limit: Duration) -> bool {
+    flow.set_read_timeout(Some(limit)).unwrap();
+    flow.send(b"still there").is_ok() && flow.recv(&mut [0; 64]).is_ok()
 }
 
 #[test]
 fn failpoints_are_refused_unless_the_node_file_allows_them() {
     require!(root());
-    let world = World::running(Plan::routed(1, POLICY));
-    let (status, answer) = world.post(config::api::FAILPOINT, &json!({ "name": "panic:00" }));
-    assert_ne!(status, 200);
-    assert!(answer["error"].as_str().unwrap().contains("failpoints"), "{answer}");
-    world.end();
+    for workers in [1, 2] {
+        let world = World::running(Plan::routed(workers, POLICY));
+        let (status, answer) = world.post(config::api::FAILPOINT, &json!({ "name": "panic:00" }));
+        assert_ne!(status, 200);
+        assert!(answer["error"].as_str().unwrap().contains("failpoints"), "{answer}");
+        world.end();
+    }
 }

@@ -45,20 +45,27 @@ fn nmap_sees_exactly_the_open_ports() {
     require!(root(), tool("nmap"));
     for workers in [1, 2] {
         let world = World::running(Plan::routed(workers, POLICY));
-        for (server, version) in SERVER.iter().zip(["-4", "-6"]) {
-            // Listened to and permitted: 80, 443, 8080. 8081 is permitted and nobody is there.
-            let _servers = [22, 23, 80, 443, 3306, 8080, 8083, 9000]
-                .map(|port| tcp_echo(&world.server, server, port));
-            let range = "20-30,75-85,440-446,3300-3310,8078-8085,9000";
-            let args = ["-sS", "-Pn", "-n", "--max-retries", "2", "-oG", "-", "-p", range, server];
-            let args: Vec<&str> =
-                [version].into_iter().filter(|v| *v == "-6").chain(args).collect();
-            let report = client(&world, "nmap", &args).exits(0).stdout;
-            assert_eq!(ports(&report, "open"), BTreeSet::from([80, 443, 8080]), "{report}");
-            assert_eq!(ports(&report, "closed"), BTreeSet::from([8081, 8082]), "{report}");
-        }
+        // Both at once: most of the time goes by in waiting for ports that do not answer.
+        std::thread::scope(|scope| {
+            for server in SERVER {
+                scope.spawn(|| nmap(&world, server));
+            }
+        });
         world.end();
     }
+}
+
+fn nmap(world: &World, server: &str) {
+    // Listened to and permitted: 80, 443, 8080. 8081 is permitted and nobody is there.
+    let _servers =
+        [22, 23, 80, 443, 3306, 8080, 8083, 9000].map(|port| tcp_echo(&world.server, server, port));
+    let range = "20-30,75-85,440-446,3300-3310,8078-8085,9000";
+    let args = ["-sS", "-Pn", "-n", "--max-retries", "2", "-oG", "-", "-p", range, server];
+    let version = server.contains(':').then_some("-6");
+    let args: Vec<&str> = version.into_iter().chain(args).collect();
+    let report = client(world, "nmap", &args).exits(0).stdout;
+    assert_eq!(ports(&report, "open"), BTreeSet::from([80, 443, 8080]), "{report}");
+    assert_eq!(ports(&report, "closed"), BTreeSet::from([8081, 8082]), "{report}");
 }
 
 /// Ports of one state in nmap's greppable report: `Ports: 80/open/tcp//http///, 81/…`.
@@ -71,15 +78,25 @@ fn ports(report: &str, state: &str) -> BTreeSet<u16> {
 }
 
 #[test]
-fn iperf3_runs_over_tcp_and_udp() {
+fn iperf3_runs_over_tcp_and_udp_with_one_worker() {
     require!(root(), tool("iperf3"));
-    let world = World::running(Plan::routed(2, POLICY));
+    iperf3(1);
+}
+
+#[test]
+fn iperf3_runs_over_tcp_and_udp_with_two_workers() {
+    require!(root(), tool("iperf3"));
+    iperf3(2);
+}
+
+fn iperf3(workers: u16) {
+    let world = World::running(Plan::routed(workers, POLICY));
     for server in SERVER {
-        let tcp = iperf(&world, server, &["-t", "2"]);
+        let tcp = iperf(&world, server, &["-t", "1"]);
         let received = &tcp["end"]["sum_received"];
-        eprintln!("{server}: iperf3 TCP {:.0} Mbit/s", bits(received) / 1e6);
+        eprintln!("{workers} worker(s), {server}: iperf3 TCP {:.0} Mbit/s", bits(received) / 1e6);
         assert!(received["bytes"].as_u64() > Some(10_000_000), "{received}");
-        let udp = iperf(&world, server, &["-t", "2", "-u", "-b", "50M", "-l", "1200"]);
+        let udp = iperf(&world, server, &["-t", "1", "-u", "-b", "50M", "-l", "1200"]);
         let sum = &udp["end"]["sum"];
         let lost = sum["lost_percent"].as_f64().unwrap();
         eprintln!("{server}: iperf3 UDP {:.0} Mbit/s, {lost:.2} % lost", bits(sum) / 1e6);
@@ -104,24 +121,29 @@ fn iperf(world: &World, server: &str, args: &[&str]) -> Value {
 #[test]
 fn curl_downloads_the_same_bytes() {
     require!(root(), tool("curl"));
-    for (workers, server) in [(1, SERVER[0]), (2, SERVER[1])] {
+    for workers in [1, 2] {
         let world = World::running(Plan::routed(workers, POLICY));
-        let _http = tcp_server(&world.server, server, 80, |mut stream| {
-            let mut request = [0; 4096];
-            let _ = stream.read(&mut request);
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {BULK}\r\n\r\n");
-            let _ = stream.write_all(head.as_bytes()).and_then(|()| send_pattern(stream, 80, BULK));
-        });
-        let url = format!("http://{}/file", at(server, 80));
-        let mut curl = Command::new("curl");
-        curl.args(["--silent", "--show-error", "--fail", "--max-time", "50", &url]);
-        curl.stdout(Stdio::piped());
-        let mut child = world.client.run(|| curl.spawn()).unwrap();
-        let compared = receive_pattern(child.stdout.take().unwrap(), 80, BULK);
-        assert!(child.wait().unwrap().success());
-        compared.unwrap();
+        SERVER.iter().for_each(|server| curl(&world, server));
         world.end();
     }
+}
+
+/// A download of 100 MiB, each byte compared.
+fn curl(world: &World, server: &str) {
+    let _http = tcp_server(&world.server, server, 80, |mut stream| {
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request);
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {BULK}\r\n\r\n");
+        let _ = stream.write_all(head.as_bytes()).and_then(|()| send_pattern(stream, 80, BULK));
+    });
+    let url = format!("http://{}/file", at(server, 80));
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--fail", "--max-time", "50", &url]);
+    curl.stdout(Stdio::piped());
+    let mut child = world.client.run(|| curl.spawn()).unwrap();
+    let compared = receive_pattern(child.stdout.take().unwrap(), 80, BULK);
+    assert!(child.wait().unwrap().success());
+    compared.unwrap();
 }
 
 #[test]

@@ -144,6 +144,46 @@ pub(crate) fn pings(from: &Namespace, address: &str) -> bool {
     from.run(|| run_command(&mut command, SOON)).status == Some(0)
 }
 
+/// A way that is closed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Door<'a> {
+    Tcp(&'a Namespace, SocketAddr),
+    Udp(&'a Namespace, SocketAddr),
+    Ping(&'a Namespace, &'a str),
+}
+
+impl Door<'_> {
+    /// What came back, although nothing may.
+    fn leak(self) -> Option<String> {
+        match self {
+            Self::Tcp(from, to) => match connect(from, to, SILENCE) {
+                Ok(_) => Some(format!("a connection to {to}")),
+                Err(error) if error.kind() == ErrorKind::TimedOut => None,
+                Err(error) => Some(format!("an answer to a SYN to {to}: {error}")),
+            },
+            Self::Udp(from, to) => {
+                udp_answers(from, to, SILENCE).then(|| format!("a datagram from {to}"))
+            }
+            Self::Ping(from, address) => {
+                pings(from, address).then(|| format!("an echo reply from {address}"))
+            }
+        }
+    }
+}
+
+/// Tries all doors at once, since each must be waited for in vain.
+///
+/// # Panics
+/// When something comes back through one of them.
+#[track_caller]
+pub(crate) fn assert_silent(doors: &[Door<'_>]) {
+    let leaks: Vec<String> = std::thread::scope(|scope| {
+        let tries: Vec<_> = doors.iter().map(|door| scope.spawn(|| door.leak())).collect();
+        tries.into_iter().filter_map(|tried| tried.join().unwrap()).collect()
+    });
+    assert!(leaks.is_empty(), "what must be silent is not: {leaks:?}");
+}
+
 /// Bytes of the transfers that are compared: 100 MiB.
 pub(crate) const BULK: u64 = 100 << 20;
 
