@@ -110,7 +110,7 @@ impl Filing<'_> {
     /// `None` if no rule of the pair can ever match.
     fn pair(&mut self, key: Key, group: &[(Key, u32)]) -> Option<Pair> {
         let mut entries = self.entries(group);
-        let first = *entries.first()?;
+        let first = *entries.first()?; // as it is without rows, which it is compared before
         if entries.len() <= MATCHER_SCAN_ENTRIES {
             let at = self.leaves.entries.len() as u32;
             self.leaves.entries.extend(entries.drain(1..));
