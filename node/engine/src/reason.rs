@@ -144,7 +144,14 @@ reasons! {
     FragmentPerSource = "fragment-per-source",
 
     // Sessions
-    /// TCP flags that no honest sender combines (RFC 9293 §3.10).
+    /// A TCP segment with none of SYN, FIN, RST and ACK: a null scan, or a fingerprint's probe.
+    TcpNoFlags = "tcp-no-flags",
+    /// A TCP segment with SYN and FIN: a probe for filters that look for one of them.
+    TcpSynFin = "tcp-syn-fin",
+    /// A TCP segment with FIN and without ACK (RFC 9293 §3.10.7.4): a FIN or Xmas scan.
+    TcpFinWithoutAck = "tcp-fin-without-ack",
+    /// Other TCP flags that no honest sender combines (RFC 9293 §3.10): RST with SYN or FIN, URG with
+    /// RST or SYN-ACK.
     TcpFlags = "tcp-flags",
     /// A TCP segment without a session that is not a plain SYN.
     TcpNotSyn = "tcp-not-syn",

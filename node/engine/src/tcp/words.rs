@@ -61,12 +61,10 @@ impl Invalid {
 impl From<Invalid> for Reason {
     fn from(invalid: Invalid) -> Self {
         match invalid {
-            Invalid::NoFlags
-            | Invalid::SynFin
-            | Invalid::SynRst
-            | Invalid::FinRst
-            | Invalid::FinWithoutAck
-            | Invalid::UrgMisplaced => Self::TcpFlags,
+            Invalid::NoFlags => Self::TcpNoFlags,
+            Invalid::SynFin => Self::TcpSynFin,
+            Invalid::FinWithoutAck => Self::TcpFinWithoutAck,
+            Invalid::SynRst | Invalid::FinRst | Invalid::UrgMisplaced => Self::TcpFlags,
             Invalid::NotSyn => Self::TcpNotSyn,
             Invalid::State | Invalid::AfterFin => Self::TcpState,
             Invalid::AboveWindow

@@ -144,7 +144,7 @@ fn a_tcp_connection_from_first_to_last() {
     assert_eq!(world.send(b(ack, 700_000, 1)), Outcome::Dropped(Reason::TcpWindow));
     assert_eq!(world.send(b(syn, 700_000, 1)), Outcome::Dropped(Reason::TcpState));
     let nothing = Builder::v4(A, B).tcp(1_000, 80);
-    assert_eq!(world.send(nothing), Outcome::Dropped(Reason::TcpFlags));
+    assert_eq!(world.send(nothing), Outcome::Dropped(Reason::TcpNoFlags));
     assert_eq!(world.send(a(fin, 1, 501)), Outcome::Passed);
     assert_eq!(world.send(b(fin, 501, 2)), Outcome::Passed);
     assert_eq!(world.send(a(ack, 2, 502)), Outcome::Passed);
