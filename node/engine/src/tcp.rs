@@ -265,6 +265,9 @@ impl Tcp {
     #[inline]
     pub fn life(&self, timeouts: &Timeouts) -> Duration {
         let life = idle_life(self.state, timeouts);
+        if self.closes_with_data_on_its_way() {
+            return life.max(timeouts.tcp_unacknowledged);
+        }
         let waiting = is_waiting(self.repeats, self.marks, self.last);
         if waiting { life.min(timeouts.tcp_unacknowledged) } else { life }
     }
@@ -362,7 +365,11 @@ impl Tcp {
         check: WindowCheck,
     ) -> Judgement {
         match class {
-            Class::Syn => self.note_syn(sender, segment),
+            Class::Syn => match sender {
+                Peer::Initiator => self.note_syn(sender, segment),
+                Peer::Responder if self.is_late(sender, segment) => Judgement::Ignore(*self),
+                Peer::Responder => Judgement::Invalid(Invalid::State),
+            },
             Class::SynAck => self.judge_late_syn_ack(sender, segment, check),
             Class::Ack => {
                 // Before the handshake: a challenge ACK (RFC 5961 §4) or data of a peer that still
@@ -409,6 +416,19 @@ impl Tcp {
     fn fin_acknowledged(&self, peer: Peer) -> bool {
         let (from, to) = self.pair(peer);
         self.marks[peer.index()].has(Marks::FIN) && to.max_ack == from.end
+    }
+
+    /// Whether FINs were sent, but not all data before them has been acknowledged. It may be sent
+    /// again after a minute and more (RFC 6298 §2.5), and the lives of closing states are not made
+    /// for that.
+    fn closes_with_data_on_its_way(&self) -> bool {
+        let closing = matches!(self.state, State::FinWait | State::CloseWait | State::LastAck);
+        let on_its_way = |peer: Peer| {
+            let (from, to) = self.pair(peer);
+            let fin = u32::from(self.marks[peer.index()].has(Marks::FIN));
+            to.max_ack.lt(from.end - fin)
+        };
+        closing && Peer::BOTH.into_iter().any(on_its_way)
     }
 
     fn both_acked(&self) -> bool {

@@ -96,7 +96,7 @@ pub struct Update {
     set: Flags,
     /// The new life from now on, nanoseconds; [`Update::KEEP`] leaves the deadline alone.
     life: u64,
-    /// The state changed, so the life may have become shorter.
+    /// The life may have become shorter.
     stepped: bool,
     finished: Option<CloseReason>,
 }
@@ -259,11 +259,12 @@ fn accept(
     timeouts: &Timeouts,
 ) -> Update {
     let next = accepted.next;
+    let life = next.life(timeouts);
     Update {
         tcp: Some(next),
         set: seen(sender).with(assured(next.state() == tcp::State::Established)),
-        life: if accepted.renews { nanos(next.life(timeouts)) } else { Update::KEEP },
-        stepped: next.state() != session.tcp.state(),
+        life: if accepted.renews { nanos(life) } else { Update::KEEP },
+        stepped: next.state() != session.tcp.state() || life < session.tcp.life(timeouts),
         finished: accepted.finished.then_some(CloseReason::TcpRst),
     }
 }

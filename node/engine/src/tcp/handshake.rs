@@ -137,16 +137,21 @@ impl Tcp {
     /// A SYN on a finished connection.
     #[cold]
     pub(super) fn judge_reopen(&self, sender: Peer, segment: &Segment) -> Judgement {
-        let (from, to) = self.pair(sender);
+        let (from, _) = self.pair(sender);
         let newer = segment.sequence.gt(from.end);
-        // Not far back it may be a late copy of the old connection's SYN.
-        let late = !newer && segment.sequence.ge(from.past(to));
+        let late = self.is_late(sender, segment);
         match (self.state, sender) {
             (State::Close, _) if !late => Judgement::Reopen,
             _ if newer => Judgement::Reopen,
             (_, Peer::Initiator) => self.note_syn(sender, segment),
             (_, Peer::Responder) => Judgement::Invalid(Invalid::State),
         }
+    }
+
+    /// Whether a SYN may be a late copy of the connection's own one: it is not far back.
+    pub(super) fn is_late(&self, sender: Peer, segment: &Segment) -> bool {
+        let (from, to) = self.pair(sender);
+        segment.sequence.le(from.end) && segment.sequence.ge(from.past(to))
     }
 
     /// Starts the sequence space of `sender` at its SYN.

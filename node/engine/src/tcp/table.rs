@@ -87,10 +87,11 @@ const TABLE: [[[Cell; State::ALL.len()]; Class::ALL.len()]; 2] = [
         // TIME-WAIT, CLOSE, SYN-SENT-2.
         //
         // SYN. none: who speaks first is the initiator. SYN-SENT: simultaneous open, or a split
-        // handshake. SYN-RECEIVED to LAST-ACK: a responder that starts afresh uses another port; a
-        // challenge ACK would go the way that only a forger needs. TIME-WAIT, CLOSE: a new connection
-        // the other way round. SYN-SENT-2: sent again.
-        [iv, s2, iv, iv, iv, iv, iv, ro, ro, s2],
+        // handshake. SYN-RECEIVED to LAST-ACK: that of a simultaneous open, overtaken by what came
+        // after it. No other one: a responder that starts afresh uses another port, and a challenge
+        // ACK would go the way that only a forger needs. TIME-WAIT, CLOSE: a new connection the other
+        // way round. SYN-SENT-2: sent again.
+        [iv, s2, ig, ig, ig, ig, ig, ro, ro, s2],
         // SYN-ACK. none: to nothing. SYN-SENT: the answer. SYN-RECEIVED: again. ESTABLISHED to CLOSE:
         // late, or to a SYN that was let through. SYN-SENT-2: answers the initiator's SYN.
         [iv, sR, ig, ig, ig, ig, ig, ig, ig, sR],

@@ -11,7 +11,7 @@
 //!
 //! | bound | demands | else |
 //! |---|---|---|
-//! | I | `sequence ≤ max_end` of the sender | data that nobody asked for |
+//! | I | `sequence ≤ max_end` of the sender, if it is new | data that nobody asked for |
 //! | II | `end ≥ floor = sender's end − receiver's largest window` | already acknowledged |
 //! | III | `ack, sack ≤ receiver's end` | acknowledges what was never sent |
 //! | IV | `ack ≥ receiver's end − max(66,000, sender's largest window)` | overtaken by others |
@@ -92,7 +92,9 @@ impl Window {
 #[inline(always)]
 pub(super) fn fit(from: &Window, to: &Window, numbers: &Numbers) -> Fit {
     let ack_floor = to.end - from.ack_span();
-    if numbers.sequence.gt(from.max_end) {
+    // What reached beyond the window and was let through is the sender's past now: a FIN, for which
+    // many stacks ask no room, or data after the window shrank. Nothing new may follow it.
+    if numbers.sequence.gt(from.max_end) && numbers.end.gt(from.end) {
         return Fit::Out(Invalid::AboveWindow);
     }
     if numbers.sack.gt(to.end) || numbers.ack.gt(to.end) {

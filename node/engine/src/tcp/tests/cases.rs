@@ -465,10 +465,44 @@ fn both_ends_agreeing_on_a_new_connection_are_followed() {
 #[test]
 fn a_syn_of_the_responder_means_nothing_in_an_open_connection() {
     after_opening(
-        "R SYN 0 -> invalid state
-         R SYN 70000 -> invalid state
+        "R SYN 70000 -> invalid state
+         R SYN 2 -> invalid state
+         R SYN -70000 -> invalid state
          I FIN|ACK 1 ack 1 -> accept fin-wait
          R SYN 70000 -> invalid state",
+    );
+}
+
+#[test]
+fn the_syn_of_a_simultaneous_open_may_come_after_its_syn_ack() {
+    play(
+        "I SYN 0 -> accept syn-sent
+         R SYN|ACK 0 ack 1 -> accept syn-received
+         R SYN 0 -> ignore
+         R SYN 2 -> invalid state
+         I ACK 1 ack 1 -> accept established
+         R ACK 1 +100 ack 1 -> accept established
+         R SYN 0 -> ignore
+         I FIN|ACK 1 ack 101 -> accept fin-wait
+         R SYN 0 -> ignore",
+    );
+}
+
+#[test]
+fn what_reached_beyond_the_window_is_followed_by_nothing_new() {
+    // The FIN behind data that fills the window.
+    after_opening(
+        "I FIN|ACK 1 +1000 ack 1 -> accept fin-wait
+         I ACK 1002 ack 1 -> accept fin-wait
+         I ACK 1003 ack 1 -> invalid after-fin",
+    );
+    // More data than the window takes.
+    after_opening(
+        "I ACK 1 +1400 ack 1 -> accept established
+         I ACK 1401 ack 1 -> accept established
+         I ACK 1401 +1 ack 1 -> invalid above-window
+         I ACK 1001 +1000 ack 1 -> accept established
+         I ACK 2002 ack 1 -> invalid above-window",
     );
 }
 
@@ -526,7 +560,7 @@ fn without_the_window_check_flags_and_states_still_count() {
          I ACK 5000000 +10 ack 77 -> accept established
          R ACK 3000000 +10 ack 12345678 -> accept established
          I SYN|FIN 0 -> invalid syn-fin
-         R SYN 0 -> invalid state
+         R SYN 90000000 -> invalid state
          I RST 777777 win 0 -> accept close",
         WindowCheck::Off,
     );
@@ -549,6 +583,15 @@ fn lives_follow_state_and_unacknowledged_data() {
     assert_eq!(life("I FIN|ACK 1 ack 1 -> accept fin-wait"), 120);
     assert_eq!(life(CLOSED), 120);
     assert_eq!(life("I RST 1 win 0 -> accept close"), 10);
+    // Closing: as long as data before a FIN may come again, the life of an open connection.
+    let half = "I FIN|ACK 1 ack 1 -> accept fin-wait
+         R ACK 1 ack 2 -> accept close-wait\n";
+    assert_eq!(life(half), 60);
+    let data = format!("{half} R ACK 1 +10 ack 2 -> accept close-wait\n");
+    assert_eq!(life(&data), 300);
+    let last = format!("{data} R FIN|ACK 11 ack 2 -> accept last-ack\n");
+    assert_eq!(life(&last), 300);
+    assert_eq!(life(&format!("{last} I ACK 2 ack 11 -> accept last-ack")), 30);
     assert_eq!(play("I SYN 0 -> accept syn-sent").life(&timeouts).as_secs(), 120);
 }
 
