@@ -18,6 +18,8 @@ pub(crate) struct Batch {
     /// What the parser said, in order of arrival, those decided included.
     pub(crate) parsed: Vec<Parsed>,
     decided: usize,
+    /// The last of `parsed` is not complete.
+    parsing: bool,
     /// The next frame is being decided.
     deciding: bool,
 }
@@ -30,6 +32,7 @@ impl Batch {
             frames: Vec::with_capacity(room),
             parsed: Vec::with_capacity(room),
             decided: 0,
+            parsing: false,
             deciding: false,
         }
     }
@@ -45,13 +48,21 @@ impl Batch {
     pub(crate) fn end(&mut self) {
         self.parsed.clear();
         self.decided = 0;
+        self.parsing = false;
         self.deciding = false;
     }
 
-    /// The frame to be parsed next, or `None` when all are.
-    pub(crate) fn to_parse(&self) -> Option<&Frame> {
+    /// Has the frame parsed that comes next; `false` when all are.
+    pub(crate) fn parse_next(&mut self, parse: impl FnOnce(&Frame, &mut Parsed)) -> bool {
         let ahead = self.parsed.len() - self.decided;
-        self.frames.len().checked_sub(ahead + 1).map(|at| &self.frames[at])
+        let Some(at) = self.frames.len().checked_sub(ahead + 1) else { return false };
+        self.parsed.push(Parsed::nothing(self.ingress));
+        self.parsing = true; // for as long as `parse` takes, unless it panics
+        if let Some(parsed) = self.parsed.last_mut() {
+            parse(&self.frames[at], parsed);
+        }
+        self.parsing = false;
+        true
     }
 
     /// What is to be decided but has not been.
@@ -77,11 +88,15 @@ impl Batch {
     /// After a panic: takes out the frame that was being parsed or decided, and whether the engine
     /// may have taken it over. None when the panic came between two frames.
     pub(crate) fn take_poisoned(&mut self) -> Option<(Frame, bool)> {
-        let ahead = self.parsed.len() - self.decided;
-        match self.frames.len().checked_sub(ahead + 1) {
-            Some(parsing) => Some((self.frames.remove(parsing), false)),
-            None if self.deciding => self.take().map(|frame| (frame, true)),
-            None => None,
+        if core::mem::take(&mut self.parsing) {
+            self.parsed.pop();
+            let ahead = self.parsed.len() - self.decided;
+            let parsing = self.frames.len().checked_sub(ahead + 1)?;
+            return Some((self.frames.remove(parsing), false));
+        }
+        match self.deciding {
+            true => self.take().map(|frame| (frame, true)),
+            false => None,
         }
     }
 }

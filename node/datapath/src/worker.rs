@@ -327,10 +327,8 @@ impl<P: Port> Worker<P> {
         if let Some(reason) = refusal {
             return self.refuse_batch(reason);
         }
-        while let Some(frame) = self.batch.to_parse() {
-            let parsed = self.engine.parse(self.batch.ingress, self.umem.data(frame));
-            self.batch.parsed.push(parsed);
-        }
+        let (umem, engine) = (&self.umem, &self.engine);
+        while self.batch.parse_next(|frame, parsed| engine.parse_into(parsed, umem.data(frame))) {}
         self.engine.touch(self.batch.undecided());
         while !self.batch.frames.is_empty() {
             self.decide_next(now);

@@ -228,13 +228,18 @@ fn deny_all() -> Policy {
 impl Engine {
     /// Reads a frame, if it is one of those that nearly all are; pure.
     #[must_use]
-    #[inline(never)]
     pub fn parse(&self, ingress: PortId, frame: &[u8]) -> Parsed {
         let mut parsed = Parsed::nothing(ingress);
-        if let Some(port) = self.settings.ports.get(ingress.index()) {
+        self.parse_into(&mut parsed, frame);
+        parsed
+    }
+
+    /// [`Self::parse`] where the result is to be: `parsed` is [`Parsed::nothing`] yet.
+    #[inline(never)]
+    pub fn parse_into(&self, parsed: &mut Parsed, frame: &[u8]) {
+        if let Some(port) = self.settings.ports.get(parsed.ingress.index()) {
             parsed.is_plain = parsed.straight.read_from(port, frame, &self.table);
         }
-        parsed
     }
 
     /// What a frame is.

@@ -151,7 +151,7 @@ impl Plain {
     }
 
     /// Whether the transport checksum of the frame that this was read from is right.
-    #[inline]
+    #[inline(always)]
     pub fn checksum_ok(&self, frame: &[u8]) -> bool {
         let (addresses, header) = match self.version {
             Version::V4 => (NETWORK + ipv4::SOURCE, ipv4::HEADER_LEN),

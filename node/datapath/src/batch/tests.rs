@@ -1,7 +1,7 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use af_xdp::{Umem, UmemConfig};
-use engine::{Engine, Origin, Parsed, PortId, Settings, WorkerId};
+use engine::{Engine, Origin, PortId, Settings, WorkerId};
 use wire::Time;
 
 use super::Batch;
@@ -46,11 +46,19 @@ fn burst(parsed: usize, decided: usize) -> Bench {
 impl Bench {
     /// Parses the next frame, and says which.
     fn parse(&mut self) -> Option<u8> {
-        let frame = self.batch.to_parse()?;
-        let bytes = self.umem.data(frame);
-        let (place, parsed): (u8, Parsed) = (bytes[0], self.engine.parse(PortId(0), bytes));
-        self.batch.parsed.push(parsed);
-        Some(place)
+        let (umem, engine) = (&self.umem, &self.engine);
+        let mut place = None;
+        self.batch.parse_next(|frame, parsed| {
+            engine.parse_into(parsed, umem.data(frame));
+            place = Some(umem.data(frame)[0]);
+        });
+        place
+    }
+
+    /// Panics while the next frame is being parsed.
+    fn panic_in_parser(&mut self) {
+        let parse = || self.batch.parse_next(|_, _| panic!("planted"));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(parse)).unwrap_err();
     }
 
     /// Decides the next frame, and says which.
@@ -89,6 +97,7 @@ fn frames_are_parsed_and_decided_as_they_came() {
 fn a_panic_while_parsing_takes_the_frame_being_parsed() {
     for parsed in 0..FRAMES {
         let mut bench = burst(parsed, 0);
+        bench.panic_in_parser();
         assert_eq!(bench.poisoned(), Some((parsed as u8, false)));
         let others: Vec<u8> = (0..FRAMES as u8).filter(|place| *place != parsed as u8).collect();
         assert_eq!(bench.rest(), others);
@@ -109,8 +118,9 @@ fn a_panic_while_deciding_takes_the_frame_being_decided() {
 
 #[test]
 fn a_panic_between_two_frames_blames_none() {
-    for decided in 0..=FRAMES {
-        let mut bench = burst(FRAMES, decided);
+    let between = (0..=FRAMES).map(|decided| (FRAMES, decided)).chain([(0, 0), (2, 0)]);
+    for (parsed, decided) in between {
+        let mut bench = burst(parsed, decided);
         assert_eq!(bench.poisoned(), None);
         assert_eq!(bench.rest(), (decided as u8..FRAMES as u8).collect::<Vec<_>>());
     }

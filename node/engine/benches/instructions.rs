@@ -1,0 +1,106 @@
+//! Instructions of the engine, counted under valgrind: the same on every machine and every day, so
+//! that CI can guard them.
+//!
+//! `cargo bench -p ringwall-engine --bench instructions` wants valgrind and `gungraun-runner` (of the
+//! version that `Cargo.lock` names) in the path. A count above its limit fails. The limits are what
+//! was measured plus 5 %: whoever makes the path dearer on purpose writes a new one and says why.
+
+#![allow(unused_qualifications, reason = "what the macros of gungraun make")]
+
+extern crate ringwall_engine as engine;
+
+mod workload;
+
+use std::hint::black_box;
+
+use engine::WorkerId;
+use gungraun::prelude::*;
+use gungraun::{Callgrind, EventKind};
+use workload::{BURST, Baseline, Bench, Burst, Flows, START};
+
+/// Open connections: few, since valgrind is fifty times slower and counts no cache misses.
+const FLOWS: u32 = 1_024;
+/// Bursts of one measurement: first-time costs are shared by so many.
+const BURSTS: usize = 16;
+/// Rules that a new flow is matched with.
+const RULES: u32 = 1_000;
+
+/// Instructions for `BURSTS × BURST` packets of open connections, at most: 778 a packet were measured.
+const ESTABLISHED_MOST: u64 = 836_600;
+/// The same for first packets: 3,682 were measured.
+const NEW_MOST: u64 = 3_959_000;
+
+/// An engine and the bursts that it is to decide, all written beforehand.
+struct Work {
+    bench: Bench,
+    bursts: Vec<Burst>,
+}
+
+fn established() -> Work {
+    let mut bench = Bench::new(workload::engine(2 * FLOWS, 1, WorkerId(0), START), START);
+    let mut flows = Flows::new(FLOWS);
+    flows.open(&mut bench);
+    Work { bench, bursts: bursts(|burst| flows.next(burst)) }
+}
+
+fn fresh() -> Work {
+    let bench = Bench::new(workload::engine(2 * FLOWS, RULES, WorkerId(0), START), START);
+    let mut flows = Flows::new(FLOWS);
+    Work { bench, bursts: bursts(|burst| flows.next_new(burst)) }
+}
+
+fn memory() -> (Baseline, Vec<Burst>) {
+    let mut flows = Flows::new(FLOWS);
+    (Baseline::new(FLOWS as usize, 2 * FLOWS), bursts(|burst| flows.next(burst)))
+}
+
+fn bursts(mut write: impl FnMut(&mut Burst)) -> Vec<Burst> {
+    let one = |_| {
+        let mut burst = Burst::default();
+        write(&mut burst);
+        burst
+    };
+    (0..BURSTS).map(one).collect()
+}
+
+// Everything is given back, so that no destructor is counted.
+#[library_benchmark(config = limit(ESTABLISHED_MOST))]
+#[bench::open_connections(setup = established)]
+fn decide_established(work: Work) -> Work {
+    decide(work)
+}
+
+#[library_benchmark(config = limit(NEW_MOST))]
+#[bench::first_packets(setup = fresh)]
+fn decide_new(work: Work) -> Work {
+    decide(work)
+}
+
+// What the least that any stateful forwarder must touch takes.
+#[library_benchmark]
+#[bench::open_connections(setup = memory)]
+fn baseline((mut baseline, mut bursts): (Baseline, Vec<Burst>)) -> (Baseline, Vec<Burst>) {
+    for burst in &mut bursts {
+        black_box(baseline.touch(burst));
+    }
+    (baseline, bursts)
+}
+
+fn decide(mut work: Work) -> Work {
+    for burst in &mut work.bursts {
+        assert_eq!(work.bench.decide(burst), BURST);
+    }
+    work
+}
+
+fn limit(most: u64) -> LibraryBenchmarkConfig {
+    let mut config = LibraryBenchmarkConfig::default();
+    config.tool(Callgrind::default().hard_limits([(EventKind::Ir, most)]));
+    config
+}
+
+library_benchmark_group!(
+    name = engine_path,
+    benchmarks = [decide_established, decide_new, baseline]
+);
+main!(library_benchmark_groups = engine_path);
