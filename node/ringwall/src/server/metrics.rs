@@ -88,8 +88,8 @@ const GAUGES: [(&str, &str); 8] = [
     ("ringwall_policy_epoch", "Epoch of the policy in force"),
     ("ringwall_sessions", "Live sessions"),
     ("ringwall_sessions_max", "Room for sessions"),
-    ("ringwall_packets_held", "Packets that wait now: fragments, and for a next hop's address"),
-    ("ringwall_worker_running", "1 if the worker judges packets, 0 if it drops all or is silent"),
+    ("ringwall_packets_held", "Packets that wait now: fragments, and for a next hop"),
+    ("ringwall_worker_running", "1 if the worker judges packets, 0 if it does not"),
     ("ringwall_port_up", "1 if the port's link is up"),
 ];
 
