@@ -131,6 +131,7 @@ pub(super) fn counters(counters: &Counters) -> Named {
         ("events-lost", counters.events_lost),
         ("sessions-opened", counters.sessions_opened),
         ("sessions-closed", counters.sessions_closed),
+        ("sessions-evicted", counters.sessions_evicted),
     ];
     let reasons = Reason::ALL
         .iter()

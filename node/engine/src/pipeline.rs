@@ -362,6 +362,10 @@ impl Judge<'_> {
         if self.engine.fib.is_own(domain, self.packet.destination) {
             return Plan::drop(Reason::LocalDestination);
         }
+        // Nobody sends from all hosts of a network; whoever answers would answer to all (smurf).
+        if self.engine.fib.is_broadcast(domain, self.packet.source) {
+            return Plan::drop(Reason::SourceInvalid);
+        }
         match track::open(self.packet, &self.engine.tracking) {
             Ok(update) => {
                 watch.stage(Stage::Tracker, || "may open a session".to_owned());

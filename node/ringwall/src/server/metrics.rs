@@ -50,7 +50,7 @@ const XDP: &str = "xdp.";
 const DROPPED: &str = "dropped.";
 
 /// Counters of the API that are metrics of their own: name there, name here, help.
-const PLAIN: [(&str, &str, &str); 11] = [
+const PLAIN: [(&str, &str, &str); 12] = [
     ("received", "ringwall_packets_received_total", "Packets taken from a port"),
     ("forwarded", "ringwall_packets_forwarded_total", "Packets sent on their way"),
     ("answered", "ringwall_packets_answered_total", "Packets answered with a RST or an ICMP error"),
@@ -66,6 +66,11 @@ const PLAIN: [(&str, &str, &str); 11] = [
     ("events-lost", "ringwall_events_lost_total", "Log events that found no room"),
     ("sessions-opened", "ringwall_sessions_opened_total", "Sessions opened"),
     ("sessions-closed", "ringwall_sessions_closed_total", "Sessions closed"),
+    (
+        "sessions-evicted",
+        "ringwall_sessions_evicted_total",
+        "Sessions that gave way in a full table",
+    ),
 ];
 
 /// Counters with labels: name, help.

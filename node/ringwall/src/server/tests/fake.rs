@@ -57,7 +57,7 @@ impl Backend for Fake {
             named(&[("received", 3), ("dropped", 2), ("dropped.no-rule", 2), ("held", 1)]);
         let others = ["forwarded", "answered", "consumed", "handed-in", "handed-out"];
         let lost = ["answers-sent", "outputs-lost", "events-lost"];
-        let sessions = ["sessions-opened", "sessions-closed"];
+        let sessions = ["sessions-opened", "sessions-closed", "sessions-evicted"];
         let others = others.iter().chain(&lost).chain(&sessions);
         worker.extend(others.map(|name| ((*name).to_owned(), 0)));
         let mut total = worker.clone();
