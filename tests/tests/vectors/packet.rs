@@ -126,6 +126,8 @@ pub(crate) enum Next {
     Datagram,
     /// It is the next fragment of the same datagram.
     Piece,
+    /// It is the next segment: its sequence number is higher by the payload.
+    Sequence,
 }
 
 type Words<'a, 'b> = &'a mut std::iter::Peekable<std::str::SplitWhitespace<'b>>;
@@ -148,13 +150,16 @@ impl Line {
     pub(crate) fn following(&self, number: u16, next: Next) -> Self {
         let mut line = self.clone();
         if let Self::Packet(packet) = &mut line {
+            if let (Next::Sequence, Body::Tcp(tcp)) = (next, &mut packet.body) {
+                tcp.seq = tcp.seq.wrapping_add(u32::from(number) * tcp.len as u32);
+            }
             let fragment = packet.ip.fragment.as_mut();
             match (next, fragment) {
                 (Next::Port, _) => packet.source.1 += number,
                 (Next::ToPort, _) => packet.destination.1 += number,
                 (Next::Datagram, Some(fragment)) => fragment.id += u32::from(number),
                 (Next::Piece, Some(piece)) => piece.offset += usize::from(number) * piece.len,
-                (Next::Same | Next::Datagram | Next::Piece, _) => {}
+                (Next::Same | Next::Datagram | Next::Piece | Next::Sequence, _) => {}
             }
         }
         line

@@ -156,6 +156,7 @@ fn repeated(text: &str) -> Result<(u16, Next, &str), String> {
         "to-port" => Next::ToPort,
         "id" => Next::Datagram,
         "piece" => Next::Piece,
+        "seq" => Next::Sequence,
         _ => return Err(format!("`{next}` is none of port, to-port, id, piece")),
     };
     Ok((number_of(times)?, next, packet.trim()))
