@@ -13,8 +13,10 @@ const TAKEN: [&str; 2] = ["received", "handed_in"];
 const GIVEN: [&str; 5] = ["forwarded", "answered", "consumed", "held", "handed_out"];
 const DROPPED: &str = "dropped.";
 /// What the steps before must have led to.
-const EXPECTED: [&str; 5] =
-    ["forwarded", "answered", "dropped.denied", "dropped.no-rule", "dropped.policy-changed"];
+const EXPECTED: [&str; 4] = ["forwarded", "answered", "dropped.denied", "dropped.no-rule"];
+/// What a packet of a connection that the commit ended may be: the one that the engine looked at it
+/// for, or one that came after the sweep had ended it.
+const CUT: [&str; 2] = ["dropped.policy-changed", "dropped.tcp-not-syn"];
 
 /// Reads the output of `show counters --json`: what happened to packets, and whether it adds up.
 pub(super) fn check(json: &str) -> Result<(Packets, Seen), String> {
@@ -38,6 +40,9 @@ fn verdict(packets: &Packets) -> Seen {
     }
     if let Some(missing) = EXPECTED.into_iter().find(|name| count(name) == 0) {
         return Err(format!("no packet was counted as {missing}"));
+    }
+    if sum(&CUT) == 0 {
+        return Err(format!("no packet was counted as {}", CUT.join(" or ")));
     }
     let (forwarded, answered) = (count("forwarded"), count("answered"));
     Ok(format!("{taken} in, {forwarded} forwarded, {answered} answered, {dropped} dropped"))
@@ -66,6 +71,9 @@ mod tests {
         let missing = GOOD.replace("dropped.denied", "dropped.land");
         let missing = check(&missing.replace("land\": 0", "x\": 0")).unwrap().1;
         assert_eq!(missing.unwrap_err(), "no packet was counted as dropped.denied");
+        let uncut = GOOD.replace("dropped.policy-changed", "dropped.land");
+        let uncut = check(&uncut.replace("land\": 0", "x\": 0")).unwrap().1;
+        assert!(uncut.unwrap_err().starts_with("no packet was counted as dropped.policy-changed or"));
         assert!(check("{").is_err());
     }
 }
