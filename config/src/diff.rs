@@ -11,7 +11,7 @@ use crate::ranges::{prefix_count, subtract};
 use crate::{AddressMatch, AddressSet, Policy, Rule, Service};
 
 /// Everything that is different in meaning, section by section. Equal policies have no changes;
-/// neither has another order of zones, of sets, or of the services in one rule.
+/// neither has another order of zones, of sets, or of the services without timeouts in one rule.
 pub fn diff(old: &Policy, new: &Policy) -> Vec<Change> {
     let mut changes = Vec::new();
     zones(old, new, &mut changes);
@@ -146,7 +146,8 @@ fn same((old_policy, old): (&Policy, &Rule), (new_policy, new): (&Policy, &Rule)
         && addresses(&old.destination, &new.destination)
         && (&old.description, &old.services) == (&new.description, &new.services)
         && (old.action, old.log_open, old.log_close) == (new.action, new.log_open, new.log_close)
-        && (old.on_change, old.replication) == (new.on_change, new.replication)
+        && (old.on_change, old.replication, old.terms)
+            == (new.on_change, new.replication, new.terms)
 }
 
 /// Named sets are compared on their own, by name.
@@ -155,7 +156,7 @@ fn same_set(old: &AddressSet, new: &AddressSet) -> bool {
 }
 
 /// Each field of a rule in words; equal words mean the same.
-fn rule_texts((policy, rule): (&Policy, &Rule)) -> [(&'static str, String); 10] {
+fn rule_texts((policy, rule): (&Policy, &Rule)) -> [(&'static str, String); 11] {
     let zone = |zone| policy.zone_name(zone).unwrap_or("any").to_owned();
     let addresses = |addresses| sorted(policy.address_texts(addresses));
     [
@@ -164,12 +165,24 @@ fn rule_texts((policy, rule): (&Policy, &Rule)) -> [(&'static str, String); 10] 
         ("to", zone(rule.to)),
         ("source", addresses(rule.source.as_ref())),
         ("destination", addresses(rule.destination.as_ref())),
-        ("service", sorted(service_texts(rule.services.as_deref()))),
+        ("service", services(rule.services.as_deref())),
         ("action", rule.action.name().to_owned()),
         ("log", rule.log_names().join(", ")),
         ("on-change", rule.on_change.name().to_owned()),
         ("replication", rule.replication.name().to_owned()),
+        ("timeout", rule.terms.timeout.map_or_else(String::new, seconds)),
     ]
+}
+
+/// In any order, unless which one matches first tells the timeout.
+fn services(services: Option<&[Service]>) -> String {
+    let texts = service_texts(services);
+    let timed = services.unwrap_or_default().iter().any(|service| service.timeout.is_some());
+    if timed { texts.join(", ") } else { sorted(texts) }
+}
+
+fn seconds(duration: core::time::Duration) -> String {
+    format!("{}s", duration.as_secs())
 }
 
 fn service_texts(services: Option<&[Service]>) -> Vec<String> {

@@ -40,5 +40,5 @@ pub use node::{Api, Checksum, Log, LogFormat, Metrics, Node, OnExit, Port, Wire,
 pub use parse::{inline_lists, parse_node, parse_policy};
 pub use policy::{
     Action, AddressMatch, AddressSet, HostInbound, Integrity, OnChange, Policy, Replication, Rule,
-    Service, Timeouts, WindowCheck, Zone,
+    Service, Terms, Timeouts, WindowCheck, Zone,
 };

@@ -18,6 +18,8 @@ pub const RANGES_MAX: usize = 1 << 22;
 pub const RULE_SERVICES_MAX: usize = 4096;
 /// Services of all rules together after groups are flattened.
 pub const SERVICES_MAX: usize = 1 << 20;
+/// Different timeouts of rules and services: a session remembers which is its own in one byte.
+pub const OWN_TIMEOUTS_MAX: usize = 255;
 /// Depth of groups within groups. Deeper than this is a mistake nobody can read.
 pub const GROUP_DEPTH_MAX: usize = 16;
 /// Bytes of a zone, port, rule, address or service name: it is a label in logs and metrics.

@@ -109,6 +109,8 @@ pub struct Rule {
     pub on_change: OnChange,
     /// Whether the first packet waits for the backup.
     pub replication: Replication,
+    /// What its sessions are granted.
+    pub terms: Terms,
     /// Line of the rule in its file, from 1. For messages only, so not serialized.
     #[serde(skip)]
     pub line: usize,
@@ -120,6 +122,14 @@ impl Rule {
         let events = [("open", self.log_open), ("close", self.log_close)];
         events.into_iter().filter(|(_, logged)| *logged).map(|(name, _)| name).collect()
     }
+}
+
+/// What a rule grants its sessions beyond their opening.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Terms {
+    /// Idle life once open, in the place of `tcp-established`, `udp-stream` and `generic`. `None`:
+    /// that of the service, or of `[timeouts]`.
+    pub timeout: Option<Duration>,
 }
 
 /// Addresses of a rule: within (or, negated, in none of) the union of `sets`.
@@ -150,15 +160,17 @@ pub struct Service {
     pub destination_ports: Option<(u16, u16)>,
     /// ICMP or ICMPv6 type, and its code if only that one is meant.
     pub icmp: Option<(u8, Option<u8>)>,
+    /// Idle life of its sessions, unless their rule has one: see [`Terms::timeout`].
+    pub timeout: Option<Duration>,
 }
 
 impl Service {
     /// Every packet of IP protocol `protocol`.
     pub const fn of_protocol(protocol: u8) -> Self {
-        Self { protocol, source_ports: None, destination_ports: None, icmp: None }
+        Self { protocol, source_ports: None, destination_ports: None, icmp: None, timeout: None }
     }
 
-    /// True if all that `other` matches is matched by `self` too.
+    /// True if all that `other` matches is matched by `self` too, whatever their timeouts.
     pub fn covers(&self, other: &Self) -> bool {
         self.protocol == other.protocol
             && ports_cover(self.source_ports, other.source_ports)

@@ -9,9 +9,9 @@ use crate::{AddressMatch, AddressSet, Policy, Service};
 
 impl fmt::Display for Service {
     /// The form of the policy file: `tcp/443`, `icmp4/echo-request`, `proto/89`. Source ports,
-    /// which the file writes in a table, follow in words.
+    /// and a timeout, which the file writes in a table, follow in words.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { protocol, source_ports, destination_ports, icmp } = *self;
+        let Self { protocol, source_ports, destination_ports, icmp, timeout } = *self;
         match protocol_name(protocol) {
             Some(name) => f.write_str(name)?,
             None => write!(f, "proto/{protocol}")?,
@@ -28,8 +28,11 @@ impl fmt::Display for Service {
                 write!(f, "/{code}")?;
             }
         }
-        match source_ports {
-            Some(ports) => write_ports(f, " from port ", ports),
+        if let Some(ports) = source_ports {
+            write_ports(f, " from port ", ports)?;
+        }
+        match timeout {
+            Some(timeout) => write!(f, " for {}s", timeout.as_secs()),
             None => Ok(()),
         }
     }

@@ -94,7 +94,7 @@ fn sections_and_keys() {
         ["5:1 unknown key `form` in the rule [did you mean `from`?]"]
     );
     let keys = "id, description, from, to, source, destination, service, action, log, on-change, \
-                replication";
+                replication, timeout";
     assert_eq!(
         in_rule("priority = 7"),
         [format!("5:1 unknown key `priority` in the rule [known keys: {keys}]")]
@@ -128,6 +128,22 @@ fn types() {
         ["2:1 expected a list of tables, found a table [write `[[rule]]`]"]
     );
     assert_eq!(after_zones("rule = [1]"), ["2:9 expected a table, found an integer"]);
+}
+
+#[test]
+fn timeouts_of_rules_and_services() {
+    let hint = "a number and a unit from \"1s\" to \"365d\": \"30s\", \"5m\", \"2h\", \"5d\"";
+    let effect = "5:1 `timeout` in a rule that opens no session [only a rule that permits has \
+                  sessions]";
+    assert_eq!(in_rule("timeout = \"5m\""), [effect]);
+    let permit =
+        |line: &str| after_zones(&format!("[[rule]]\nid = \"r\"\naction = \"permit\"\n{line}\n"));
+    assert_eq!(permit("timeout = \"5m\""), [""; 0]);
+    assert_eq!(permit("timeout = 5"), [format!("5:11 the unit is missing [{hint}]")]);
+    assert_eq!(
+        permit("service = { protocol = \"tcp\", timeout = \"5x\" }"),
+        [format!("5:41 `5x` is no timeout [{hint}]")]
+    );
 }
 
 #[test]

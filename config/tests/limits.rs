@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use ringwall_config::limits::{
-    DESCRIPTION_BYTES_MAX, NODE_BYTES_MAX, POLICY_BYTES_MAX, RANGES_MAX, RULE_SERVICES_MAX,
-    RULES_MAX, SERVICES_MAX, ZONES_MAX,
+    DESCRIPTION_BYTES_MAX, NODE_BYTES_MAX, OWN_TIMEOUTS_MAX, POLICY_BYTES_MAX, RANGES_MAX,
+    RULE_SERVICES_MAX, RULES_MAX, SERVICES_MAX, ZONES_MAX,
 };
 use ringwall_config::{parse_node, parse_policy};
 
@@ -75,6 +75,23 @@ fn services_of_all_rules() {
     let message = "1028 the rules up to here hold 1052672 services (limit 1048576) and 0 address \
                    sets (limit 400000)";
     assert_eq!(problems(&text), [message]);
+}
+
+#[test]
+fn different_timeouts() {
+    let rules = |count: usize| {
+        let rule = |at: usize| {
+            let timeout = at / 2 + 1; // two rules share each
+            format!(
+                "[[rule]]\nid = \"r{at}\"\naction = \"permit\"\ntimeout = \"{timeout}s\"\nto = \"a\"\n"
+            )
+        };
+        let rules: String = (0..2 * count).map(rule).collect();
+        problems(&format!("[zones]\na = \"p\"\n{rules}"))
+    };
+    assert_eq!(rules(OWN_TIMEOUTS_MAX), [""; 0]);
+    let message = "2553 the rules up to here have more than 255 different timeouts";
+    assert_eq!(rules(OWN_TIMEOUTS_MAX + 1), [message]);
 }
 
 #[test]

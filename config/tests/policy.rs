@@ -1,6 +1,7 @@
 //! Policies that are right: what they become.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ringwall_config::{Action, OnChange, Policy, Replication, Service, WindowCheck, parse_policy};
 
@@ -123,6 +124,10 @@ fn each_form_of_service() {
     let ntp = Service { source_ports: Some((1024, 65_535)), ..to(17, (123, 123)) };
     assert_eq!(services(table), Some(vec![ntp]));
     assert_eq!(ntp.to_string(), "udp/123 from port 1024-65535");
+    let table = "{ protocol = \"tcp\", ports = 22, timeout = \"5m\" }";
+    let ssh = Service { timeout: Some(Duration::from_secs(300)), ..to(6, (22, 22)) };
+    assert_eq!(services(table), Some(vec![ssh]));
+    assert_eq!(ssh.to_string(), "tcp/22 for 300s");
 }
 
 #[test]

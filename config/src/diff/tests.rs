@@ -57,6 +57,20 @@ fn equal_policies_have_no_changes() {
 }
 
 #[test]
+fn the_order_of_services_with_timeouts_has_a_meaning() {
+    let with = |services: &str| {
+        let rule = format!("[[rule]]\nid = \"r\"\naction = \"permit\"\nservice = [{services}]\n");
+        policy(&format!("[zones]\n{rule}"))
+    };
+    let [one, two] =
+        ["1h", "2h"].map(|time| format!("{{ protocol = \"tcp\", timeout = \"{time}\" }}"));
+    let (before, after) = (with(&format!("{one}, {two}")), with(&format!("{two}, {one}")));
+    let changes: Vec<_> = diff(&before, &after).iter().map(ToString::to_string).collect();
+    let change = "service tcp for 3600s, tcp for 7200s → tcp for 7200s, tcp for 3600s";
+    assert_eq!(changes, [format!("rule r changed: {change}")]);
+}
+
+#[test]
 fn order_without_meaning_is_no_change() {
     assert_eq!(changes(&[(r#""udp/53", "tcp/53""#, r#""tcp/53", "udp/53""#)]), [""; 0]);
     assert_eq!(changes(&[(r#""web", "192.0.2.1""#, r#""192.0.2.1/32", "web""#)]), [""; 0]);
@@ -116,6 +130,7 @@ fn each_field_of_a_rule() {
         ("id = \"a\"\n", "id = \"a\"\nlog = [\"close\", \"open\"]\n", "log (none) → open, close"),
         ("id = \"a\"\n", "id = \"a\"\non-change = \"kill\"\n", "on-change rematch → kill"),
         ("id = \"a\"\n", "id = \"a\"\nreplication = \"async\"\n", "replication sync → async"),
+        ("id = \"a\"\n", "id = \"a\"\ntimeout = \"1h\"\n", "timeout (none) → 3600s"),
     ];
     for (from, to, change) in cases {
         assert_eq!(changes(&[(from, to)]), [format!("rule a changed: {change}")]);

@@ -44,6 +44,15 @@ pub(crate) fn timeouts(reader: &mut Reader<'_>, value: Option<&Value<'_>>) -> Ti
     timeouts
 }
 
+/// The timeout at `key`, if it is there.
+pub(crate) fn timeout(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_, '_>,
+    key: &str,
+) -> Option<Duration> {
+    timeout_value(reader, fields.get(key)?)
+}
+
 fn timeout_value(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Duration> {
     let hint = "a number and a unit from \"1s\" to \"365d\": \"30s\", \"5m\", \"2h\", \"5d\"";
     if value.get_ref().is_integer() {

@@ -1,18 +1,21 @@
 //! `[[rule]]` and `[[host-inbound]]`: names resolved to indices.
 
 use core::ops::Range;
-use std::collections::BTreeMap;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::address::AddressRange;
 use super::book::{self, Entry};
 use super::fields::{self, Fields};
 use super::groups::Groups;
 use super::reader::{Reader, Value};
-use super::{service, zones::Zones};
-use crate::limits::{DESCRIPTION_BYTES_MAX, RULES_MAX, SERVICES_MAX, SETS_MAX};
-use crate::{Action, AddressMatch, AddressSet, HostInbound, OnChange, Replication, Rule, Service};
+use super::{options, service, zones::Zones};
+use crate::limits::{DESCRIPTION_BYTES_MAX, OWN_TIMEOUTS_MAX, RULES_MAX, SERVICES_MAX, SETS_MAX};
+use crate::{
+    Action, AddressMatch, AddressSet, HostInbound, OnChange, Replication, Rule, Service, Terms,
+};
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "id",
     "description",
     "from",
@@ -24,7 +27,10 @@ const KEYS: [&str; 11] = [
     "log",
     "on-change",
     "replication",
+    "timeout",
 ];
+/// Keys of [`Terms`].
+const TERMS: [&str; 1] = ["timeout"];
 const ACTIONS: [(&str, Action); 3] =
     [("permit", Action::Permit), ("deny", Action::Deny), ("reject", Action::Reject)];
 const ON_CHANGE: [(&str, OnChange); 3] =
@@ -62,6 +68,7 @@ pub(crate) fn rules(
     }
     let mut lines = BTreeMap::new();
     let mut services = 0;
+    let mut timeouts = BTreeSet::new();
     let mut rules = Vec::with_capacity(tables.len());
     let mut spans = Vec::with_capacity(tables.len());
     for value in tables {
@@ -77,10 +84,24 @@ pub(crate) fn rules(
             reader.error(&fields.span, message);
             break;
         }
+        timeouts.extend(own_timeouts(&rule));
+        if timeouts.len() > OWN_TIMEOUTS_MAX {
+            let message = format!(
+                "the rules up to here have more than {OWN_TIMEOUTS_MAX} different timeouts"
+            );
+            reader.error_hint(&fields.span, message, "let rules share the same durations");
+            break;
+        }
         rules.push(rule);
         spans.push(fields.span);
     }
     (rules, spans)
+}
+
+/// The timeouts that are not those of `[timeouts]`.
+fn own_timeouts(rule: &Rule) -> impl Iterator<Item = Duration> + '_ {
+    let services = rule.services.iter().flatten();
+    services.filter_map(|service| service.timeout).chain(rule.terms.timeout)
 }
 
 fn rule(
@@ -108,8 +129,19 @@ fn rule(
         log_close,
         on_change: fields.choice(reader, "on-change", &ON_CHANGE).unwrap_or_default(),
         replication: fields.choice(reader, "replication", &REPLICATION).unwrap_or_default(),
+        terms: terms(reader, fields, action),
         line: reader.line(fields.span.start),
     }
+}
+
+fn terms(reader: &mut Reader<'_>, fields: &Fields<'_, '_>, action: Option<Action>) -> Terms {
+    for key in TERMS {
+        if let (Some(span), Some(Action::Deny | Action::Reject)) = (fields.key_span(key), action) {
+            let message = format!("`{key}` in a rule that opens no session");
+            reader.error_hint(&span, message, "only a rule that permits has sessions");
+        }
+    }
+    Terms { timeout: options::timeout(reader, fields, "timeout") }
 }
 
 fn check_id(

@@ -8,6 +8,7 @@ use toml::de::DeValue;
 use super::fields::{self, Fields};
 use super::groups::{Group, Groups, Item};
 use super::icmp;
+use super::options;
 use super::reader::{Reader, Value, quoted};
 use crate::Service;
 use crate::limits::{RULE_SERVICES_MAX, SERVICES_MAX};
@@ -146,9 +147,9 @@ fn entry(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Entry> {
     }
 }
 
-/// `{ protocol = "udp", ports = "123", source-ports = "1024-65535" }`
+/// `{ protocol = "udp", ports = "123", source-ports = "1024-65535", timeout = "5m" }`
 fn ported_table(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Service> {
-    let keys = ["protocol", "ports", "source-ports"];
+    let keys = ["protocol", "ports", "source-ports", "timeout"];
     let fields = Fields::new(reader, value, "a service", &keys)?;
     let protocol = fields.required(reader, "protocol")?;
     let protocol = fields::choice(reader, protocol, "protocol", &PORTED)?;
@@ -157,6 +158,7 @@ fn ported_table(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Service> {
     Some(Service {
         source_ports: source_ports.flatten(),
         destination_ports: destination_ports.flatten(),
+        timeout: options::timeout(reader, &fields, "timeout"),
         ..Service::of_protocol(protocol)
     })
 }

@@ -14,10 +14,11 @@ use crate::ledger::Ledger;
 use crate::limits::ANSWER_FRAME_BYTES;
 use crate::outbox::Outbox;
 use crate::pipeline::{Change, Link, Outcome, Permission, Plan, Way};
+use crate::policy::LifeIndex;
 use crate::rules::short_epoch;
 use crate::session::{CloseReason, Egress, Flags, Opening, Peer, Session};
 use crate::table::Handle;
-use crate::track::Update;
+use crate::track::{self, Update};
 use crate::{Arrived, Checksum, Decision, Mode, PortId, Reason, Verdict, ZoneId};
 
 /// The bytes of a packet: the frame in hand, or a datagram put together from several.
@@ -94,11 +95,11 @@ impl Engine {
             Change::Follow { handle, sender, update, rematched } => {
                 self.follow(handle, sender, &update, rematched, context)
             }
-            Change::Open { update, zones, stale } => {
+            Change::Open { update, zones, life, stale } => {
                 if let Some((handle, reason)) = stale {
                     self.close(handle, reason, context.now);
                 }
-                self.open(&update, zones, context)
+                self.open(&update, zones, life, context)
             }
             Change::Close { handle, reason } => {
                 self.close(handle, reason, context.now);
@@ -121,7 +122,7 @@ impl Engine {
     ) -> Option<u64> {
         self.table.commit(handle, update, sender, context.bytes, context.now);
         if let Some(permission) = rematched {
-            self.renew(handle, permission);
+            self.renew(handle, permission, context.now);
         }
         let session = self.table.get_mut(handle)?;
         if let Some(egress) = egress(context.plan) {
@@ -134,16 +135,28 @@ impl Engine {
         Some(id)
     }
 
-    /// Makes a session one of the policy in force.
-    pub(crate) fn renew(&mut self, handle: Handle, Permission { rule, zones }: Permission) {
+    /// Makes a session, whose last packet came at `seen`, one of the policy in force.
+    pub(crate) fn renew(&mut self, handle: Handle, permission: Permission, seen: Time) {
+        let Permission { rule, zones, life } = permission;
         let Some(session) = self.table.get_mut(handle) else { return };
+        let old_life = core::mem::replace(&mut session.life, life);
         (session.rule, session.zones) = (rule, zones);
         session.epoch = short_epoch(&self.policy);
         session.flags.set(Flags::BOTH_MAY_OPEN, false);
         session.flags.set(Flags::LOG_CLOSE, self.policy.rule(rule).log_close);
+        if (old_life, life) != (0, 0) {
+            session.deadline = Time(seen.0.saturating_add(track::life(session, &self.tracking)));
+            self.table.rearm(handle);
+        }
     }
 
-    fn open(&mut self, update: &Update, zones: [ZoneId; 2], context: &Context<'_>) -> Option<u64> {
+    fn open(
+        &mut self,
+        update: &Update,
+        zones: [ZoneId; 2],
+        life: LifeIndex,
+        context: &Context<'_>,
+    ) -> Option<u64> {
         let (key, direction) = context.keyed.flow?;
         let rule = context.plan.rule?;
         let id = self.last_session + 1;
@@ -151,6 +164,11 @@ impl Engine {
         let opening = Opening { key, direction, id, rule, epoch, zones };
         let mut session = Session::new(&opening, context.now);
         update.apply(&mut session, Peer::Initiator, context.bytes, context.now);
+        if life != 0 {
+            session.life = life;
+            let life = track::life(&session, &self.tracking);
+            session.deadline = Time(context.now.0.saturating_add(life));
+        }
         session.flags.set(Flags::LOG_CLOSE, self.policy.rule(rule).log_close);
         if let Some(egress) = egress(context.plan) {
             session.set_egress(Peer::Initiator, self.fib.generation(), egress);

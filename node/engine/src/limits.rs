@@ -25,6 +25,9 @@ pub const NEIGHBOURS_MAX: usize = 65_536;
 /// Addresses of one port; the kernel has no limit, interfaces with more than a few dozen are rare.
 pub const PORT_ADDRESSES_MAX: usize = 1_024;
 
+/// Different own lives of rules and services: a session names its own in one byte, 0 being none.
+pub const OWN_LIVES_MAX: usize = 255;
+
 /// Frames held for one missing neighbour. A TCP connection's first flight and a few retries; Linux
 /// holds 101 packets (`unres_qlen`), which at 1,024 in all would let ten dead hosts fill the store.
 pub const HELD_PER_NEIGHBOUR: usize = 16;

@@ -19,10 +19,10 @@ use wire::{Options, Packet, Time, Version};
 use crate::answer::{Answer, Unreachable};
 use crate::engine::{Engine, Keyed};
 use crate::fib::Lookup;
-use crate::policy::{self, Question};
+use crate::policy::{self, LifeIndex, Question};
 use crate::rematch::{self, Rematch};
 use crate::rules::short_epoch;
-use crate::session::{CloseReason, Egress, Flags, Peer, Session};
+use crate::session::{CloseReason, Egress, Peer, Session};
 use crate::table::{Handle, Refused};
 use crate::track::{self, Update};
 use crate::{Arrived, Mode, PortId, Reason, RuleIndex, State, ZoneId, integrity};
@@ -83,6 +83,7 @@ pub(crate) enum Change {
     Open {
         update: Update,
         zones: [ZoneId; 2],
+        life: LifeIndex,
         stale: Option<(Handle, CloseReason)>,
     },
     /// This session ends, and the packet with it.
@@ -100,6 +101,7 @@ pub(crate) struct Permission {
     pub(crate) rule: RuleIndex,
     /// The zones of initiator and responder, by their numbers of today.
     pub(crate) zones: [ZoneId; 2],
+    pub(crate) life: LifeIndex,
 }
 
 /// Watches the stages go by; `explain` does, the packet path does not.
@@ -241,8 +243,7 @@ impl Judge<'_> {
         let session = if session.epoch == short_epoch(&self.engine.policy) {
             session
         } else {
-            // That its responder may open it too was an older policy's word.
-            forgetful = session.without(Flags::BOTH_MAY_OPEN);
+            forgetful = session.of_epoch(short_epoch(&self.engine.policy));
             &forgetful
         };
         let update = match track::judge(session, sender, self.packet, tracking, self.now) {
@@ -395,7 +396,8 @@ impl Judge<'_> {
         let Some(to) = policy.zone_of_port(way.port) else {
             return new(Plan::drop(Reason::NoZone));
         };
-        let decision = policy.judge(&Question::of(self.packet, from, to));
+        let question = Question::of(self.packet, from, to);
+        let decision = policy.judge(&question);
         watch.stage(Stage::Policy, || self.say_policy(decision, from, to));
         let refused = |outcome| {
             let logged = decision.rule().is_some_and(|rule| policy.rule(rule).log_open);
@@ -411,7 +413,8 @@ impl Judge<'_> {
                 else {
                     return new(Plan::drop(Reason::TableFull));
                 };
-                let session = Change::Open { update, zones: [from, to], stale };
+                let life = policy.life(rule, &question);
+                let session = Change::Open { update, zones: [from, to], life, stale };
                 Plan { outcome, state: State::New, rule: Some(rule), hit: true, session }
             }
         }

@@ -8,6 +8,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use config::{Action, Integrity, OnChange, Replication, Timeouts};
 
@@ -17,6 +18,7 @@ mod addresses;
 mod compile;
 mod criteria;
 mod indexed;
+mod lives;
 mod matcher;
 mod question;
 #[cfg(test)]
@@ -25,6 +27,7 @@ mod tests;
 pub use compile::CompileError;
 pub use criteria::Mismatch;
 pub use indexed::Indexed;
+pub use lives::LifeIndex;
 pub use matcher::{Linear, Matcher};
 pub use question::Question;
 
@@ -39,6 +42,7 @@ pub struct Policy {
     by_id: BTreeMap<String, RuleIndex>,
     matcher: Indexed,
     timeouts: Timeouts,
+    lives: lives::Lives,
     integrity: Integrity,
 }
 
@@ -139,6 +143,18 @@ impl Policy {
     /// Idle times per protocol state.
     pub const fn timeouts(&self) -> &Timeouts {
         &self.timeouts
+    }
+
+    /// The idle lives that rules and services grant instead; a [`LifeIndex`] is a place in it,
+    /// counted from 1.
+    pub fn own_lives(&self) -> &[Duration] {
+        self.lives.different()
+    }
+
+    /// The life that `rule` grants a session whose first packet raises `question`: its own, or that
+    /// of its first matching service that has one.
+    pub fn life(&self, rule: RuleIndex, question: &Question) -> LifeIndex {
+        self.lives.find(rule, question)
     }
 
     /// Packet checks that can be switched.

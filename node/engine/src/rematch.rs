@@ -34,7 +34,9 @@ pub(crate) fn judge(
     let Some(zones) = zones else { return Rematch::Postponed(known) };
     match (on_change, known, zones) {
         (OnChange::Keep, Some(rule), [Some(initiator), Some(responder)]) => {
-            Rematch::Permitted(Permission { rule, zones: [initiator, responder] })
+            let zones = [initiator, responder];
+            let life = question(zones).map_or(0, |question| engine.policy.life(rule, &question));
+            Rematch::Permitted(Permission { rule, zones, life })
         }
         (OnChange::Keep, Some(_), _) => Rematch::Postponed(known),
         (_, _, [Some(initiator), Some(responder)]) => {
@@ -49,7 +51,10 @@ pub(crate) fn judge(
 /// Asks the policy in force.
 fn ask(engine: &Engine, question: &Question, zones: [ZoneId; 2]) -> Rematch {
     match engine.policy.judge(question) {
-        Decision::Permit(rule) => Rematch::Permitted(Permission { rule, zones }),
+        Decision::Permit(rule) => {
+            let life = engine.policy.life(rule, question);
+            Rematch::Permitted(Permission { rule, zones, life })
+        }
         Decision::Deny(rule) | Decision::Reject(rule) => Rematch::Refused(Some(rule)),
         Decision::NoRule => Rematch::Refused(None),
     }

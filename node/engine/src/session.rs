@@ -1,7 +1,7 @@
 //! The session: both directions of a five-tuple, in exactly three cache lines.
 //!
 //! ```text
-//!   0  key 40 · deadline 8 · epoch 4 · fib generation 4 · flags 2 · close 1 · pad 1 · idle 4
+//!   0  key 40 · deadline 8 · epoch 4 · fib generation 4 · flags 2 · close 1 · life 1 · idle 4
 //!  64  TCP state 48 · egress of each direction 2 × 8
 //! 128  packets 2 × 8 · bytes 2 × 8 · id 8 · conversation 8 · created 8 · rule 4 · zones 2 × 2
 //! ```
@@ -21,6 +21,7 @@ use std::time::Duration;
 use wire::{Direction, FlowKey, Protocol, Time};
 
 pub use self::reason::CloseReason;
+use crate::policy::LifeIndex;
 use crate::tcp::Tcp;
 use crate::{PortId, RuleIndex, ZoneId};
 
@@ -41,6 +42,8 @@ pub struct Session {
     pub flags: Flags, //                     56
     /// Why it is about to end, once that is decided.
     pub close_reason: Option<CloseReason>, // 58
+    /// Its rule's or service's own idle life, of `epoch`'s policy; 0 if it has none.
+    pub life: LifeIndex, //                  59
     /// Last packet, in units of 2^24 ns (16.8 ms) after `created`; enough for 2.2 years.
     idle_mark: u32, //                       60
     /// The TCP tracker's state; idle for other protocols.
@@ -137,6 +140,7 @@ impl Session {
             fib_generation: 0,
             flags,
             close_reason: None,
+            life: 0,
             idle_mark: 0,
             tcp: Tcp::IDLE,
             egress: [Egress::default(); 2],
@@ -213,11 +217,15 @@ impl Session {
         .then_some(self.egress[sender.index()])
     }
 
-    /// The same session with these bits clear.
+    /// The session as the policy of this epoch may see it: without what only an older policy said,
+    /// that its responder may open it too, and which life is its own.
     #[must_use]
-    pub(crate) fn without(&self, flags: Flags) -> Self {
+    pub(crate) fn of_epoch(&self, epoch: u32) -> Self {
         let mut session = *self;
-        session.flags.set(flags, false);
+        if session.epoch != epoch {
+            session.flags.set(Flags::BOTH_MAY_OPEN, false);
+            session.life = 0;
+        }
         session
     }
 

@@ -68,24 +68,38 @@ impl Engine {
             self.sweep.start();
         }
         self.sweep.pressure = pressure;
-        self.tracking = tracking(self);
+        let part = PRESSURE_STEPS.saturating_sub(pressure);
+        let policy = &self.policy;
+        self.tracking.scale(policy.timeouts(), policy.own_lives(), part, PRESSURE_STEPS);
     }
 
     fn sweep_one(&mut self, handle: Handle, session: &Session, now: Time) {
         if session.epoch != short_epoch(&self.policy) {
             let zones = zones_today(self, session);
             match rematch::judge(self, session, zones, |zones| question(session, zones)) {
-                Rematch::Permitted(permission) => self.renew(handle, permission),
+                Rematch::Permitted(permission) => {
+                    self.renew(handle, permission, session.last_seen());
+                }
                 Rematch::Refused(_) => return self.close(handle, CloseReason::Policy, now),
                 Rematch::Postponed(_) => {}
             }
         }
         if self.sweep.pressure > 0 {
-            let life = track::life(session, &self.tracking);
-            let deadline = Time(session.last_seen().0.saturating_add(life));
-            if deadline < session.deadline {
-                self.table.shorten(handle, deadline);
-            }
+            self.shorten(handle);
+        }
+    }
+}
+
+impl Engine {
+    /// Gives a session no more life than today's settings do.
+    fn shorten(&mut self, handle: Handle) {
+        let Some(session) = self.table.get(handle) else { return };
+        // Which life is its own is a number of its epoch's policy.
+        let today = session.of_epoch(short_epoch(&self.policy));
+        let life = track::life(&today, &self.tracking);
+        let deadline = Time(session.last_seen().0.saturating_add(life));
+        if deadline < session.deadline {
+            self.table.shorten(handle, deadline);
         }
     }
 }
@@ -100,9 +114,11 @@ fn pressure(sessions: u64, capacity: u64) -> u32 {
 /// What connection tracking reads of the policy, under the pressure there is.
 pub(crate) fn tracking(engine: &Engine) -> track::Settings {
     let policy = &engine.policy;
+    let window = policy.integrity().tcp_window;
+    let mut tracking = track::Settings::new(*policy.timeouts(), policy.own_lives(), window);
     let part = PRESSURE_STEPS.saturating_sub(engine.sweep.pressure());
-    let timeouts = policy.timeouts().scaled(part, PRESSURE_STEPS);
-    track::Settings::new(timeouts, policy.integrity().tcp_window)
+    tracking.scale(policy.timeouts(), policy.own_lives(), part, PRESSURE_STEPS);
+    tracking
 }
 
 /// The zones of initiator and responder, by the ports that lead to them; by their names where none is

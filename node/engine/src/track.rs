@@ -20,17 +20,19 @@ use crate::session::{CloseReason, Flags, Peer, Session};
 use crate::tcp::{self, Segment, Stream, Tcp};
 
 /// The part of the policy that tracking reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    timeouts: Timeouts,
     /// `[integrity] tcp-window`.
     pub(crate) tcp_window: WindowCheck,
-    lives: Lives,
+    usual: Lives,
+    /// By [`LifeIndex`](crate::policy::LifeIndex), less one.
+    own: Box<[Lives]>,
 }
 
-/// The lives that nearly every packet gives, in nanoseconds: worked out once.
+/// Idle lives, and those that nearly every packet gives in nanoseconds: worked out once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Lives {
+    timeouts: Timeouts,
     established: u64,
     /// Established, but something is due that does not come.
     waiting: u64,
@@ -38,30 +40,62 @@ struct Lives {
     udp_stream: u64,
 }
 
-impl Settings {
-    /// Idle lives, and whether TCP windows are checked.
-    #[must_use]
-    pub fn new(timeouts: Timeouts, tcp_window: WindowCheck) -> Self {
+impl Lives {
+    fn new(timeouts: Timeouts) -> Self {
         let established = nanos(timeouts.tcp_established);
-        let lives = Lives {
+        Self {
+            timeouts,
             established,
             waiting: established.min(nanos(timeouts.tcp_unacknowledged)),
             udp_first: nanos(timeouts.udp_first),
             udp_stream: nanos(timeouts.udp_stream),
-        };
-        Self { timeouts, tcp_window, lives }
+        }
+    }
+
+    /// `usual`, but for what is open.
+    fn own(usual: Timeouts, life: Duration) -> Self {
+        let open = Timeouts { tcp_established: life, udp_stream: life, generic: life, ..usual };
+        Self::new(open)
+    }
+}
+
+impl Settings {
+    /// Idle lives, those of rules and services in the order of the policy, and whether TCP windows
+    /// are checked.
+    #[must_use]
+    pub fn new(timeouts: Timeouts, own: &[Duration], tcp_window: WindowCheck) -> Self {
+        let own = own.iter().map(|life| Lives::own(timeouts, *life)).collect();
+        Self { tcp_window, usual: Lives::new(timeouts), own }
+    }
+
+    /// These lives, scaled by `part / whole`, `own` being as many as before. Allocates nothing.
+    pub(crate) fn scale(&mut self, timeouts: &Timeouts, own: &[Duration], part: u32, whole: u32) {
+        let timeouts = timeouts.scaled(part, whole);
+        self.usual = Lives::new(timeouts);
+        for (lives, life) in self.own.iter_mut().zip(own) {
+            *lives = Lives::own(timeouts, *life * part / whole);
+        }
+    }
+
+    /// The lives of `session`, which is of the policy that these settings are of.
+    #[inline(always)]
+    fn lives(&self, session: &Session) -> &Lives {
+        match session.life {
+            0 => &self.usual,
+            own => self.own.get(usize::from(own) - 1).unwrap_or(&self.usual),
+        }
     }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self::new(Timeouts::default(), WindowCheck::default())
+        Self::new(Timeouts::default(), &[], WindowCheck::default())
     }
 }
 
 /// How long a session lives after its last packet under these settings, nanoseconds.
 pub(crate) fn life(session: &Session, settings: &Settings) -> u64 {
-    let timeouts = &settings.timeouts;
+    let timeouts = &settings.lives(session).timeouts;
     nanos(match session.key.protocol() {
         Protocol::TCP => session.tcp.life(timeouts),
         Protocol::UDP if session.flags.has(Flags::ASSURED) => timeouts.udp_stream,
@@ -167,12 +201,12 @@ pub(crate) fn predict(
     settings: &Settings,
     now: Time,
 ) -> Option<Progress> {
+    let lives = settings.lives(session);
     if plain.key.protocol() == Protocol::UDP {
-        let (set, life) = datagram(session, sender, &settings.lives, now);
+        let (set, life) = datagram(session, sender, lives, now);
         return Some(Progress { stream: None, set, life });
     }
     let stream = session.tcp.predict(sender, &plain.ack, settings.tcp_window)?;
-    let lives = &settings.lives;
     let life = if stream.is_waiting() { lives.waiting } else { lives.established };
     Some(Progress { stream: Some(stream), set: seen(sender).with(Flags::ASSURED), life })
 }
@@ -188,9 +222,9 @@ fn datagram(session: &Session, sender: Peer, lives: &Lives, now: Time) -> (Flags
 }
 
 /// Judges the first packet of a session; its sender is the initiator. The update belongs into a
-/// new session.
+/// new session, whose own life, if its rule grants one, is not known here yet.
 pub fn open(packet: &Packet, settings: &Settings) -> Result<Update, Reason> {
-    let timeouts = &settings.timeouts;
+    let Lives { timeouts, udp_first, .. } = &settings.usual;
     match &packet.body {
         Transport::Tcp(header) => {
             let tcp = Tcp::open(&header.into())?;
@@ -198,7 +232,7 @@ pub fn open(packet: &Packet, settings: &Settings) -> Result<Update, Reason> {
             let (tcp, set) = (Some(tcp), Flags::NONE);
             Ok(Update { tcp, set, life, stepped: true, finished: None })
         }
-        Transport::Udp(_) => Ok(Update::plain(Flags::NONE, settings.lives.udp_first)),
+        Transport::Udp(_) => Ok(Update::plain(Flags::NONE, *udp_first)),
         Transport::Icmp(icmp) => match Query::of(packet.version, icmp) {
             Some(Query::Request) => Ok(Update::plain(Flags::NONE, nanos(timeouts.icmp))),
             Some(Query::Reply) | None => Err(Reason::IcmpUnsolicited),
@@ -219,11 +253,12 @@ pub fn judge(
     settings: &Settings,
     now: Time,
 ) -> Judgement {
-    let timeouts = &settings.timeouts;
+    let lives = settings.lives(session);
+    let timeouts = &lives.timeouts;
     match &packet.body {
         Transport::Tcp(header) => judge_tcp(session, sender, &header.into(), settings),
         Transport::Udp(_) => {
-            let (set, life) = datagram(session, sender, &settings.lives, now);
+            let (set, life) = datagram(session, sender, lives, now);
             Judgement::Pass(Update::plain(set, life))
         }
         Transport::Icmp(icmp) => judge_query(session, sender, packet.version, icmp, timeouts),
@@ -241,7 +276,7 @@ pub fn judge(
 fn judge_tcp(session: &Session, sender: Peer, segment: &Segment, settings: &Settings) -> Judgement {
     match session.tcp.judge(sender, segment, settings.tcp_window) {
         tcp::Judgement::Accept(accepted) => {
-            Judgement::Pass(accept(session, sender, &accepted, &settings.timeouts))
+            Judgement::Pass(accept(session, sender, &accepted, &settings.lives(session).timeouts))
         }
         tcp::Judgement::Ignore(tcp) => {
             let (tcp, set) = (Some(tcp), Flags::NONE);
@@ -264,7 +299,9 @@ fn accept(
         tcp: Some(next),
         set: seen(sender).with(assured(next.state() == tcp::State::Established)),
         life: if accepted.renews { nanos(life) } else { Update::KEEP },
-        stepped: next.state() != session.tcp.state() || life < session.tcp.life(timeouts),
+        // Not while it stays open: the straight way tells the wheel nothing either.
+        stepped: next.state() != session.tcp.state()
+            || (next.state() != tcp::State::Established && life < session.tcp.life(timeouts)),
         finished: accepted.finished.then_some(CloseReason::TcpRst),
     }
 }

@@ -18,22 +18,41 @@ use wire::{TcpFlags, Time};
 const START: Time = Time::from_secs(1_000);
 const MACS: [[u8; 6]; 3] = [[2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 3]];
 /// Permits everything from `in` to `out`; `RULES[1]` no longer permits UDP, and a port has moved.
+/// Both grant some sessions lives of their own, by other numbers.
 const RULES: [&str; 2] = [
     r#"
 [zones]
 in = ["a", "c"]
 out = ["b"]
+[services]
+dns = { protocol = "udp", ports = 53, timeout = "1m" }
+[[rule]]
+id = "own"
+from = "in"
+to = "out"
+source = ["10.0.0.1", "10.0.0.3", "fd00:a::1"]
+service = ["dns", "tcp"]
+action = "permit"
 [[rule]]
 id = "all"
 from = "in"
 to = "out"
 action = "permit"
+timeout = "2m"
 "#,
     r#"
 [zones]
 in = ["a"]
 out = ["b"]
 other = ["c"]
+[[rule]]
+id = "own"
+from = "in"
+to = "out"
+source = ["10.0.0.1", "10.0.0.2", "fd00:a::1"]
+service = ["tcp"]
+action = "permit"
+timeout = "90s"
 [[rule]]
 id = "tcp"
 from = "in"

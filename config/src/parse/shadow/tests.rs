@@ -109,6 +109,7 @@ fn rule() -> impl Strategy<Value = Rule> {
             log_close: false,
             on_change: Default::default(),
             replication: Default::default(),
+            terms: Default::default(),
             line: 1,
         },
     )

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::criteria::{Criteria, Service, Tables};
+use super::lives::Lives;
 use super::{Indexed, Linear, Policy, Rule};
 use crate::ids::{PortId, RuleIndex, ZoneId};
-use crate::limits::RULES_MAX;
+use crate::limits::{OWN_LIVES_MAX, RULES_MAX};
 
 pub(super) fn compile(
     policy: &config::Policy,
@@ -24,6 +25,7 @@ pub(super) fn compile(
         by_id: index_by_id(policy)?,
         matcher: Indexed::new(linear(policy)?),
         timeouts: policy.timeouts,
+        lives: Lives::of(&policy.rules).ok_or(CompileError::TooManyTimeouts)?,
         integrity: policy.integrity,
     })
 }
@@ -63,6 +65,8 @@ pub enum CompileError {
         /// How many there are.
         zones: usize,
     },
+    /// More different timeouts of rules and services than a session can name.
+    TooManyTimeouts,
     /// More rules than the limit.
     TooManyRules {
         /// How many there are.
@@ -85,6 +89,9 @@ impl fmt::Display for CompileError {
                 write!(f, "address set {set} is not made of sorted, disjoint ranges")
             }
             Self::TooManyZones { zones } => write!(f, "{zones} zones; at most {}", u16::MAX),
+            Self::TooManyTimeouts => {
+                write!(f, "more than {OWN_LIVES_MAX} different timeouts of rules and services")
+            }
             Self::TooManyRules { rules } => write!(f, "{rules} rules; at most {RULES_MAX}"),
         }
     }

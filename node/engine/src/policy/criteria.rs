@@ -93,7 +93,7 @@ pub(super) struct Service {
 
 impl Service {
     #[inline]
-    fn matches(&self, question: &Question) -> bool {
+    pub(super) fn matches(&self, question: &Question) -> bool {
         self.protocol == question.protocol.0
             && within(self.source_ports, question.source_port)
             && within(self.destination_ports, question.destination_port)

@@ -452,6 +452,7 @@ fn rule(id: &str, change: impl FnOnce(&mut config::Rule)) -> config::Rule {
         log_close: false,
         on_change: OnChange::Rematch,
         replication: Replication::Sync,
+        terms: config::Terms::default(),
         line: 1,
     };
     change(&mut rule);

@@ -243,3 +243,22 @@ fn other_protocols_go_by_their_addresses() {
     assert_eq!(world.send(Builder::v4(A, B).sctp(1, 2, 3)), Outcome::Opened);
     assert_eq!(world.table.len(), 2);
 }
+
+#[test]
+fn pressure_scales_the_lives_of_rules_as_well() {
+    let (timeouts, own) = (Timeouts::default(), [60, 3_600].map(Duration::from_secs));
+    let mut settings = Settings::new(timeouts, &own, WindowCheck::Check);
+    let (key, direction) = wire::FlowKey::new(0, Protocol(89), (A.into(), 0), (B.into(), 0));
+    let opening =
+        Opening { key, direction, id: 1, rule: RuleIndex(0), epoch: 1, zones: [ZoneId(0); 2] };
+    let mut session = Session::new(&opening, Time::from_secs(50));
+    let mut lives = |settings: &Settings| {
+        [0, 1, 2, 3].map(|own| {
+            session.life = own;
+            life(&session, settings) / 1_000_000_000
+        })
+    };
+    assert_eq!(lives(&settings), [600, 60, 3_600, 600]);
+    settings.scale(&timeouts, &own, 1, 2);
+    assert_eq!(lives(&settings), [300, 30, 1_800, 300]);
+}

@@ -403,6 +403,7 @@ fn blank(at: usize) -> Rule {
         log_close: false,
         on_change: OnChange::Rematch,
         replication: Replication::Sync,
+        terms: config::Terms::default(),
         line: at + 1,
     }
 }
