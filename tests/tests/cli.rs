@@ -213,7 +213,8 @@ fn explain_knows_a_wires_other_end() {
     let [node, policy] = ["wire-node.toml", "wire-policy.toml"].map(example);
     let checked = fs::read_to_string(&node).unwrap();
     let from = checked.split("name = \"").nth(2).unwrap().split('"').next().unwrap();
-    let packet = ["--source", "10.0.1.5", "--destination", "192.0.2.9", "--from", from];
+    let ends = ["--source", "10.0.1.5", "--destination", "192.0.2.9"];
+    let packet = [&ends[..], &["--destination-port", "443", "--from", from]].concat();
     let files = ["explain", "--policy", &policy, "--node", &node, "--json"];
     let told = run([&files[..], &packet].concat()).exits(0).json();
     let route = told["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == "route");

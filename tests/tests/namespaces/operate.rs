@@ -232,7 +232,7 @@ fn log_file(workers: u16) {
     world.write("node.toml", &format!("{node}\n[log]\nfile = {log:?}\n"));
     world.start();
     let said = |path| std::fs::read_to_string(path).unwrap_or_default();
-    assert!(said(&log).contains("running"), "{}", said(&log));
+    wait_for(SOON, "the log file", || said(&log).contains("running"));
     std::fs::rename(&log, &moved).unwrap();
     world.node().signal(Signal::SIGHUP);
     wait_for(SOON, "a new log file", || said(&log).contains("SIGHUP"));
