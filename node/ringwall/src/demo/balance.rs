@@ -73,7 +73,9 @@ mod tests {
         assert_eq!(missing.unwrap_err(), "no packet was counted as dropped.denied");
         let uncut = GOOD.replace("dropped.policy-changed", "dropped.land");
         let uncut = check(&uncut.replace("land\": 0", "x\": 0")).unwrap().1;
-        assert!(uncut.unwrap_err().starts_with("no packet was counted as dropped.policy-changed or"));
+        assert!(
+            uncut.unwrap_err().starts_with("no packet was counted as dropped.policy-changed or")
+        );
         assert!(check("{").is_err());
     }
 }
