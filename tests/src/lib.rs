@@ -7,6 +7,7 @@
 //! | run a verb and look at what it says | [`run()`], [`Outcome`] |
 //! | a program in the background that surely ends | [`Background`] |
 //! | skip where root or a tool is missing | [`require!`] with [`root()`], [`tool()`] |
+//! | bodies of the fuzz targets | [`fuzz::TARGETS`] |
 //! | captures that are not in this repository | [`Corpus`] |
 //! | wait for something, but not for ever | [`wait_for()`], [`wait_for_some()`] |
 //! | a directory that is gone afterwards | [`temp_dir()`] |
@@ -30,6 +31,7 @@
 mod background;
 mod binary;
 mod corpus;
+pub mod fuzz;
 mod requirement;
 mod run;
 mod wait;
