@@ -144,6 +144,7 @@ impl Tcp {
             (State::Close, _) if !late => Judgement::Reopen,
             _ if newer => Judgement::Reopen,
             (_, Peer::Initiator) => self.note_syn(sender, segment),
+            (_, Peer::Responder) if late => Judgement::Ignore(*self),
             (_, Peer::Responder) => Judgement::Invalid(Invalid::State),
         }
     }

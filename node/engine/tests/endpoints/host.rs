@@ -317,6 +317,10 @@ impl Running {
         self.read(side, now, socket);
         self.close(side, socket);
         self.watch(now, socket);
+        // This stack sends keepalives, with a byte that means nothing, while data is on its way.
+        let idle = socket.send_queue() == 0;
+        let interval = self.plan.ends[side].keep_alive.filter(|_| idle);
+        socket.set_keep_alive(interval.map(Duration::from_micros));
     }
 
     fn new_socket(&self, side: usize) -> Socket<'static> {
@@ -324,7 +328,6 @@ impl Running {
         let buffer = |len: usize| SocketBuffer::new(vec![0; len]);
         let mut socket = Socket::new(buffer(plan.receive_buffer), buffer(plan.send_buffer));
         socket.set_nagle_enabled(plan.nagle);
-        socket.set_keep_alive(plan.keep_alive.map(Duration::from_micros));
         if !plan.delayed_ack {
             socket.set_ack_delay(None);
         }

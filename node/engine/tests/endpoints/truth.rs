@@ -15,9 +15,6 @@ pub(crate) struct Truth {
     pub(crate) passed: Ends,
     /// The side whose SYN opened the session that the firewall holds; `None` without one.
     pub(crate) session: Option<usize>,
-    /// An end sent data beyond the window and a FIN behind it. This stack does so when it sends again
-    /// fast, and then takes the FIN without the data that had no room.
-    pub(crate) overfull: bool,
     /// When the last honest segment passed.
     pub(crate) last_passed: Micros,
 }
@@ -55,7 +52,7 @@ pub(crate) enum Excuse {
     Over,
     /// A reset whose number its receiver does not take: below RCV.NXT (RFC 5961 §3.2).
     OldReset,
-    /// It begins beyond every window that its receiver ever offered, so the sender broke RFC 9293
+    /// It begins beyond every window that its sender can have heard of, so the sender broke RFC 9293
     /// §3.8.6 and the receiver takes nothing of it. This stack does so after a fast retransmission:
     /// it fills that segment whatever the window, and goes on from its end.
     BeyondWindow,
@@ -105,9 +102,9 @@ impl Truth {
             .then_some(Excuse::BeyondWindow)
     }
 
-    /// Whether a number of `side` lies beyond every window that it was offered.
+    /// Whether a number of `side` lies beyond every window that it can have heard of.
     pub(crate) fn is_beyond(&self, side: usize, number: u32) -> bool {
-        let receiver = &self.sent.ends[1 - side];
+        let receiver = &self.passed.ends[1 - side];
         receiver.ack.is_some() && before(receiver.edge, number)
     }
 
