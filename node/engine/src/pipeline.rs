@@ -293,19 +293,10 @@ impl Judge<'_> {
     fn enters_by_its_zone(&self, session: &Session, sender: Peer) -> bool {
         let policy = &self.engine.policy;
         let entered = policy.zone_of_port(self.arrived.ingress);
-        let zone = session.zones[sender.index()];
         if session.epoch == short_epoch(policy) {
-            return entered == Some(zone);
+            return entered == Some(session.zones[sender.index()]);
         }
-        // Zones are numbered anew with each policy, and a port may have changed its zone: the port
-        // that leads to the sender tells, as long as there is none the name of its old zone.
-        match session.last_egress(sender.other()) {
-            Some(egress) => entered == policy.zone_of_port(egress.port),
-            None => {
-                let named = self.engine.rules.zone_now(session.epoch, zone);
-                named.is_none_or(|zone| entered == Some(zone))
-            }
-        }
+        rematch::zone_today(self.engine, session, sender).is_none_or(|zone| entered == zone)
     }
 
     /// A packet that opens its session from the other side too: it needs a permission of its own.
@@ -324,20 +315,13 @@ impl Judge<'_> {
     /// A session of an older epoch is looked at again.
     fn rematch(&self, session: &Session, sender: Peer, watch: &mut impl Watch) -> Rematch {
         let policy = &self.engine.policy;
-        let in_order = |[here, there]: [ZoneId; 2]| match sender {
-            Peer::Initiator => [here, there],
-            Peer::Responder => [there, here],
-        };
         // Without a way on, this packet goes nowhere; the next one is asked again.
         let zones = self.other_port(session, sender).map(|there| {
-            let [here, there] = [self.arrived.ingress, there].map(|port| policy.zone_of_port(port));
-            match sender {
-                Peer::Initiator => [here, there],
-                Peer::Responder => [there, here],
-            }
+            let zones = [self.arrived.ingress, there].map(|port| policy.zone_of_port(port));
+            in_order(sender, zones)
         });
         let rematch = rematch::judge(self.engine, session, zones, |zones| {
-            let [here, there] = in_order(zones);
+            let [here, there] = in_order(sender, zones);
             Some(self.first_question(sender, here, there))
         });
         if let Rematch::Permitted(permission) = &rematch {
@@ -549,6 +533,14 @@ impl Judge<'_> {
             return plan;
         }
         Plan { outcome: Outcome::Drop(silent_reason(answer)), ..plan }
+    }
+}
+
+/// What belongs to the sender's side and to the far side, the initiator's first; and back again.
+fn in_order<T>(sender: Peer, [here, there]: [T; 2]) -> [T; 2] {
+    match sender {
+        Peer::Initiator => [here, there],
+        Peer::Responder => [there, here],
     }
 }
 

@@ -6,7 +6,7 @@ use config::OnChange;
 use crate::engine::Engine;
 use crate::pipeline::Permission;
 use crate::policy::{Decision, Question};
-use crate::session::Session;
+use crate::session::{Peer, Session};
 use crate::{RuleIndex, ZoneId};
 
 /// The outcome of a look at a session of an older epoch.
@@ -45,6 +45,16 @@ pub(crate) fn judge(
                 .map_or(Rematch::Postponed(known), |question| ask(engine, &question, zones))
         }
         (_, _, [None, _] | [_, None]) => Rematch::Refused(None),
+    }
+}
+
+/// The zone of a peer of an older epoch's session today. Zones are numbered anew with each policy, and
+/// a port may have changed its zone: the port that leads to the peer tells, and the name of its old
+/// zone as long as there is none. `None` if neither does; the inner `None` is a port without a zone.
+pub(crate) fn zone_today(engine: &Engine, session: &Session, peer: Peer) -> Option<Option<ZoneId>> {
+    match session.last_egress(peer.other()) {
+        Some(egress) => Some(engine.policy.zone_of_port(egress.port)),
+        None => engine.rules.zone_now(session.epoch, session.zones[peer.index()]).map(Some),
     }
 }
 

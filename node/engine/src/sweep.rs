@@ -37,8 +37,9 @@ impl Sweep {
         self.next = Some(0);
     }
 
-    pub(crate) const fn pressure(&self) -> u32 {
-        self.pressure
+    /// Of so many parts of a life, [`PRESSURE_STEPS`], these are left.
+    const fn parts_left(&self) -> u32 {
+        PRESSURE_STEPS.saturating_sub(self.pressure)
     }
 }
 
@@ -68,8 +69,7 @@ impl Engine {
             self.sweep.start();
         }
         self.sweep.pressure = pressure;
-        let part = PRESSURE_STEPS.saturating_sub(pressure);
-        let policy = &self.policy;
+        let (policy, part) = (&self.policy, self.sweep.parts_left());
         self.tracking.scale(policy.timeouts(), policy.own_lives(), part, PRESSURE_STEPS);
     }
 
@@ -116,18 +116,14 @@ pub(crate) fn tracking(engine: &Engine) -> track::Settings {
     let policy = &engine.policy;
     let window = policy.integrity().tcp_window;
     let mut tracking = track::Settings::new(*policy.timeouts(), policy.own_lives(), window);
-    let part = PRESSURE_STEPS.saturating_sub(engine.sweep.pressure());
+    let part = engine.sweep.parts_left();
     tracking.scale(policy.timeouts(), policy.own_lives(), part, PRESSURE_STEPS);
     tracking
 }
 
-/// The zones of initiator and responder, by the ports that lead to them; by their names where none is
-/// known yet. `None` if one of them is not to be told.
+/// The zones of initiator and responder. `None` if one of them is not to be told.
 fn zones_today(engine: &Engine, session: &Session) -> Option<[Option<ZoneId>; 2]> {
-    let zone = |peer: Peer| match session.last_egress(peer.other()) {
-        Some(egress) => Some(engine.policy.zone_of_port(egress.port)),
-        None => engine.rules.zone_now(session.epoch, session.zones[peer.index()]).map(Some),
-    };
+    let zone = |peer| rematch::zone_today(engine, session, peer);
     Some([zone(Peer::Initiator)?, zone(Peer::Responder)?])
 }
 

@@ -439,22 +439,7 @@ fn question(destination_port: u16) -> Question {
 }
 
 fn rule(id: &str, change: impl FnOnce(&mut config::Rule)) -> config::Rule {
-    let mut rule = config::Rule {
-        id: id.into(),
-        description: None,
-        from: None,
-        to: None,
-        source: None,
-        destination: None,
-        services: None,
-        action: Action::Permit,
-        log_open: false,
-        log_close: false,
-        on_change: OnChange::Rematch,
-        replication: Replication::Sync,
-        terms: config::Terms::default(),
-        line: 1,
-    };
+    let mut rule = config::Rule { id: id.into(), ..rulesets::blank(0) };
     change(&mut rule);
     rule
 }

@@ -389,7 +389,8 @@ fn two_zones() -> Policy {
     Policy { zones: vec![zone("inside", "lan"), zone("outside", "wan")], ..Policy::default() }
 }
 
-fn blank(at: usize) -> Rule {
+/// A rule that permits everything.
+pub(super) fn blank(at: usize) -> Rule {
     Rule {
         id: format!("r{at}"),
         description: None,
