@@ -23,6 +23,7 @@ use crate::lease::Lease;
 use crate::limits::{BURST, BURSTS_PER_TURN, IDLE_TICK, TRANSMIT_BACKLOG};
 use crate::poison::{Failpoint, Poison, PoisonStore};
 use crate::port::Port;
+use crate::prefetch::prefetch;
 use crate::wake::Bell;
 
 /// One worker: UMEM, ports, engine, and the rings to its peers.
@@ -329,7 +330,7 @@ impl<P: Port> Worker<P> {
         }
         let (umem, engine) = (&self.umem, &self.engine);
         while self.batch.parse_next(|frame, parsed| engine.parse_into(parsed, umem.data(frame))) {}
-        self.engine.touch(self.batch.undecided());
+        self.engine.touch(self.batch.undecided(), prefetch);
         while !self.batch.frames.is_empty() {
             self.decide_next(now);
         }

@@ -275,17 +275,19 @@ impl Engine {
         Content::Ip(Keyed { packet, flow, fragment: None, hash })
     }
 
-    /// Loads the memory that deciding about a burst will need. In two passes, since the place of a
-    /// session stands in its bucket: the loads of one pass depend on nothing and overlap.
-    pub fn touch(&self, burst: &mut [Parsed]) {
+    /// Has the memory fetched that deciding about a burst will need. In two passes, since the place of
+    /// a session stands in its bucket: the fetches of one pass depend on nothing and overlap.
+    /// `prefetch` is the driver's, who may speak to the processor; it may do nothing.
+    #[inline]
+    pub fn touch(&self, burst: &mut [Parsed], prefetch: impl Fn(*const u8) + Copy) {
         for parsed in &*burst {
             if parsed.is_plain {
-                self.table.touch(parsed.straight.hash);
+                self.table.touch(parsed.straight.hash, prefetch);
             }
         }
         for parsed in burst {
             if parsed.is_plain {
-                parsed.straight.guess = self.table.guess(parsed.straight.hash);
+                parsed.straight.guess = self.table.guess(parsed.straight.hash, prefetch);
             }
         }
     }

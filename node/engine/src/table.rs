@@ -142,20 +142,21 @@ impl SessionTable {
         self.keyed.hash(key)
     }
 
-    /// Loads the primary bucket, so that [`Self::find`] has it in the cache a little later. Call it
-    /// for a whole burst first: the loads overlap.
+    /// Has the primary bucket fetched, so that [`Self::find`] meets it in the cache a little later.
+    /// Call it for a whole burst first: the fetches overlap.
     #[inline]
-    pub fn touch(&self, hash: u64) {
-        std::hint::black_box(self.buckets.touch(hash));
+    pub fn touch(&self, hash: u64, prefetch: impl Fn(*const u8)) {
+        prefetch(self.buckets.line(hash));
     }
 
-    /// Where the session of this hash probably is, its lines loaded; a burst later than
+    /// Where the session of this hash probably is, and has its lines fetched; a burst later than
     /// [`Self::touch`].
     #[inline]
-    pub fn guess(&self, hash: u64) -> Guess {
+    pub fn guess(&self, hash: u64, prefetch: impl Fn(*const u8)) -> Guess {
         let place = self.buckets.first(hash).unwrap_or(bucket::FREE);
         if let Some(session) = self.slab.get(place as usize) {
-            std::hint::black_box((session.deadline.0, session.tcp.state(), session.packets[0]));
+            let start = std::ptr::from_ref(session).cast::<u8>();
+            (0..size_of::<Session>()).step_by(64).for_each(|at| prefetch(start.wrapping_add(at)));
         }
         Guess(place)
     }

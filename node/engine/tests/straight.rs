@@ -226,7 +226,7 @@ impl Twins {
 type Outcome = (Decision, Vec<u8>, Vec<(PortId, Vec<u8>)>, Vec<String>);
 
 fn decide(engine: &mut Engine, parsed: &mut Parsed, bytes: &[u8], now: Time) -> Outcome {
-    engine.touch(std::slice::from_mut(parsed));
+    engine.touch(std::slice::from_mut(parsed), |_| {});
     let mut frame = bytes.to_vec();
     let decision = engine.decide(Origin::Port, parsed, &mut frame, now);
     let outbox = engine.outbox();

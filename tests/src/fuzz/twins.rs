@@ -60,7 +60,7 @@ impl Twins {
         let [first, second] = &mut self.engines;
         let parse = |(port, frame): &(PortId, Vec<u8>)| first.parse(*port, frame);
         let mut parsed: Vec<Parsed> = burst.iter().map(parse).collect();
-        first.touch(&mut parsed);
+        first.touch(&mut parsed, |_| {});
         self.straight += parsed.iter().filter(|parsed| parsed.is_plain()).count();
         for ((port, frame), parsed) in burst.iter().zip(&parsed) {
             let told = first.explain(*port, frame, self.now);

@@ -91,7 +91,7 @@ impl World {
         let mut frame = Vec::with_capacity(FRAME_ROOM);
         frame.extend(bytes);
         let mut parsed = self.engine.parse(port, &frame);
-        self.engine.touch(std::slice::from_mut(&mut parsed));
+        self.engine.touch(std::slice::from_mut(&mut parsed), |_| {});
         let decision = self.engine.decide(Origin::Port, &parsed, &mut frame, self.now);
         Outcome { decision, frame }
     }

@@ -34,6 +34,7 @@ mod workload;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use datapath::prefetch;
 
 use crate::failure::Failure;
 use crate::report::Comparison;

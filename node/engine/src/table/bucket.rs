@@ -36,10 +36,10 @@ impl Buckets {
         Self { buckets: vec![Bucket::EMPTY; count as usize].into_boxed_slice() }
     }
 
-    /// Any word of the primary bucket.
+    /// The primary bucket's cache line.
     #[inline]
-    pub(super) fn touch(&self, hash: u64) -> u32 {
-        self.buckets[self.primary(hash)].spill
+    pub(super) fn line(&self, hash: u64) -> *const u8 {
+        std::ptr::from_ref(&self.buckets[self.primary(hash)]).cast()
     }
 
     /// The index behind the first fitting tag of the primary bucket; only a guess.
