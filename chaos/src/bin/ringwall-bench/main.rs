@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p ringwall-chaos -- engine [--large]
+//! cargo run --release -p ringwall-chaos -- memory
 //! cargo run --release -p ringwall-chaos -- handoff
 //! cargo build --release -p ringwall && sudo …/ringwall-bench forward
 //!                                      sudo …/ringwall-bench idle [--binary target/release/ringwall]
@@ -14,6 +15,7 @@
 //! | `idle` | CPU of `ringwall run` without traffic | the bare forwarder, the same | < 2 % of a core |
 //! | `engine` | parse, touch, decide, 64 at a time | a loop over as much memory | 60, 120, 200 ns; 1 µs |
 //! | | open connections in a SYN flood | the same in peace | ≤ 1.1 times as dear |
+//! | `memory` | what the process grows by until the table is full | an array of sessions | ≤ 256 bytes |
 //!
 //! Subject and baseline take turns (A B A B …), so that whatever else the machine does hits both; what
 //! is printed is the median of the rounds, and the median of the rounds' ratios. `forward` and
@@ -26,6 +28,7 @@ mod forward;
 mod handoff;
 mod idle;
 mod lab;
+mod memory;
 mod report;
 mod system;
 #[path = "../../../../node/engine/benches/workload/mod.rs"]
@@ -70,6 +73,8 @@ enum What {
     Idle(idle::Options),
     /// Nanoseconds a packet of the engine alone.
     Engine(engine_bench::Options),
+    /// Bytes a session of a full table.
+    Memory(memory::Options),
 }
 
 fn main() -> ExitCode {
@@ -79,6 +84,7 @@ fn main() -> ExitCode {
         What::Handoff(options) => handoff::run(options, cli.rounds),
         What::Idle(options) => idle::run(options, cli.rounds),
         What::Engine(options) => engine_bench::run(options, cli.rounds),
+        What::Memory(options) => memory::run(options, cli.rounds),
     };
     match done.and_then(|results| print(&cli, &results)) {
         Ok(missed) if missed && cli.strict => ExitCode::FAILURE,
