@@ -73,9 +73,9 @@ const TABLE: [[[Cell; State::ALL.len()]; Class::ALL.len()]; 2] = [
         // FIN-WAIT, CLOSE-WAIT: the second one, or the first again. LAST-ACK, TIME-WAIT, CLOSE: again.
         // SYN-SENT-2: before the handshake. Picked up: the first FIN.
         [iv, iv, fw, fw, la, la, la, tw, cl, iv, fw],
-        // ACK. none: picked up by a rule, or not at all. SYN-SENT: acknowledges what nobody sent. SYN-RECEIVED:
-        // completes the handshake. ESTABLISHED: the long run. FIN-WAIT: may acknowledge the FIN.
-        // CLOSE-WAIT: half-closed, the other half goes on. LAST-ACK: may acknowledge the second FIN.
+        // ACK. none: picked up by a rule, or not at all. SYN-SENT: acknowledges what nobody sent.
+        // SYN-RECEIVED: completes the handshake. ESTABLISHED: the long run. FIN-WAIT: may acknowledge the
+        // FIN. CLOSE-WAIT: half-closed, the other half goes on. LAST-ACK: may acknowledge the second FIN.
         // TIME-WAIT: that again. CLOSE: was on its way. SYN-SENT-2: a SYN-ACK is due first. Picked up: the
         // responder is still silent.
         [iv, iv, es, es, cw, cw, tw, tw, cl, iv, pu],
