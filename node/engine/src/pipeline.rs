@@ -102,6 +102,15 @@ struct Permitted {
     permission: Permission,
 }
 
+/// A first packet that opens no session.
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
+    outcome: Outcome,
+    rule: Option<RuleIndex>,
+    /// The rule, or the lack of one, decided.
+    hit: bool,
+}
+
 /// What permits a session, be it a new one or that of an older epoch, under the policy in force.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Permission {
@@ -314,7 +323,7 @@ impl Judge<'_> {
                 let session = Change::Follow { handle, sender, update, rematched: None };
                 Plan { session, ..permitted_by(permission.rule, way) }
             }
-            Err(plan) => plan,
+            Err(refusal) => self.refuse(refusal),
         }
     }
 
@@ -394,7 +403,7 @@ impl Judge<'_> {
     ) -> Plan {
         match self.ask_policy(watch) {
             Ok(permitted) => self.open_permitted(update, permitted, stale, watch),
-            Err(plan) => plan,
+            Err(refusal) => self.refuse(refusal),
         }
     }
 
@@ -408,7 +417,8 @@ impl Judge<'_> {
     ) -> Plan {
         let Permitted { way, permission: Permission { rule, zones, life } } = permitted;
         if let Some(reason) = self.beyond_limit(rule, zones[0], stale, watch) {
-            return self.refuse(Outcome::Drop(reason), Some(rule));
+            let outcome = Outcome::Drop(reason);
+            return self.refuse(Refusal { outcome, rule: Some(rule), hit: true });
         }
         let Some(stale) = stale.map_or_else(|| self.make_room(), |stale| Some(Some(stale))) else {
             return Plan { state: State::New, ..Plan::drop(Reason::TableFull) };
@@ -452,21 +462,22 @@ impl Judge<'_> {
     }
 
     /// Asks the policy about a first packet: what permits it, or what becomes of it instead.
-    fn ask_policy(&self, watch: &mut impl Watch) -> Result<Permitted, Plan> {
-        let new = |plan: Plan| Plan { state: State::New, ..plan };
+    fn ask_policy(&self, watch: &mut impl Watch) -> Result<Permitted, Refusal> {
+        let unasked = |outcome| Refusal { outcome, rule: None, hit: false };
+        let no_zone = unasked(Outcome::Drop(Reason::NoZone));
         let policy = &self.engine.policy;
-        let Some(from) = policy.zone_of_port(self.arrived.ingress) else {
-            return Err(new(Plan::drop(Reason::NoZone)));
+        let from = policy.zone_of_port(self.arrived.ingress).ok_or(no_zone)?;
+        let way = match self.route(watch) {
+            Outcome::Forward(way) => way,
+            outcome @ (Outcome::Answer(_) | Outcome::Consume | Outcome::Drop(_)) => {
+                return Err(unasked(outcome));
+            }
         };
-        let outcome = self.route(watch);
-        let Outcome::Forward(way) = outcome else { return Err(new(Plan::bare(outcome))) };
-        let Some(to) = policy.zone_of_port(way.port) else {
-            return Err(new(Plan::drop(Reason::NoZone)));
-        };
+        let to = policy.zone_of_port(way.port).ok_or(no_zone)?;
         let question = Question::of(self.packet, from, to);
         let decision = policy.judge(&question);
         watch.stage(Stage::Policy, || self.say_policy(decision, from, to));
-        let refusal = match decision {
+        let outcome = match decision {
             policy::Decision::Permit(rule) => {
                 let life = policy.life(rule, &question);
                 let permission = Permission { rule, zones: [from, to], life };
@@ -476,14 +487,13 @@ impl Judge<'_> {
             policy::Decision::Deny(_) => Outcome::Drop(Reason::Denied),
             policy::Decision::Reject(_) => Outcome::Answer(Answer::reject(self.packet)),
         };
-        Err(self.refuse(refusal, decision.rule()))
+        Err(Refusal { outcome, rule: decision.rule(), hit: true })
     }
 
-    /// A first packet that a rule, or the lack of one, decided against.
-    fn refuse(&self, outcome: Outcome, rule: Option<RuleIndex>) -> Plan {
+    fn refuse(&self, Refusal { outcome, rule, hit }: Refusal) -> Plan {
         let logged = rule.is_some_and(|rule| self.engine.policy.rule(rule).log_open);
         let session = if logged { Change::Deny } else { Change::None };
-        Plan { outcome, state: State::New, rule, hit: true, session }
+        Plan { outcome, state: State::New, rule, hit, session }
     }
 
     /// Whether a new session fits, and which one would have to give way: one still at its beginnings,
