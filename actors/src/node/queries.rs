@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use config::api;
 use engine::session::CloseReason;
 use engine::table::Cursor;
-use engine::{Counters, Hits, PortId};
+use engine::{Counters, PortId};
 use wire::Time;
 
+use super::uses::Uses;
 use super::view::{self, View};
 use super::{Node, lock};
 use crate::clock;
@@ -145,22 +146,11 @@ impl Node {
     /// A worker does not answer.
     pub async fn policy(&self) -> Result<api::Policy, api::Error> {
         let in_force = self.in_force.borrow().clone();
-        let mut hits = vec![Hits::default(); in_force.compiled.rules().len()];
-        let mut no_rule = 0;
+        let mut uses = Uses::none(&in_force.compiled);
         for shard in &self.shards {
-            let (of_worker, none): (Vec<Hits>, Hits) = shard
-                .ask(|worker| {
-                    let rules = worker.engine().rules();
-                    (rules.hits().to_vec(), rules.no_rule())
-                })
-                .await?;
-            no_rule += none.count;
-            for (sum, hit) in hits.iter_mut().zip(of_worker) {
-                sum.count += hit.count;
-                sum.last = sum.last.max(hit.last);
-            }
+            uses.add(&shard.ask(|worker| Uses::of(worker.engine())).await?);
         }
-        Ok(view::policy(&in_force, &hits, no_rule, clock::now()))
+        Ok(view::policy(&in_force, &uses, clock::now()))
     }
 
     /// The ports, with how they are opened and what passed.

@@ -11,10 +11,11 @@ use datapath::xdp::{AttachMode, Stats};
 use engine::policy::Policy;
 use engine::session::{Peer, Session};
 use engine::table::Gauges;
-use engine::{Counters, Engine, Hits, PortId, Reason, ZoneId};
+use engine::{Counters, Engine, PortId, Reason, ZoneId};
 use wire::{Protocol, Time};
 
 use super::queries::Named;
+use super::uses::{RuleUse, Uses};
 use crate::flow::XskWorker;
 use crate::policy::InForce;
 use crate::ports::Watched;
@@ -143,22 +144,23 @@ pub(super) fn xdp_counters(stats: &Stats) -> impl Iterator<Item = (String, u64)>
     stats.iter().map(|(stat, value)| (format!("xdp.{}", stat.name()), value))
 }
 
-pub(super) fn policy(in_force: &InForce, hits: &[Hits], no_rule: u64, now: Time) -> api::Policy {
+pub(super) fn policy(in_force: &InForce, uses: &Uses, now: Time) -> api::Policy {
     let source = &in_force.source;
-    let rule = |(rule, hits): (&config::Rule, &Hits)| api::Rule {
-        hits: hits.count,
-        last_hit_milliseconds: hits.last.map(|last| milliseconds(now.since(last))),
+    let rule = |(rule, used): (&config::Rule, &RuleUse)| api::Rule {
+        sessions: used.sessions,
+        hits: used.hits.count,
+        last_hit_milliseconds: used.hits.last.map(|last| milliseconds(now.since(last))),
         ..api::Rule::of(source, rule)
     };
     let zone =
-        |zone: &config::Zone| api::Zone { name: zone.name.clone(), ports: zone.ports.clone() };
+        |(zone, &sessions): (&config::Zone, &u64)| api::Zone { sessions, ..api::Zone::of(zone) };
     api::Policy {
         epoch: in_force.compiled.epoch(),
         digest: digest(source),
         comment: in_force.comment.clone(),
-        zones: source.zones.iter().map(zone).collect(),
-        rules: source.rules.iter().zip(hits).map(rule).collect(),
-        no_rule_hits: no_rule,
+        zones: source.zones.iter().zip(&uses.zones).map(zone).collect(),
+        rules: source.rules.iter().zip(&uses.rules).map(rule).collect(),
+        no_rule_hits: uses.no_rule,
     }
 }
 

@@ -139,9 +139,11 @@ impl Engine {
     pub(crate) fn renew(&mut self, handle: Handle, permission: Permission, seen: Time) {
         let Permission { rule, zones, life } = permission;
         let Some(session) = self.table.get_mut(handle) else { return };
+        self.rules.ended(session);
         let old_life = core::mem::replace(&mut session.life, life);
         (session.rule, session.zones) = (rule, zones);
         session.epoch = short_epoch(&self.policy);
+        self.rules.begun(session);
         session.flags.set(Flags::BOTH_MAY_OPEN, false);
         session.flags.set(Flags::LOG_CLOSE, self.policy.rule(rule).log_close);
         if (old_life, life) != (0, 0) {
@@ -176,6 +178,7 @@ impl Engine {
         // The judge saw that there is room; nothing has changed since.
         self.table.insert(context.keyed.hash, session).ok()?;
         self.last_session = id;
+        self.rules.begun(&session);
         self.ledger.opened();
         if self.policy.rule(rule).log_open {
             let event = event(&self.settings, EventKind::Open, &session, context.now);
@@ -187,6 +190,7 @@ impl Engine {
     /// Ends a session.
     pub(crate) fn close(&mut self, handle: Handle, reason: CloseReason, now: Time) {
         let Some(session) = self.table.remove(handle) else { return };
+        self.rules.ended(&session);
         self.ledger.closed(reason);
         if let Some(event) = close_event(&self.settings, &session, reason, now) {
             self.tell(event);

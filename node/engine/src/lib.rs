@@ -4,6 +4,7 @@
 //! [`Engine::decide`] is the way in. Which stages a packet goes through, and in which order, is told
 //! by `pipeline.rs` alone; `commit.rs` carries out what it decides.
 
+mod census;
 mod commit;
 mod counters;
 mod engine;

@@ -226,12 +226,7 @@ fn datagram(session: &Session, sender: Peer, lives: &Lives, now: Time) -> (Flags
 pub fn open(packet: &Packet, settings: &Settings) -> Result<Update, Reason> {
     let Lives { timeouts, udp_first, .. } = &settings.usual;
     match &packet.body {
-        Transport::Tcp(header) => {
-            let tcp = Tcp::open(&header.into())?;
-            let life = nanos(tcp.life(timeouts));
-            let (tcp, set) = (Some(tcp), Flags::NONE);
-            Ok(Update { tcp, set, life, stepped: true, finished: None })
-        }
+        Transport::Tcp(header) => Ok(opened(Tcp::open(&header.into())?, timeouts)),
         Transport::Udp(_) => Ok(Update::plain(Flags::NONE, *udp_first)),
         Transport::Icmp(icmp) => match Query::of(packet.version, icmp) {
             Some(Query::Request) => Ok(Update::plain(Flags::NONE, nanos(timeouts.icmp))),
@@ -243,6 +238,19 @@ pub fn open(packet: &Packet, settings: &Settings) -> Result<Update, Reason> {
         | Transport::None
         | Transport::Other => Ok(Update::plain(Flags::NONE, nanos(timeouts.generic))),
     }
+}
+
+/// Judges the first packet that is seen of a TCP connection, for a rule that picks it up in the middle;
+/// `None` if there is nothing to be picked up.
+pub fn pick_up(packet: &Packet, settings: &Settings) -> Option<Update> {
+    let Transport::Tcp(header) = &packet.body else { return None };
+    Some(opened(Tcp::pick_up(&header.into()).ok()?, &settings.usual.timeouts))
+}
+
+fn opened(tcp: Tcp, timeouts: &Timeouts) -> Update {
+    let life = nanos(tcp.life(timeouts));
+    let (tcp, set) = (Some(tcp), Flags::NONE);
+    Update { tcp, set, life, stepped: true, finished: None }
 }
 
 /// Judges a packet that `sender` sends within `session`.

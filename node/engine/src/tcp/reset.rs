@@ -41,8 +41,8 @@ impl Tcp {
         match self.state {
             State::None => Fit::Out(Invalid::State),
             State::SynSent | State::SynSent2 => self.reset_fit_opening(sender, segment, exact),
-            State::SynReceived | State::Established if exact => Fit::In,
-            State::SynReceived | State::Established => {
+            State::SynReceived | State::Established | State::PickedUp if exact => Fit::In,
+            State::SynReceived | State::Established | State::PickedUp => {
                 let ahead = segment.sequence.gt(to.max_ack) && segment.sequence.le(from.max_end);
                 if ahead { Fit::Stale } else { Fit::Out(Invalid::Reset) }
             }

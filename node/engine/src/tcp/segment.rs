@@ -86,6 +86,8 @@ impl SynOptions {
     const SCALE: u8 = 0x0f;
     const SCALING: u8 = 0x10;
     const SACK: u8 = 0x20;
+    /// Of a peer whose SYN was not seen: it may have offered everything.
+    pub(super) const UNKNOWN: Self = Self(Self::SCALING | WINDOW_SCALE_MAX | Self::SACK);
 
     pub(super) fn of(segment: &Segment) -> Self {
         let scale =

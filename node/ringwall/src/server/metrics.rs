@@ -38,7 +38,7 @@ pub(super) fn render(facts: &Facts) -> String {
         }
         let shared = facts.counters.total.iter().filter(|(name, _)| name.starts_with(XDP));
         packets("", shared);
-        rules(&facts.policy);
+        rules_and_zones(&facts.policy);
         facts.ports.ports.iter().for_each(port);
     });
     recorder.handle().render()
@@ -87,12 +87,16 @@ const LABELLED: [(&str, &str); 9] = [
 ];
 
 /// Gauges: name, help.
-const GAUGES: [(&str, &str); 8] = [
+const GAUGES: [(&str, &str); 12] = [
     ("ringwall_info", "Always 1; the labels say what runs"),
     ("ringwall_uptime_seconds", "Time since the daemon started"),
     ("ringwall_policy_epoch", "Epoch of the policy in force"),
     ("ringwall_sessions", "Live sessions"),
     ("ringwall_sessions_max", "Room for sessions"),
+    ("ringwall_rule_sessions", "Live sessions of a rule"),
+    ("ringwall_rule_sessions_max", "Sessions that a rule may have, if it has a limit"),
+    ("ringwall_zone_sessions", "Live sessions that a zone opened"),
+    ("ringwall_zone_sessions_max", "Sessions that a zone may have opened, if it has a limit"),
     ("ringwall_packets_held", "Packets that wait now: fragments, and for a next hop"),
     ("ringwall_worker_running", "1 if the worker judges packets, 0 if it does not"),
     ("ringwall_port_up", "1 if the port's link is up"),
@@ -137,9 +141,21 @@ fn packets<'a>(worker: &str, counters: impl Iterator<Item = (&'a String, &'a u64
     }
 }
 
-fn rules(policy: &api::Policy) {
+fn rules_and_zones(policy: &api::Policy) {
     for rule in &policy.rules {
-        counter!("ringwall_rule_hits_total", "rule" => rule.id.clone()).absolute(rule.hits);
+        let label = [("rule", rule.id.clone())];
+        counter!("ringwall_rule_hits_total", &label).absolute(rule.hits);
+        gauge!("ringwall_rule_sessions", &label).set(rule.sessions as f64);
+        if let Some(max) = rule.sessions_max {
+            gauge!("ringwall_rule_sessions_max", &label).set(f64::from(max));
+        }
+    }
+    for zone in &policy.zones {
+        let label = [("zone", zone.name.clone())];
+        gauge!("ringwall_zone_sessions", &label).set(zone.sessions as f64);
+        if let Some(max) = zone.sessions_max {
+            gauge!("ringwall_zone_sessions_max", &label).set(f64::from(max));
+        }
     }
 }
 

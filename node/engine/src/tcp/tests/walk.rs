@@ -447,6 +447,7 @@ fn rank(state: State) -> u32 {
         State::None => 0,
         State::SynSent => 1,
         State::SynSent2 => 2,
+        State::PickedUp => unreachable!("a walk begins with a SYN"),
         State::SynReceived => 3,
         State::Established => 4,
         State::FinWait => 5,
