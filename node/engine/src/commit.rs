@@ -19,7 +19,7 @@ use crate::rules::short_epoch;
 use crate::session::{CloseReason, Egress, Flags, Opening, Peer, Session};
 use crate::table::Handle;
 use crate::track::{self, Update};
-use crate::{Arrived, Checksum, Decision, Mode, PortId, Reason, Verdict, ZoneId};
+use crate::{Anomaly, Arrived, Checksum, Decision, Mode, PortId, Reason, Verdict, ZoneId};
 
 /// The bytes of a packet: the frame in hand, or a datagram put together from several.
 pub(crate) enum Body<'a> {
@@ -105,6 +105,10 @@ impl Engine {
                 self.close(handle, reason, context.now);
                 None
             }
+            Change::Unreachable { handle, anomaly } => {
+                self.note_unreachable(handle, anomaly);
+                None
+            }
             Change::Deny => {
                 self.log_denial(context);
                 None
@@ -187,9 +191,17 @@ impl Engine {
     /// Ends a session.
     pub(crate) fn close(&mut self, handle: Handle, reason: CloseReason, now: Time) {
         let Some(session) = self.table.remove(handle) else { return };
-        self.ledger.closed(reason);
+        self.ledger.closed(&session, reason);
         if let Some(event) = close_event(&self.settings, &session, reason, now) {
             self.tell(event);
+        }
+    }
+
+    /// Counts what an ICMP error says of a session, the first time that one says it.
+    fn note_unreachable(&mut self, handle: Handle, anomaly: Anomaly) {
+        if let Some(session) = self.table.get_mut(handle) {
+            session.flags.set(Flags::UNREACHABLE, true);
+            self.ledger.anomalous(anomaly);
         }
     }
 

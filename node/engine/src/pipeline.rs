@@ -14,7 +14,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use config::WindowCheck;
-use wire::{Options, Packet, Time, Version};
+use wire::{Options, Packet, Time, Transport, Version};
 
 use crate::answer::{Answer, Unreachable};
 use crate::engine::{Engine, Keyed};
@@ -25,7 +25,7 @@ use crate::rules::short_epoch;
 use crate::session::{CloseReason, Egress, Peer, Session};
 use crate::table::{Handle, Refused};
 use crate::track::{self, Update};
-use crate::{Arrived, Mode, PortId, Reason, RuleIndex, State, ZoneId, integrity};
+use crate::{Anomaly, Arrived, Mode, PortId, Reason, RuleIndex, State, ZoneId, integrity};
 
 /// What is to happen to a packet.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +90,11 @@ pub(crate) enum Change {
     Close {
         handle: Handle,
         reason: CloseReason,
+    },
+    /// An ICMP error has said that this session's packets find no destination.
+    Unreachable {
+        handle: Handle,
+        anomaly: Anomaly,
     },
     /// A refused first packet that is to be logged.
     Deny,
@@ -308,7 +313,11 @@ impl Judge<'_> {
                 let session = Change::Follow { handle, sender, update, rematched: None };
                 Plan { session, ..asked }
             }
-            Change::None | Change::Deny | Change::Close { .. } | Change::Follow { .. } => asked,
+            Change::None
+            | Change::Deny
+            | Change::Unreachable { .. }
+            | Change::Close { .. }
+            | Change::Follow { .. } => asked,
         }
     }
 
@@ -430,12 +439,23 @@ impl Judge<'_> {
     fn related(&self, live: Option<(Handle, &Session)>, watch: &mut impl Watch) -> Plan {
         let alive = live.filter(|(_, session)| session.deadline > self.now);
         let valid = alive.filter(|(_, session)| self.fits(session));
-        if valid.is_none() {
+        let Some((handle, session)) = valid else {
             watch.stage(Stage::Lookup, || "an ICMP error about no session".to_owned());
             return Plan::invalid(Reason::IcmpUnrelated);
-        }
+        };
         watch.stage(Stage::Lookup, || "an ICMP error about a session".to_owned());
-        Plan { state: State::Related, ..Plan::bare(self.route(watch)) }
+        let outcome = self.route(watch);
+        let passes = matches!(outcome, Outcome::Forward(_));
+        let odd = passes.then(|| self.unreachable(session)).flatten();
+        let session = odd.map_or(Change::None, |anomaly| Change::Unreachable { handle, anomaly });
+        Plan { state: State::Related, session, ..Plan::bare(outcome) }
+    }
+
+    /// What the ICMP error in hand, which is about `session`, says for the first time.
+    fn unreachable(&self, session: &Session) -> Option<Anomaly> {
+        let Transport::Icmp(error) = &self.packet.body else { return None };
+        let (_, direction) = self.keyed.flow?;
+        Anomaly::of_error(session, session.sender(direction), self.packet.version, error)
     }
 
     /// Whether the packet embedded in this ICMP error was sent within `session`: of TCP, its sequence

@@ -126,7 +126,7 @@ impl Engine {
     fn expire_sessions(&mut self, now: Time) -> bool {
         let Self { table, ledger, events, settings, .. } = self;
         let advance = table.expire(now, TIMER_VISITS_PER_TURN, |session, reason| {
-            ledger.closed(reason);
+            ledger.closed(session, reason);
             if let Some(event) = crate::commit::close_event(settings, session, reason, now)
                 && !events.push(event)
             {

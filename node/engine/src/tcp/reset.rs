@@ -3,7 +3,7 @@
 use wire::TcpFlags;
 
 use super::window::{self, Fit};
-use super::{Accepted, Class, Invalid, Judgement, Segment, State, Tcp, WindowCheck};
+use super::{Accepted, Class, Invalid, Judgement, Marks, Segment, State, Tcp, WindowCheck};
 use crate::session::Peer;
 
 impl Tcp {
@@ -23,11 +23,18 @@ impl Tcp {
             Fit::Stale => return Judgement::Ignore(*self),
             Fit::In => {}
         }
-        let opening = matches!(self.state, State::SynSent | State::SynSent2);
+        let unanswered = matches!(self.state, State::SynSent | State::SynSent2);
+        let opening = unanswered || self.state == State::SynReceived;
         let mut next = *self;
+        next.marks[sender.index()].set(Marks::RESET_OPENING, opening);
         next.enter(State::Close);
         next.note(sender, Class::Rst, segment);
-        Judgement::Accept(Accepted { finished: opening, ..Accepted::new(next, true) })
+        Judgement::Accept(Accepted { finished: unanswered, ..Accepted::new(next, true) })
+    }
+
+    /// Who reset the connection before it was open, if somebody did.
+    pub(crate) fn reset_while_opening(&self) -> Option<Peer> {
+        Peer::BOTH.into_iter().find(|peer| self.marks[peer.index()].has(Marks::RESET_OPENING))
     }
 
     /// `In` closes, `Stale` passes and changes nothing.
