@@ -53,16 +53,13 @@ impl Tcp {
                 let ahead = segment.sequence.gt(to.max_ack) && segment.sequence.le(from.max_end);
                 if ahead { Fit::Stale } else { Fit::Out(Invalid::Reset) }
             }
-            // Closing peers forget at different times, and no challenge ACK will come any more.
-            State::FinWait | State::CloseWait | State::LastAck => {
-                match window::fit(from, to, &self.numbers(sender, segment)) {
-                    Fit::In => Fit::In,
-                    Fit::Stale | Fit::Out(_) if exact => Fit::In,
-                    Fit::Stale | Fit::Out(_) => Fit::Out(Invalid::Reset),
-                }
-            }
-            // A reset must not shorten TIME-WAIT (RFC 1337), nor prolong a closed connection.
-            State::TimeWait | State::Close => {
+            State::FinWait | State::CloseWait | State::LastAck if exact => Fit::In,
+            // Half-closed, a connection may stream for hours, so nothing less ends it than when it
+            // is open: an aborting host resets with SND.NXT. But closing peers forget at different
+            // times, and who has forgotten answers by the numbers that it is sent. So whatever is
+            // in the window or late passes, and its receiver decides. A reset must not shorten
+            // TIME-WAIT either (RFC 1337), nor prolong a closed connection.
+            State::FinWait | State::CloseWait | State::LastAck | State::TimeWait | State::Close => {
                 match window::fit(from, to, &self.numbers(sender, segment)) {
                     Fit::In | Fit::Stale => Fit::Stale,
                     Fit::Out(_) => Fit::Out(Invalid::Reset),
