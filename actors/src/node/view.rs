@@ -298,7 +298,10 @@ mod tests {
             ("anomaly.tcp-syn-refused", 0),
         ];
         assert_eq!(expected.map(|(name, _)| (name, total[name])), expected);
-        assert_eq!(total.keys().filter(|name| name.starts_with("anomaly.")).count(), Anomaly::COUNT);
+        assert_eq!(
+            total.keys().filter(|name| name.starts_with("anomaly.")).count(),
+            Anomaly::COUNT
+        );
     }
 
     #[test]

@@ -157,7 +157,11 @@ fn only_an_unreachable_for_a_syn_or_a_datagram_is_odd() {
         let error = error(kind, code);
         assert_eq!(Anomaly::of_error(&session, sender, version, &error), expected, "line {line}");
         session.flags.set(Flags::UNREACHABLE, true);
-        assert_eq!(Anomaly::of_error(&session, sender, version, &error), None, "line {line}, again");
+        assert_eq!(
+            Anomaly::of_error(&session, sender, version, &error),
+            None,
+            "line {line}, again"
+        );
     }
 }
 
