@@ -578,11 +578,11 @@ fn silent_reason(answer: Answer) -> Reason {
     }
 }
 
-/// The ICMP type of the request that this type answers (RFC 792, RFC 4443 §4.2).
+/// The ICMP type of the request that this type answers (RFC 792, RFC 4443 §4.2, RFC 6275 §6.5).
 const fn request(version: Version, reply: u8) -> u8 {
     match (version, reply) {
         (Version::V4, 0) => 8,
-        (Version::V4, 14 | 16 | 18) | (Version::V6, 129) => reply - 1,
+        (Version::V4, 14 | 16 | 18) | (Version::V6, 129 | 145 | 147) => reply - 1,
         _ => reply,
     }
 }
