@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Protocol, SessionFilter};
+use super::{Protocol, SessionFilter, object};
 use crate::{Change, Diagnostic};
 
 /// Ends the sessions that pass a filter. An empty filter means all.
@@ -12,6 +12,7 @@ use crate::{Change, Diagnostic};
 #[serde(deny_unknown_fields)]
 pub struct ClearRequest {
     /// Which ones.
+    #[serde(deserialize_with = "object::only")]
     pub filter: SessionFilter,
 }
 
