@@ -109,8 +109,8 @@ impl Engine {
                 self.note_unreachable(handle, anomaly);
                 None
             }
-            Change::Deny => {
-                self.log_denial(context);
+            Change::Deny { to, egress } => {
+                self.log_denial(to, egress, context);
                 None
             }
         }
@@ -205,7 +205,7 @@ impl Engine {
         }
     }
 
-    fn log_denial(&mut self, context: &Context<'_>) {
+    fn log_denial(&mut self, to: ZoneId, egress: PortId, context: &Context<'_>) {
         let Some((key, initiator)) = context.keyed.flow else { return };
         let reason = match context.plan.outcome {
             Outcome::Drop(reason) => reason,
@@ -219,9 +219,9 @@ impl Engine {
             session: None,
             rule: context.plan.rule,
             epoch: short_epoch(&self.policy),
-            zones: [self.policy.zone_of_port(ingress), None],
+            zones: [self.policy.zone_of_port(ingress), Some(to)],
             ingress: Some(ingress),
-            egress: None,
+            egress: Some(egress),
             packets: [u64::from(context.arrived.packets), 0],
             bytes: [u64::from(context.bytes), 0],
             duration: core::time::Duration::ZERO,

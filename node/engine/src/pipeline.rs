@@ -96,8 +96,11 @@ pub(crate) enum Change {
         handle: Handle,
         anomaly: Anomaly,
     },
-    /// A refused first packet that is to be logged.
-    Deny,
+    /// A refused first packet that is to be logged, and where it would have left.
+    Deny {
+        to: ZoneId,
+        egress: PortId,
+    },
 }
 
 /// What permits a session of an older epoch under the policy in force.
@@ -314,7 +317,7 @@ impl Judge<'_> {
                 Plan { session, ..asked }
             }
             Change::None
-            | Change::Deny
+            | Change::Deny { .. }
             | Change::Unreachable { .. }
             | Change::Close { .. }
             | Change::Follow { .. } => asked,
@@ -394,7 +397,8 @@ impl Judge<'_> {
         watch.stage(Stage::Policy, || self.say_policy(decision, from, to));
         let refused = |outcome| {
             let logged = decision.rule().is_some_and(|rule| policy.rule(rule).log_open);
-            let session = if logged { Change::Deny } else { Change::None };
+            let denial = Change::Deny { to, egress: way.port };
+            let session = if logged { denial } else { Change::None };
             Plan { outcome, state: State::New, rule: decision.rule(), hit: true, session }
         };
         match decision {
