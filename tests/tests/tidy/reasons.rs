@@ -73,7 +73,7 @@ fn the_page_of_anomalies_tells_what_there_is() {
 }
 
 /// The names in a row of the table, each with the stars around it.
-fn counters<'a>(row: &'a str) -> Vec<(&'a str, &'a str)> {
+fn counters(row: &str) -> Vec<(&str, &str)> {
     let parts: Vec<&str> = row.split('`').collect();
     let names = parts.windows(3).step_by(2);
     names

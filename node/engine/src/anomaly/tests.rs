@@ -36,13 +36,16 @@ fn after(segments: &[Sent]) -> Session {
             sack_permitted: false,
             sack: None,
         };
-        session.tcp = match session.tcp.state() {
-            tcp::State::None => Tcp::open(&segment).expect("a SYN"),
-            _ => match session.tcp.judge(*sender, &segment, WindowCheck::Check) {
-                Judgement::Accept(accepted) => accepted.next,
-                Judgement::Ignore(next) => next,
-                other => panic!("{other:?} for {flags:?} of {sender:?}"),
-            },
+        if session.tcp.state() == tcp::State::None {
+            session.tcp = Tcp::open(&segment).expect("a SYN");
+            continue;
+        }
+        session.tcp = match session.tcp.judge(*sender, &segment, WindowCheck::Check) {
+            Judgement::Accept(accepted) => accepted.next,
+            Judgement::Ignore(next) => next,
+            other @ (Judgement::Reopen | Judgement::Invalid(_)) => {
+                panic!("{other:?} for {flags:?} of {sender:?}")
+            }
         };
     }
     session
