@@ -130,11 +130,7 @@ impl Node {
                 shard.ask(|worker| worker.engine().counters().clone()).await?;
             counters.workers.push(view::counters(&of_worker));
         }
-        for worker in &counters.workers {
-            for (name, value) in worker {
-                *counters.total.entry(name.clone()).or_default() += value;
-            }
-        }
+        counters.total = view::sum(&counters.workers);
         let stats = lock(&self.program).stats().map_err(|e| api::Error::new(e.to_string()))?;
         counters.total.extend(view::xdp_counters(&stats));
         Ok(counters)

@@ -11,7 +11,7 @@ use datapath::xdp::{AttachMode, Stats};
 use engine::policy::Policy;
 use engine::session::{Peer, Session};
 use engine::table::Gauges;
-use engine::{Counters, Engine, PortId, Reason, ZoneId};
+use engine::{Anomaly, Counters, Engine, PortId, Reason, ZoneId};
 use wire::{Protocol, Time};
 
 use super::queries::Named;
@@ -137,7 +137,20 @@ pub(super) fn counters(counters: &Counters) -> Named {
     let reasons = Reason::ALL
         .iter()
         .map(|reason| (format!("dropped.{}", reason.name()), counters.dropped(*reason)));
-    plain.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(reasons).collect()
+    let anomalies = Anomaly::ALL
+        .iter()
+        .map(|anomaly| (format!("anomaly.{}", anomaly.name()), counters.anomalous(*anomaly)));
+    let plain = plain.map(|(name, value)| (name.to_owned(), value));
+    plain.into_iter().chain(reasons).chain(anomalies).collect()
+}
+
+/// All workers together.
+pub(super) fn sum(workers: &[Named]) -> Named {
+    let mut total = Named::new();
+    for (name, value) in workers.iter().flatten() {
+        *total.entry(name.clone()).or_default() += value;
+    }
+    total
 }
 
 pub(super) fn xdp_counters(stats: &Stats) -> impl Iterator<Item = (String, u64)> {
@@ -266,7 +279,32 @@ pub(super) fn milliseconds(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::unhex;
+    use super::{counters, sum, unhex};
+    use engine::{Anomaly, Counters, Reason};
+
+    #[test]
+    fn workers_are_added_up_name_by_name() {
+        let mut one = Counters { received: 5, ..Counters::default() };
+        one.dropped[Reason::NoRule as usize] = 2;
+        one.anomalies[Anomaly::TcpSynUnanswered as usize] = 3;
+        let mut two = Counters { received: 7, ..Counters::default() };
+        two.anomalies[Anomaly::TcpSynUnanswered as usize] = 4;
+        two.anomalies[Anomaly::UdpUnreachable as usize] = 1;
+        let total = sum(&[counters(&one), counters(&two)]);
+        let expected = [
+            ("received", 12),
+            ("dropped", 2),
+            ("dropped.no-rule", 2),
+            ("anomaly.tcp-syn-unanswered", 7),
+            ("anomaly.udp-unreachable", 1),
+            ("anomaly.tcp-syn-refused", 0),
+        ];
+        assert_eq!(expected.map(|(name, _)| (name, total[name])), expected);
+        assert_eq!(
+            total.keys().filter(|name| name.starts_with("anomaly.")).count(),
+            Anomaly::COUNT
+        );
+    }
 
     #[test]
     fn hexadecimal() {

@@ -60,7 +60,8 @@ pub enum WorkerState {
     Silent,
 }
 
-/// Counters by name. Drops are `dropped.REASON`, those of the XDP program `xdp.NAME`.
+/// Counters by name. Drops are `dropped.REASON`, oddities of sessions `anomaly.NAME`, those of the XDP
+/// program `xdp.NAME`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// All workers together, and what belongs to none.

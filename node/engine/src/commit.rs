@@ -19,7 +19,7 @@ use crate::rules::short_epoch;
 use crate::session::{CloseReason, Egress, Flags, Opening, Peer, Session};
 use crate::table::Handle;
 use crate::track::{self, Update};
-use crate::{Arrived, Checksum, Decision, Mode, PortId, Reason, Verdict, ZoneId};
+use crate::{Anomaly, Arrived, Checksum, Decision, Mode, PortId, Reason, Verdict, ZoneId};
 
 /// The bytes of a packet: the frame in hand, or a datagram put together from several.
 pub(crate) enum Body<'a> {
@@ -105,8 +105,12 @@ impl Engine {
                 self.close(handle, reason, context.now);
                 None
             }
-            Change::Deny => {
-                self.log_denial(context);
+            Change::Unreachable { handle, anomaly } => {
+                self.note_unreachable(handle, anomaly);
+                None
+            }
+            Change::Deny { to, egress } => {
+                self.log_denial(to, egress, context);
                 None
             }
         }
@@ -191,13 +195,21 @@ impl Engine {
     pub(crate) fn close(&mut self, handle: Handle, reason: CloseReason, now: Time) {
         let Some(session) = self.table.remove(handle) else { return };
         self.rules.ended(&session);
-        self.ledger.closed(reason);
+        self.ledger.closed(&session, reason);
         if let Some(event) = close_event(&self.settings, &session, reason, now) {
             self.tell(event);
         }
     }
 
-    fn log_denial(&mut self, context: &Context<'_>) {
+    /// Counts what an ICMP error says of a session, the first time that one says it.
+    fn note_unreachable(&mut self, handle: Handle, anomaly: Anomaly) {
+        if let Some(session) = self.table.get_mut(handle) {
+            session.flags.set(Flags::UNREACHABLE, true);
+            self.ledger.anomalous(anomaly);
+        }
+    }
+
+    fn log_denial(&mut self, to: ZoneId, egress: PortId, context: &Context<'_>) {
         let Some((key, initiator)) = context.keyed.flow else { return };
         let reason = match context.plan.outcome {
             Outcome::Drop(reason) => reason,
@@ -211,9 +223,9 @@ impl Engine {
             session: None,
             rule: context.plan.rule,
             epoch: short_epoch(&self.policy),
-            zones: [self.policy.zone_of_port(ingress), None],
+            zones: [self.policy.zone_of_port(ingress), Some(to)],
             ingress: Some(ingress),
-            egress: None,
+            egress: Some(egress),
             packets: [u64::from(context.arrived.packets), 0],
             bytes: [u64::from(context.bytes), 0],
             duration: core::time::Duration::ZERO,

@@ -14,7 +14,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use config::WindowCheck;
-use wire::{Options, Packet, Time, Version};
+use wire::{Options, Packet, Time, Transport, Version};
 
 use crate::answer::{Answer, Unreachable};
 use crate::engine::{Engine, Keyed};
@@ -25,7 +25,7 @@ use crate::rules::short_epoch;
 use crate::session::{CloseReason, Egress, Peer, Session};
 use crate::table::{Handle, Refused};
 use crate::track::{self, Update};
-use crate::{Arrived, Mode, PortId, Reason, RuleIndex, State, ZoneId, integrity};
+use crate::{Anomaly, Arrived, Mode, PortId, Reason, RuleIndex, State, ZoneId, integrity};
 
 /// What is to happen to a packet.
 #[derive(Clone, Copy, Debug)]
@@ -91,8 +91,16 @@ pub(crate) enum Change {
         handle: Handle,
         reason: CloseReason,
     },
-    /// A refused first packet that is to be logged.
-    Deny,
+    /// An ICMP error has said that this session's packets find no destination.
+    Unreachable {
+        handle: Handle,
+        anomaly: Anomaly,
+    },
+    /// A refused first packet that is to be logged, and where it would have left.
+    Deny {
+        to: ZoneId,
+        egress: PortId,
+    },
 }
 
 /// A first packet that a rule permits, and its way on.
@@ -109,6 +117,8 @@ struct Refusal {
     rule: Option<RuleIndex>,
     /// The rule, or the lack of one, decided.
     hit: bool,
+    /// Where the packet would have left, if that is known.
+    toward: Option<(ZoneId, PortId)>,
 }
 
 /// What permits a session, be it a new one or that of an older epoch, under the policy in force.
@@ -418,7 +428,8 @@ impl Judge<'_> {
         let Permitted { way, permission: Permission { rule, zones, life } } = permitted;
         if let Some(reason) = self.beyond_limit(rule, zones[0], stale, watch) {
             let outcome = Outcome::Drop(reason);
-            return self.refuse(Refusal { outcome, rule: Some(rule), hit: true });
+            let toward = Some((zones[1], way.port));
+            return self.refuse(Refusal { outcome, rule: Some(rule), hit: true, toward });
         }
         let Some(stale) = stale.map_or_else(|| self.make_room(), |stale| Some(Some(stale))) else {
             return Plan { state: State::New, ..Plan::drop(Reason::TableFull) };
@@ -463,7 +474,7 @@ impl Judge<'_> {
 
     /// Asks the policy about a first packet: what permits it, or what becomes of it instead.
     fn ask_policy(&self, watch: &mut impl Watch) -> Result<Permitted, Refusal> {
-        let unasked = |outcome| Refusal { outcome, rule: None, hit: false };
+        let unasked = |outcome| Refusal { outcome, rule: None, hit: false, toward: None };
         let no_zone = unasked(Outcome::Drop(Reason::NoZone));
         let policy = &self.engine.policy;
         let from = policy.zone_of_port(self.arrived.ingress).ok_or(no_zone)?;
@@ -487,12 +498,16 @@ impl Judge<'_> {
             policy::Decision::Deny(_) => Outcome::Drop(Reason::Denied),
             policy::Decision::Reject(_) => Outcome::Answer(Answer::reject(self.packet)),
         };
-        Err(Refusal { outcome, rule: decision.rule(), hit: true })
+        let toward = Some((to, way.port));
+        Err(Refusal { outcome, rule: decision.rule(), hit: true, toward })
     }
 
-    fn refuse(&self, Refusal { outcome, rule, hit }: Refusal) -> Plan {
+    fn refuse(&self, Refusal { outcome, rule, hit, toward }: Refusal) -> Plan {
         let logged = rule.is_some_and(|rule| self.engine.policy.rule(rule).log_open);
-        let session = if logged { Change::Deny } else { Change::None };
+        let session = match toward {
+            Some((to, egress)) if logged => Change::Deny { to, egress },
+            Some(_) | None => Change::None,
+        };
         Plan { outcome, state: State::New, rule, hit, session }
     }
 
@@ -522,12 +537,23 @@ impl Judge<'_> {
     fn related(&self, live: Option<(Handle, &Session)>, watch: &mut impl Watch) -> Plan {
         let alive = live.filter(|(_, session)| session.deadline > self.now);
         let valid = alive.filter(|(_, session)| self.fits(session));
-        if valid.is_none() {
+        let Some((handle, session)) = valid else {
             watch.stage(Stage::Lookup, || "an ICMP error about no session".to_owned());
             return Plan::invalid(Reason::IcmpUnrelated);
-        }
+        };
         watch.stage(Stage::Lookup, || "an ICMP error about a session".to_owned());
-        Plan { state: State::Related, ..Plan::bare(self.route(watch)) }
+        let outcome = self.route(watch);
+        let passes = matches!(outcome, Outcome::Forward(_));
+        let odd = passes.then(|| self.unreachable(session)).flatten();
+        let session = odd.map_or(Change::None, |anomaly| Change::Unreachable { handle, anomaly });
+        Plan { state: State::Related, session, ..Plan::bare(outcome) }
+    }
+
+    /// What the ICMP error in hand, which is about `session`, says for the first time.
+    fn unreachable(&self, session: &Session) -> Option<Anomaly> {
+        let Transport::Icmp(error) = &self.packet.body else { return None };
+        let (_, direction) = self.keyed.flow?;
+        Anomaly::of_error(session, session.sender(direction), self.packet.version, error)
     }
 
     /// Whether the packet embedded in this ICMP error was sent within `session`: of TCP, its sequence
@@ -656,11 +682,11 @@ fn silent_reason(answer: Answer) -> Reason {
     }
 }
 
-/// The ICMP type of the request that this type answers (RFC 792, RFC 4443 §4.2).
+/// The ICMP type of the request that this type answers (RFC 792, RFC 4443 §4.2, RFC 6275 §6.5).
 const fn request(version: Version, reply: u8) -> u8 {
     match (version, reply) {
         (Version::V4, 0) => 8,
-        (Version::V4, 14 | 16 | 18) | (Version::V6, 129) => reply - 1,
+        (Version::V4, 14 | 16 | 18) | (Version::V6, 129 | 145 | 147) => reply - 1,
         _ => reply,
     }
 }

@@ -127,7 +127,7 @@ impl Engine {
         let Self { table, rules, ledger, events, settings, .. } = self;
         let advance = table.expire(now, TIMER_VISITS_PER_TURN, |session, reason| {
             rules.ended(session);
-            ledger.closed(reason);
+            ledger.closed(session, reason);
             if let Some(event) = crate::commit::close_event(settings, session, reason, now)
                 && !events.push(event)
             {

@@ -283,6 +283,8 @@ impl Flags {
     pub const BOTH_MAY_OPEN: Self = Self(1 << 4);
     /// In use; the table's own.
     pub(crate) const LIVE: Self = Self(1 << 5);
+    /// An ICMP error has said that its packets find no destination.
+    pub const UNREACHABLE: Self = Self(1 << 8);
     const INITIATOR_EGRESS_KNOWN: Self = Self(1 << 6);
     const RESPONDER_EGRESS_KNOWN: Self = Self(1 << 7);
 

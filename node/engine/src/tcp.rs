@@ -9,7 +9,7 @@
 //! flags ([`Class::of`]) → transition table (`table.rs`) → window check (`window.rs`).
 //!
 //! Decisions where RFCs and practice leave room:
-//! - *RST* (RFC 5961 §3): an open connection closes only on the exact next sequence number. One that
+//! - *RST* (RFC 5961 §3): an open or closing connection closes only on the exact next number. One that
 //!   is ahead of it but in the window passes and changes nothing: the receiver answers it with a
 //!   challenge ACK, and the true sender then resets exactly.
 //! - *SYN in an open connection* (RFC 5961 §4): passes, changes nothing, and is remembered. If the far

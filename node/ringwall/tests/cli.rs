@@ -60,6 +60,27 @@ fn usage_is_status_2_and_says_nothing_on_stdout() {
 }
 
 #[test]
+fn a_packet_without_its_port_is_wrong_usage() {
+    let folder = folder(&[("policy.toml", POLICY)]);
+    let policy = path(&folder, "policy.toml");
+    let ask = |more: &[&str]| {
+        let packet = ["--source", "10.0.0.1", "--destination", "10.0.0.2"];
+        let files = ["explain", "--policy", &policy, "--from", "lan"];
+        ringwall(&[&files[..], &packet, more].concat())
+    };
+    for protocol in ["tcp", "udp", "sctp"] {
+        let output = ask(&["--protocol", protocol]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = text(&output.stderr);
+        assert!(said.contains("--destination-port") && said.contains(protocol), "{said}");
+        let output = ask(&["--protocol", protocol, "--destination-port", "7"]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+    assert_eq!(ask(&[]).status.code(), Some(2), "TCP is what is asked about by default");
+    assert_eq!(ask(&["--protocol", "icmp"]).status.code(), Some(0));
+}
+
+#[test]
 fn help_and_version_are_status_0() {
     for arguments in [&["--help"], &["--version"]] {
         let output = ringwall(arguments);

@@ -125,6 +125,8 @@ impl Marks {
     pub(super) const FIN: Self = Self(2);
     /// Has sent something that is not acknowledged yet.
     pub(super) const UNACKNOWLEDGED: Self = Self(4);
+    /// Has reset the connection before it was open.
+    pub(super) const RESET_OPENING: Self = Self(8);
 
     pub(super) const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0

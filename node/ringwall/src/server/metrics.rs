@@ -48,6 +48,8 @@ pub(super) fn render(facts: &Facts) -> String {
 const XDP: &str = "xdp.";
 /// What the API's names of the drop reasons begin with.
 const DROPPED: &str = "dropped.";
+/// What the API's names of anomalies begin with.
+const ANOMALY: &str = "anomaly.";
 
 /// Counters of the API that are metrics of their own: name there, name here, help.
 const PLAIN: [(&str, &str, &str); 12] = [
@@ -74,8 +76,9 @@ const PLAIN: [(&str, &str, &str); 12] = [
 ];
 
 /// Counters with labels: name, help.
-const LABELLED: [(&str, &str); 9] = [
+const LABELLED: [(&str, &str); 10] = [
     ("ringwall_packets_dropped_total", "Packets dropped, by reason"),
+    ("ringwall_anomalies_total", "Oddities of sessions, by name"),
     ("ringwall_xdp_frames_total", "Frames by what the XDP program did with them"),
     ("ringwall_rule_hits_total", "First packets that a rule decided"),
     ("ringwall_worker_restarts_total", "Restarts of a worker's flow actor after a panic"),
@@ -130,6 +133,9 @@ fn packets<'a>(worker: &str, counters: impl Iterator<Item = (&'a String, &'a u64
         if let Some(reason) = name.strip_prefix(DROPPED) {
             let labels = [("reason", reason.to_owned()), ("worker", worker.clone())];
             counter!("ringwall_packets_dropped_total", &labels).absolute(value);
+        } else if let Some(anomaly) = name.strip_prefix(ANOMALY) {
+            let labels = [("anomaly", anomaly.to_owned()), ("worker", worker.clone())];
+            counter!("ringwall_anomalies_total", &labels).absolute(value);
         } else if let Some(verdict) = name.strip_prefix(XDP) {
             let label = [("verdict", verdict.to_owned())];
             counter!("ringwall_xdp_frames_total", &label).absolute(value);

@@ -127,6 +127,7 @@ fn metrics_have_names_labels_and_help() {
         "# TYPE ringwall_packets_received_total counter",
         "ringwall_packets_received_total{worker=\"0\"} 3",
         "ringwall_packets_dropped_total{reason=\"no-rule\",worker=\"0\"} 2",
+        "ringwall_anomalies_total{anomaly=\"udp-unreachable\",worker=\"0\"} 4",
         "ringwall_packets_held{worker=\"0\"} 1",
         "ringwall_xdp_frames_total{verdict=\"pass-host\"} 9",
         "ringwall_rule_hits_total{rule=\"web\"} 11",

@@ -407,8 +407,6 @@ impl World {
                 let end = segment.end() - Seq(self.initial[peer.index()]);
                 assert!(end <= sent as i32, "{segment:?} {judged:?}");
             }
-            // Closing connections take any reset in the window.
-            Judgement::Accept(_) if rank(self.tcp.state()) > rank(State::Established) => {}
             Judgement::Accept(_) | Judgement::Reopen => {
                 panic!("{segment:?} {judged:?} {:?}", self.tcp)
             }

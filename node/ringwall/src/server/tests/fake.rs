@@ -55,6 +55,7 @@ impl Backend for Fake {
     async fn counters(&self) -> Result<api::Counters, Error> {
         let mut worker =
             named(&[("received", 3), ("dropped", 2), ("dropped.no-rule", 2), ("held", 1)]);
+        worker.insert("anomaly.udp-unreachable".to_owned(), 4);
         let others = ["forwarded", "answered", "consumed", "handed-in", "handed-out"];
         let lost = ["answers-sent", "outputs-lost", "events-lost"];
         let sessions = ["sessions-opened", "sessions-closed", "sessions-evicted"];
