@@ -133,7 +133,7 @@ impl Engine {
             self.begin_hold(handle, NoteKind::Changed);
         }
         let session = self.table.get_mut(handle)?;
-        let held = session.flags.has(Flags::HELD);
+        let held = self.replication.connected && session.flags.has(Flags::HELD);
         if let Some(egress) = egress(context.plan).filter(|_| !held) {
             session.set_egress(sender, self.fib.generation(), egress);
         }
