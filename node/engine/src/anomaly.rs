@@ -130,6 +130,7 @@ const fn waited(reason: CloseReason) -> bool {
         | CloseReason::Reopened
         | CloseReason::Cleared
         | CloseReason::Policy
+        | CloseReason::Conflict
         | CloseReason::PortGone
         | CloseReason::Evicted
         | CloseReason::Poison

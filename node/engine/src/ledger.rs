@@ -1,6 +1,6 @@
 //! The books: each packet is taken once and settled once.
 
-use crate::session::{CloseReason, Session};
+use crate::session::CloseReason;
 use crate::{Anomaly, Counters, Decision, Origin, Reason, Verdict};
 
 /// Counters with the packets that are being judged right now.
@@ -103,12 +103,9 @@ impl Ledger {
         self.counters.sessions_opened += 1;
     }
 
-    pub(crate) fn closed(&mut self, session: &Session, reason: CloseReason) {
+    pub(crate) fn closed(&mut self, reason: CloseReason) {
         self.counters.sessions_closed += 1;
         self.counters.sessions_evicted += u64::from(reason == CloseReason::Evicted);
-        if let Some(anomaly) = Anomaly::at_end(session, reason) {
-            self.anomalous(anomaly);
-        }
     }
 
     pub(crate) fn anomalous(&mut self, anomaly: Anomaly) {

@@ -21,6 +21,7 @@ use crate::engine::{Engine, Keyed};
 use crate::fib::Lookup;
 use crate::policy::{self, LifeIndex, Question};
 use crate::rematch::{self, Rematch};
+use crate::replication::Role;
 use crate::rules::short_epoch;
 use crate::session::{CloseReason, Egress, Peer, Session};
 use crate::table::{Handle, Refused};
@@ -186,7 +187,8 @@ pub(crate) fn judge(
     watch: &mut impl Watch,
 ) -> Plan {
     let judge = Judge { engine, keyed, packet: &keyed.packet, arrived, frame, now };
-    let plan = judge.entrance(watch).unwrap_or_else(|| judge.lookup(watch));
+    let plan =
+        judge.owner().or_else(|| judge.entrance(watch)).unwrap_or_else(|| judge.lookup(watch));
     let plan = judge.audible(plan);
     watch.stage(Stage::Verdict, || format!("{:?}", plan.outcome));
     plan
@@ -203,6 +205,12 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// A backup judges nothing.
+    fn owner(&self) -> Option<Plan> {
+        let backup = self.engine.replication.role == Role::Backup;
+        backup.then(|| Plan::drop(Reason::NotOwner))
+    }
+
     /// What needs no session. `None` lets the packet in.
     fn entrance(&self, watch: &mut impl Watch) -> Option<Plan> {
         let port = self.engine.settings.ports.get(self.arrived.ingress.index())?;
@@ -243,7 +251,7 @@ impl Judge<'_> {
             watch.stage(Stage::Lookup, || "no session".to_owned());
             return self.open(None, watch);
         };
-        if session.deadline <= self.now {
+        if self.engine.replication.ends(session) <= self.now {
             watch.stage(Stage::Lookup, || "its session's time is over".to_owned());
             return self.open(Some((handle, session.expiry_reason())), watch);
         }
@@ -272,12 +280,23 @@ impl Judge<'_> {
             forgetful = session.of_epoch(short_epoch(&self.engine.policy));
             &forgetful
         };
-        let update = match track::judge(session, sender, self.packet, tracking, self.now) {
+        let judgement = match self.engine.replication.recovery(handle, session) {
+            None => track::judge(session, sender, self.packet, tracking, self.now),
+            Some(recovery) => {
+                track::judge_recovering(session, sender, self.packet, tracking, self.now, &recovery)
+            }
+        };
+        let update = match judgement {
             track::Judgement::Pass(update) => update,
             track::Judgement::Ask(update) => return self.ask(handle, sender, update, watch),
             track::Judgement::Reopen => {
                 watch.stage(Stage::Tracker, || "a new connection on an ended one's ports".into());
                 return self.open(Some((handle, CloseReason::Reopened)), watch);
+            }
+            track::Judgement::Challenge { sequence, acknowledgment } => {
+                watch.stage(Stage::Tracker, || "must prove itself after a takeover".to_owned());
+                let answer = Answer::Challenge { sequence, acknowledgment };
+                return Plan { state: State::Invalid, ..Plan::answer(answer) };
             }
             track::Judgement::Invalid(reason) => {
                 watch.stage(Stage::Tracker, || reason.explain().to_owned());
@@ -535,7 +554,8 @@ impl Judge<'_> {
 
     /// An ICMP error: it passes because of the session that its embedded packet belongs to.
     fn related(&self, live: Option<(Handle, &Session)>, watch: &mut impl Watch) -> Plan {
-        let alive = live.filter(|(_, session)| session.deadline > self.now);
+        let ends = |session: &Session| self.engine.replication.ends(session);
+        let alive = live.filter(|(_, session)| ends(session) > self.now);
         let valid = alive.filter(|(_, session)| self.fits(session));
         let Some((handle, session)) = valid else {
             watch.stage(Stage::Lookup, || "an ICMP error about no session".to_owned());
@@ -678,6 +698,7 @@ fn silent_reason(answer: Answer) -> Reason {
         Answer::Unreachable(Unreachable::Port | Unreachable::Prohibited) | Answer::Reset => {
             Reason::RejectLimited
         }
+        Answer::Challenge { .. } => Reason::TcpWindow,
         Answer::Reassembly => Reason::FragmentTimeout,
     }
 }

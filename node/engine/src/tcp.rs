@@ -23,7 +23,10 @@
 
 mod flags;
 mod handshake;
+mod merge;
 mod pickup;
+mod record;
+mod recover;
 mod reset;
 mod segment;
 mod table;
@@ -39,8 +42,10 @@ use wire::plain::Ack;
 use wire::{Seq, TcpFlags};
 
 pub use self::flags::Class;
+pub(crate) use self::merge::Standing;
+pub(crate) use self::recover::Recovered;
 pub use self::segment::Segment;
-use self::segment::{Marks, SynOptions};
+use self::segment::{Marks, Opening, SynOptions};
 use self::table::Cell;
 use self::window::{Fit, Numbers, Window};
 use crate::limits::RETRANSMISSIONS_MAX;
@@ -61,7 +66,7 @@ pub struct Tcp {
     noted: SynOptions,
     /// Identical segments in a row.
     repeats: u8,
-    simultaneous: bool,
+    opening: Opening,
     last: Last,
 }
 
@@ -187,7 +192,7 @@ impl Tcp {
         state: State::None,
         noted: SynOptions(0),
         repeats: 0,
-        simultaneous: false,
+        opening: Opening(0),
         last: Last { mark: 0, window: 0, class: Class::None, sender: Peer::Initiator },
     };
 
@@ -399,7 +404,9 @@ impl Tcp {
             State::FinWait | State::CloseWait | State::LastAck | State::TimeWait => {
                 self.closing_state()
             }
-            State::SynReceived if self.simultaneous && self.both_acked() => State::Established,
+            State::SynReceived if self.opening.is_simultaneous() && self.both_acked() => {
+                State::Established
+            }
             State::None
             | State::SynSent
             | State::SynReceived

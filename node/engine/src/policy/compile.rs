@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::criteria::{Criteria, Service, Tables};
 use super::lives::Lives;
+use super::names::Names;
 use super::{Indexed, Linear, Policy, Rule};
 use crate::ids::{PortId, RuleIndex, ZoneId};
 use crate::limits::{OWN_LIVES_MAX, RULES_MAX};
@@ -29,6 +30,7 @@ pub(super) fn compile(
         lives: Lives::of(&policy.rules).ok_or(CompileError::TooManyTimeouts)?,
         integrity: policy.integrity,
         picks_up: policy.rules.iter().any(|rule| rule.terms.pick_up),
+        names: Names::of(policy),
     })
 }
 
