@@ -14,5 +14,6 @@
 mod ids;
 
 pub mod limits;
+pub mod replication;
 
 pub use ids::{Boot, NodeId, Term};
