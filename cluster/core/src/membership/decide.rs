@@ -13,7 +13,7 @@ use super::ownership::{Role, Trigger};
 use super::peer::Peer;
 use super::{Member, Stage, Wish};
 use crate::NodeId;
-use crate::limits::{CLAIM_LIFE, STEPS_PER_TURN, SWITCHOVER_REST, UNFIT_HOLD};
+use crate::limits::{CLAIM_LIFE, MEMBERS_MAX, STEPS_PER_TURN, SWITCHOVER_REST, UNFIT_HOLD};
 
 #[cfg(test)]
 use super::tests::Flaw;
@@ -203,8 +203,10 @@ impl Member {
         if !claimed || self.cannot_own() {
             return Basis::default();
         }
-        let mut acks: Vec<Time> = self.peers.iter().filter_map(|peer| peer.acknowledged).collect();
-        let acknowledged = lease::acknowledged(self.config.majority(), &mut acks, now);
+        let mut acks = [Time::ZERO; MEMBERS_MAX];
+        let known = self.peers.iter().filter_map(|peer| peer.acknowledged);
+        let count = acks.iter_mut().zip(known).map(|(ack, known)| *ack = known).count();
+        let acknowledged = lease::acknowledged(self.config.majority(), &mut acks[..count], now);
         match self.role {
             Role::TakingOver | Role::Active | Role::Yielding => {
                 Basis { acknowledged, alone: self.is_alone(now) }
@@ -224,8 +226,12 @@ impl Member {
             return true;
         }
         let Some(speaking) = self.speaking else { return false };
+        let timing = &self.config.timing;
+        // Who has no lease may have been taken over from: the other's must have ended, too.
+        let enough =
+            if self.lease.is_live(now) { peer.detect(timing) } else { peer.patience(timing) };
         let silence = peer.silence(self.listening.max(speaking), now);
-        self.config.alone == Alone::Forward && silence >= peer.detect(&self.config.timing)
+        self.config.alone == Alone::Forward && silence >= enough
     }
 
     /// Whether nobody owns and this node is the one to.

@@ -152,6 +152,7 @@ impl Member {
 
     /// Facts are on disk.
     pub(super) fn handle_persisted(&mut self, facts: Facts) {
+        debug_assert!(facts.term >= self.saved.term, "a disk does one thing after the other");
         self.saved = facts;
     }
 
