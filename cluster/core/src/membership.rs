@@ -261,7 +261,7 @@ impl Member {
         match input {
             Input::Heartbeat { path, bytes } => self.handle_heartbeat(path, bytes, now),
             Input::Timeout => {}
-            Input::Persisted(facts) => self.handle_persisted(facts),
+            Input::Persisted(facts) => self.handle_persisted(facts, now),
             Input::Stopped { number } => self.lease.confirm(number, now),
             Input::Fitness(fitness) => self.fitness = fitness,
             Input::Readiness(readiness) => self.readiness = readiness,

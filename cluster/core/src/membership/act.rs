@@ -66,7 +66,6 @@ impl Member {
         self.claim = Some(Claim { why, since: now, detection, from: last.map(|last| last.node) });
         self.want(self.highest_term().next(), self.config.node);
         self.owner = None;
-        self.lease.claim(now);
     }
 
     fn why(&self, trigger: Trigger, now: Time) -> Why {
