@@ -15,5 +15,6 @@ mod ids;
 
 pub mod limits;
 pub mod replication;
+pub mod membership;
 
 pub use ids::{Boot, NodeId, Term};
