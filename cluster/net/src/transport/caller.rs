@@ -1,0 +1,28 @@
+//! One task for each address of a peer: calls it whenever it is not connected.
+
+use core::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::time::sleep;
+
+use super::backoff::Backoff;
+use super::shared::{self, Shared};
+use super::{arrival, link};
+
+/// Keeps the peer at `address` connected, by whoever of the two called.
+pub(super) async fn keep(shared: Arc<Shared>, address: SocketAddr) {
+    let mut backoff = Backoff::new(shared.timing.reconnect, shared::seed());
+    let mut known = None;
+    loop {
+        if let Some(node) = known {
+            shared.switchboard.until_down(node).await;
+        }
+        if let Some(met) = arrival::call(&shared, address).await {
+            known = Some(met.node);
+            if link::run(&shared, met).await {
+                backoff.reset();
+            }
+        }
+        sleep(backoff.pause()).await;
+    }
+}
