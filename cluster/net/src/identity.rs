@@ -165,6 +165,31 @@ impl Authority {
         Ok(made.der().clone())
     }
 
+    /// An identity of this cluster whose certificate has any name, which nothing but a test makes.
+    #[cfg(test)]
+    pub(crate) fn forge(&self, names: &[&str]) -> Identity {
+        let key = new_key().unwrap();
+        let mut params = node_params(&self.cluster, NodeId(2)).unwrap();
+        let name = |name: &&str| SanType::DnsName((*name).to_owned().try_into().unwrap());
+        params.subject_alt_names = names.iter().map(name).collect();
+        let authority = authority_params(&self.cluster);
+        let issuer = Issuer::from_params(&authority, &self.key);
+        let made = params.signed_by(&key, &issuer).unwrap().der().clone();
+        let names = (self.cluster.clone(), NodeId(2));
+        let certificates = [self.certificate.clone(), made];
+        Identity::assemble(names, Secret([0; SECRET_BYTES]), certificates, key.serialize_der())
+    }
+
+    /// The identity of another node of this cluster.
+    #[cfg(test)]
+    pub(crate) fn identity(&self, node: u16, secret: &Secret) -> Identity {
+        let key = new_key().unwrap();
+        let certificate = self.certify(NodeId(node), &key).unwrap();
+        let names = (self.cluster.clone(), NodeId(node));
+        let certificates = [self.certificate.clone(), certificate];
+        Identity::assemble(names, secret.clone(), certificates, key.serialize_der())
+    }
+
     /// The authority's certificate.
     #[must_use]
     pub fn certificate(&self) -> &CertificateDer<'static> {

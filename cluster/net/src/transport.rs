@@ -253,7 +253,7 @@ impl Sender {
         for link in self.shared.switchboard.all() {
             if !self.shared.members.contains(link.node) {
                 self.shared.counters.count(Counter::NotAMember);
-                link.connection.close(Close::NotAMember.code(), b"");
+                link.leave(Close::NotAMember, Down::Removed);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! One connected peer: its control stream, its datagrams, its bulk connection.
 
 use core::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use cluster_core::{Boot, NodeId};
@@ -35,6 +35,8 @@ pub(super) struct Link {
     pub(super) bulk_arrivals: mpsc::Sender<Connection>,
     /// Whether the driver was told that the peer is down.
     ended: watch::Sender<bool>,
+    /// Why this end closed the connection, if it did.
+    left: OnceLock<Down>,
 }
 
 /// The receiving ends of a link, for its own task.
@@ -86,6 +88,7 @@ impl Link {
             bulk,
             bulk_arrivals,
             ended: watch::Sender::new(false),
+            left: OnceLock::new(),
         };
         let queues = Queues { control: control_queue, bulk: bulk_queue, bulk_arrivals: arrivals };
         (Arc::new(link), queues)
@@ -121,9 +124,15 @@ impl Link {
         self.bulk.try_send(block).map_err(full)
     }
 
+    /// Closes the connection; the driver is told why.
+    pub(super) fn leave(&self, close: Close, why: Down) {
+        let _ = self.left.set(why);
+        self.connection.close(close.code(), b"");
+    }
+
     /// Closes the connection, and waits until the driver was told.
     async fn give_way(&self) {
-        self.connection.close(Close::Duplicate.code(), b"");
+        self.leave(Close::Duplicate, Down::Replaced);
         // An error means that the task is gone already.
         let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
     }
@@ -249,7 +258,10 @@ async fn read_datagrams(shared: &Shared, link: &Link) -> Fault {
 /// Closes the connection and says why it ended, for the driver.
 fn close(shared: &Shared, link: &Link, fault: Fault) -> Down {
     let (counter, close) = match fault {
-        Fault::Ended => return ended(&link.connection),
+        Fault::Ended => {
+            let left = link.left.get().copied();
+            return left.unwrap_or_else(|| ended(&link.connection));
+        }
         Fault::Oversized => (Counter::OversizedFrame, Close::Oversized),
         Fault::Malformed => (Counter::Malformed, Close::Malformed),
         Fault::Stalled => (Counter::Stalled, Close::Stalled),
