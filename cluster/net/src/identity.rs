@@ -124,11 +124,7 @@ impl Identity {
     /// # Errors
     /// If the key cannot be made.
     pub fn renew(&self, authority: &Authority) -> Result<Self, IdentityError> {
-        let key = new_key()?;
-        let certificate = authority.certify(self.node, &key)?;
-        let names = (self.cluster.clone(), self.node);
-        let certificates = [self.authority.clone(), certificate];
-        Ok(Self::assemble(names, self.secret.clone(), certificates, key.serialize_der()))
+        authority.identity(self.node, &self.secret)
     }
 }
 
@@ -141,13 +137,9 @@ impl Authority {
         let key = new_key()?;
         let certificate = authority_params(&cluster).self_signed(&key).map_err(crypto)?;
         let certificate = certificate.der().clone();
-        let authority = Self { cluster: cluster.clone(), certificate: certificate.clone(), key };
-        let own_key = new_key()?;
-        let own = authority.certify(node, &own_key)?;
-        let secret = Secret::random()?;
-        let certificates = [certificate, own];
-        let key = own_key.serialize_der();
-        Ok((authority, Identity::assemble((cluster, node), secret, certificates, key)))
+        let authority = Self { cluster, certificate, key };
+        let own = authority.identity(node, &Secret::random()?)?;
+        Ok((authority, own))
     }
 
     /// A certificate for a node with this public key.
@@ -180,14 +172,15 @@ impl Authority {
         Identity::assemble(names, Secret([0; SECRET_BYTES]), certificates, key.serialize_der())
     }
 
-    /// The identity of another node of this cluster.
-    #[cfg(test)]
-    pub(crate) fn identity(&self, node: u16, secret: &Secret) -> Identity {
-        let key = new_key().unwrap();
-        let certificate = self.certify(NodeId(node), &key).unwrap();
-        let names = (self.cluster.clone(), NodeId(node));
-        let certificates = [self.certificate.clone(), certificate];
-        Identity::assemble(names, secret.clone(), certificates, key.serialize_der())
+    /// The identity of a node, with a new key: of this one, or of one that is set up here.
+    ///
+    /// # Errors
+    /// If the key cannot be made.
+    pub fn identity(&self, node: NodeId, secret: &Secret) -> Result<Identity, IdentityError> {
+        let key = new_key()?;
+        let certificates = [self.certificate.clone(), self.certify(node, &key)?];
+        let names = (self.cluster.clone(), node);
+        Ok(Identity::assemble(names, secret.clone(), certificates, key.serialize_der()))
     }
 
     /// The authority's certificate.

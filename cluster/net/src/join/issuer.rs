@@ -290,8 +290,8 @@ async fn answer(incoming: Incoming, issuer: Arc<Issuer>, tell: mpsc::Sender<Join
         Err(why) => (encode_joining(TAG_ANSWER, &Answer::Refused(why)).ok()?, None),
     };
     if let Some(joined) = joined {
-        // Nobody may be listening for it; the store has it.
-        let _ = tell.send(joined).await;
+        // Nobody may be listening for it; the store has it, and the joiner waits.
+        let _ = tell.try_send(joined);
     }
     finish(stream, &bytes).await
 }

@@ -77,9 +77,12 @@ async fn arrive(shared: &Arc<Shared>, incoming: Incoming) -> Option<Met> {
     }
 }
 
-/// Calls a peer, up to its hello.
-pub(super) async fn call(shared: &Arc<Shared>, address: SocketAddr) -> Option<Met> {
-    let shaken = shake_hands(shared, address, Kind::Live).await?;
+/// The caller's hello, and the answer.
+pub(super) async fn say_hello(
+    shared: &Arc<Shared>,
+    shaken: Shaken,
+    address: SocketAddr,
+) -> Option<Met> {
     let connection = shaken.connection.clone();
     let greeting = async {
         let mut control = connection.open_bi().await.map_err(|_| FrameError::Ended)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::time::sleep;
 
 use super::backoff::Backoff;
+use super::protocol::Kind;
 use super::shared::{self, Shared};
 use super::{arrival, link};
 
@@ -17,9 +18,12 @@ pub(super) async fn keep(shared: Arc<Shared>, address: SocketAddr) {
         if let Some(node) = known {
             shared.switchboard.until_down(node).await;
         }
-        if let Some(met) = arrival::call(&shared, address).await {
-            known = Some(met.node);
-            if link::run(&shared, met).await {
+        if let Some(shaken) = arrival::shake_hands(&shared, address, Kind::Live).await {
+            // Also of one that then refuses this connection, since it has another.
+            known = Some(shaken.node);
+            if let Some(met) = arrival::say_hello(&shared, shaken, address).await
+                && link::run(&shared, met).await
+            {
                 backoff.reset();
             }
         }

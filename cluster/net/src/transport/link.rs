@@ -157,6 +157,7 @@ pub(super) async fn run(shared: &Arc<Shared>, mut met: Met) -> bool {
         Plugged::Alone => None,
         Plugged::Instead(old) => Some(old),
     };
+    let _in_use = InUse { shared, link: &link };
     if let Some(old) = replaced {
         shared.counters.count(Counter::DuplicateConnection);
         old.give_way().await;
@@ -171,9 +172,20 @@ pub(super) async fn run(shared: &Arc<Shared>, mut met: Met) -> bool {
         tracing::info!(peer = node.0, ?why, "peer is down");
         let _ = shared.outlets.events.send(Event::PeerDown { node, boot, why }).await;
     }
-    shared.switchboard.unplug(&link);
-    link.ended.send_replace(true);
     true
+}
+
+/// A link in the switchboard. However its task ends, it is taken out, and who waits for that hears.
+struct InUse<'a> {
+    shared: &'a Shared,
+    link: &'a Arc<Link>,
+}
+
+impl Drop for InUse<'_> {
+    fn drop(&mut self) {
+        self.shared.switchboard.unplug(self.link);
+        self.link.ended.send_replace(true);
+    }
 }
 
 /// Says hello.

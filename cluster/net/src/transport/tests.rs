@@ -133,6 +133,43 @@ async fn both_ends_may_call() {
     }
 }
 
+/// A connection that the higher number called is refused while there is one that the lower called.
+#[tokio::test]
+async fn a_second_connection_is_refused() {
+    let cluster = Cluster::new(2);
+    let [at_a, at_b] = nodes::free_addresses();
+    let mut a = cluster.node(1).at(at_a).calling_at(at_b).start();
+    let mut b = cluster.node(2).at(at_b).start();
+    assert_eq!((a.up().await.0, b.up().await.0), (NodeId(2), NodeId(1)));
+    // As node 2 does that calls at the same time.
+    let late = cluster.stranger(2);
+    let hello = Hello { boot: 1, ..Hello::default() };
+    let hello = crate::codec::encode(&ControlMessage::Hello(hello)).unwrap();
+    let refused = late.call(&a, Kind::Live).await.say(&hello).await;
+    let error = within(refused.connection.closed()).await;
+    assert!(Close::Duplicate.is_why(&error), "{error}");
+    a.counted(&[(Counter::DuplicateConnection, 1)]).await;
+    talk(&a, &mut b).await;
+}
+
+#[tokio::test]
+async fn a_node_that_is_connected_does_not_call() {
+    let cluster = Cluster::new(2);
+    let [at_a, at_b] = nodes::free_addresses();
+    let mut a = cluster.node(1).timing(quick()).at(at_a).calling_at(at_b).start();
+    let mut b = cluster.node(2).timing(quick()).at(at_b).calling_at(at_a).start();
+    assert_eq!((a.up().await.0, b.up().await.0), (NodeId(2), NodeId(1)));
+    let duplicates =
+        || [&a, &b].map(|node| node.counters.get(Counter::DuplicateConnection)).iter().sum::<u64>();
+    // As long as ten of the longest pauses between calls: nobody goes on calling.
+    let many = async {
+        while duplicates() <= 2 {
+            tokio::time::sleep(quick().reconnect.0).await;
+        }
+    };
+    assert!(timeout(10 * quick().reconnect.1, many).await.is_err(), "{} calls", duplicates());
+}
+
 #[tokio::test]
 async fn three_nodes_are_three_pairs() {
     let cluster = Cluster::new(3);

@@ -56,9 +56,8 @@ pub(super) struct Cluster {
 impl Cluster {
     pub(super) fn new(count: u16) -> Self {
         let (authority, first) = Authority::found("alpha".parse().unwrap(), NodeId(1)).unwrap();
-        let rest = (2..=count).map(|node| authority.identity(node, &first.secret));
-        let identities = core::iter::once_with(|| authority.identity(1, &first.secret)).chain(rest);
-        let identities = identities.collect();
+        let identity = |node| authority.identity(NodeId(node), &first.secret).unwrap();
+        let identities = (1..=count).map(identity).collect();
         Self { authority, identities }
     }
 

@@ -37,7 +37,8 @@ async fn certificates() {
     let cluster = Cluster::new(3);
     let (mut a, mut witness) = pair(&cluster).await;
     let other = Cluster::new(2);
-    let outsider = cluster.authority.identity(9, &cluster.identity(1).secret);
+    let secret = &cluster.identity(1).secret;
+    let outsider = cluster.authority.identity(NodeId(9), secret).unwrap();
     let forge = |names: &[&str]| Stranger::with(&cluster.authority.forge(names));
     let cases = [
         (Stranger::nobody(), Counter::NoCertificate),
