@@ -30,7 +30,7 @@ fn decoding_allocates_within_the_limit() {
     // The largest claims in each place where a length stands: one element more than the limit has
     // room for, and the most there is.
     let hello = [&[VERSION, 1, 1, 1][..], &[0; 32]].concat();
-    for claim in [2730_u64, 2731, 8192, 65_536, 1 << 20, u64::MAX] {
+    for claim in [2720_u64, 2731, 8192, 65_536, 1 << 20, u64::MAX] {
         let length = [&[0xfd][..], &claim.to_le_bytes()].concat();
         let filled = vec![0; 70_000];
         for head in [&hello[..], &[VERSION, 6, 1, 1], &[VERSION, 8, 1]] {
@@ -38,7 +38,7 @@ fn decoding_allocates_within_the_limit() {
             assert!(allocated(&[head, &length, &filled].concat()) <= MOST);
         }
     }
-    assert!(allocated(&[&hello[..], &[0xfb, 0xaa, 0x0a], &[0; 2730]].concat()) > 0, "it counts");
+    assert!(allocated(&[&hello[..], &[0xfb, 0xa0, 0x0a], &[0; 2720]].concat()) > 0, "it counts");
     let any_body = (1_u8..=8, prop::collection::vec(any::<u8>(), 0..300));
     let checked = TestRunner::default().run(&any_body, |(tag, body)| {
         let bytes = [&[VERSION, tag][..], &body].concat();

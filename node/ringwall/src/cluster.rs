@@ -226,8 +226,8 @@ fn join_by(options: &Join, out: &mut Out<'_>) -> Result<(), Failure> {
     } else {
         papers.prepare()?;
     }
-    let joining = join(&options.token, NodeId(node.id), &[cluster.listen]);
-    let admitted = runtime()?.block_on(joining)?;
+    let (id, addresses) = (NodeId(node.id), [cluster.listen]);
+    let admitted = runtime()?.block_on(async { join(&options.token, id, &addresses).await })?;
     if options.renew {
         admitted.keep_renewed(&papers)?;
     } else {

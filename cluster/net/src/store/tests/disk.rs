@@ -1,7 +1,7 @@
 //! A disk in memory: it keeps apart what was written and what was synced, so that it can lose power.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use redb::StorageBackend;
 
@@ -42,22 +42,22 @@ impl Disk {
     }
 
     pub(super) fn refuse(&self, fault: Fault) {
-        self.0.lock().unwrap().fault = Some(fault);
+        self.state().fault = Some(fault);
     }
 
     pub(super) fn mend(&self) {
-        self.0.lock().unwrap().fault = None;
+        self.state().fault = None;
     }
 
     /// The same bytes for another run, after a regular end.
     pub(super) fn restarted(&self) -> Self {
-        let shown = self.0.lock().unwrap().shown.clone();
+        let shown = self.state().shown.clone();
         Self::holding(shown)
     }
 
     /// What is left after a loss of power: of the sectors written since the last sync, some.
     pub(super) fn crashed(&self, seed: u64) -> Self {
-        let state = self.0.lock().unwrap();
+        let state = self.state();
         let mut bits = Bits(seed | 1);
         let mut left = state.synced.clone();
         if bits.toss() {
@@ -73,10 +73,18 @@ impl Disk {
         Self::holding(left)
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
     fn holding(bytes: Vec<u8>) -> Self {
         let state = State { synced: bytes.clone(), shown: bytes, ..State::default() };
         Self(Arc::new(Mutex::new(state)))
     }
+}
+
+fn place(offset: u64) -> usize {
+    usize::try_from(offset).unwrap()
 }
 
 /// A write, cut where sectors begin.
@@ -131,21 +139,21 @@ impl State {
 
 impl StorageBackend for Disk {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().shown.len() as u64)
+        Ok(self.state().shown.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state();
         state.allow(&Call::Read)?;
-        let from = usize::try_from(offset).unwrap();
+        let from = place(offset);
         let part = state.shown.get(from..from + out.len());
         out.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
-        let length = usize::try_from(length).unwrap();
+        let mut state = self.state();
+        let length = place(length);
         if length > state.shown.len() {
             state.allow(&Call::Grow)?;
         }
@@ -154,7 +162,7 @@ impl StorageBackend for Disk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state();
         state.allow(&Call::Sync)?;
         state.synced = state.shown.clone();
         state.since.clear();
@@ -162,9 +170,9 @@ impl StorageBackend for Disk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.state();
         state.allow(&Call::Write)?;
-        let at = usize::try_from(offset).unwrap();
+        let at = place(offset);
         let place = state.shown.get_mut(at..at + data.len());
         place.ok_or(io::ErrorKind::UnexpectedEof)?.copy_from_slice(data);
         state.since.push((at, data.to_vec()));

@@ -188,17 +188,15 @@ impl Node {
     }
 
     pub(super) async fn up(&mut self) -> (NodeId, Boot) {
-        match self.news().await {
-            Event::PeerUp { node, boot, .. } => (node, boot),
-            other => panic!("{other:?}"),
-        }
+        let event = self.news().await;
+        let Event::PeerUp { node, boot, .. } = event else { panic!("{event:?}") };
+        (node, boot)
     }
 
     pub(super) async fn down(&mut self) -> (NodeId, Down) {
-        match self.news().await {
-            Event::PeerDown { node, why, .. } => (node, why),
-            other => panic!("{other:?}"),
-        }
+        let event = self.news().await;
+        let Event::PeerDown { node, why, .. } = event else { panic!("{event:?}") };
+        (node, why)
     }
 
     pub(super) async fn datagram(&mut self) -> Datagram {
