@@ -28,10 +28,10 @@ pub(super) async fn within<T>(future: impl Future<Output = T>) -> T {
 /// Times for tests in which something is to run out.
 pub(super) fn quick() -> Timing {
     Timing {
-        handshake: Duration::from_millis(1000),
-        frame: Duration::from_millis(300),
-        idle: Duration::from_millis(600),
-        keep_alive: Duration::from_millis(100),
+        handshake: Duration::from_secs(2),
+        frame: Duration::from_millis(500),
+        idle: Duration::from_secs(2),
+        keep_alive: Duration::from_millis(200),
         reconnect: (Duration::from_millis(5), Duration::from_millis(50)),
     }
 }
