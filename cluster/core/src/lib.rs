@@ -14,7 +14,7 @@
 mod ids;
 
 pub mod limits;
-pub mod replication;
 pub mod membership;
+pub mod replication;
 
 pub use ids::{Boot, NodeId, Term};

@@ -123,8 +123,6 @@ pub const VERIFY_ROUNDS: u32 = 8;
 
 /// Buckets of the histogram of hold times, by powers of two of nanoseconds: up to 2^40 ns, 18 min.
 pub const HOLD_BUCKETS: usize = 40;
-use std::time::Duration;
-
 // --- membership: heartbeats and leases ---------------------------------------------------------
 
 /// Time between two heartbeats of a path. At 10 ms a peer's death is seen in well below 100 ms, and
