@@ -14,5 +14,6 @@
 mod ids;
 
 pub mod limits;
+pub mod membership;
 
 pub use ids::{Boot, NodeId, Term};

@@ -1,0 +1,172 @@
+//! What is known of another member: what it said last, over which path, and what was promised to it.
+
+use std::time::Duration;
+
+use wire::Time;
+
+use super::admission::{Admission, Numbers};
+use super::config::{Kind, PeerConfig, Timing};
+use super::fitness::Class;
+use super::heartbeat::{Flags, Heartbeat, PathId, Refusal};
+use super::liveness::{Change, Ignored, Rate, Session};
+use crate::{Boot, NodeId, Term};
+
+/// Another member.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) node: NodeId,
+    pub(super) kind: Kind,
+    pub(super) paths: Vec<Path>,
+    admission: Admission,
+    /// The newest thing it said in its present boot, on any path.
+    pub(super) said: Option<Heartbeat>,
+    /// When anything of it was last received.
+    pub(super) heard_at: Option<Time>,
+    /// The newest of our heartbeats that it acknowledged as a voter of ours, by its sending.
+    pub(super) acknowledged: Option<Time>,
+    /// The term in which it did.
+    pub(super) voted_in: Term,
+    /// The newest of its claims that this node has promised on, as it gave the time.
+    pub(super) promised_ns: u64,
+}
+
+/// One path to a peer.
+#[derive(Clone, Debug)]
+pub(super) struct Path {
+    pub(super) id: PathId,
+    pub(super) session: Session,
+    /// When to send next.
+    pub(super) send_at: Time,
+    /// The last heartbeat received: when its sender sent it, and when it came.
+    pub(super) echo: Option<(u64, Time)>,
+    /// The last round trip.
+    pub(super) round_trip: Option<Duration>,
+    /// Control parts that said nothing about the session.
+    pub(super) ignored: u64,
+}
+
+/// What a heartbeat changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct News {
+    /// It is the first of a boot.
+    pub(super) boot: Option<Boot>,
+    /// It is the newest thing the peer said, on any path.
+    pub(super) newest: bool,
+    /// The path's session changed.
+    pub(super) change: Option<Change>,
+    /// What the peer's fitness comes to, if that changed.
+    pub(super) class: Option<Class>,
+}
+
+impl Peer {
+    /// A peer that was never heard. `first` is the first free discriminator.
+    pub(super) fn new(config: &PeerConfig, timing: &Timing, first: u32, now: Time) -> Self {
+        let rate = Rate { interval: timing.interval, detect_multiplier: timing.detect_multiplier };
+        let path = |(index, id): (u32, &PathId)| Path {
+            id: *id,
+            session: Session::new(first + index, rate),
+            send_at: now,
+            echo: None,
+            round_trip: None,
+            ignored: 0,
+        };
+        Self {
+            node: config.node,
+            kind: config.kind,
+            paths: (0..).zip(&config.paths).map(path).collect(),
+            admission: Admission::default(),
+            said: None,
+            heard_at: None,
+            acknowledged: None,
+            voted_in: Term::default(),
+            promised_ns: 0,
+        }
+    }
+
+    /// Takes in a heartbeat that came by `path`, for this node's boot `ours`.
+    pub(super) fn hear(
+        &mut self,
+        it: &Heartbeat,
+        (path, ours): (PathId, Boot),
+        now: Time,
+    ) -> Result<News, Refusal> {
+        let index = self.paths.iter().position(|known| known.id == path).ok_or(Refusal::Path)?;
+        if it.path != path {
+            return Err(Refusal::Path);
+        }
+        let knows_us = it.heard_boot == Some(ours);
+        let numbers = Numbers { boot: it.boot, sequence: it.sequence, path: index, knows_us };
+        let silence = self.heard_at.map_or(Duration::MAX, |at| now.since(at));
+        let mut news = News::default();
+        if self.admission.admit(numbers, silence)? {
+            news.boot = Some(it.boot);
+            self.said = None;
+            self.promised_ns = 0;
+        }
+        self.heard_at = Some(now);
+        news.change = self.paths[index].hear(it, knows_us, now);
+        news.newest = self.said.as_ref().is_none_or(|said| said.sequence < it.sequence);
+        if news.newest {
+            let before = self.said.as_ref().map(|said| said.fitness.class());
+            news.class = Some(it.fitness.class()).filter(|class| before != Some(*class));
+            self.said = Some(it.clone());
+        }
+        Ok(news)
+    }
+
+    /// The peer's boot.
+    pub(super) fn boot(&self) -> Option<Boot> {
+        self.admission.boot()
+    }
+
+    /// How long nothing was heard, for one who listens since `listening`.
+    pub(super) fn silence(&self, listening: Time, now: Time) -> Duration {
+        now.since(self.heard_at.map_or(listening, |at| at.max(listening)))
+    }
+
+    /// Silence by which an owner here may think itself alone: the slower of both ends' detection.
+    pub(super) fn detect(&self, timing: &Timing) -> Duration {
+        let sessions = self.paths.iter().map(|path| path.session.detection_time());
+        sessions.fold(timing.detect(), Duration::max)
+    }
+
+    /// Silence after which its lease has certainly ended, whatever it is configured to.
+    pub(super) fn patience(&self, timing: &Timing) -> Duration {
+        let lease = self.said.as_ref().map_or(Duration::ZERO, |said| said.lease);
+        timing.takeover.max(timing.outlasts(lease)).max(self.detect(timing))
+    }
+
+    /// Whether the newest it said is a claim.
+    pub(super) fn claims(&self) -> bool {
+        self.said.as_ref().is_some_and(|said| said.role.claims() && !said.flags.has(Flags::ENDED))
+    }
+
+    /// Whether it could own, as far as it says.
+    pub(super) fn could_own(&self) -> bool {
+        let able = |said: &Heartbeat| said.fitness.class() != Class::Unable;
+        self.kind == Kind::Firewall && self.said.as_ref().is_some_and(able)
+    }
+}
+
+impl Path {
+    fn hear(&mut self, it: &Heartbeat, knows_us: bool, now: Time) -> Option<Change> {
+        self.echo = Some((it.sent_ns, now));
+        if knows_us && it.echo_ns != 0 {
+            let both_ways = now.since(Time(it.echo_ns));
+            self.round_trip = Some(both_ways.saturating_sub(it.echo_held));
+        }
+        match self.session.handle_control(&it.control, now) {
+            Ok(change) => change,
+            Err(
+                Ignored::NoMultiplier
+                | Ignored::NoDiscriminator
+                | Ignored::OtherSession
+                | Ignored::UnknownSession
+                | Ignored::SwitchedOff,
+            ) => {
+                self.ignored += 1;
+                None
+            }
+        }
+    }
+}

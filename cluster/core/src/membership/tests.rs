@@ -1,0 +1,23 @@
+//! Whole members against each other, in virtual time.
+
+mod overlap;
+mod refusals;
+mod scenarios;
+mod switchover;
+mod witness;
+mod world;
+
+/// A mistake planted on purpose, to see that the tests notice it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// The lease is counted from the receipt of an acknowledgment.
+    LeaseFromReceipt,
+    /// A node goes on alone though it hears its peer.
+    AloneWhileHearing,
+    /// A node does not listen again after a pause.
+    NoListeningAfterPause,
+    /// A node acknowledges another's claim while it may still forward itself.
+    VoteWhileForwarding,
+    /// A voter forgets its promise when another claims.
+    VoteAgainstPromise,
+}
