@@ -15,5 +15,6 @@ mod ids;
 
 pub mod limits;
 pub mod membership;
+pub mod replication;
 
 pub use ids::{Boot, NodeId, Term};

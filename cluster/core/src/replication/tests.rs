@@ -1,0 +1,6 @@
+//! Two nodes over a network that loses, doubles, delays and reorders.
+
+pub(super) mod model;
+mod network;
+mod properties;
+mod scenarios;

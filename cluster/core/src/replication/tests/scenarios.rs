@@ -1,0 +1,238 @@
+//! Single stories, told one by one.
+
+use engine::session::CloseReason;
+
+use super::network::{FAIR, FOUL, Pair};
+use crate::Term;
+use crate::replication::{Outcome, Purpose, Sessions as _};
+
+fn fill(pair: &mut Pair, index: usize, flows: core::ops::Range<u16>) {
+    flows.for_each(|n| pair.open(index, n, false));
+}
+
+#[test]
+fn a_held_packet_goes_after_one_round_trip() {
+    let mut pair = Pair::new(1, FAIR);
+    pair.open(0, 1, true);
+    assert_eq!(pair.nodes[0].table.holding.len(), 1);
+    pair.run(1);
+    assert!(pair.nodes[0].table.holding.is_empty());
+    let view = pair.views()[0];
+    assert_eq!((view.sent.released, view.sent.degraded), (1, 0));
+    assert!(view.holds.below(500).expect("one hold").as_micros() <= 1_024);
+    pair.check_quiet().unwrap();
+}
+
+#[test]
+fn without_a_peer_nobody_waits() {
+    let mut pair = Pair::new(1, FAIR);
+    pair.weather.loss_percent = 100;
+    pair.open(0, 1, true);
+    pair.run(5);
+    pair.open(0, 2, true);
+    assert_eq!(pair.nodes[0].table.holding.len(), 2);
+    pair.cut();
+    assert!(pair.nodes[0].table.holding.is_empty(), "the peer is gone");
+    pair.open(0, 3, true);
+    assert!(pair.nodes[0].table.holding.is_empty(), "there is none");
+    assert_eq!(pair.views()[0].sent.degraded, 3);
+}
+
+#[test]
+fn the_same_run_goes_on_where_it_was() {
+    let mut pair = Pair::new(1, FAIR);
+    fill(&mut pair, 0, 0..20);
+    pair.run(100);
+    pair.cut();
+    pair.close(0, 3, CloseReason::TcpFin);
+    pair.change(0, 4, true, false);
+    pair.open(0, 30, false);
+    pair.run(1_000);
+    pair.connect();
+    pair.run(200);
+    pair.check_quiet().unwrap();
+    let records = pair.views()[0].sent.records;
+    assert!(records <= 22, "only what changed was sent, not {records}");
+}
+
+#[test]
+fn another_run_joins_by_bulk() {
+    let mut pair = Pair::new(1, FAIR);
+    fill(&mut pair, 0, 0..200);
+    pair.run(100);
+    pair.restart(1, 2);
+    pair.connect();
+    pair.role(1, false, Term(1));
+    pair.want(1, Purpose::Join);
+    pair.run(3_000);
+    assert_eq!(pair.nodes[1].outcomes, [(Purpose::Join, Outcome::Complete)]);
+    pair.check_quiet().unwrap();
+    assert!(pair.views().iter().all(|view| view.in_sync_as_of.is_some()));
+}
+
+#[test]
+fn a_joiner_drops_what_the_owner_no_longer_has() {
+    let mut pair = Pair::new(1, FAIR);
+    fill(&mut pair, 0, 0..50);
+    pair.run(100);
+    pair.nodes[0].table.lose(7);
+    pair.want(1, Purpose::Join);
+    pair.run(3_000);
+    assert_eq!(pair.nodes[1].outcomes, [(Purpose::Join, Outcome::Complete)]);
+    assert_eq!(pair.views()[1].swept, 1);
+    pair.check_quiet().unwrap();
+}
+
+#[test]
+fn a_bulk_outlives_a_short_loss_of_the_connection() {
+    let mut pair = Pair::new(1, FAIR);
+    fill(&mut pair, 0, 0..250);
+    pair.restart(1, 2);
+    pair.connect();
+    pair.role(1, false, Term(1));
+    pair.weather.loss_percent = 60;
+    pair.want(1, Purpose::Join);
+    pair.run(3);
+    pair.cut();
+    pair.run(500);
+    pair.weather.loss_percent = 0;
+    pair.connect();
+    pair.run(5_000);
+    assert_eq!(pair.nodes[1].outcomes, [(Purpose::Join, Outcome::Complete)]);
+    pair.check_quiet().unwrap();
+}
+
+#[test]
+fn a_bulk_whose_owner_is_gone_says_so_at_its_deadline() {
+    let mut pair = Pair::new(1, FAIR);
+    pair.cut();
+    pair.want(1, Purpose::Join);
+    pair.run(19_999);
+    assert_eq!(pair.nodes[1].outcomes, []);
+    pair.run(1);
+    assert_eq!(pair.nodes[1].outcomes, [(Purpose::Join, Outcome::DeadlinePassed)]);
+    pair.connect();
+    pair.run(5_000);
+    let complete = (Purpose::Join, Outcome::Complete);
+    assert_eq!(pair.nodes[1].outcomes.last(), Some(&complete), "it goes on");
+}
+
+#[test]
+fn who_takes_over_abandons_its_bulk() {
+    let mut pair = Pair::new(1, FAIR);
+    pair.cut();
+    pair.want(1, Purpose::Join);
+    pair.role(1, true, Term(2));
+    assert_eq!(pair.nodes[1].outcomes, [(Purpose::Join, Outcome::Abandoned)]);
+}
+
+#[test]
+fn an_older_ownership_is_refused_and_told_the_newer() {
+    let mut pair = Pair::new(1, FAIR);
+    pair.run(100);
+    pair.role(1, true, Term(2));
+    pair.open(0, 1, false);
+    pair.run(5);
+    assert!(pair.nodes[1].table.get(1).is_none(), "node 0 owns no more");
+    assert_eq!(pair.nodes[0].newer_terms, [Term(2)]);
+    assert!(pair.views()[1].received.refused_term > 0);
+    pair.role(0, false, Term(2));
+    pair.run(500);
+    assert!(pair.nodes[1].table.get(1).is_some(), "what it had is not lost");
+}
+
+#[test]
+fn digests_find_a_lost_session_and_repair_its_slot_alone() {
+    for loser in 0..2 {
+        let mut pair = Pair::new(1, FAIR);
+        fill(&mut pair, 0, 0..100);
+        pair.run(3_000);
+        pair.check_quiet().unwrap();
+        let before = pair.views()[0].sent.records;
+        pair.nodes[loser].table.lose(42);
+        pair.run(5_000);
+        pair.check_quiet().unwrap();
+        assert_eq!(pair.views()[1].received.slots_repaired, 1);
+        assert!(pair.views()[0].sent.records - before <= 2);
+        assert_eq!(pair.views().map(|view| view.unequal_slots), [Some(0); 2]);
+    }
+}
+
+#[test]
+fn forgotten_deletes_are_found_by_digests() {
+    let mut pair = Pair::new(1, FAIR);
+    let mut settings = crate::replication::Settings::new(
+        crate::NodeId(1),
+        crate::Boot(1),
+        crate::NodeId(2),
+        0,
+        256,
+        99,
+    );
+    settings.deletes_max = 4;
+    pair.nodes[0].machine = crate::replication::Replication::new(settings);
+    pair.role(0, true, Term(1));
+    pair.input(0, crate::replication::Input::Connected);
+    fill(&mut pair, 0, 0..100);
+    pair.run(100);
+    pair.cut();
+    (0..50).for_each(|n| pair.close(0, n, CloseReason::TcpFin));
+    assert_eq!(pair.views()[0].sent.deletes_forgotten, 46);
+    pair.connect();
+    pair.run(2_000);
+    pair.check_quiet().unwrap();
+}
+
+#[test]
+fn after_a_split_both_tables_become_one() {
+    for seed in 0..50 {
+        let mut pair = Pair::new(seed, FOUL);
+        fill(&mut pair, 0, 0..30);
+        pair.weather = FAIR;
+        pair.run(3_000);
+        pair.cut();
+        pair.role(1, true, Term(2));
+        fill(&mut pair, 0, 30..60);
+        fill(&mut pair, 1, 40..70);
+        pair.close(0, 1, CloseReason::Timeout);
+        pair.close(0, 2, CloseReason::TcpFin);
+        pair.change(1, 1, true, false);
+        pair.weather = FOUL;
+        pair.role(0, false, Term(2));
+        pair.connect();
+        pair.want(0, Purpose::Merge);
+        pair.want(1, Purpose::Merge);
+        pair.run(2_000);
+        pair.weather = FAIR;
+        pair.run(8_000);
+        for index in 0..2 {
+            let expected = (Purpose::Merge, Outcome::Complete);
+            assert_eq!(pair.nodes[index].outcomes, [expected], "seed {seed} node {index}");
+        }
+        assert_eq!(pair.nodes[0].table.sessions(), pair.nodes[1].table.sessions(), "seed {seed}");
+        assert_eq!(pair.nodes[1].table.count(), 69, "all flows but the one that was closed");
+        assert!(pair.nodes[1].table.get(1).is_some(), "where its packets went it lived");
+        let losers: Vec<_> = pair.nodes.iter().map(|node| node.table.losers.len()).collect();
+        let counted = pair.views().map(|view| view.received.replaced as usize);
+        assert_eq!(losers, counted, "each loser is counted");
+        assert_eq!(losers.iter().sum::<usize>(), 20, "one for each flow that both had opened");
+        assert!(pair.views().iter().all(|view| view.unequal_slots == Some(0)));
+    }
+}
+
+#[test]
+fn a_stale_record_is_answered_with_the_newer_one_and_no_more() {
+    let mut pair = Pair::new(1, FAIR);
+    pair.open(0, 1, false);
+    pair.run(100);
+    // What the owner forgot, the standby knows better.
+    let place = pair.nodes[1].table.places.iter_mut().flatten().next().unwrap();
+    (place.rank, place.window) = (5, 50);
+    pair.change(0, 1, false, false);
+    pair.run(500);
+    let entry = pair.nodes[0].table.get(1).unwrap();
+    assert_eq!((entry.rank, entry.window), (5, 50));
+    let views = pair.views();
+    assert_eq!((views[1].received.stale, views[1].sent.answers), (1, 1));
+    assert_eq!((views[0].received.stale, views[0].sent.answers), (0, 0));
+}
