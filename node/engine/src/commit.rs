@@ -15,6 +15,7 @@ use crate::limits::ANSWER_FRAME_BYTES;
 use crate::outbox::Outbox;
 use crate::pipeline::{Change, Link, Outcome, Permission, Plan, Way};
 use crate::policy::LifeIndex;
+use crate::replication::{Ending, NoteKind, Origins};
 use crate::rules::short_epoch;
 use crate::session::{CloseReason, Egress, Flags, Opening, Peer, Session};
 use crate::table::Handle;
@@ -120,10 +121,12 @@ impl Engine {
         rematched: Option<Permission>,
         context: &Context<'_>,
     ) -> Option<u64> {
+        let before = *self.table.get(handle)?;
         self.table.commit(handle, update, sender, context.bytes, context.now);
         if let Some(permission) = rematched {
             self.renew(handle, permission, context.now);
         }
+        self.note_change(handle, &before);
         let session = self.table.get_mut(handle)?;
         if let Some(egress) = egress(context.plan) {
             session.set_egress(sender, self.fib.generation(), egress);
@@ -148,6 +151,7 @@ impl Engine {
             session.deadline = Time(seen.0.saturating_add(track::life(session, &self.tracking)));
             self.table.rearm(handle);
         }
+        self.note_session(handle, NoteKind::Changed, false);
     }
 
     fn open(
@@ -174,11 +178,12 @@ impl Engine {
             session.set_egress(Peer::Initiator, self.fib.generation(), egress);
         }
         // The judge saw that there is room; nothing has changed since.
-        self.table.insert(context.keyed.hash, session).ok()?;
+        let handle = self.table.insert(context.keyed.hash, session).ok()?;
         self.last_session = id;
         self.ledger.opened();
+        self.replication.note(NoteKind::Opened, handle.place(), id, false);
         if self.policy.rule(rule).log_open {
-            let event = event(&self.settings, EventKind::Open, &session, context.now);
+            let event = event(&self.replication.origins, EventKind::Open, &session, context.now);
             self.tell(Event { ingress: Some(context.arrived.ingress), ..event });
         }
         Some(id)
@@ -187,9 +192,21 @@ impl Engine {
     /// Ends a session.
     pub(crate) fn close(&mut self, handle: Handle, reason: CloseReason, now: Time) {
         let Some(session) = self.table.remove(handle) else { return };
-        self.ledger.closed(reason);
-        if let Some(event) = close_event(&self.settings, &session, reason, now) {
-            self.tell(event);
+        self.ending().tell(handle.place(), &session, reason, now);
+    }
+
+    fn ending(&mut self) -> Ending<'_> {
+        let Self { replication, ledger, events, .. } = self;
+        Ending { replication, ledger, events }
+    }
+
+    /// Tells the replication's sender what a packet changed of a session.
+    fn note_change(&mut self, handle: Handle, before: &Session) {
+        let Some(session) = self.table.get(handle) else { return };
+        if session.changes_class(before) {
+            self.note_session(handle, NoteKind::Changed, false);
+        } else if session.flags.has(Flags::EXPORTED) {
+            self.moved(handle);
         }
     }
 
@@ -225,21 +242,21 @@ impl Engine {
 
 /// The event of a session's end, if its rule wants one.
 pub(crate) fn close_event(
-    settings: &Settings,
+    origins: &Origins,
     session: &Session,
     reason: CloseReason,
     now: Time,
 ) -> Option<Event> {
     let wanted = session.flags.has(Flags::LOG_CLOSE);
-    wanted.then(|| event(settings, EventKind::Close(reason), session, now))
+    wanted.then(|| event(origins, EventKind::Close(reason), session, now))
 }
 
-fn event(settings: &Settings, kind: EventKind, session: &Session, now: Time) -> Event {
+fn event(origins: &Origins, kind: EventKind, session: &Session, now: Time) -> Event {
     Event {
         kind,
         key: session.key,
         initiator: session.direction(Peer::Initiator),
-        session: Some(settings.session_id(session.id)),
+        session: Some(origins.name(session.id)),
         rule: Some(session.rule),
         epoch: session.epoch,
         zones: session.zones.map(Some),

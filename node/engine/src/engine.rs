@@ -16,6 +16,7 @@ use crate::limits::{RESOLVE_QUEUE, SESSIONS_MAX};
 use crate::outbox::Outbox;
 use crate::pending::Pending;
 use crate::policy::Policy;
+use crate::replication::{Replication, Role};
 use crate::rules::{Rules, short_epoch};
 use crate::session::{CloseReason, Session, SessionId};
 use crate::straight::Straight;
@@ -75,6 +76,7 @@ pub struct Engine {
     pub(crate) events: Events,
     pub(crate) resolve: VecDeque<(PortId, IpAddr)>,
     pub(crate) ledger: Ledger,
+    pub(crate) replication: Replication,
     pub(crate) last_session: u64,
     /// The bucket that the packet in hand works on, for re-adoption after a panic.
     pub(crate) touched: Option<u64>,
@@ -212,6 +214,7 @@ impl Engine {
             events: Events::new(),
             resolve: VecDeque::with_capacity(RESOLVE_QUEUE),
             ledger: Ledger::default(),
+            replication: Replication::new(settings.session_id(0)),
             last_session: 0,
             touched: None,
             settings,
@@ -339,6 +342,9 @@ impl Engine {
         let arrived = Arrived { ingress, packets: 1, pieces: None };
         let decision = match &self.read(ingress, frame) {
             Content::Refused(reason) => Decision::bare(Verdict::Drop(*reason)),
+            Content::Link | Content::Ip(_) if self.replication.role == Role::Backup => {
+                Decision::bare(Verdict::Drop(Reason::NotOwner))
+            }
             Content::Consume => Decision::bare(Verdict::Consume),
             Content::Link => self.pass_link(ingress),
             Content::Ip(keyed) => match &keyed.fragment {
@@ -481,10 +487,10 @@ impl Engine {
         self.settings.worker
     }
 
-    /// The full name of a session of this engine.
+    /// The full name of a session, from what the session stores of it.
     #[must_use]
-    pub fn session_id(&self, counter: u64) -> SessionId {
-        self.settings.session_id(counter)
+    pub fn session_id(&self, stored: u64) -> SessionId {
+        self.replication.origins.name(stored)
     }
 
     /// What was counted so far.

@@ -61,11 +61,16 @@ impl Fib {
         self.generation
     }
 
+    /// Makes everything that was remembered of lookups worthless.
+    pub(crate) fn forget(&mut self) {
+        self.generation = self.generation.wrapping_add(1).max(1);
+    }
+
     /// Carries out one change.
     pub fn apply(&mut self, change: &FibChange) -> Applied {
         let applied = self.change(change);
         if applied == Applied::Changed {
-            self.generation = self.generation.wrapping_add(1).max(1);
+            self.forget();
         }
         applied
     }

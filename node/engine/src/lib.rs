@@ -30,6 +30,8 @@ pub mod fragment;
 pub mod limits;
 pub mod pending;
 pub mod policy;
+pub mod record;
+pub mod replication;
 pub mod session;
 pub mod table;
 pub mod tcp;

@@ -220,3 +220,53 @@ pub const EPOCHS_REMEMBERED: usize = 50;
 
 /// Incomplete datagrams given up in one turn; each may cost an ICMP error.
 pub const EXPIRIES_PER_TICK: u32 = 64;
+
+// --- replication ------------------------------------------------------------------------------
+
+/// Engines, in one run of their daemon each, whose sessions one table can hold. A pair of 16 workers
+/// has 32; the rest is for restarts within the life of a session.
+pub const ORIGINS_MAX: usize = 1_024;
+
+/// Notes for the replication's sender between two drains, which come after every burst and every
+/// tick: a tick closes at most [`TIMER_VISITS_PER_TURN`] and the sweep [`SWEEP_PER_TURN`] sessions,
+/// and the packets of a turn can open or close 2 × 1,024. 72 bytes each.
+pub const NOTES: usize = 8_192;
+
+/// How long a replica outlives its life when its owner says nothing. The owner says when a session
+/// ends, and digests repair what was lost; this only bounds what a bug could leave behind.
+pub const REPLICA_GRACE: Duration = Duration::from_hours(24);
+
+/// How often the timer looks at a replica that is past its life. Never longer than this, since a wheel
+/// that was told of a later time would not come back for an earlier one after a takeover.
+pub const REPLICA_REVISIT: Duration = Duration::from_secs(60);
+
+/// Life that every session has at least after a takeover: its last packets may have come after its
+/// last record. Ten times the bound that records lag by when replication works.
+pub const TAKEOVER_GRACE: Duration = Duration::from_secs(10);
+
+/// Longest time that a record is taken to lag by at a takeover. Records are made every 50 ms at
+/// most and on their way for a few; what is older did not move.
+pub const RECOVERY_LAG_MAX: Duration = Duration::from_secs(1);
+
+/// Bytes a second that a direction is taken to have shown at least: a young connection had no time to
+/// show any, and 10 Mbit/s for a second are 0.03 % of the sequence space.
+pub const RECOVERY_RATE_MIN: u32 = 1_250_000;
+
+/// Farthest that a segment may lie ahead of known bounds after a takeover, bytes, beside the window:
+/// 10 Gbit/s for 200 ms, a sixteenth of the sequence space.
+pub const RECOVERY_AHEAD_MAX: u32 = 1 << 28;
+
+/// Shortest time between two records that tells a rate. Below it one burst would look like many.
+pub const RATE_SPAN_MIN: Duration = Duration::from_millis(5);
+
+/// Packets of one session that wait for the backup: a handshake has three, and a client that
+/// does not wait sends a few more.
+pub const SYNC_PER_SESSION: usize = 8;
+
+/// Packets that wait for the backup in all: a thousand new sessions in a millisecond, which is a round
+/// trip and the writing of a burst. 2 MiB, touched only when used.
+pub const SYNC_FRAMES: usize = 1_024;
+
+/// How long a packet waits for the backup. A round trip takes less than one; two lost messages and
+/// their repetition fit, and no peer repeats a SYN so soon.
+pub const SYNC_LIFE: Duration = Duration::from_millis(20);

@@ -21,6 +21,7 @@ use crate::engine::{Engine, Keyed};
 use crate::fib::Lookup;
 use crate::policy::{self, LifeIndex, Question};
 use crate::rematch::{self, Rematch};
+use crate::replication::Role;
 use crate::rules::short_epoch;
 use crate::session::{CloseReason, Egress, Peer, Session};
 use crate::table::{Handle, Refused};
@@ -160,7 +161,8 @@ pub(crate) fn judge(
     watch: &mut impl Watch,
 ) -> Plan {
     let judge = Judge { engine, keyed, packet: &keyed.packet, arrived, frame, now };
-    let plan = judge.entrance(watch).unwrap_or_else(|| judge.lookup(watch));
+    let plan =
+        judge.owner().or_else(|| judge.entrance(watch)).unwrap_or_else(|| judge.lookup(watch));
     let plan = judge.audible(plan);
     watch.stage(Stage::Verdict, || format!("{:?}", plan.outcome));
     plan
@@ -177,6 +179,12 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// A backup judges nothing.
+    fn owner(&self) -> Option<Plan> {
+        let backup = self.engine.replication.role == Role::Backup;
+        backup.then(|| Plan::drop(Reason::NotOwner))
+    }
+
     /// What needs no session. `None` lets the packet in.
     fn entrance(&self, watch: &mut impl Watch) -> Option<Plan> {
         let port = self.engine.settings.ports.get(self.arrived.ingress.index())?;
@@ -217,7 +225,7 @@ impl Judge<'_> {
             watch.stage(Stage::Lookup, || "no session".to_owned());
             return self.open(None, watch);
         };
-        if session.deadline <= self.now {
+        if self.engine.replication.ends(session) <= self.now {
             watch.stage(Stage::Lookup, || "its session's time is over".to_owned());
             return self.open(Some((handle, session.expiry_reason())), watch);
         }
@@ -428,7 +436,8 @@ impl Judge<'_> {
 
     /// An ICMP error: it passes because of the session that its embedded packet belongs to.
     fn related(&self, live: Option<(Handle, &Session)>, watch: &mut impl Watch) -> Plan {
-        let alive = live.filter(|(_, session)| session.deadline > self.now);
+        let ends = |session: &Session| self.engine.replication.ends(session);
+        let alive = live.filter(|(_, session)| ends(session) > self.now);
         let valid = alive.filter(|(_, session)| self.fits(session));
         if valid.is_none() {
             watch.stage(Stage::Lookup, || "an ICMP error about no session".to_owned());

@@ -20,6 +20,7 @@ mod criteria;
 mod indexed;
 mod lives;
 mod matcher;
+mod names;
 mod question;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ pub struct Policy {
     timeouts: Timeouts,
     lives: lives::Lives,
     integrity: Integrity,
+    names: names::Names,
 }
 
 impl Policy {
@@ -155,6 +157,26 @@ impl Policy {
     /// of its first matching service that has one.
     pub fn life(&self, rule: RuleIndex, question: &Question) -> LifeIndex {
         self.lives.find(rule, question)
+    }
+
+    /// The hash of a rule's id, the same on every node; 0 if there is no such rule.
+    pub(crate) fn name_of_rule(&self, rule: RuleIndex) -> u64 {
+        self.names.of_rule(rule)
+    }
+
+    /// The hash of a zone's name, the same on every node; 0 if there is no such zone.
+    pub(crate) fn name_of_zone(&self, zone: ZoneId) -> u32 {
+        self.names.of_zone(zone)
+    }
+
+    /// The rule whose id has this hash; `None` if none or several have it.
+    pub(crate) fn rule_named(&self, name: u64) -> Option<RuleIndex> {
+        self.names.rule(name)
+    }
+
+    /// The zone whose name has this hash; `None` if none or several have it.
+    pub(crate) fn zone_named(&self, name: u32) -> Option<ZoneId> {
+        self.names.zone(name)
     }
 
     /// Packet checks that can be switched.

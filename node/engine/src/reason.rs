@@ -208,6 +208,10 @@ reasons! {
     DropOnly = "drop-only",
     /// The forwarding lease has ended.
     LeaseExpired = "lease-expired",
+
+    // The cluster
+    /// Another node owns the flow; this one keeps replicas for it.
+    NotOwner = "not-owner",
 }
 
 impl From<wire::Malformed> for Reason {

@@ -8,6 +8,7 @@ use crate::engine::{Content, Engine, Keyed, Origin, Reassembled, Waiting};
 use crate::fib::FibChange;
 use crate::fragment::{Datagram, GivenUp, Outcome};
 use crate::limits::{EXPIRIES_PER_TICK, TIMER_VISITS_PER_TURN};
+use crate::replication::{Ending, Role};
 use crate::{Arrived, Decision, Pieces, PortId, Reason, Verdict};
 
 impl Engine {
@@ -82,6 +83,9 @@ impl Engine {
         let arrived = Arrived { ingress, packets, pieces: Some(pieces) };
         let decision = match content {
             Content::Refused(reason) => Decision::bare(Verdict::Drop(*reason)),
+            Content::Ip(_) if self.replication.role == Role::Backup => {
+                Decision::bare(Verdict::Drop(Reason::NotOwner))
+            }
             Content::Ip(keyed) if keyed.fragment.is_none() => {
                 self.decide_packet(keyed, arrived, &mut Body::Datagram(datagram), now)
             }
@@ -124,14 +128,14 @@ impl Engine {
     }
 
     fn expire_sessions(&mut self, now: Time) -> bool {
-        let Self { table, ledger, events, settings, .. } = self;
-        let advance = table.expire(now, TIMER_VISITS_PER_TURN, |session, reason| {
-            ledger.closed(reason);
-            if let Some(event) = crate::commit::close_event(settings, session, reason, now)
-                && !events.push(event)
-            {
-                ledger.event_lost();
+        let Self { table, ledger, events, replication, .. } = self;
+        let advance = table.review(now, TIMER_VISITS_PER_TURN, |handle, session| {
+            let kept = replication.keeps(session, now);
+            if kept.is_none() {
+                let mut ending = Ending { replication, ledger, events };
+                ending.tell(handle.place(), session, session.expiry_reason(), now);
             }
+            kept
         });
         advance.behind
     }

@@ -54,9 +54,9 @@ pub struct Session {
     pub packets: [u64; 2], //               128
     /// Bytes of IP datagrams, by sender.
     pub bytes: [u64; 2], //                 144
-    /// The node's running number of the session: the `counter` of its [`SessionId`].
+    /// Its name, in 48 bits of its [`SessionId`]'s counter below the place of its origin.
     pub id: u64, //                         160
-    /// The number of the session that this one was opened for (by an ALG), or its own.
+    /// The name of the session that this one was opened for (by an ALG), or its own.
     pub conversation: u64, //               168
     /// When its first packet came.
     pub created: Time, //                   176
@@ -177,6 +177,12 @@ impl Session {
         let side = sender.index();
         self.packets[side] = self.packets[side].saturating_add(1);
         self.bytes[side] = self.bytes[side].saturating_add(u64::from(bytes));
+        self.see(now);
+    }
+
+    /// Remembers when its last packet came.
+    #[inline]
+    pub(crate) fn see(&mut self, now: Time) {
         let mark = now.0.saturating_sub(self.created.0) >> IDLE_SHIFT;
         self.idle_mark = u32::try_from(mark).unwrap_or(u32::MAX);
     }
@@ -184,6 +190,16 @@ impl Session {
     /// When its last packet came, rounded down to 16.8 ms.
     pub fn last_seen(&self) -> Time {
         Time(self.created.0.saturating_add(u64::from(self.idle_mark) << IDLE_SHIFT))
+    }
+
+    /// Whether something changed that decides about packets: what another node must know at once.
+    pub(crate) fn changes_class(&self, before: &Self) -> bool {
+        let known = |session: &Self| {
+            [Flags::REPLY_SEEN, Flags::ASSURED].map(|flag| session.flags.has(flag))
+        };
+        self.tcp.changes_class(&before.tcp)
+            || known(self) != known(before)
+            || self.close_reason != before.close_reason
     }
 
     /// How long it exists.
@@ -283,6 +299,8 @@ impl Flags {
     pub const BOTH_MAY_OPEN: Self = Self(1 << 4);
     /// In use; the table's own.
     pub(crate) const LIVE: Self = Self(1 << 5);
+    /// Its record was made, and no packet has come since.
+    pub(crate) const EXPORTED: Self = Self(1 << 15);
     const INITIATOR_EGRESS_KNOWN: Self = Self(1 << 6);
     const RESPONDER_EGRESS_KNOWN: Self = Self(1 << 7);
 
@@ -310,6 +328,17 @@ impl Flags {
             Peer::Initiator => Self::INITIATOR_EGRESS_KNOWN,
             Peer::Responder => Self::RESPONDER_EGRESS_KNOWN,
         }
+    }
+}
+
+impl SessionId {
+    /// The bits of a counter that count; above them stands the worker.
+    pub(crate) const COUNTER_BITS: u32 = 48;
+
+    /// Whether a session may have this name: a worker, and a count that starts at 1.
+    pub(crate) const fn is_possible(self) -> bool {
+        let count = self.counter & ((1 << Self::COUNTER_BITS) - 1);
+        count != 0 && self.counter >> (Self::COUNTER_BITS + 8) == 0
     }
 }
 

@@ -17,6 +17,7 @@ use crate::engine::Engine;
 use crate::limits::{PRESSURE_END_TENTHS, PRESSURE_START_TENTHS, PRESSURE_STEPS, SWEEP_PER_TURN};
 use crate::policy::Question;
 use crate::rematch::{self, Rematch};
+use crate::replication::Role;
 use crate::rules::short_epoch;
 use crate::session::{CloseReason, Peer, Session};
 use crate::table::Handle;
@@ -46,6 +47,10 @@ impl Sweep {
 impl Engine {
     /// One turn's part of the sweep. Returns whether there is more to do.
     pub(crate) fn sweep(&mut self, now: Time) -> bool {
+        // What becomes of replicas their owner says.
+        if self.replication.role == Role::Backup {
+            return false;
+        }
         self.feel_pressure();
         let Some(next) = self.sweep.next else { return false };
         let end = next.saturating_add(SWEEP_PER_TURN).min(self.table.places());

@@ -29,7 +29,7 @@ pub use self::audit::Audit;
 use self::bucket::Buckets;
 use self::hash::Keyed;
 use crate::limits::{SESSIONS_MAX, SESSIONS_PER_PAGE, VICTIMS_TRIED};
-use crate::session::{CloseReason, Flags, Peer, Session};
+use crate::session::{Flags, Peer, Session};
 use crate::timer::{Advance, TimerWheel, Visit};
 use crate::track::Update;
 
@@ -55,6 +55,14 @@ pub struct Handle(u32);
 /// Where a session probably is, from [`SessionTable::guess`]. Never relied upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guess(u32);
+
+impl Handle {
+    /// The place as a number, for [`crate::Engine::session_at`].
+    #[must_use]
+    pub const fn place(self) -> u32 {
+        self.0
+    }
+}
 
 impl Guess {
     /// No idea.
@@ -295,21 +303,20 @@ impl SessionTable {
         }
     }
 
-    /// Ends sessions whose time is up, at most `budget` looked at. `close` sees each just before it
-    /// is gone, with the reason.
-    pub fn expire(
+    /// Looks at sessions whose timer comes up, at most `budget`. `keep` tells until when a session
+    /// stays; one that it does not keep is gone after it.
+    pub fn review(
         &mut self,
         now: Time,
         budget: usize,
-        mut close: impl FnMut(&Session, CloseReason),
+        mut keep: impl FnMut(Handle, &Session) -> Option<Time>,
     ) -> Advance {
         let Self { keyed, buckets, slab, free, wheel, .. } = self;
         wheel.advance(now, budget, |index| {
             let session = &mut slab[index as usize];
-            if session.deadline > now {
-                return Visit::Rearm(session.deadline);
+            if let Some(until) = keep(Handle(index), session) {
+                return Visit::Rearm(until);
             }
-            close(session, session.expiry_reason());
             buckets.remove(keyed.hash(&session.key), index);
             session.flags.set(Flags::LIVE, false);
             free.push(index);
@@ -317,7 +324,24 @@ impl SessionTable {
         })
     }
 
-    /// When [`Self::expire`] may next have something to do.
+    /// Ends sessions whose deadline has passed, as an engine does that is alone.
+    #[cfg(test)]
+    pub(crate) fn expire(
+        &mut self,
+        now: Time,
+        budget: usize,
+        mut close: impl FnMut(&Session, crate::session::CloseReason),
+    ) -> Advance {
+        self.review(now, budget, |_, session| {
+            if session.deadline > now {
+                return Some(session.deadline);
+            }
+            close(session, session.expiry_reason());
+            None
+        })
+    }
+
+    /// When [`Self::review`] may next have something to do.
     pub fn next_deadline(&self) -> Option<Time> {
         self.wheel.next_deadline()
     }

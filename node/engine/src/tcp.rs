@@ -22,6 +22,8 @@
 
 mod flags;
 mod handshake;
+mod merge;
+mod record;
 mod reset;
 mod segment;
 mod table;
@@ -37,8 +39,9 @@ use wire::plain::Ack;
 use wire::{Seq, TcpFlags};
 
 pub use self::flags::Class;
+pub(crate) use self::merge::Standing;
 pub use self::segment::Segment;
-use self::segment::{Marks, SynOptions};
+use self::segment::{Marks, Opening, SynOptions};
 use self::table::Cell;
 use self::window::{Fit, Numbers, Window};
 use crate::limits::RETRANSMISSIONS_MAX;
@@ -59,7 +62,7 @@ pub struct Tcp {
     noted: SynOptions,
     /// Identical segments in a row.
     repeats: u8,
-    simultaneous: bool,
+    opening: Opening,
     last: Last,
 }
 
@@ -183,7 +186,7 @@ impl Tcp {
         state: State::None,
         noted: SynOptions(0),
         repeats: 0,
-        simultaneous: false,
+        opening: Opening(0),
         last: Last { mark: 0, window: 0, class: Class::None, sender: Peer::Initiator },
     };
 
@@ -391,7 +394,9 @@ impl Tcp {
             State::FinWait | State::CloseWait | State::LastAck | State::TimeWait => {
                 self.closing_state()
             }
-            State::SynReceived if self.simultaneous && self.both_acked() => State::Established,
+            State::SynReceived if self.opening.is_simultaneous() && self.both_acked() => {
+                State::Established
+            }
             State::None
             | State::SynSent
             | State::SynReceived

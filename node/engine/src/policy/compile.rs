@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::criteria::{Criteria, Service, Tables};
 use super::lives::Lives;
+use super::names::Names;
 use super::{Indexed, Linear, Policy, Rule};
 use crate::ids::{PortId, RuleIndex, ZoneId};
 use crate::limits::{OWN_LIVES_MAX, RULES_MAX};
@@ -27,6 +28,7 @@ pub(super) fn compile(
         timeouts: policy.timeouts,
         lives: Lives::of(&policy.rules).ok_or(CompileError::TooManyTimeouts)?,
         integrity: policy.integrity,
+        names: Names::of(policy),
     })
 }
 

@@ -55,6 +55,8 @@ close_reasons! {
     Poison = "poison",
     /// The node stopped.
     Shutdown = "shutdown",
+    /// Two nodes had opened the same flow, and the other one's session stayed.
+    Conflict = "conflict",
 }
 
 impl fmt::Display for CloseReason {

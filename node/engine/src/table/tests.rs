@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use wire::Protocol;
 
 use super::*;
+use crate::session::CloseReason;
 use crate::session::Opening;
 use crate::{RuleIndex, ZoneId};
 

@@ -4,7 +4,8 @@ use wire::{Seq, TcpFlags};
 
 use super::window::{self, Fit, Window};
 use super::{
-    Accepted, Class, Invalid, Judgement, Marks, Segment, State, SynOptions, Tcp, WindowCheck,
+    Accepted, Class, Invalid, Judgement, Marks, Opening, Segment, State, SynOptions, Tcp,
+    WindowCheck,
 };
 use crate::session::Peer;
 
@@ -24,7 +25,7 @@ impl Tcp {
             // SYN is the one that will be answered.
             next.begin(sender, segment);
         }
-        next.simultaneous |= sender == Peer::Responder;
+        next.opening = next.opening.simultaneous_if(sender == Peer::Responder);
         next.note(sender, Class::Syn, segment);
         let renews = next.enter(state) || !repeated;
         Judgement::Accept(Accepted::new(next, renews))
@@ -97,7 +98,8 @@ impl Tcp {
         if segment.sequence + 1 == self.expected_ack(sender) {
             // Each peer of a simultaneous open acknowledges the other's SYN with its own SYN-ACK:
             // the second one opens. Else it is the first one again, and its window may count.
-            let second = self.simultaneous && !self.marks[sender.index()].has(Marks::ACKED);
+            let second =
+                self.opening.is_simultaneous() && !self.marks[sender.index()].has(Marks::ACKED);
             let state = if second { State::Established } else { State::SynReceived };
             return next.take_syn_ack(sender, segment, state, second);
         }
@@ -111,7 +113,8 @@ impl Tcp {
 
     /// Both ends agree on a new connection that the tracker did not believe in: follow them.
     fn follow_noted_syn(&self, sender: Peer, segment: &Segment) -> Judgement {
-        let mut next = Self::IDLE;
+        let opening = Opening(self.opening.again().attempt());
+        let mut next = Self { opening, ..Self::IDLE };
         let end = Seq(self.last.mark);
         let initiator = sender.other();
         next.windows[initiator.index()] = Window {
@@ -159,6 +162,9 @@ impl Tcp {
     pub(super) fn begin(&mut self, sender: Peer, segment: &Segment) {
         let other = sender.other().index();
         let end = segment.end();
+        if self.windows[sender.index()].is_seen() {
+            self.opening = self.opening.again();
+        }
         // A window in a SYN is never scaled (RFC 7323 §2.2). What the other peer's SYN offered may
         // be used at once, as a fast-open responder does (RFC 7413 §4.2.2).
         let granted = self.windows[other].max_window;

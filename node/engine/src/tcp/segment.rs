@@ -163,3 +163,31 @@ impl PairOfMarks {
         [Marks(self.0 as u8), Marks((self.0 >> 8) as u8)]
     }
 }
+
+/// How the connection began: whether by SYNs from both peers (bit 0), and how often the sequence
+/// numbers of a peer were begun anew (bits 1–7, modulo 128). Windows of different attempts are not
+/// to be compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Opening(pub(super) u8);
+
+impl Opening {
+    pub(super) const fn is_simultaneous(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    #[must_use]
+    pub(super) const fn simultaneous_if(self, yes: bool) -> Self {
+        Self(self.0 | yes as u8)
+    }
+
+    /// The next attempt.
+    #[must_use]
+    pub(super) const fn again(self) -> Self {
+        Self(self.0.wrapping_add(2))
+    }
+
+    /// The attempt, as the upper bits of a byte.
+    pub(super) const fn attempt(self) -> u8 {
+        self.0 & !1
+    }
+}

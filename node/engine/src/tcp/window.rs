@@ -128,4 +128,4 @@ pub(super) fn advance(from: &mut Window, to: &mut Window, end: Seq, ack: Seq, wi
 
 /// Largest window there is: 65,535 at scale 14 (RFC 7323 §2.3), rounded up. A quarter of the
 /// sequence space, so that comparisons stay meaningful.
-const WINDOW_MAX: u32 = 1 << 30;
+pub(super) const WINDOW_MAX: u32 = 1 << 30;

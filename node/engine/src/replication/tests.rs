@@ -1,0 +1,5 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod records;
+mod rig;
+mod roles;

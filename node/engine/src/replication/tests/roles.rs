@@ -1,0 +1,117 @@
+//! Owners and backups.
+
+use std::time::Duration;
+
+use super::rig::*;
+use crate::limits::{REPLICA_GRACE, TAKEOVER_GRACE};
+use crate::replication::{NoteKind, Role};
+use crate::{Reason, Verdict};
+
+const NOT_OWNER: Verdict = Verdict::Drop(Reason::NotOwner);
+
+#[test]
+fn a_backup_forwards_nothing_and_an_owner_that_stands_down_neither() {
+    let mut backup = Node::backup(2);
+    assert_eq!(backup.engine.role(), Role::Backup);
+    assert_eq!(backup.verdict(LAN, &tcp(5_000, false, SYN, 0, 0)), NOT_OWNER);
+    let mut a = Node::new(1);
+    handshake(&mut a, 5_000);
+    // Both directions have been straight.
+    for _ in 0..2 {
+        assert_eq!(a.verdict(LAN, &tcp(5_000, false, ACK, 1, 1)), Verdict::Forward(WAN));
+        assert_eq!(a.verdict(WAN, &tcp(5_000, true, ACK, 1, 1)), Verdict::Forward(LAN));
+    }
+    a.engine.stand_down();
+    assert_eq!(a.verdict(LAN, &tcp(5_000, false, ACK, 1, 1)), NOT_OWNER);
+    assert_eq!(a.verdict(WAN, &tcp(5_000, true, ACK, 1, 1)), NOT_OWNER);
+    assert_eq!(a.verdict(LAN, &udp(6_000, false)), NOT_OWNER);
+    assert_eq!(a.dropped(Reason::NotOwner), 3);
+    a.engine.take_over(a.now);
+    assert_eq!(a.verdict(LAN, &tcp(5_000, false, ACK, 1, 1)), Verdict::Forward(WAN));
+}
+
+#[test]
+fn fragments_and_datagrams_of_a_backup_go_nowhere() {
+    let mut backup = Node::backup(2);
+    let data = [7; 800];
+    let first = udp(6_000, false).payload(&data).fragment(1, 0, true);
+    assert_eq!(backup.verdict(LAN, &first), NOT_OWNER);
+    assert_eq!(backup.engine.counters().held, 0);
+}
+
+#[test]
+fn packets_that_waited_for_a_neighbour_do_not_leave_a_node_that_stands_down() {
+    let mut a = Node::new(1);
+    let address = "192.0.2.129".parse().unwrap();
+    let gone = crate::fib::FibChange::NeighbourLost { port: WAN, address };
+    a.engine.apply(&[gone]);
+    assert_eq!(a.verdict(LAN, &udp(6_000, false)), Verdict::Hold);
+    a.engine.stand_down();
+    assert_eq!((a.engine.counters().held, a.dropped(Reason::NotOwner)), (0, 1));
+    a.engine.counters().balance().unwrap();
+}
+
+#[test]
+fn replicas_do_not_age_until_their_owner_has_been_silent_for_long() {
+    let (mut a, mut b) = (Node::new(1), Node::backup(2));
+    a.arrive(LAN, &udp(6_000, false));
+    b.follow(&mut a);
+    b.wait(REPLICA_GRACE - Duration::from_secs(60));
+    assert_eq!(b.engine.sessions().len(), 1);
+    b.wait(Duration::from_secs(400));
+    b.wait(Duration::from_secs(70));
+    assert!(b.engine.sessions().is_empty());
+    assert!(b.engine.next_event().is_none(), "of its end the owner tells");
+}
+
+#[test]
+fn after_a_takeover_lives_go_on_where_they_were() {
+    let (mut a, mut b) = (Node::new(1), Node::backup(2));
+    a.engine.set_peer(true);
+    a.arrive(LAN, &udp(6_000, false)); // lives for 30 s
+    handshake(&mut a, 5_000); // for days
+    b.follow(&mut a);
+    b.wait(Duration::from_secs(25));
+    b.engine.take_over(b.now);
+    b.wait(Duration::from_secs(4));
+    assert_eq!(b.engine.sessions().len(), 2);
+    b.wait(TAKEOVER_GRACE);
+    assert_eq!(b.engine.sessions().len(), 1);
+}
+
+#[test]
+fn a_session_past_its_last_known_life_is_given_a_little_more() {
+    let (mut a, mut b) = (Node::new(1), Node::backup(2));
+    a.arrive(LAN, &udp(6_000, false));
+    b.follow(&mut a);
+    b.wait(Duration::from_secs(100));
+    b.engine.set_peer(true);
+    b.engine.take_over(b.now);
+    b.wait(Duration::from_secs(2));
+    let decision = b.arrive(WAN, &udp(6_000, true));
+    assert_eq!(decision.verdict, Verdict::Forward(LAN));
+    assert_eq!(decision.session.unwrap().node, 1);
+    // And one for which nothing comes ends, with a note for the next backup.
+    let mut c = Node::backup(3);
+    c.follow(&mut a);
+    c.wait(Duration::from_secs(100));
+    c.engine.set_peer(true);
+    c.engine.take_over(c.now);
+    c.wait(TAKEOVER_GRACE + Duration::from_secs(61));
+    assert!(c.engine.sessions().is_empty());
+    assert!(matches!(c.notes()[..], [note] if matches!(note.kind, NoteKind::Closed(_))));
+}
+
+#[test]
+fn a_backup_leaves_sessions_of_an_older_policy_to_their_owner() {
+    let (mut a, mut b) = (Node::new(1), Node::backup(2));
+    a.arrive(LAN, &udp(6_000, false));
+    b.follow(&mut a);
+    let strict = RULES.replace("\"permit\"", "\"deny\"").replace("timeout = \"90s\"", "");
+    b.commit(&strict, 2);
+    b.wait(Duration::from_secs(1));
+    assert_eq!(b.engine.sessions().len(), 1);
+    b.engine.take_over(b.now);
+    b.wait(Duration::from_secs(1));
+    assert!(b.engine.sessions().is_empty(), "an owner judges it");
+}
