@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use wire::{Packet, Transport, Version, icmp};
+use wire::{Packet, Seq, Transport, Version, icmp};
 
 use crate::limits::{IPV4_MTU_MIN, IPV6_MTU_MIN};
 
@@ -26,6 +26,14 @@ pub enum Answer {
     /// TCP reset, as a host without such a connection sends it (RFC 9293 §3.10.7.1). Seems to come
     /// from the packet's destination.
     Reset,
+    /// TCP challenge ACK (RFC 5961 §3.2), which its sender answers with its true numbers. Seems to come
+    /// from the packet's destination.
+    Challenge {
+        /// Sequence number.
+        sequence: Seq,
+        /// Acknowledgment number.
+        acknowledgment: Seq,
+    },
     /// ICMP destination unreachable.
     Unreachable(Unreachable),
     /// ICMP time exceeded: the hop limit ran out here.
@@ -89,6 +97,9 @@ impl Answer {
         self.may(frame, packet)?;
         match (self, packet.body) {
             (Self::Reset, Transport::Tcp(tcp)) => write::reset(frame, packet, &tcp, out),
+            (Self::Challenge { sequence, acknowledgment }, Transport::Tcp(tcp)) => {
+                write::challenge(frame, packet, &tcp, [sequence, acknowledgment], out)
+            }
             _ => write::error(self.message(packet.version), frame, packet, source, out),
         }
     }
@@ -109,7 +120,9 @@ impl Answer {
             Self::Unreachable(Unreachable::Route) => unreachable(v4::NETWORK),
             Self::Unreachable(Unreachable::Host) => unreachable(v4::HOST),
             Self::Unreachable(Unreachable::Port) => unreachable(v4::PORT),
-            Self::Unreachable(Unreachable::Prohibited) | Self::Reset => unreachable(v4::PROHIBITED),
+            Self::Unreachable(Unreachable::Prohibited) | Self::Reset | Self::Challenge { .. } => {
+                unreachable(v4::PROHIBITED)
+            }
             Self::HopLimit => exceeded(v4::IN_TRANSIT),
             Self::Reassembly => exceeded(v4::REASSEMBLY),
             Self::TooBig { mtu } => {
@@ -127,7 +140,9 @@ impl Answer {
             Self::Unreachable(Unreachable::Route) => unreachable(v6::NO_ROUTE),
             Self::Unreachable(Unreachable::Host) => unreachable(v6::ADDRESS),
             Self::Unreachable(Unreachable::Port) => unreachable(v6::PORT),
-            Self::Unreachable(Unreachable::Prohibited) | Self::Reset => unreachable(v6::PROHIBITED),
+            Self::Unreachable(Unreachable::Prohibited) | Self::Reset | Self::Challenge { .. } => {
+                unreachable(v6::PROHIBITED)
+            }
             Self::HopLimit => exceeded(v6::HOP_LIMIT),
             Self::Reassembly => exceeded(v6::REASSEMBLY),
             Self::TooBig { mtu } => {

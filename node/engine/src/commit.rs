@@ -122,6 +122,7 @@ impl Engine {
         context: &Context<'_>,
     ) -> Option<u64> {
         let before = *self.table.get(handle)?;
+        self.settle(handle, &before, update.jumped().then_some(sender));
         self.table.commit(handle, update, sender, context.bytes, context.now);
         if let Some(permission) = rematched {
             self.renew(handle, permission, context.now);

@@ -244,8 +244,12 @@ pub const REPLICA_REVISIT: Duration = Duration::from_secs(60);
 /// last record. Ten times the bound that records lag by when replication works.
 pub const TAKEOVER_GRACE: Duration = Duration::from_secs(10);
 
-/// Longest time that a record is taken to lag by at a takeover. Records are made every 50 ms at
-/// most and on their way for a few; what is older did not move.
+/// How long a record may have been on its way, which its reader cannot tell: several repetitions
+/// within a fabric.
+pub const RECOVERY_DELAY: Duration = Duration::from_millis(200);
+
+/// Longest time that a record is taken to lag by at a takeover, its way included. Records are made at
+/// least every 50 ms; what is much older did not move.
 pub const RECOVERY_LAG_MAX: Duration = Duration::from_secs(1);
 
 /// Bytes a second that a direction is taken to have shown at least: a young connection had no time to

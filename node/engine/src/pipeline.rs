@@ -254,12 +254,23 @@ impl Judge<'_> {
             forgetful = session.of_epoch(short_epoch(&self.engine.policy));
             &forgetful
         };
-        let update = match track::judge(session, sender, self.packet, tracking, self.now) {
+        let judgement = match self.engine.replication.recovery(handle, session) {
+            None => track::judge(session, sender, self.packet, tracking, self.now),
+            Some(recovery) => {
+                track::judge_recovering(session, sender, self.packet, tracking, self.now, &recovery)
+            }
+        };
+        let update = match judgement {
             track::Judgement::Pass(update) => update,
             track::Judgement::Ask(update) => return self.ask(handle, sender, update, watch),
             track::Judgement::Reopen => {
                 watch.stage(Stage::Tracker, || "a new connection on an ended one's ports".into());
                 return self.open(Some((handle, CloseReason::Reopened)), watch);
+            }
+            track::Judgement::Challenge { sequence, acknowledgment } => {
+                watch.stage(Stage::Tracker, || "must prove itself after a takeover".to_owned());
+                let answer = Answer::Challenge { sequence, acknowledgment };
+                return Plan { state: State::Invalid, ..Plan::answer(answer) };
             }
             track::Judgement::Invalid(reason) => {
                 watch.stage(Stage::Tracker, || reason.explain().to_owned());
@@ -563,6 +574,7 @@ fn silent_reason(answer: Answer) -> Reason {
         Answer::Unreachable(Unreachable::Port | Unreachable::Prohibited) | Answer::Reset => {
             Reason::RejectLimited
         }
+        Answer::Challenge { .. } => Reason::TcpWindow,
         Answer::Reassembly => Reason::FragmentTimeout,
     }
 }

@@ -15,6 +15,7 @@ mod export;
 mod import;
 mod notes;
 mod origins;
+mod recovery;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,8 @@ pub use self::import::{Imported, Refused};
 pub(crate) use self::notes::Notes;
 pub use self::notes::{Note, NoteKind};
 pub(crate) use self::origins::Origins;
+use self::recovery::Lags;
+pub(crate) use self::recovery::Recovery;
 use crate::engine::Engine;
 use crate::event::Events;
 use crate::ledger::Ledger;
@@ -72,6 +75,7 @@ pub(crate) struct Replication {
     pub(crate) connected: bool,
     pub(crate) origins: Origins,
     pub(crate) notes: Notes,
+    lags: Lags,
     /// When this engine last became the owner.
     pub(crate) taken_over: Time,
     pub(crate) counters: Replicated,
@@ -85,6 +89,7 @@ impl Replication {
             connected: false,
             origins: Origins::new(first),
             notes: Notes::new(),
+            lags: Lags::default(),
             taken_over: Time::ZERO,
             counters: Replicated::default(),
         }
@@ -183,6 +188,7 @@ impl Engine {
         }
         self.replication.role = Role::Backup;
         self.replication.notes.clear();
+        self.replication.lags.reserve(self.table.capacity());
         // The straight way asks for no role: it needs to know the egress, and now it does not.
         self.fib.forget();
         while let Some(frame) = self.pending.expire(Time::MAX) {

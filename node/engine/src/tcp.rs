@@ -24,6 +24,7 @@ mod flags;
 mod handshake;
 mod merge;
 mod record;
+mod recover;
 mod reset;
 mod segment;
 mod table;
@@ -40,6 +41,7 @@ use wire::{Seq, TcpFlags};
 
 pub use self::flags::Class;
 pub(crate) use self::merge::Standing;
+pub(crate) use self::recover::Recovered;
 pub use self::segment::Segment;
 use self::segment::{Marks, Opening, SynOptions};
 use self::table::Cell;

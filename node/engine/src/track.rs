@@ -12,12 +12,13 @@ mod tests;
 use std::time::Duration;
 
 use config::{Timeouts, WindowCheck};
-use wire::{Icmp, Packet, Plain, Protocol, Time, Transport, Version};
+use wire::{Icmp, Packet, Plain, Protocol, Seq, Time, Transport, Version};
 
 use crate::Reason;
 use crate::limits::UDP_STREAM_AGE;
+use crate::replication::Recovery;
 use crate::session::{CloseReason, Flags, Peer, Session};
-use crate::tcp::{self, Segment, Stream, Tcp};
+use crate::tcp::{self, Recovered, Segment, Stream, Tcp};
 
 /// The part of the policy that tracking reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +118,13 @@ pub enum Judgement {
     /// If it is permitted, this session closes as [`CloseReason::Reopened`] and the new one opens;
     /// if not, it is dropped with the policy's reason and this session stays.
     Reopen,
+    /// Its sender is to prove itself by answering an ACK of these numbers (RFC 5961).
+    Challenge {
+        /// Below all that the sender has acknowledged.
+        sequence: Seq,
+        /// After all that the sender is known to have sent.
+        acknowledgment: Seq,
+    },
     /// Contradicts the session.
     Invalid(Reason),
 }
@@ -132,6 +140,8 @@ pub struct Update {
     life: u64,
     /// The life may have become shorter.
     stepped: bool,
+    /// The sender showed how far it got while nobody looked.
+    jumped: bool,
     finished: Option<CloseReason>,
 }
 
@@ -141,6 +151,11 @@ impl Update {
     /// Why the session is to be closed as soon as this packet has left.
     pub const fn finished(&self) -> Option<CloseReason> {
         self.finished
+    }
+
+    /// Whether this was the one segment that moved its sender's bounds after a takeover.
+    pub(crate) const fn jumped(&self) -> bool {
+        self.jumped
     }
 
     /// Whether the wheel must be told the new deadline; see [`crate::timer`].
@@ -166,7 +181,7 @@ impl Update {
 
     /// A change for a protocol without states.
     const fn plain(set: Flags, life: u64) -> Self {
-        Self { tcp: None, set, life, stepped: false, finished: None }
+        Self { tcp: None, set, life, stepped: false, jumped: false, finished: None }
     }
 }
 
@@ -230,7 +245,7 @@ pub fn open(packet: &Packet, settings: &Settings) -> Result<Update, Reason> {
             let tcp = Tcp::open(&header.into())?;
             let life = nanos(tcp.life(timeouts));
             let (tcp, set) = (Some(tcp), Flags::NONE);
-            Ok(Update { tcp, set, life, stepped: true, finished: None })
+            Ok(Update { tcp, stepped: true, ..Update::plain(set, life) })
         }
         Transport::Udp(_) => Ok(Update::plain(Flags::NONE, *udp_first)),
         Transport::Icmp(icmp) => match Query::of(packet.version, icmp) {
@@ -273,14 +288,50 @@ pub fn judge(
     }
 }
 
+/// [`judge`], for a session that may be further on than it is known to be.
+pub(crate) fn judge_recovering(
+    session: &Session,
+    sender: Peer,
+    packet: &Packet,
+    settings: &Settings,
+    now: Time,
+    recovery: &Recovery,
+) -> Judgement {
+    let Transport::Tcp(header) = &packet.body else {
+        return judge(session, sender, packet, settings, now);
+    };
+    let segment = header.into();
+    match session.tcp.recover(sender, &segment, settings.tcp_window, recovery) {
+        Recovered::Strictly(judgement) => said(session, sender, judgement, settings),
+        Recovered::Moved(judgement, jumped) => match said(session, sender, judgement, settings) {
+            Judgement::Pass(update) => Judgement::Pass(Update { jumped, ..update }),
+            other => other,
+        },
+        Recovered::Challenge { sequence, acknowledgment } => {
+            Judgement::Challenge { sequence, acknowledgment }
+        }
+    }
+}
+
 fn judge_tcp(session: &Session, sender: Peer, segment: &Segment, settings: &Settings) -> Judgement {
-    match session.tcp.judge(sender, segment, settings.tcp_window) {
+    let judgement = session.tcp.judge(sender, segment, settings.tcp_window);
+    said(session, sender, judgement, settings)
+}
+
+/// What the tracker's word means for the session.
+fn said(
+    session: &Session,
+    sender: Peer,
+    judgement: tcp::Judgement,
+    settings: &Settings,
+) -> Judgement {
+    match judgement {
         tcp::Judgement::Accept(accepted) => {
             Judgement::Pass(accept(session, sender, &accepted, &settings.lives(session).timeouts))
         }
         tcp::Judgement::Ignore(tcp) => {
             let (tcp, set) = (Some(tcp), Flags::NONE);
-            Judgement::Pass(Update { tcp, set, life: Update::KEEP, stepped: false, finished: None })
+            Judgement::Pass(Update { tcp, ..Update::plain(set, Update::KEEP) })
         }
         tcp::Judgement::Reopen => Judgement::Reopen,
         tcp::Judgement::Invalid(invalid) => Judgement::Invalid(invalid.into()),
@@ -302,6 +353,7 @@ fn accept(
         // Not while it stays open: the straight way tells the wheel nothing either.
         stepped: next.state() != session.tcp.state()
             || (next.state() != tcp::State::Established && life < session.tcp.life(timeouts)),
+        jumped: false,
         finished: accepted.finished.then_some(CloseReason::TcpRst),
     }
 }

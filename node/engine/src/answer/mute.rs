@@ -46,6 +46,8 @@ pub(super) fn check(answer: Answer, frame: &[u8], packet: &Packet) -> Result<(),
     group(answer, frame, packet)?;
     match answer {
         Answer::Reset => reset(packet),
+        // Once for each packet, and what answers it is no RST that asks again.
+        Answer::Challenge { .. } => connection(packet).map(|_| ()),
         Answer::Unreachable(_) | Answer::HopLimit | Answer::Reassembly | Answer::TooBig { .. } => {
             Ok(())
         }
@@ -69,15 +71,18 @@ fn group(answer: Answer, frame: &[u8], packet: &Packet) -> Result<(), Mute> {
 }
 
 fn reset(packet: &Packet) -> Result<(), Mute> {
-    let Transport::Tcp(Tcp { flags, .. }) = packet.body else { return Err(Mute::NotTcp) };
-    if flags.contains(TcpFlags::RST) {
-        return Err(Mute::ResetToReset);
-    }
+    let Tcp { flags, .. } = connection(packet)?;
+    if flags.contains(TcpFlags::RST) { Err(Mute::ResetToReset) } else { Ok(()) }
+}
+
+/// The segment, if an answer to it would reach the connection's peer.
+fn connection(packet: &Packet) -> Result<Tcp, Mute> {
+    let Transport::Tcp(segment) = packet.body else { return Err(Mute::NotTcp) };
     if packet.fragment.is_some() {
         return Err(Mute::Fragment);
     }
     let routed = Options::SOURCE_ROUTE | Options::SEGMENTS_LEFT;
-    if packet.options.intersects(routed) { Err(Mute::SourceRouted) } else { Ok(()) }
+    if packet.options.intersects(routed) { Err(Mute::SourceRouted) } else { Ok(segment) }
 }
 
 fn speaks_about_another(packet: &Packet) -> bool {

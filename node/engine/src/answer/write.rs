@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use wire::build::{Builder, quotation};
-use wire::{Packet, Tcp, TcpFlags, Version, ethernet};
+use wire::{Packet, Seq, Tcp, TcpFlags, Version, ethernet};
 
 use super::{Message, Mute};
 use crate::limits::ANSWER_HOP_LIMIT;
@@ -26,6 +26,24 @@ pub(super) fn reset(
         let end = segment.sequence + segment.segment_len();
         answer.flags(TcpFlags::RST | TcpFlags::ACK).ack(end.0)
     };
+    send_back(&answer, frame, packet, out)
+}
+
+/// An ACK of these sequence and acknowledgment numbers. It is to be found out of order, so its window
+/// counts for nothing.
+pub(super) fn challenge(
+    frame: &[u8],
+    packet: &Packet,
+    segment: &Tcp,
+    [sequence, acknowledgment]: [Seq; 2],
+    out: &mut [u8],
+) -> Result<usize, Mute> {
+    let answer = Builder::new(packet.destination, packet.source)
+        .tcp(segment.destination_port, segment.source_port)
+        .flags(TcpFlags::ACK)
+        .seq(sequence.0)
+        .ack(acknowledgment.0)
+        .window(0);
     send_back(&answer, frame, packet, out)
 }
 

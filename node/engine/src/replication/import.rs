@@ -168,6 +168,8 @@ impl Engine {
         self.replication.origins.hold(session.id);
         self.replication.origins.hold(session.conversation);
         self.ledger.opened();
+        self.replication.lags.reserve(self.table.capacity());
+        self.replication.lags.learn(handle, None, &session, now);
         Imported::Opened(handle)
     }
 
@@ -232,6 +234,9 @@ impl Engine {
             *session = merged;
         }
         self.table.rearm(handle);
+        let made = merged.created + record.age;
+        self.replication.lags.reserve(self.table.capacity());
+        self.replication.lags.learn(handle, Some(here), &merged, made);
         match standing.ahead {
             true => Imported::Stale { place: handle.place(), id: record.id },
             false => Imported::Updated(handle),

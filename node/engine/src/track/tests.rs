@@ -58,6 +58,7 @@ impl World {
             Judgement::Ask(update) => (update, Outcome::Asked),
             Judgement::Reopen => return Outcome::Reopen,
             Judgement::Invalid(reason) => return Outcome::Dropped(reason),
+            Judgement::Challenge { .. } => panic!("nobody was taken over"),
         };
         self.table.commit(handle, &update, sender, packet.ip_len(), self.now);
         if update.finished().is_some() {

@@ -252,6 +252,7 @@ impl World {
                 | CloseReason::PortGone
                 | CloseReason::Evicted
                 | CloseReason::Poison
+                | CloseReason::Conflict
                 | CloseReason::Shutdown => false,
             };
             assert!(fair, "connection {number} ended for {reason}: {truth:#?}");
