@@ -15,7 +15,7 @@ use crate::limits::ANSWER_FRAME_BYTES;
 use crate::outbox::Outbox;
 use crate::pipeline::{Change, Link, Outcome, Permission, Plan, Way};
 use crate::policy::LifeIndex;
-use crate::replication::{Ending, NoteKind, Origins};
+use crate::replication::{Ending, HeldPacket, NoteKind, Origins};
 use crate::rules::short_epoch;
 use crate::session::{CloseReason, Egress, Flags, Opening, Peer, Session};
 use crate::table::Handle;
@@ -45,9 +45,9 @@ impl Body<'_> {
 }
 
 /// One plan with what it is about.
-struct Context<'a> {
-    plan: &'a Plan,
-    keyed: &'a Keyed,
+pub(crate) struct Context<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) keyed: &'a Keyed,
     arrived: Arrived,
     /// Bytes of the IP datagram.
     bytes: u32,
@@ -128,8 +128,13 @@ impl Engine {
             self.renew(handle, permission, context.now);
         }
         self.note_change(handle, &before);
+        let after = self.table.get(handle)?;
+        if after.tcp.begins_since(&before.tcp) && self.is_sync(self.rule_of(after)) {
+            self.begin_hold(handle, NoteKind::Changed);
+        }
         let session = self.table.get_mut(handle)?;
-        if let Some(egress) = egress(context.plan) {
+        let held = session.flags.has(Flags::HELD);
+        if let Some(egress) = egress(context.plan).filter(|_| !held) {
             session.set_egress(sender, self.fib.generation(), egress);
         }
         let id = session.id;
@@ -182,7 +187,11 @@ impl Engine {
         let handle = self.table.insert(context.keyed.hash, session).ok()?;
         self.last_session = id;
         self.ledger.opened();
-        self.replication.note(NoteKind::Opened, handle.place(), id, false);
+        if self.is_sync(Some(rule)) {
+            self.begin_hold(handle, NoteKind::Opened);
+        } else {
+            self.replication.note(NoteKind::Opened, handle.place(), id, false);
+        }
         if self.policy.rule(rule).log_open {
             let event = event(&self.replication.origins, EventKind::Open, &session, context.now);
             self.tell(Event { ingress: Some(context.arrived.ingress), ..event });
@@ -313,8 +322,15 @@ impl Engine {
                 Some(next)
             }
         };
+        let waiting = Waiting { ingress: context.arrived.ingress, packets: 0, link };
+        if let Some(session) = self.held_session(context) {
+            let longest = body.bytes().len().min(way.mtu as usize + LINK_HEADER_MAX);
+            if !self.goes_unconfirmed(session, longest) {
+                let packet = self.wait_with(session, way, next, waiting);
+                return (self.hold_for_backup(session.place(), packet, way, context, body), false);
+            }
+        }
         if let Some(next) = next {
-            let waiting = Waiting { ingress: context.arrived.ingress, packets: 0, link };
             return (self.hold(way, next, waiting, context, body), false);
         }
         match body {
@@ -344,7 +360,8 @@ impl Engine {
         let (pending, ledger) = (&mut self.pending, &mut self.ledger);
         let mut packets = context.arrived.packets;
         let mut keep = |piece: &[u8]| {
-            match pending.hold(way.port, next, piece, context.now, Waiting { packets, ..waiting }) {
+            match pending.hold((way.port, next), piece, context.now, Waiting { packets, ..waiting })
+            {
                 Ok(_) => packets = 0, // the count stays with the first piece kept
                 // A piece of a packet whose other pieces wait; else the packet itself is dropped.
                 Err(_) if packets == 0 => ledger.output_lost(),
@@ -364,8 +381,35 @@ impl Engine {
         Verdict::Hold
     }
 
+    /// Keeps the packet, in the pieces it will leave in, until the backup has its session.
+    fn hold_for_backup(
+        &mut self,
+        place: u32,
+        packet: HeldPacket,
+        way: &Way,
+        context: &Context<'_>,
+        body: &mut Body<'_>,
+    ) -> Verdict {
+        let (held, ledger) = (&mut self.replication.held, &mut self.ledger);
+        let mut packets = context.arrived.packets;
+        let mut keep =
+            |piece: &[u8]| match held.hold(place, piece, context.now, packet.standing_for(packets))
+            {
+                Ok(_) => packets = 0,
+                Err(_) if packets == 0 => ledger.output_lost(),
+                Err(_) => {}
+            };
+        match body {
+            Body::Frame(frame) if context.bytes <= way.mtu => keep(frame),
+            Body::Frame(_) | Body::Datagram(_) => {
+                pieces(&mut self.fragments, body, &context.keyed.packet, way.mtu, keep);
+            }
+        }
+        if packets > 0 { Verdict::Drop(Reason::HoldFull) } else { Verdict::Hold }
+    }
+
     /// Asks the driver to resolve a next hop. A full queue is no loss: the next packet asks again.
-    fn want(&mut self, port: PortId, next: IpAddr) {
+    pub(crate) fn want(&mut self, port: PortId, next: IpAddr) {
         let room = self.resolve.len() < self.resolve.capacity();
         if room && !self.resolve.contains(&(port, next)) {
             self.resolve.push_back((port, next));
@@ -456,6 +500,9 @@ fn pieces(
 
 /// RFC 7600 §4.8: what a router without an IPv4 address sends ICMP errors from.
 const DUMMY_V4: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(192, 0, 0, 8));
+
+/// Bytes of an Ethernet header with two VLAN tags.
+const LINK_HEADER_MAX: usize = ethernet::HEADER_LEN + 8;
 
 /// Bytes of an IPv4 header without options.
 const IPV4_HEADER: usize = 20;

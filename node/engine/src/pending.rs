@@ -1,40 +1,39 @@
-//! Packets that wait until the next hop's link-layer address is known.
+//! Packets that wait: until the next hop's link-layer address is known, or the backup has a session.
 //!
-//! All memory is taken at construction: a slot per frame, a queue per neighbour, both threaded
-//! through the slots by index. A frame is copied in, and lent out again when its neighbour answers
+//! All memory is taken at construction: a slot per frame, a queue per key (neighbour or session), both
+//! threaded through the slots by index. A frame is copied in, and lent out again when its time comes
 //! ([`Pending::release`]) or its life is over ([`Pending::expire`]).
 //!
 //! ```text
-//! queues  (port, next) ── first ─► slot ─► slot ─► last       in order of arrival
+//! queues  key ── first ─► slot ─► slot ─► last       in order of arrival
 //! age     oldest ─► slot ─► slot ─► slot ─► youngest          all lives are equal: a plain queue
 //! ```
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::hash::Hash;
 use std::time::Duration;
 
 use wire::Time;
 
-use crate::ids::PortId;
 use crate::keyed::Keyed;
 use crate::limits::{HELD_FRAME_BYTES, HELD_FRAMES, HELD_LIFE, HELD_PER_NEIGHBOUR};
 
 #[cfg(test)]
 mod tests;
 
-/// Frames held per missing neighbour. `M` is what the pipeline wants back with each frame.
+/// Frames held, in a queue for each `K`. `M` is what is wanted back with each frame.
 #[derive(Debug)]
-pub struct Pending<M> {
+pub struct Pending<K, M> {
     bounds: Bounds,
-    bytes: Box<[u8]>,      // slot n owns bytes[n * frame_bytes ..][.. frame_bytes]
-    slots: Box<[Slot<M>]>, // by slot number
-    queues: Queues,        // never more than slots, so it never grows
-    free: u32,             // chain of free slots, by `behind`
+    bytes: Box<[u8]>, // slot n owns bytes[n * frame_bytes ..][.. frame_bytes]
+    slots: Box<[Slot<K, M>]>, // by slot number
+    queues: Queues<K>, // never more than slots, so it never grows
+    free: u32,        // chain of free slots, by `behind`
     age: Ends,
     held: usize,
 }
 
-impl<M: Copy + Default> Pending<M> {
+impl<K: Copy + Eq + Hash, M: Copy + Default> Pending<K, M> {
     /// A store with the bounds of this crate's limits.
     pub fn new(seed: u64) -> Self {
         Self::with_bounds(Bounds::default(), seed)
@@ -57,21 +56,14 @@ impl<M: Copy + Default> Pending<M> {
         }
     }
 
-    /// Copies a frame in, to wait for `next` on `port`.
-    pub fn hold(
-        &mut self,
-        port: PortId,
-        next: IpAddr,
-        frame: &[u8],
-        now: Time,
-        meta: M,
-    ) -> Result<Held, Refused> {
+    /// Copies a frame in, behind those of the same key.
+    pub fn hold(&mut self, key: K, frame: &[u8], now: Time, meta: M) -> Result<Held, Refused> {
         if frame.len() > self.bounds.frame_bytes {
             return Err(Refused::TooLong);
         }
-        let waiting = self.queues.get(&(port, next)).map_or(0, |queue| queue.frames);
-        if waiting == self.bounds.per_neighbour {
-            return Err(Refused::NeighbourFull);
+        let waiting = self.queues.get(&key).map_or(0, |queue| queue.frames);
+        if waiting == self.bounds.per_queue {
+            return Err(Refused::QueueFull);
         }
         let number = self.free;
         if number == NONE {
@@ -81,23 +73,34 @@ impl<M: Copy + Default> Pending<M> {
         self.bytes_of(number)[..frame.len()].copy_from_slice(frame);
         let since = now;
         let length = frame.len() as u32;
-        self.slots[at(number)] =
-            Slot { port, next: Some(next), length, since, meta, ..Slot::default() };
+        self.slots[at(number)] = Slot { key: Some(key), length, since, meta, ..Slot::default() };
         self.enter_age(number);
-        self.enter_queue((port, next), number);
+        self.enter_queue(key, number);
         self.held += 1;
         Ok(if waiting == 0 { Held::First } else { Held::Behind })
     }
 
-    /// The frame that has waited longest for `next` on `port`: to be called until it gives `None`,
-    /// when the neighbour has answered or is known not to.
-    pub fn release(&mut self, port: PortId, next: IpAddr) -> Option<Frame<'_, M>> {
-        let number = self.queues.get(&(port, next))?.ends.first;
+    /// The frame that has waited longest under `key`: to be called until it gives `None`, when what they
+    /// wait for has come.
+    pub fn release(&mut self, key: K) -> Option<Frame<'_, K, M>> {
+        let number = self.queues.get(&key)?.ends.first;
         Some(self.take(number))
     }
 
+    /// What was given with the frame that has waited longest under `key`.
+    pub fn first(&self, key: K) -> Option<&M> {
+        let number = self.queues.get(&key)?.ends.first;
+        self.slots.get(at(number)).map(|slot| &slot.meta)
+    }
+
+    /// What was given with the frame that has waited least under `key`.
+    pub fn last(&self, key: K) -> Option<&M> {
+        let number = self.queues.get(&key)?.ends.last;
+        self.slots.get(at(number)).map(|slot| &slot.meta)
+    }
+
     /// A frame whose life is over: to be called until it gives `None`.
-    pub fn expire(&mut self, now: Time) -> Option<Frame<'_, M>> {
+    pub fn expire(&mut self, now: Time) -> Option<Frame<'_, K, M>> {
         if self.next_expiry()? > now {
             return None;
         }
@@ -110,6 +113,17 @@ impl<M: Copy + Default> Pending<M> {
         Some(oldest.since + self.bounds.life)
     }
 
+    /// The frame that has waited longest of all: its key, and what was given with it.
+    pub fn oldest(&self) -> Option<(K, &M)> {
+        let slot = self.slots.get(at(self.age.first))?;
+        Some((slot.key?, &slot.meta))
+    }
+
+    /// Whether a frame more finds a slot.
+    pub const fn has_room(&self) -> bool {
+        self.free != NONE
+    }
+
     /// Number of frames held.
     pub const fn len(&self) -> usize {
         self.held
@@ -120,28 +134,28 @@ impl<M: Copy + Default> Pending<M> {
         self.held == 0
     }
 
-    /// Number of neighbours waited for.
-    pub fn neighbours(&self) -> usize {
+    /// Number of keys that frames wait under.
+    pub fn queues(&self) -> usize {
         self.queues.len()
     }
 
     /// Unlinks a slot, which must be the first of its queue, and lends its frame: the bytes stay as
     /// they are until the next `hold`.
-    fn take(&mut self, number: u32) -> Frame<'_, M> {
+    fn take(&mut self, number: u32) -> Frame<'_, K, M> {
         self.leave_age(number);
         let slot = self.slots[at(number)];
-        let next = slot.next.expect("a slot in use has a next hop");
-        self.leave_queue((slot.port, next), number);
-        self.slots[at(number)].next = None;
+        let key = slot.key.expect("a slot in use has a key");
+        self.leave_queue(key, number);
+        self.slots[at(number)].key = None;
         self.slots[at(number)].behind = self.free;
         self.free = number;
         self.held -= 1;
-        let Slot { port, length, since, meta, .. } = slot;
+        let Slot { length, since, meta, .. } = slot;
         let bytes = &mut self.bytes_of(number)[..length as usize];
-        Frame { port, next, bytes, since, meta }
+        Frame { key, bytes, since, meta }
     }
 
-    fn enter_queue(&mut self, key: (PortId, IpAddr), number: u32) {
+    fn enter_queue(&mut self, key: K, number: u32) {
         let queue = self.queues.entry(key).or_insert(Queue { ends: Ends::EMPTY, frames: 0 });
         let last = queue.ends.last;
         queue.frames += 1;
@@ -155,7 +169,7 @@ impl<M: Copy + Default> Pending<M> {
 
     /// Lives are equal and time does not go back, so whichever way a frame leaves, it is the first
     /// of its queue.
-    fn leave_queue(&mut self, key: (PortId, IpAddr), number: u32) {
+    fn leave_queue(&mut self, key: K, number: u32) {
         let queue = self.queues.get_mut(&key).expect("a slot in use is in its queue");
         assert_eq!(queue.ends.first, number, "frames leave their queue in order");
         queue.frames -= 1;
@@ -197,8 +211,8 @@ impl<M: Copy + Default> Pending<M> {
 /// How much is held, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Frames for one neighbour.
-    pub per_neighbour: usize,
+    /// Frames under one key.
+    pub per_queue: usize,
     /// Frames in all.
     pub frames: usize,
     /// Bytes of the longest frame; `frames × frame_bytes` is the memory.
@@ -210,7 +224,7 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            per_neighbour: HELD_PER_NEIGHBOUR,
+            per_queue: HELD_PER_NEIGHBOUR,
             frames: HELD_FRAMES,
             frame_bytes: HELD_FRAME_BYTES,
             life: HELD_LIFE,
@@ -221,7 +235,7 @@ impl Default for Bounds {
 /// How a frame was taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
-    /// Nothing waited for this neighbour yet: its address must be asked for.
+    /// Nothing waited under this key yet: what it waits for must be asked for.
     First,
     /// Others wait already.
     Behind,
@@ -230,8 +244,8 @@ pub enum Held {
 /// Why a frame was not taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// As many frames as allowed wait for this neighbour.
-    NeighbourFull,
+    /// As many frames as allowed wait under this key.
+    QueueFull,
     /// As many frames as allowed wait in all.
     StoreFull,
     /// The frame is longer than a slot.
@@ -240,11 +254,9 @@ pub enum Refused {
 
 /// A frame lent out: it is no longer held.
 #[derive(Debug)]
-pub struct Frame<'a, M> {
-    /// Port it was to leave by.
-    pub port: PortId,
-    /// Neighbour it waited for.
-    pub next: IpAddr,
+pub struct Frame<'a, K, M> {
+    /// What it waited under.
+    pub key: K,
     /// The frame as it was held; may be changed in place.
     pub bytes: &'a mut [u8],
     /// When it was held.
@@ -254,9 +266,8 @@ pub struct Frame<'a, M> {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Slot<M> {
-    port: PortId,
-    next: Option<IpAddr>, // None: free
+struct Slot<K, M> {
+    key: Option<K>, // None: free
     length: u32,
     since: Time,
     behind: u32, // the next one of the same queue, or of the free chain
@@ -265,11 +276,10 @@ struct Slot<M> {
     meta: M,
 }
 
-impl<M: Default> Default for Slot<M> {
+impl<K, M: Default> Default for Slot<K, M> {
     fn default() -> Self {
         Self {
-            port: PortId(0),
-            next: None,
+            key: None,
             length: 0,
             since: Time::ZERO,
             behind: NONE,
@@ -280,7 +290,7 @@ impl<M: Default> Default for Slot<M> {
     }
 }
 
-type Queues = HashMap<(PortId, IpAddr), Queue, Keyed>;
+type Queues<K> = HashMap<K, Queue, Keyed>;
 
 #[derive(Clone, Copy, Debug)]
 struct Queue {

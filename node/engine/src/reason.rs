@@ -212,6 +212,12 @@ reasons! {
     // The cluster
     /// Another node owns the flow; this one keeps replicas for it.
     NotOwner = "not-owner",
+    /// Too many packets wait for the backup to know their session.
+    HoldFull = "hold-full",
+    /// The backup did not confirm in time that it knows the session.
+    HoldExpired = "hold-expired",
+    /// Its session ended while the packet waited for the backup.
+    HoldClosed = "hold-closed",
 }
 
 impl From<wire::Malformed> for Reason {

@@ -124,6 +124,7 @@ impl Engine {
         let behind = self.expire_sessions(now);
         self.expire_fragments(now);
         self.expire_waiting(now);
+        self.expire_holds(now);
         self.sweep(now) || behind
     }
 
@@ -172,7 +173,7 @@ impl Engine {
     /// Sends what waited for this neighbour.
     pub(crate) fn release_waiting(&mut self, change: &FibChange) {
         let FibChange::NeighbourSet { port, address, mac, .. } = change else { return };
-        while let Some(waiting) = self.pending.release(*port, *address) {
+        while let Some(waiting) = self.pending.release((*port, *address)) {
             if let Some(to) = waiting.bytes.get_mut(..6) {
                 to.copy_from_slice(mac);
             }

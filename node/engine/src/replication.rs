@@ -12,6 +12,7 @@
 //! engine whose driver never speaks of a peer is an owner for ever, notes nothing and holds nothing.
 
 mod export;
+mod hold;
 mod import;
 mod notes;
 mod origins;
@@ -22,6 +23,9 @@ mod tests;
 use wire::Time;
 
 pub use self::export::Exported;
+use self::hold::Held;
+pub(crate) use self::hold::Packet as HeldPacket;
+pub use self::hold::Unconfirmed;
 pub use self::import::{Imported, Refused};
 pub(crate) use self::notes::Notes;
 pub use self::notes::{Note, NoteKind};
@@ -65,6 +69,10 @@ pub struct Replicated {
     pub notes_lost: u64,
     /// Takeovers.
     pub takeovers: u64,
+    /// Waits for the backup that took too long.
+    pub holds_expired: u64,
+    /// Packets that should have waited for it and found no room to.
+    pub holds_skipped: u64,
 }
 
 /// The part of an engine that a second node is for.
@@ -76,6 +84,12 @@ pub(crate) struct Replication {
     pub(crate) origins: Origins,
     pub(crate) notes: Notes,
     lags: Lags,
+    pub(crate) held: Held,
+    unconfirmed: Unconfirmed,
+    /// The number of the last change that packets wait for.
+    mark: u64,
+    /// The packet in hand made that change.
+    begun: bool,
     /// When this engine last became the owner.
     pub(crate) taken_over: Time,
     pub(crate) counters: Replicated,
@@ -83,13 +97,17 @@ pub(crate) struct Replication {
 
 impl Replication {
     /// Of an engine that is alone, and whose sessions are called like `first`.
-    pub(crate) fn new(first: SessionId) -> Self {
+    pub(crate) fn new(first: SessionId, seed: u64) -> Self {
         Self {
             role: Role::Owner,
             connected: false,
             origins: Origins::new(first),
             notes: Notes::new(),
             lags: Lags::default(),
+            held: hold::store(seed),
+            unconfirmed: Unconfirmed::default(),
+            mark: 0,
+            begun: false,
             taken_over: Time::ZERO,
             counters: Replicated::default(),
         }
@@ -138,7 +156,11 @@ impl Ending<'_> {
     /// The session that was in `place` is gone.
     pub(crate) fn tell(&mut self, place: u32, session: &Session, reason: CloseReason, now: Time) {
         let replication = &mut *self.replication;
-        self.ledger.closed(reason);
+        let ledger = &mut *self.ledger;
+        if session.flags.has(Flags::HELD) {
+            replication.drop_held(place, |packets| ledger.expire(Reason::HoldClosed, packets));
+        }
+        ledger.closed(reason);
         let event = commit::close_event(&replication.origins, session, reason, now);
         // Of a replica's end its owner tells.
         let event = event.filter(|_| replication.role == Role::Owner);
@@ -155,7 +177,8 @@ impl Ending<'_> {
 impl Engine {
     /// Whether somebody takes session records. From now on changes are noted; what was there
     /// before, the driver exports page by page. Without a peer nothing is noted and nothing held.
-    pub fn set_peer(&mut self, connected: bool) {
+    pub fn set_peer(&mut self, connected: bool, now: Time) {
+        self.release_all(now);
         self.replication.notes.clear();
         self.replication.connected = connected;
         if connected {
@@ -193,6 +216,9 @@ impl Engine {
         self.fib.forget();
         while let Some(frame) = self.pending.expire(Time::MAX) {
             self.ledger.expire(Reason::NotOwner, frame.meta.packets);
+        }
+        while let Some(frame) = self.replication.held.expire(Time::MAX) {
+            self.ledger.expire(Reason::NotOwner, frame.meta.waiting.packets);
         }
     }
 

@@ -1,11 +1,12 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::VecDeque;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::PortId;
 
 const LAN: PortId = PortId(0);
 const WAN: PortId = PortId(1);
@@ -16,15 +17,15 @@ fn frames_come_back_in_order_with_what_was_given() {
     assert_eq!(hold(&mut store, LAN, 1, b"one", 10), Ok(Held::First));
     assert_eq!(hold(&mut store, LAN, 1, b"two", 11), Ok(Held::Behind));
     assert_eq!(hold(&mut store, WAN, 1, b"other port", 12), Ok(Held::First));
-    assert_eq!((store.len(), store.neighbours()), (3, 2));
-    let frame = store.release(LAN, host(1)).unwrap();
-    assert_eq!((frame.port, frame.next), (LAN, host(1)));
+    assert_eq!((store.len(), store.queues()), (3, 2));
+    let frame = store.release((LAN, host(1))).unwrap();
+    assert_eq!(frame.key, (LAN, host(1)));
     assert_eq!((frame.since, frame.meta), (Time(10), 10));
     assert_eq!(frame.bytes, b"one");
-    assert_eq!(store.release(LAN, host(1)).unwrap().bytes, b"two");
-    assert!(store.release(LAN, host(1)).is_none());
-    assert!(store.release(LAN, host(2)).is_none());
-    assert_eq!((store.len(), store.neighbours()), (1, 1));
+    assert_eq!(store.release((LAN, host(1))).unwrap().bytes, b"two");
+    assert!(store.release((LAN, host(1))).is_none());
+    assert!(store.release((LAN, host(2))).is_none());
+    assert_eq!((store.len(), store.queues()), (1, 1));
 }
 
 #[test]
@@ -33,9 +34,9 @@ fn a_neighbour_has_its_share() {
     for n in 0..HELD_PER_NEIGHBOUR {
         assert!(hold(&mut store, LAN, 1, b"x", n as u64).is_ok());
     }
-    assert_eq!(hold(&mut store, LAN, 1, b"x", 99), Err(Refused::NeighbourFull));
+    assert_eq!(hold(&mut store, LAN, 1, b"x", 99), Err(Refused::QueueFull));
     assert_eq!(hold(&mut store, LAN, 2, b"x", 99), Ok(Held::First));
-    store.release(LAN, host(1)).unwrap();
+    store.release((LAN, host(1))).unwrap();
     assert_eq!(hold(&mut store, LAN, 1, b"x", 99), Ok(Held::Behind));
 }
 
@@ -48,7 +49,7 @@ fn the_store_has_an_end() {
     assert_eq!(hold(&mut store, LAN, 0, b"x", 0), Err(Refused::StoreFull));
     assert_eq!(hold(&mut store, LAN, 1 << 20, b"x", 0), Err(Refused::StoreFull));
     assert_eq!(store.len(), HELD_FRAMES);
-    store.release(LAN, host(7)).unwrap();
+    store.release((LAN, host(7))).unwrap();
     assert_eq!(hold(&mut store, LAN, 1 << 20, b"x", 0), Ok(Held::First));
 }
 
@@ -59,7 +60,7 @@ fn a_frame_longer_than_a_slot_is_refused() {
     assert_eq!(hold(&mut store, LAN, 1, &long, 0), Err(Refused::TooLong));
     assert!(store.is_empty());
     assert_eq!(hold(&mut store, LAN, 1, &long[1..], 0), Ok(Held::First));
-    assert_eq!(store.release(LAN, host(1)).unwrap().bytes, &long[1..]);
+    assert_eq!(store.release((LAN, host(1))).unwrap().bytes, &long[1..]);
 }
 
 #[test]
@@ -76,7 +77,7 @@ fn frames_expire_oldest_first() {
     assert_eq!(store.expire(Time(life + 5)).unwrap().bytes, b"b");
     assert_eq!(store.expire(Time(life + 5)).unwrap().bytes, b"c");
     assert!(store.expire(Time(u64::MAX)).is_none());
-    assert_eq!((store.len(), store.neighbours(), store.next_expiry()), (0, 0, None));
+    assert_eq!((store.len(), store.queues(), store.next_expiry()), (0, 0, None));
 }
 
 #[test]
@@ -93,7 +94,7 @@ fn the_index_never_grows() {
     let capacity = store.queues.capacity();
     for n in 0..100_000_u32 {
         if hold(&mut store, LAN, n, b"x", 0).is_err() {
-            store.release(LAN, host(n - HELD_FRAMES as u32)).unwrap();
+            store.release((LAN, host(n - HELD_FRAMES as u32))).unwrap();
             hold(&mut store, LAN, n, b"x", 0).unwrap();
         }
         // Entries worn out by removals count against it until the map cleans up in place.
@@ -123,7 +124,7 @@ proptest! {
     #[test]
     fn behaves_as_a_list(steps in proptest::collection::vec(step(), 1..200)) {
         let life = Duration::from_nanos(50);
-        let bounds = Bounds { per_neighbour: 3, frames: 8, frame_bytes: 24, life };
+        let bounds = Bounds { per_queue: 3, frames: 8, frame_bytes: 24, life };
         let mut store = Pending::with_bounds(bounds, 9);
         let mut list: VecDeque<(u8, Vec<u8>, u64)> = VecDeque::new();
         let mut now = 0;
@@ -134,7 +135,7 @@ proptest! {
                     let waiting = list.iter().filter(|held| held.0 == to).count();
                     let want = match (length > 24, waiting, list.len()) {
                         (true, _, _) => Err(Refused::TooLong),
-                        (false, 3, _) => Err(Refused::NeighbourFull),
+                        (false, 3, _) => Err(Refused::QueueFull),
                         (false, _, 8) => Err(Refused::StoreFull),
                         (false, 0, _) => Ok(Held::First),
                         (false, _, _) => Ok(Held::Behind),
@@ -147,7 +148,7 @@ proptest! {
                 Step::Release(to) => {
                     let found = list.iter().position(|held| held.0 == to);
                     let want = found.and_then(|at| list.remove(at));
-                    let got = store.release(LAN, host(to.into()));
+                    let got = store.release((LAN, host(to.into())));
                     let got = got.map(|frame| (frame.bytes.to_vec(), frame.meta));
                     prop_assert_eq!(got, want.map(|held| (held.1, held.2)));
                 }
@@ -171,11 +172,11 @@ fn host(n: u32) -> IpAddr {
 
 /// The time doubles as what is given with the frame.
 fn hold(
-    store: &mut Pending<u64>,
+    store: &mut Pending<(PortId, IpAddr), u64>,
     port: PortId,
     to: u32,
     frame: &[u8],
     now: u64,
 ) -> Result<Held, Refused> {
-    store.hold(port, host(to), frame, Time(now), now)
+    store.hold((port, host(to)), frame, Time(now), now)
 }

@@ -147,7 +147,7 @@ fn without_a_peer_nothing_is_noted() {
 #[test]
 fn one_note_for_each_change_and_one_for_all_packets_since_a_record() {
     let mut a = Node::new(1);
-    a.engine.set_peer(true);
+    a.async_peer();
     handshake(&mut a, 5_000);
     let id = SessionId { node: 1, boot: 1, counter: 1 };
     let kinds = |a: &mut Node| -> Vec<NoteKind> {
@@ -175,7 +175,7 @@ fn one_note_for_each_change_and_one_for_all_packets_since_a_record() {
 #[test]
 fn a_full_ring_is_told_and_forgets_no_moved_session() {
     let mut a = Node::new(1);
-    a.engine.set_peer(true);
+    a.async_peer();
     handshake(&mut a, 5_000);
     let _ = a.records();
     for _ in 0..crate::limits::NOTES {

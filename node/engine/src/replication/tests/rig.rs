@@ -87,6 +87,12 @@ impl Node {
         backup
     }
 
+    /// A peer takes records, and no packet waits for it.
+    pub(super) fn async_peer(&mut self) {
+        self.commit(&RULES.replace("log =", "replication = \"async\"\nlog ="), 1);
+        self.engine.set_peer(true, self.now);
+    }
+
     pub(super) fn commit(&mut self, text: &str, epoch: u64) {
         self.engine.set_policy(policy(text, epoch));
     }

@@ -67,7 +67,7 @@ fn replicas_do_not_age_until_their_owner_has_been_silent_for_long() {
 #[test]
 fn after_a_takeover_lives_go_on_where_they_were() {
     let (mut a, mut b) = (Node::new(1), Node::backup(2));
-    a.engine.set_peer(true);
+    a.async_peer();
     a.arrive(LAN, &udp(6_000, false)); // lives for 30 s
     handshake(&mut a, 5_000); // for days
     b.follow(&mut a);
@@ -85,7 +85,7 @@ fn a_session_past_its_last_known_life_is_given_a_little_more() {
     a.arrive(LAN, &udp(6_000, false));
     b.follow(&mut a);
     b.wait(Duration::from_secs(100));
-    b.engine.set_peer(true);
+    b.async_peer();
     b.engine.take_over(b.now);
     b.wait(Duration::from_secs(2));
     let decision = b.arrive(WAN, &udp(6_000, true));
@@ -95,7 +95,7 @@ fn a_session_past_its_last_known_life_is_given_a_little_more() {
     let mut c = Node::backup(3);
     c.follow(&mut a);
     c.wait(Duration::from_secs(100));
-    c.engine.set_peer(true);
+    c.async_peer();
     c.engine.take_over(c.now);
     c.wait(TAKEOVER_GRACE + Duration::from_secs(61));
     assert!(c.engine.sessions().is_empty());

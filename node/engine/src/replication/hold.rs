@@ -1,0 +1,285 @@
+//! Packets that wait until the backup has what they brought about.
+//!
+//! Under a rule with `replication = "sync"` a packet that creates state which the backup could not
+//! derive (the first one, a SYN-ACK) waits for the record of its session to be acknowledged. All that
+//! follow in the session queue behind it, in order. Each such change has a number; a record covers the
+//! changes up to [`Engine::mark`] at the time it is made.
+//!
+//! A session with packets held knows no egress, so that none of its packets goes the straight way.
+
+use std::net::IpAddr;
+
+use config::Replication as Mode;
+use wire::Time;
+
+use super::{NoteKind, Replication, Role};
+use crate::commit::Context;
+use crate::engine::{Engine, Settings, Waiting};
+use crate::fib::Fib;
+use crate::ledger::Ledger;
+use crate::limits::{HELD_FRAME_BYTES, SYNC_FRAMES, SYNC_LIFE, SYNC_PER_SESSION};
+use crate::outbox::Outbox;
+use crate::pending::{Bounds, Frame, Pending};
+use crate::pipeline::{Change, Way};
+use crate::session::{Flags, SessionId};
+use crate::table::Handle;
+use crate::{PortId, Reason, RuleIndex};
+
+/// What happens to packets that the backup does not confirm in time, and to first packets that find no
+/// room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unconfirmed {
+    /// They leave without: a slow backup must not cost connections.
+    #[default]
+    Forward,
+    /// They are dropped: no connection that a takeover would lose.
+    Drop,
+}
+
+/// The packets held, by their session's place.
+pub(crate) type Held = Pending<u32, Packet>;
+
+/// What is remembered with a packet that waits for the backup.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Packet {
+    port: PortId,
+    /// The next hop, if its link-layer address is missing.
+    next: Option<IpAddr>,
+    pub(super) waiting: Waiting,
+    /// The change that it waits for.
+    number: u64,
+}
+
+impl Packet {
+    /// Of so many packets that came in.
+    pub(crate) const fn standing_for(self, packets: u32) -> Self {
+        Self { waiting: Waiting { packets, ..self.waiting }, ..self }
+    }
+}
+
+pub(super) fn store(seed: u64) -> Held {
+    let bounds = Bounds {
+        per_queue: SYNC_PER_SESSION,
+        frames: SYNC_FRAMES,
+        frame_bytes: HELD_FRAME_BYTES,
+        life: SYNC_LIFE,
+    };
+    Pending::with_bounds(bounds, seed)
+}
+
+impl Replication {
+    /// The session in `place` has ended, and what it held is dropped.
+    pub(super) fn drop_held(&mut self, place: u32, mut drop: impl FnMut(u32)) {
+        while let Some(frame) = self.held.release(place) {
+            drop(frame.meta.waiting.packets);
+        }
+    }
+}
+
+/// On the packet path.
+impl Engine {
+    /// Whether sessions of this rule wait for the backup; of a rule that is gone, they do.
+    pub(crate) fn is_sync(&self, rule: Option<RuleIndex>) -> bool {
+        let Replication { connected, role, .. } = self.replication;
+        let mode = rule.map_or(Mode::Sync, |rule| self.policy.rule(rule).replication);
+        connected && role == Role::Owner && mode == Mode::Sync
+    }
+
+    /// The packet in hand changed its session, and is to wait.
+    pub(crate) fn begin_hold(&mut self, handle: Handle, kind: NoteKind) {
+        if let Some(session) = self.table.get_mut(handle) {
+            session.flags.set(Flags::HELD, true);
+            session.forget_egress();
+        }
+        self.replication.mark += 1;
+        self.replication.begun = true;
+        self.note_session(handle, kind, true);
+    }
+
+    /// The session that the packet in hand waits with, if it does.
+    pub(crate) fn held_session(&mut self, context: &Context<'_>) -> Option<Handle> {
+        match context.plan.session {
+            Change::Open { .. } | Change::Follow { .. } => {}
+            Change::None | Change::Close { .. } | Change::Deny => return None,
+        }
+        let (key, _) = context.keyed.flow?;
+        let handle = self.table.find(context.keyed.hash, &key)?;
+        let held = self.table.get(handle)?.flags.has(Flags::HELD);
+        if held && !self.replication.connected {
+            self.stop_holding(handle);
+            return None;
+        }
+        held.then_some(handle)
+    }
+
+    /// Whether a first packet may go on without the backup, because it cannot be held.
+    pub(crate) fn goes_unconfirmed(&mut self, handle: Handle, bytes: usize) -> bool {
+        let Replication { held, unconfirmed, .. } = &self.replication;
+        let alone = held.first(handle.place()).is_none();
+        let fits = bytes <= HELD_FRAME_BYTES && held.has_room();
+        let goes = alone && !fits && *unconfirmed == Unconfirmed::Forward;
+        if goes {
+            self.replication.begun = false;
+            self.replication.counters.holds_skipped += 1;
+            self.stop_holding(handle);
+        }
+        goes
+    }
+
+    /// What the packet in hand is to be held with.
+    pub(crate) fn wait_with(
+        &mut self,
+        handle: Handle,
+        way: &Way,
+        next: Option<IpAddr>,
+        waiting: Waiting,
+    ) -> Packet {
+        let begun = std::mem::take(&mut self.replication.begun);
+        let last = self.replication.held.last(handle.place()).map(|packet| packet.number);
+        // What it waited for before was dropped with the packet: it is asked for again.
+        if !begun && last.is_none() {
+            self.begin_hold(handle, NoteKind::Changed);
+            self.replication.begun = false;
+        }
+        let number = if begun { None } else { last }.unwrap_or(self.replication.mark);
+        Packet { port: way.port, next, waiting, number }
+    }
+
+    fn stop_holding(&mut self, handle: Handle) {
+        if let Some(session) = self.table.get_mut(handle) {
+            session.flags.set(Flags::HELD, false);
+        }
+    }
+}
+
+/// Control.
+impl Engine {
+    /// What becomes of packets that the backup does not confirm in time.
+    pub const fn set_unconfirmed(&mut self, unconfirmed: Unconfirmed) {
+        self.replication.unconfirmed = unconfirmed;
+    }
+
+    /// The number of the last change that packets wait for: a record made now covers all up to it.
+    #[must_use]
+    pub const fn mark(&self) -> u64 {
+        self.replication.mark
+    }
+
+    /// The backup has the session as it was when its record was made, at this mark: what waited for
+    /// that leaves by the outbox.
+    pub fn release(&mut self, place: u32, id: SessionId, mark: u64, now: Time) {
+        let Some((handle, session)) = self.table.at(place) else { return };
+        if self.replication.origins.name(session.id) == id && session.flags.has(Flags::HELD) {
+            self.let_leave(handle, mark, None, now);
+            if self.replication.held.first(place).is_none() {
+                self.stop_holding(handle);
+            }
+        }
+    }
+
+    /// When packets may next have waited too long.
+    #[must_use]
+    pub fn next_hold_expiry(&self) -> Option<Time> {
+        self.replication.held.next_expiry()
+    }
+
+    /// Packets that wait for the backup.
+    #[must_use]
+    pub const fn held_for_backup(&self) -> usize {
+        self.replication.held.len()
+    }
+
+    /// Ends waits that took too long, with all that queues behind them.
+    pub(crate) fn expire_holds(&mut self, now: Time) {
+        while self.next_hold_expiry().is_some_and(|expiry| expiry <= now) {
+            let Some((place, number)) = self.oldest_hold() else { return };
+            let Some((handle, _)) = self.table.at(place) else { return };
+            self.replication.counters.holds_expired += 1;
+            match self.replication.unconfirmed {
+                Unconfirmed::Forward => {
+                    self.let_leave(handle, number, None, now);
+                    if self.replication.held.first(place).is_none() {
+                        self.stop_holding(handle);
+                    }
+                }
+                // It goes on holding: what is sent again waits again.
+                Unconfirmed::Drop => {
+                    self.let_leave(handle, number, Some(Reason::HoldExpired), now);
+                }
+            }
+        }
+    }
+
+    fn oldest_hold(&self) -> Option<(u32, u64)> {
+        self.replication.held.oldest().map(|(place, packet)| (place, packet.number))
+    }
+
+    /// Nobody confirms any more.
+    pub(super) fn release_all(&mut self, now: Time) {
+        while let Some((place, _)) = self.oldest_hold() {
+            let Some((handle, _)) = self.table.at(place) else { return };
+            self.let_leave(handle, u64::MAX, None, now);
+            self.stop_holding(handle);
+        }
+    }
+
+    /// What waited for changes up to `mark` leaves, or is dropped for `reason`.
+    fn let_leave(&mut self, handle: Handle, mark: u64, reason: Option<Reason>, now: Time) {
+        let place = handle.place();
+        while self.replication.held.first(place).is_some_and(|packet| packet.number <= mark) {
+            let Self { replication, settings, fib, ledger, outbox, pending, .. } = self;
+            let Some(frame) = replication.held.release(place) else { return };
+            let mut exit = Exit { settings, fib, ledger, outbox, pending, now };
+            let wanted = match reason {
+                Some(reason) => {
+                    exit.ledger.expire(reason, frame.meta.waiting.packets);
+                    None
+                }
+                None => exit.send(frame),
+            };
+            if let Some((port, next)) = wanted {
+                self.want(port, next);
+            }
+        }
+    }
+}
+
+/// The parts of an engine that a held packet leaves by.
+struct Exit<'a> {
+    settings: &'a Settings,
+    fib: &'a Fib,
+    ledger: &'a mut Ledger,
+    outbox: &'a mut Outbox,
+    pending: &'a mut Pending<(PortId, IpAddr), Waiting>,
+    now: Time,
+}
+
+impl Exit<'_> {
+    /// Sends a packet that was held, or lets it wait for its next hop, which is returned.
+    fn send(&mut self, frame: Frame<'_, u32, Packet>) -> Option<(PortId, IpAddr)> {
+        let Packet { port, next, waiting, .. } = frame.meta;
+        let packets = waiting.packets;
+        if self.settings.ports.get(port.index()).is_none_or(|port| !port.up) {
+            self.ledger.expire(Reason::PortDown, packets);
+            return None;
+        }
+        if let Some(next) = next {
+            let Some(mac) = self.fib.resolve(port, next) else {
+                let held = self.pending.hold((port, next), frame.bytes, self.now, waiting);
+                if held.is_err() {
+                    self.ledger.expire(Reason::NeighbourQueueFull, packets);
+                }
+                return held.is_ok().then_some((port, next));
+            };
+            if let Some(to) = frame.bytes.get_mut(..mac.len()) {
+                to.copy_from_slice(&mac);
+            }
+        }
+        if self.outbox.push(port, frame.bytes) {
+            self.ledger.release(packets);
+        } else {
+            self.ledger.expire(Reason::TransmitFull, packets);
+        }
+        None
+    }
+}
