@@ -143,12 +143,13 @@ impl Replication {
         }
     }
 
-    fn control<S: Sessions>(&mut self, message: &Message<'_>, sessions: &mut S, now: Time) {
+    fn control<S: Sessions>(&mut self, message: &Message<'_>, sessions: &S, now: Time) {
         self.receiver.raise_floor(&message.header);
         for item in message.items() {
             match item {
                 Item::BulkRequest { bulk, merge, slots } if self.owner || merge => {
-                    self.bulk_owner.requested((bulk, merge, slots), sessions.count(), now);
+                    let request = (bulk, merge, slots.set());
+                    self.bulk_owner.requested(request, sessions.count(), now);
                 }
                 Item::BulkRequest { .. } => self.counters.refused_requests += 1,
                 Item::BulkBegin { bulk, sessions } => self.joiner.begun(bulk, sessions, now),

@@ -37,7 +37,7 @@ mod item;
 mod tests;
 mod writer;
 
-pub use self::item::{Item, Items, SlotSet, Words};
+pub use self::item::{Item, Items, SlotBits, SlotSet, Words};
 pub use self::writer::{Tail, Writer};
 
 use crate::{Boot, NodeId, Term};

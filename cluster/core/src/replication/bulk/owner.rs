@@ -222,6 +222,11 @@ impl Owner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replication::envelope::{Header, Item, Message, MessageKind};
+    use crate::replication::sender::Releases;
+    use crate::replication::settings::Settings;
+    use crate::replication::tests::model::Table;
+    use crate::{Boot, NodeId, Term};
 
     #[test]
     fn every_state_and_event() {
@@ -245,5 +250,60 @@ mod tests {
                 assert_eq!(step(state, event), expected, "{state:?} × {event:?}");
             }
         }
+    }
+
+    /// What the owner says now, as the peer reads it.
+    fn said(owner: &mut Owner, now: Time) -> Vec<&'static str> {
+        let mut bytes = Vec::new();
+        let mut writer = Writer::new(&mut bytes, 1_200);
+        owner.say(&mut writer, now);
+        writer.finish(&HEADER);
+        let items = Message::parse(&bytes).unwrap().items().map(|item| {
+            let begin = Item::BulkBegin { bulk: 7, sessions: 3 };
+            assert!(item == begin || item == Item::BulkEnd { bulk: 7, sent: 3 }, "{item:?}");
+            if item == begin { "begin" } else { "end" }
+        });
+        items.collect()
+    }
+
+    const HEADER: Header = Header {
+        kind: MessageKind::Changes,
+        urgent: false,
+        stream: 0,
+        node: NodeId(1),
+        boot: Boot(1),
+        peer_boot: Boot(1),
+        term: Term(1),
+        number: 1,
+        floor: 1,
+        ack: 0,
+        ack_bits: 0,
+    };
+
+    #[test]
+    fn the_end_is_said_when_all_is_acknowledged_and_until_it_is_heard() {
+        let now = Time::from_secs(1);
+        let mut sender = Sender::new(&Settings::new(NodeId(1), Boot(1), NodeId(2), 0, 8, 1));
+        sender.connected();
+        let mut table = Table::new(1, 1, 8);
+        (0..3).for_each(|n| _ = table.open(n, false));
+        let mut owner = Owner::new();
+        owner.requested((7, false, SlotSet::ALL), 3, now);
+        assert_eq!(said(&mut owner, now), ["begin"]);
+        owner.work(&mut sender, &table, now);
+        let mut bytes = Vec::new();
+        let mut writer = Writer::new(&mut bytes, 1_200);
+        let filled = sender.fill(&mut table, now, &mut writer).expect("three sessions");
+        sender.launch(filled, writer.len(), now);
+        owner.work(&mut sender, &table, now);
+        assert_eq!((owner.say_at(), owner.wants_work(&sender)), (None, false), "all is under way");
+        sender.acknowledge((1, 0), 0, now, &mut Releases::new());
+        assert!(owner.wants_work(&sender));
+        owner.work(&mut sender, &table, now);
+        assert_eq!(said(&mut owner, now), ["end"]);
+        assert_eq!(owner.say_at(), Some(now + BULK_REPEAT));
+        assert_eq!(said(&mut owner, now + BULK_REPEAT), ["end"]);
+        assert!(owner.done(7, now) && !owner.done(7, now), "the second one is no news");
+        assert_eq!(owner.say_at(), None);
     }
 }

@@ -49,7 +49,7 @@ pub enum Item<'a> {
         /// Both tables are joined: the joiner will keep what the other does not have.
         merge: bool,
         /// Which slots.
-        slots: SlotSet,
+        slots: SlotBits<'a>,
     },
     /// The owner has heard the request.
     BulkBegin {
@@ -103,6 +103,10 @@ pub enum Item<'a> {
 /// A set of slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotSet([u64; SLOTS as usize / 64]);
+
+/// A set of slots, as it stands in the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotBits<'a>(&'a [u8; SLOT_SET_BYTES]);
 
 /// Words of digests, as they stand in the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,7 +189,7 @@ fn delete(body: &[u8]) -> Option<Item<'_>> {
 fn bulk_request(merge: bool, body: &[u8]) -> Option<Item<'_>> {
     let (bulk, rest) = word(body)?;
     let (bits, _) = rest.split_first_chunk::<SLOT_SET_BYTES>()?;
-    Some(Item::BulkRequest { bulk, merge, slots: SlotSet::read(bits) })
+    Some(Item::BulkRequest { bulk, merge, slots: SlotBits(bits) })
 }
 
 fn digest(body: &[u8]) -> Option<Item<'_>> {
@@ -268,16 +272,19 @@ impl SlotSet {
         self.0.iter().all(|word| *word == 0)
     }
 
-    fn read(bytes: &[u8; SLOT_SET_BYTES]) -> Self {
-        let mut set = Self::NONE;
-        for (word, bytes) in set.0.iter_mut().zip(bytes.as_chunks().0) {
+    pub(super) fn words(&self) -> &[u64] {
+        &self.0
+    }
+}
+
+impl SlotBits<'_> {
+    /// The set.
+    pub fn set(&self) -> SlotSet {
+        let mut set = SlotSet::NONE;
+        for (word, bytes) in set.0.iter_mut().zip(self.0.as_chunks().0) {
             *word = u64::from_be_bytes(*bytes);
         }
         set
-    }
-
-    pub(super) fn words(&self) -> &[u64] {
-        &self.0
     }
 }
 

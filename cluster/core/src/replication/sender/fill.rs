@@ -6,7 +6,7 @@ use wire::Time;
 
 use super::Sender;
 use crate::limits::{BULK_WINDOW_BYTES, UPDATE_DELAY};
-use crate::replication::envelope::{Tail, Writer};
+use crate::replication::envelope::{ITEM_HEAD_BYTES, Tail, Writer};
 use crate::replication::queues::{ANSWER, BULK_PENDING, HELD, Queue};
 use crate::replication::sessions::{Exported, Sessions};
 use crate::replication::window::Carried;
@@ -91,7 +91,7 @@ impl Sender {
             let answer = self.queues.bits(place) & ANSWER != 0;
             match writer.record(answer, |out| sessions.export(place, now, out)) {
                 Tail::Written(exported) => {
-                    self.record_bytes = writer.len() - before;
+                    self.record_bytes = writer.len() - before - ITEM_HEAD_BYTES;
                     filled.urgent |= self.carry(place, queue, exported);
                 }
                 Tail::Nothing => self.pass_over(place),

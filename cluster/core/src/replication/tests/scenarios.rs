@@ -3,8 +3,24 @@
 use engine::session::CloseReason;
 
 use super::network::{FAIR, FOUL, Pair};
-use crate::Term;
-use crate::replication::{Outcome, Purpose, Sessions as _};
+use crate::replication::envelope::{EnvelopeError, Header, MessageKind, Writer};
+use crate::replication::{Input, Outcome, Purpose, Replication, Sessions as _, Settings};
+use crate::{Boot, NodeId, Term};
+
+/// Of node 0, as it begins.
+const HEADER: Header = Header {
+    kind: MessageKind::Changes,
+    urgent: false,
+    stream: 0,
+    node: NodeId(1),
+    boot: Boot(1),
+    peer_boot: Boot(1),
+    term: Term(1),
+    number: 1,
+    floor: 1,
+    ack: 0,
+    ack_bits: 0,
+};
 
 fn fill(pair: &mut Pair, index: usize, flows: core::ops::Range<u16>) {
     flows.for_each(|n| pair.open(index, n, false));
@@ -161,18 +177,11 @@ fn digests_find_a_lost_session_and_repair_its_slot_alone() {
 #[test]
 fn forgotten_deletes_are_found_by_digests() {
     let mut pair = Pair::new(1, FAIR);
-    let mut settings = crate::replication::Settings::new(
-        crate::NodeId(1),
-        crate::Boot(1),
-        crate::NodeId(2),
-        0,
-        256,
-        99,
-    );
+    let mut settings = Settings::new(NodeId(1), Boot(1), NodeId(2), 0, 256, 99);
     settings.deletes_max = 4;
-    pair.nodes[0].machine = crate::replication::Replication::new(settings);
+    pair.nodes[0].machine = Replication::new(settings);
     pair.role(0, true, Term(1));
-    pair.input(0, crate::replication::Input::Connected);
+    pair.input(0, Input::Connected);
     fill(&mut pair, 0, 0..100);
     pair.run(100);
     pair.cut();
@@ -235,4 +244,109 @@ fn a_stale_record_is_answered_with_the_newer_one_and_no_more() {
     let views = pair.views();
     assert_eq!((views[1].received.stale, views[1].sent.answers), (1, 1));
     assert_eq!((views[0].received.stale, views[0].sent.answers), (0, 0));
+}
+
+#[test]
+fn an_acknowledgment_of_an_earlier_run_counts_for_nothing() {
+    let mut pair = Pair::new(1, FAIR);
+    pair.open(0, 1, true);
+    pair.run(100);
+    pair.restart(0, 2);
+    pair.role(0, true, Term(1));
+    pair.connect();
+    pair.weather.loss_percent = 100;
+    pair.open(0, 2, true);
+    pair.weather.loss_percent = 0;
+    // The request's header still acknowledges message 1 of the earlier run.
+    pair.want(1, Purpose::Join);
+    pair.run(3_000);
+    pair.check_quiet().unwrap();
+}
+
+#[test]
+fn what_must_not_be_taken_is_counted() {
+    let mut pair = Pair::new(1, FAIR);
+    pair.open(0, 1, false);
+    pair.run(100);
+    let message = |node, boot, stream, number| {
+        let mut bytes = Vec::new();
+        let mut writer = Writer::new(&mut bytes, 1_200);
+        writer.record(false, |out| {
+            out.extend_from_slice(&[1, 2, 3]);
+            Some(())
+        });
+        writer.bulk_done(1);
+        let (node, boot) = (NodeId(node), Boot(boot));
+        writer.finish(&Header { node, boot, stream, number, ..HEADER });
+        bytes
+    };
+    let refused = [
+        message(1, 1, 0, 1_000),
+        message(1, 0, 0, 2),
+        message(3, 1, 0, 2),
+        message(1, 1, 9, 2),
+        vec![9; 100],
+        message(1, 1, 0, 2),
+    ];
+    refused.iter().for_each(|bytes| pair.input(1, Input::Message(bytes)));
+    pair.cut();
+    pair.input(1, Input::Message(&message(1, 1, 0, 3)));
+    let seen = pair.views()[1].received;
+    assert_eq!((seen.beyond_window, seen.refused_boot, seen.misdirected), (1, 1, 2));
+    assert_eq!((seen.malformed, seen.last_error), (1, Some(EnvelopeError::Version(9))));
+    assert_eq!((seen.refused_malformed, seen.malformed_items), (1, 1));
+    assert_eq!(seen.refused_unconnected, 1);
+}
+
+#[test]
+fn a_full_table_refuses_and_the_owner_goes_on() {
+    let mut pair = Pair::new(1, FAIR);
+    (0..256).for_each(|n| pair.open(1, 1_000 + n, false));
+    pair.open(0, 1, true);
+    pair.run(5);
+    assert_eq!(pair.views()[1].received.refused_full, 1);
+    assert!(pair.nodes[0].table.holding.is_empty(), "nobody waits for a full table");
+}
+
+#[test]
+fn a_bulk_tells_how_far_it_is() {
+    let mut pair = Pair::new(1, FAIR);
+    fill(&mut pair, 0, 0..200);
+    pair.run(100);
+    pair.restart(1, 2);
+    pair.role(1, false, Term(1));
+    pair.connect();
+    pair.want(1, Purpose::Join);
+    let mut seen = Vec::new();
+    while let Some(progress) = pair.views()[1].bulk {
+        seen.push(progress);
+        pair.run(1);
+    }
+    assert!(seen.windows(2).all(|pair| pair[0].done <= pair[1].done), "it only grows");
+    let last = seen.last().unwrap();
+    assert_eq!((last.done, last.total, last.purpose), (200, 200, Purpose::Join));
+    assert_eq!(last.eta, Some(core::time::Duration::ZERO));
+}
+
+#[test]
+fn an_answer_is_not_answered() {
+    for answer in [false, true] {
+        let mut pair = Pair::new(1, FAIR);
+        pair.open(0, 1, false);
+        pair.run(100);
+        let older = pair.nodes[1].table.get(1).unwrap();
+        pair.change(0, 1, true, false);
+        pair.run(100);
+        let mut bytes = Vec::new();
+        let mut writer = Writer::new(&mut bytes, 1_200);
+        writer.record(answer, |out| {
+            older.write(out);
+            Some(())
+        });
+        let header = Header { number: 3, ..HEADER };
+        writer.finish(&header);
+        pair.input(1, Input::Message(&bytes));
+        let view = pair.views()[1];
+        assert_eq!((view.received.stale, view.sent.answers), (1, u64::from(!answer)));
+    }
 }
