@@ -13,6 +13,7 @@ mod capture;
 mod engines;
 mod frame;
 mod policy;
+mod record;
 mod sequence;
 mod twins;
 
@@ -40,12 +41,13 @@ pub enum Depth {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     Target { name: "frame", run: frame::run },
     Target { name: "sequence", run: sequence::run },
     Target { name: "policy", run: policy::run },
     Target { name: "api", run: api::run },
     Target { name: "capture", run: capture::run },
+    Target { name: "record", run: record::run },
 ];
 
 impl Target {

@@ -305,7 +305,10 @@ pub(crate) fn judge_recovering(
         Recovered::Strictly(judgement) => said(session, sender, judgement, settings),
         Recovered::Moved(judgement, jumped) => match said(session, sender, judgement, settings) {
             Judgement::Pass(update) => Judgement::Pass(Update { jumped, ..update }),
-            other => other,
+            other @ (Judgement::Ask(_)
+            | Judgement::Reopen
+            | Judgement::Challenge { .. }
+            | Judgement::Invalid(_)) => other,
         },
         Recovered::Challenge { sequence, acknowledgment } => {
             Judgement::Challenge { sequence, acknowledgment }

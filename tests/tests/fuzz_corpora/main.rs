@@ -44,6 +44,11 @@ fn captures() {
     replay("capture");
 }
 
+#[test]
+fn records() {
+    replay("record");
+}
+
 /// A folder that belongs to no target would silently not be replayed.
 #[test]
 fn every_folder_of_inputs_belongs_to_a_target() {

@@ -48,6 +48,8 @@ pub(crate) struct Packet {
     pub(super) waiting: Waiting,
     /// The change that it waits for.
     number: u64,
+    /// Its session, as the table stores the name.
+    session: u64,
 }
 
 impl Packet {
@@ -142,7 +144,8 @@ impl Engine {
             self.replication.begun = false;
         }
         let number = if begun { None } else { last }.unwrap_or(self.replication.mark);
-        Packet { port: way.port, next, waiting, number }
+        let session = self.table.get(handle).map_or(0, |session| session.id);
+        Packet { port: way.port, next, waiting, number, session }
     }
 
     fn stop_holding(&mut self, handle: Handle) {
@@ -169,7 +172,9 @@ impl Engine {
     /// that leaves by the outbox.
     pub fn release(&mut self, place: u32, id: SessionId, mark: u64, now: Time) {
         let Some((handle, session)) = self.table.at(place) else { return };
-        if self.replication.origins.name(session.id) == id && session.flags.has(Flags::HELD) {
+        let same = self.replication.origins.name(session.id) == id;
+        if same && session.flags.has(Flags::HELD) {
+            self.holder(place);
             self.let_leave(handle, mark, None, now);
             if self.replication.held.first(place).is_none() {
                 self.stop_holding(handle);
@@ -193,7 +198,7 @@ impl Engine {
     pub(crate) fn expire_holds(&mut self, now: Time) {
         while self.next_hold_expiry().is_some_and(|expiry| expiry <= now) {
             let Some((place, number)) = self.oldest_hold() else { return };
-            let Some((handle, _)) = self.table.at(place) else { return };
+            let Some(handle) = self.holder(place) else { continue };
             self.replication.counters.holds_expired += 1;
             match self.replication.unconfirmed {
                 Unconfirmed::Forward => {
@@ -210,6 +215,19 @@ impl Engine {
         }
     }
 
+    /// The session whose packets are held under this place. If a panic took it away, they are
+    /// dropped.
+    fn holder(&mut self, place: u32) -> Option<Handle> {
+        let session = self.replication.held.first(place)?.session;
+        let found = self.table.at(place).filter(|(_, found)| found.id == session);
+        let handle = found.map(|(handle, _)| handle);
+        if handle.is_none() {
+            let Self { replication, ledger, .. } = self;
+            replication.drop_held(place, |packets| ledger.expire(Reason::HoldClosed, packets));
+        }
+        handle
+    }
+
     fn oldest_hold(&self) -> Option<(u32, u64)> {
         self.replication.held.oldest().map(|(place, packet)| (place, packet.number))
     }
@@ -217,7 +235,7 @@ impl Engine {
     /// Nobody confirms any more.
     pub(super) fn release_all(&mut self, now: Time) {
         while let Some((place, _)) = self.oldest_hold() {
-            let Some((handle, _)) = self.table.at(place) else { return };
+            let Some(handle) = self.holder(place) else { continue };
             self.let_leave(handle, u64::MAX, None, now);
             self.stop_holding(handle);
         }

@@ -137,7 +137,10 @@ impl Engine {
         self.close(handle, CloseReason::Conflict, now);
         match self.open_replica(record, hash, now) {
             Imported::Opened(_) => Imported::Conflict { kept: record.id, ended: name },
-            other => other,
+            refused @ (Imported::Updated(_)
+            | Imported::Stale { .. }
+            | Imported::Conflict { .. }
+            | Imported::Refused(_)) => refused,
         }
     }
 

@@ -68,7 +68,8 @@ impl Origins {
     }
 
     /// Origins known, this engine included.
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.known.len()
     }
 

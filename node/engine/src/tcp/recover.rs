@@ -110,7 +110,9 @@ impl Tcp {
         }
         match moved.judge(sender, segment, check) {
             Judgement::Invalid(_) => Recovered::Strictly(strict),
-            judgement => Recovered::Moved(judgement, jumps),
+            judgement @ (Judgement::Accept(_) | Judgement::Ignore(_) | Judgement::Reopen) => {
+                Recovered::Moved(judgement, jumps)
+            }
         }
     }
 

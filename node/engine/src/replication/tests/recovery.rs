@@ -56,7 +56,9 @@ fn flags_and_position_tell_what_a_segment_may_do() {
                     Verdict::Forward(_) => PASS,
                     Verdict::Answer => ASKED,
                     Verdict::Drop(Reason::TcpWindow) => OUT,
-                    other => panic!("{other:?}"),
+                    Verdict::Drop(_) | Verdict::Consume | Verdict::Hold | Verdict::HandOff(_) => {
+                        panic!("{flags:?} {place}")
+                    }
                 };
                 assert_eq!(got, expected, "{flags:?} {place}");
             }
@@ -132,6 +134,9 @@ fn an_owner_of_before_is_not_sure_either() {
     assert_eq!(a.verdict(LAN, &ahead), Verdict::Drop(Reason::TcpWindow));
 }
 
+/// From the server; sequence number, acknowledgment, bytes.
+type Sent = (bool, u32, u32, u32);
+
 /// Two peers that send at a steady rate, within each other's window.
 struct Peers {
     /// Bytes a millisecond.
@@ -143,7 +148,7 @@ struct Peers {
 
 impl Peers {
     /// What both send in a millisecond: data, and then acknowledgments of all that came.
-    fn millisecond(&mut self) -> Vec<(bool, u32, u32, u32)> {
+    fn millisecond(&mut self) -> Vec<Sent> {
         let mut sent = Vec::new();
         for (side, reply) in [(0, false), (1, true)] {
             let mut left = self.rates[side];
@@ -163,7 +168,7 @@ impl Peers {
 
 const MSS: u32 = 1_400;
 
-fn packet(&(reply, seq, ack, bytes): &(bool, u32, u32, u32)) -> (crate::PortId, Builder<'static>) {
+fn packet(&(reply, seq, ack, bytes): &Sent) -> (crate::PortId, Builder<'static>) {
     const DATA: [u8; MSS as usize] = [7; MSS as usize];
     let ingress = if reply { WAN } else { LAN };
     (ingress, tcp(CLIENT, reply, ACK, seq, ack).payload(&DATA[..bytes as usize]))
@@ -171,7 +176,7 @@ fn packet(&(reply, seq, ack, bytes): &(bool, u32, u32, u32)) -> (crate::PortId, 
 
 /// A backup whose records lag behind by `lag` milliseconds, made every `every`, after half a second;
 /// and the peers at that time, with what they sent last.
-fn takeover(rates: [u32; 2], lag: u64, every: u64) -> (Node, Peers, Vec<(bool, u32, u32, u32)>) {
+fn takeover(rates: [u32; 2], lag: u64, every: u64) -> (Node, Peers, Vec<Sent>) {
     let (mut a, mut b) = (Node::new(1), Node::backup(2));
     handshake(&mut a, CLIENT);
     let mut peers = Peers { rates, next: [1; 2], una: [1; 2] };
