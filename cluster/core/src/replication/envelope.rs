@@ -50,6 +50,8 @@ pub const HEADER_BYTES: usize = 60;
 pub const ITEM_HEAD_BYTES: usize = 4;
 
 const URGENT: u8 = 1;
+/// Numbers stay below this, so that a window can be added to any of them.
+const NUMBER_END: u64 = 1 << 63;
 
 /// What stands before the items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,13 +156,14 @@ impl Header {
         if header.numbers_fit() { Ok(header) } else { Err(EnvelopeError::Number) }
     }
 
-    /// A floor is 1 at least, and what is numbered stands on or above it.
+    /// A floor is 1 at least, and what is numbered stands on or above it. No stream lives so long
+    /// that its numbers end.
     fn numbers_fit(&self) -> bool {
         let lowest = match self.kind {
             MessageKind::Changes => self.number,
             MessageKind::Control => self.number.saturating_add(1),
         };
-        self.number < u64::MAX && (1..=lowest).contains(&self.floor)
+        self.number < NUMBER_END && (1..=lowest).contains(&self.floor)
     }
 
     fn write(&self, out: &mut [u8; HEADER_BYTES]) {

@@ -11,7 +11,7 @@ use crate::{Boot, NodeId, Term};
 pub struct Settings {
     /// This node.
     pub node: NodeId,
-    /// This run of its daemon.
+    /// This run of its daemon; never 0, which says in a header that none is known.
     pub boot: Boot,
     /// The other node.
     pub peer: NodeId,

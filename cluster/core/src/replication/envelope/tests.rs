@@ -181,6 +181,7 @@ fn every_mistake_has_its_name() {
         (spoil(3, 255), EnvelopeError::HeaderLength(255)),
         (spoil(39, 10), EnvelopeError::Number),
         (spoil(39, 0), EnvelopeError::Number),
+        (spoil(24, 0x80), EnvelopeError::Number),
         (spoil(57, 3), EnvelopeError::Item(2)),
         (spoil(63, 200), EnvelopeError::Item(0)),
     ];
@@ -259,7 +260,7 @@ proptest! {
     fn what_was_written_is_read(
         (stream, node, boot, peer_boot) in any::<(u16, u16, u32, u32)>(),
         (term, ack, ack_bits) in any::<(u64, u64, u64)>(),
-        (number, behind) in (1..u64::MAX, 0_u64..300),
+        (number, behind) in (1..NUMBER_END, 0_u64..300),
         urgent in any::<bool>(),
         records in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..20),
     ) {

@@ -5,6 +5,24 @@
 //!
 //! | mistake | found by |
 //! |---|---|
+//! | a message is acknowledged, and what is in it not applied if it was overtaken | all of these |
+//! | tombstones are not looked at: a delete is overtaken by an older record | all of these |
+//! | tombstones end two messages too early | all of these |
+//! | a note takes its place out of the insert queue without putting it into another | `…broke_again…` |
+//! | what a lost message carried is sent again but for deletes | `…without_the_digests_help` |
+//! | what a lost message carried is sent again but for records | all of these |
+//! | what was under way when the connection broke is forgotten | `…broke_again…` |
+//! | an acknowledgment counts for messages that were given up | `…a_joiner_is_complete…` |
+//! | a release lets later packets go, too | all of these |
+//! | the peer does not look at the floor | `…bounded_memory` |
+//! | the floor is one message too high | all of these |
+//! | a message that came twice is applied twice | `…after_any_weather` |
+//! | one difference of digests is believed | `…without_the_digests_help` |
+//! | the sweep drops all, or nothing | `…a_joiner_is_complete…` |
+//!
+//! And by the scenarios: records of sessions that ended here are taken, or the memory of them ends
+//! with the acknowledgment (`after_a_split…`); an older ownership is not refused (`an_older…`); holds
+//! outlive the connection (`without_a_peer…`).
 
 use engine::session::CloseReason;
 

@@ -350,3 +350,23 @@ fn an_answer_is_not_answered() {
         assert_eq!((view.received.stale, view.sent.answers), (1, u64::from(!answer)));
     }
 }
+
+#[test]
+fn numbers_at_their_end_are_no_trouble() {
+    let mut pair = Pair::new(1, FAIR);
+    pair.open(1, 9, false);
+    let last = (1 << 63) - 1;
+    for (number, floor) in [(last, 1), (last, last), (last - 1, last - 1)] {
+        let mut bytes = Vec::new();
+        Writer::new(&mut bytes, 1_200).finish(&Header {
+            number,
+            floor,
+            ack: u64::MAX,
+            ack_bits: u64::MAX,
+            ..HEADER
+        });
+        pair.input(1, Input::Message(&bytes));
+        pair.run(10);
+    }
+    assert_eq!(pair.views()[1].sent.impossible, 3);
+}
