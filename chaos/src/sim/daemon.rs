@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use cluster_core::membership::{self, Fitness, Member, Output, PathId, Readiness, Request};
 use cluster_core::membership::messages::{Event, Facts};
-use cluster_core::replication::{self, Outcome, Purpose, Replication};
-use cluster_core::{Boot, NodeId, Term};
+use cluster_core::replication::{self, Outcome, Purpose, Release, Replication};
+use cluster_core::{Boot, Term};
 use engine::policy::Policy;
 use engine::replication::{Note, NoteKind};
 use engine::session::CloseReason;
 use engine::{Engine, Origin, PortId, Reason, Verdict};
 use wire::Time;
 
-use super::invariants::monotone::Monotone;
+use super::invariants::monotone::{Monotone, Picture};
 use super::planted::Planted;
 use super::table::Table;
 use super::topology::{self, FABRIC, Revision, Sim};
@@ -31,7 +31,6 @@ pub(crate) struct Daemon {
     pub(crate) revision: Revision,
     pub(crate) watch: Monotone,
     pub(crate) readiness: Readiness,
-    peer: NodeId,
     /// The transport's connection: up, and which attempt it is.
     pub(crate) connected: bool,
     pub(crate) attempt: u32,
@@ -40,6 +39,8 @@ pub(crate) struct Daemon {
     wanted: Option<Purpose>,
     stopping: Option<Stopping>,
     tick_at: Time,
+    /// Times that the engine's ring of notes was full.
+    pub(crate) notes_lost: u64,
     planted: Planted,
 }
 
@@ -98,13 +99,13 @@ impl Daemon {
             revision: Revision::First,
             watch: Monotone::default(),
             readiness: Readiness::BulkWaiting,
-            peer: topology::node_id(1 - index),
             connected: false,
             attempt: 0,
             owner: false,
             wanted: Some(Purpose::Join),
             stopping: None,
             tick_at: now,
+            notes_lost: 0,
             planted: sim.planted,
         }
     }
@@ -114,13 +115,15 @@ impl Daemon {
         let member = self.member.next_deadline();
         let replication = self.replication.next_deadline(now);
         let stopping = self.stopping.map(|it| it.until);
-        let due = [member, replication, stopping].into_iter().flatten().min();
+        let held = self.engine.next_hold_expiry();
+        let due = [member, replication, stopping, held].into_iter().flatten().min();
         due.map_or(self.tick_at, |due| due.min(self.tick_at))
     }
 
     /// Time has passed.
     pub(crate) fn time(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        if self.tick_at <= now {
+        let held_too_long = self.engine.next_hold_expiry().is_some_and(|at| at <= now);
+        if self.tick_at <= now || held_too_long {
             while self.engine.tick(now) {}
             self.tick_at = now + ENGINE_TICK;
         }
@@ -219,7 +222,7 @@ impl Daemon {
             return;
         }
         self.connected = true;
-        self.engine.set_peer(true);
+        self.engine.set_peer(true, now);
         self.replicate(replication::Input::Connected, now);
         self.want(now, effects);
         self.settle(now, effects);
@@ -229,7 +232,7 @@ impl Daemon {
         self.attempt += 1;
         if std::mem::take(&mut self.connected) {
             self.replicate(replication::Input::Lost, now);
-            self.engine.set_peer(false);
+            self.engine.set_peer(false, now);
             // What changes from now on leaves no notes, so a replica must be compared anew.
             self.wanted = self.wanted.or(Some(Purpose::Join));
         }
@@ -237,7 +240,7 @@ impl Daemon {
 
     /// Asks for what is wanted, if there is somebody to ask.
     fn want(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        if !self.connected {
+        if !self.connected || self.planted == Planted::NeverJoins {
             return;
         }
         match self.wanted {
@@ -279,6 +282,9 @@ impl Daemon {
 
     /// What the engine says. Whether there was anything for the machines.
     fn drain_engine(&mut self, now: Time, effects: &mut Vec<Effect>) -> bool {
+        if self.engine.take_notes_lost() {
+            self.notes_lost += 1;
+        }
         while let Some((port, frame)) = self.engine.outbox().pop() {
             effects.push(Effect::Frame(port, frame.to_vec()));
         }
@@ -342,7 +348,11 @@ impl Daemon {
                 replication::Output::Send(bytes) => {
                     effects.push(Effect::Replicate(bytes.to_vec()));
                 }
-                replication::Output::Release(_) | replication::Output::ReleaseAll => {}
+                replication::Output::Release(Release { place, id, up_to }) => {
+                    self.engine.release(place, id, u64::from(up_to), now);
+                }
+                // Nobody is connected: the engine has let go of everything when it heard so.
+                replication::Output::ReleaseAll => {}
                 replication::Output::NewerTerm(term) => {
                     let owner = self.owner;
                     self.replicate(replication::Input::Role { owner, term }, now);
@@ -430,9 +440,22 @@ impl Daemon {
         self.settle(now, effects);
     }
 
-    /// The other node's number.
-    pub(crate) const fn peer(&self) -> NodeId {
-        self.peer
+    /// Shows every session to the watch over them.
+    pub(crate) fn look_at_sessions(&mut self) {
+        let Self { engine, watch, .. } = self;
+        for place in 0..engine.sessions().capacity() as u32 {
+            if let Some((_, session)) = engine.session_at(place) {
+                let mut picture = Picture::of(session);
+                if self.planted == Planted::GoesBack && self.owner {
+                    picture.packets[0] %= 5;
+                }
+                watch.see(engine.session_id(session.id), picture);
+            }
+        }
+    }
+
+    pub(crate) const fn owns(&self) -> bool {
+        self.owner
     }
 
     /// Whether this node could take the other's place without anybody's loss.

@@ -48,7 +48,9 @@ impl Sessions for Table<'_> {
         let id = self.engine.session_id(session.id);
         let bytes: [u8; record::LEN] = self.engine.export(place, id, now)?;
         out.extend_from_slice(&bytes);
-        Some(Exported { id, held_up_to: 0 })
+        // What a run holds is counted in thousands; a driver that lives longer needs more bits here.
+        let held_up_to = u32::try_from(self.engine.mark()).unwrap_or(u32::MAX);
+        Some(Exported { id, held_up_to })
     }
 
     fn identity(&self, record: &[u8]) -> Option<SessionId> {

@@ -1,0 +1,1 @@
+//! Mistakes that are planted, each found by its invariant.
