@@ -10,6 +10,7 @@
 
 mod build;
 mod queries;
+mod uses;
 mod view;
 
 use std::fmt;

@@ -27,6 +27,10 @@ impl Question {
             let [name, known] = [&request.port, &ports.join(", ")];
             api::Error::new(format!("there is no port `{name}`; the ports are: {known}"))
         })?;
+        if request.lacks_destination_port() {
+            let why = format!("`destination_port` is missing: {} needs one", request.protocol);
+            return Err(api::Error::new(why));
+        }
         let frame = frame(request).map_err(api::Error::new)?;
         Ok(Self { port: PortId(port as u16), frame })
     }
@@ -145,5 +149,12 @@ mod tests {
         assert!(error.contains("`dmz`") && error.contains("lan, wan"), "{error}");
         let lan = ExplainRequest { port: "lan".to_owned(), ..request };
         assert!(Question::new(&lan, &["lan", "wan"]).is_ok());
+        for (protocol, needed) in [(6, true), (17, true), (132, true), (1, false), (50, false)] {
+            let protocol = Protocol(protocol);
+            let asked = ExplainRequest { protocol, destination_port: None, ..lan.clone() };
+            let answer = Question::new(&asked, &["lan", "wan"]).map_err(|error| error.error);
+            let missing = answer.is_err_and(|why| why.contains("`destination_port` is missing"));
+            assert_eq!(missing, needed, "{protocol}");
+        }
     }
 }

@@ -114,25 +114,16 @@ struct Way {
 }
 
 impl Way {
-    /// What the event says, and what follows from its policy: a denied packet went to the zone that
-    /// its rule names, and a packet that still waits for its next hop's address, or was denied,
-    /// leaves by the only port of its zone, if there is but one.
+    /// What the event says, and what follows from its policy: a packet that still waits for its next
+    /// hop's address leaves by the only port of its zone, if there is but one.
     fn of(event: &Event, policy: Option<&InForce>, ports: usize) -> Self {
         let [from, to] = event.zones;
-        let to = to.or_else(|| named_zone(policy?, event.rule?));
-        let zones = [from, to];
         let only = |zone: Option<ZoneId>| only_port(&policy?.compiled, zone?, ports);
         Self {
-            zones,
+            zones: event.zones,
             ports: [event.ingress.or_else(|| only(from)), event.egress.or_else(|| only(to))],
         }
     }
-}
-
-/// The zone that packets of this rule leave by, where the rule says it.
-fn named_zone(policy: &InForce, rule: RuleIndex) -> Option<ZoneId> {
-    let zone = policy.source.rules.get(rule.index())?.to?;
-    Some(ZoneId(zone as u16))
 }
 
 fn only_port(policy: &Policy, zone: ZoneId, ports: usize) -> Option<PortId> {
@@ -182,25 +173,20 @@ mod tests {
     use super::Way;
     use crate::policy::{InForce, compile};
     use core::time::Duration;
-    use engine::{Event, EventKind, PortId, Reason, RuleIndex, ZoneId};
+    use engine::{Event, EventKind, PortId, RuleIndex, ZoneId};
     use wire::FlowKey;
 
     const PORTS: [&str; 4] = ["lan", "wan", "left", "right"];
 
-    /// Zone 0 has port 0, zone 1 port 1, zone 2 ports 2 and 3; a rule to each, and one to any.
+    /// Zone 0 has port 0, zone 1 port 1, zone 2 ports 2 and 3.
     fn policy() -> InForce {
-        let zones =
+        let text =
             "[zones]\ntrust = [\"lan\"]\nuntrust = [\"wan\"]\nboth = [\"left\", \"right\"]\n";
-        let to = ["to = \"untrust\"", "to = \"both\"", "to = \"trust\"", ""];
-        let rules = (0..).zip(to).map(|(id, to)| {
-            format!("[[rule]]\nid = \"r{id}\"\n{to}\nservice = [\"tcp/{id}\"]\naction = \"deny\"\n")
-        });
-        let text = zones.to_owned() + &rules.collect::<String>();
-        let (policy, _) = compile("p", &text, 1, &PORTS.map(str::to_owned)).expect("a policy");
+        let (policy, _) = compile("p", text, 1, &PORTS.map(str::to_owned)).expect("a policy");
         policy
     }
 
-    fn event(rule: u32, to: Option<ZoneId>, egress: Option<PortId>) -> Event {
+    fn event(to: ZoneId, egress: Option<PortId>) -> Event {
         let (key, initiator) = FlowKey::new(
             0,
             wire::Protocol::TCP,
@@ -208,13 +194,13 @@ mod tests {
             ([10, 0, 0, 2].into(), 2),
         );
         Event {
-            kind: EventKind::Deny(Reason::Denied),
+            kind: EventKind::Open,
             key,
             initiator,
             session: None,
-            rule: Some(RuleIndex(rule)),
+            rule: Some(RuleIndex(0)),
             epoch: 1,
-            zones: [Some(ZoneId(0)), to],
+            zones: [Some(ZoneId(0)), Some(to)],
             ingress: Some(PortId(0)),
             egress,
             packets: [1, 0],
@@ -231,16 +217,15 @@ mod tests {
             assert_eq!((zones[0], ports[0]), (Some(ZoneId(0)), Some(PortId(0))));
             (zones[1], ports[1])
         };
-        // A rule that names a zone of one port, of two ports, and no zone.
-        assert_eq!(to(&event(0, None, None)), (Some(ZoneId(1)), Some(PortId(1))));
-        assert_eq!(to(&event(1, None, None)), (Some(ZoneId(2)), None));
-        assert_eq!(to(&event(3, None, None)), (None, None));
-        // An opened session that waits for a neighbour, and one that does not.
-        assert_eq!(to(&event(3, Some(ZoneId(1)), None)), (Some(ZoneId(1)), Some(PortId(1))));
+        // A session that waits for a neighbour, in a zone of one port and of two; one that does not.
+        assert_eq!(to(&event(ZoneId(1), None)), (Some(ZoneId(1)), Some(PortId(1))));
+        assert_eq!(to(&event(ZoneId(2), None)), (Some(ZoneId(2)), None));
         let right = Some(PortId(3));
-        assert_eq!(to(&event(1, Some(ZoneId(2)), right)), (Some(ZoneId(2)), right));
+        assert_eq!(to(&event(ZoneId(2), right)), (Some(ZoneId(2)), right));
         // Of a policy that is forgotten, what the event itself says.
-        let alone = Way::of(&event(0, None, right), None, PORTS.len());
-        assert_eq!((alone.zones[1], alone.ports[1]), (None, right));
+        let [waiting, leaving] =
+            [None, right].map(|egress| Way::of(&event(ZoneId(1), egress), None, PORTS.len()));
+        assert_eq!((waiting.zones[1], waiting.ports[1]), (Some(ZoneId(1)), None));
+        assert_eq!((leaving.zones[1], leaving.ports[1]), (Some(ZoneId(1)), right));
     }
 }

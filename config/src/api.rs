@@ -1,10 +1,11 @@
 //! The operator's HTTP/JSON API: paths, requests and responses, shared by daemon and client.
 //!
-//! A body is one JSON object. What is answered with a status other than 200 is an [`Error`].
+//! A body is one JSON object ([`Object`]). What is answered with a status other than 200 is an [`Error`].
 //! Requests refuse unknown fields (a filter that is not understood must not clear everything);
 //! responses may grow. Durations are milliseconds, sizes bytes, and say so in their names.
 
 mod control;
+mod object;
 mod session;
 mod view;
 
@@ -12,6 +13,7 @@ pub use control::{
     ClearRequest, Cleared, CommitRequest, Committed, Done, ExplainRequest, Explanation,
     FailpointRequest, RollbackRequest, Stage,
 };
+pub use object::Object;
 pub use session::{
     Conversation, ConversationsPage, PageRequest, Prefix, Protocol, Session, SessionFilter,
     SessionsPage, Traffic,

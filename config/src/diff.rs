@@ -8,7 +8,7 @@ pub use change::{Change, FieldChange};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ranges::{prefix_count, subtract};
-use crate::{AddressMatch, AddressSet, Policy, Rule, Service};
+use crate::{AddressMatch, AddressSet, Policy, Rule, Service, Zone};
 
 /// Everything that is different in meaning, section by section. Equal policies have no changes;
 /// neither has another order of zones, of sets, or of the services without timeouts in one rule.
@@ -27,15 +27,22 @@ fn zones(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {
     changes.extend(gone.map(|zone| Change::ZoneRemoved { zone: zone.name.clone() }));
     for zone in &new.zones {
         let name = zone.name.clone();
-        let Some(before) = old.zone(&zone.name).map(|index| &old.zones[index]) else {
+        let before = old.zone(&zone.name).map(|index| &old.zones[index]);
+        if let Some(before) = before {
+            let (added, removed) = both_ways(before.ports.iter(), zone.ports.iter());
+            if !added.is_empty() || !removed.is_empty() {
+                changes.push(Change::ZoneChanged { zone: name, added, removed });
+            }
+        } else {
             changes.push(Change::ZoneAdded { zone: name, ports: zone.ports.clone() });
-            continue;
-        };
-        let (added, removed) = both_ways(before.ports.iter(), zone.ports.iter());
-        if !added.is_empty() || !removed.is_empty() {
-            changes.push(Change::ZoneChanged { zone: name, added, removed });
         }
+        changes.extend(zone_sessions(before, zone));
     }
+}
+
+fn zone_sessions(before: Option<&Zone>, zone: &Zone) -> Option<Change> {
+    let (old, new) = (before.and_then(|zone| zone.sessions_max), zone.sessions_max);
+    (old != new).then(|| Change::ZoneSessionsChanged { zone: zone.name.clone(), old, new })
 }
 
 /// What is only in `new`, and what is only in `old`.
@@ -156,7 +163,7 @@ fn same_set(old: &AddressSet, new: &AddressSet) -> bool {
 }
 
 /// Each field of a rule in words; equal words mean the same.
-fn rule_texts((policy, rule): (&Policy, &Rule)) -> [(&'static str, String); 11] {
+fn rule_texts((policy, rule): (&Policy, &Rule)) -> [(&'static str, String); 13] {
     let zone = |zone| policy.zone_name(zone).unwrap_or("any").to_owned();
     let addresses = |addresses| sorted(policy.address_texts(addresses));
     [
@@ -171,6 +178,8 @@ fn rule_texts((policy, rule): (&Policy, &Rule)) -> [(&'static str, String); 11] 
         ("on-change", rule.on_change.name().to_owned()),
         ("replication", rule.replication.name().to_owned()),
         ("timeout", rule.terms.timeout.map_or_else(String::new, seconds)),
+        ("sessions-max", rule.terms.sessions_max.map_or_else(String::new, |max| max.to_string())),
+        ("pick-up", rule.terms.pick_up.to_string()),
     ]
 }
 

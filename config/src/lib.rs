@@ -36,7 +36,10 @@ mod text;
 pub use diagnostic::{Checked, Diagnostic, Severity};
 pub use diff::{Change, FieldChange, diff};
 pub use fit::{Misfit, misfits};
-pub use node::{Api, Checksum, Log, LogFormat, Metrics, Node, OnExit, Port, Wire, ZeroCopy};
+pub use node::{
+    Api, Checksum, Cluster, Fabric, Log, LogFormat, Metrics, Node, OnExit, Placement, Port, Vip,
+    Wire, ZeroCopy,
+};
 pub use parse::{inline_lists, parse_node, parse_policy};
 pub use policy::{
     Action, AddressMatch, AddressSet, HostInbound, Integrity, OnChange, Policy, Replication, Rule,

@@ -8,6 +8,12 @@ pub const NODE_BYTES_MAX: usize = 1 << 20;
 pub const ZONES_MAX: usize = 255;
 /// Ports of a node: with as many workers that is 4,096 AF_XDP sockets, one per port and worker.
 pub const PORTS_MAX: usize = 64;
+/// Peers that a node calls: a cluster has 16 nodes, each with a few addresses.
+pub const PEERS_MAX: usize = 63;
+/// Addresses that move from node to node: one for each network of 64 ports, in both families.
+pub const VIPS_MAX: usize = 256;
+/// Highest rank of a node in a group: it fits one byte of a heartbeat.
+pub const RANK_MAX: u8 = 255;
 /// Rules in a policy: the engine's compile target (100,000 rules indexed) with room to grow.
 pub const RULES_MAX: usize = 200_000;
 /// Named address sets plus the anonymous ones of rules.

@@ -1,6 +1,6 @@
 //! The node file as the daemon uses it: one machine's ports, sizes and places.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
@@ -31,6 +31,12 @@ pub struct Node {
     pub ports: Vec<Port>,
     /// Pairs of ports that form a bump in the wire. A port in none of them is routed.
     pub wires: Vec<Wire>,
+    /// Where the other nodes are, if there are any.
+    pub cluster: Option<Cluster>,
+    /// The network between the nodes.
+    pub fabric: Option<Fabric>,
+    /// Addresses that move from node to node.
+    pub vips: Vec<Vip>,
     /// Operator's API.
     pub api: Api,
     /// Prometheus endpoint, if there is one.
@@ -88,6 +94,54 @@ impl Wire {
             _ => None,
         }
     }
+}
+
+/// Where a node and its peers listen. Only addresses: trust comes from `cluster init` and `join`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cluster {
+    /// Where this node listens for its peers.
+    pub listen: SocketAddr,
+    /// Where its peers do.
+    pub peers: Vec<SocketAddr>,
+    /// How slots are given to nodes. Counts at `cluster init` only.
+    pub placement: Placement,
+}
+
+/// How slots are given to nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Placement {
+    /// All of them to the node that has the addresses.
+    #[default]
+    Vip,
+    /// Spread over all nodes.
+    Hash,
+}
+
+/// The network between the nodes of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fabric {
+    /// Interface of the kernel; no port.
+    pub interface: String,
+    /// UDP port of packets that belong to another node.
+    pub geneve_port: u16,
+    /// UDP port of heartbeats.
+    pub heartbeat_port: u16,
+}
+
+/// An address that moves from node to node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Vip {
+    /// The group that moves together.
+    pub group: String,
+    /// Index of the port that has it.
+    pub port: usize,
+    /// The address.
+    pub address: IpAddr,
+    /// Length of its network's prefix.
+    pub length: u8,
+    /// This node's rank in the group; the highest that is fit has it.
+    pub rank: u8,
 }
 
 /// What a node does with transit traffic after a regular stop.

@@ -2,6 +2,7 @@
 
 mod address;
 mod book;
+mod cluster;
 mod duration;
 mod fields;
 mod groups;

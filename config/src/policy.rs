@@ -49,6 +49,8 @@ pub struct Zone {
     pub name: String,
     /// Port names of the node file. A port is in one zone at most.
     pub ports: Vec<String>,
+    /// Sessions that hosts of this zone may have opened at once, in the whole node.
+    pub sessions_max: Option<u32>,
 }
 
 /// Addresses as inclusive ranges: sorted, disjoint, not adjacent.
@@ -130,6 +132,10 @@ pub struct Terms {
     /// Idle life once open, in the place of `tcp-established`, `udp-stream` and `generic`. `None`:
     /// that of the service, or of `[timeouts]`.
     pub timeout: Option<Duration>,
+    /// Sessions that the rule may have at once, in the whole node.
+    pub sessions_max: Option<u32>,
+    /// Whether a TCP connection whose SYN was not seen may become a session.
+    pub pick_up: bool,
 }
 
 /// Addresses of a rule: within (or, negated, in none of) the union of `sets`.
@@ -170,6 +176,11 @@ impl Service {
         Self { protocol, source_ports: None, destination_ports: None, icmp: None, timeout: None }
     }
 
+    /// True if it is about TCP.
+    pub const fn is_tcp(&self) -> bool {
+        self.protocol == TCP
+    }
+
     /// True if all that `other` matches is matched by `self` too, whatever their timeouts.
     pub fn covers(&self, other: &Self) -> bool {
         self.protocol == other.protocol
@@ -178,6 +189,9 @@ impl Service {
             && icmp_covers(self.icmp, other.icmp)
     }
 }
+
+/// IANA's protocol number.
+const TCP: u8 = 6;
 
 fn ports_cover(wide: Option<(u16, u16)>, narrow: Option<(u16, u16)>) -> bool {
     let (first, last) = wide.unwrap_or((0, u16::MAX));

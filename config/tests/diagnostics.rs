@@ -94,7 +94,7 @@ fn sections_and_keys() {
         ["5:1 unknown key `form` in the rule [did you mean `from`?]"]
     );
     let keys = "id, description, from, to, source, destination, service, action, log, on-change, \
-                replication, timeout";
+                replication, timeout, sessions-max, pick-up";
     assert_eq!(
         in_rule("priority = 7"),
         [format!("5:1 unknown key `priority` in the rule [known keys: {keys}]")]
@@ -144,6 +144,31 @@ fn timeouts_of_rules_and_services() {
         permit("service = { protocol = \"tcp\", timeout = \"5x\" }"),
         [format!("5:41 `5x` is no timeout [{hint}]")]
     );
+}
+
+#[test]
+fn limits_of_sessions_and_pick_up() {
+    let permit =
+        |line: &str| after_zones(&format!("[[rule]]\nid = \"r\"\naction = \"permit\"\n{line}\n"));
+    assert_eq!(permit("sessions-max = 1\npick-up = true"), [""; 0]);
+    let range = "`sessions-max` must be from 1 to 67108864";
+    for number in ["0", "-1", "67108865"] {
+        assert_eq!(permit(&format!("sessions-max = {number}")), [format!("5:16 {range}")]);
+    }
+    assert_eq!(permit("sessions-max = \"1k\""), ["5:16 expected an integer, found a string"]);
+    assert_eq!(permit("pick-up = 1"), ["5:11 expected true or false, found an integer"]);
+    for line in ["sessions-max = 5", "pick-up = false"] {
+        let key = line.split(' ').next().unwrap();
+        let problem = format!("5:1 `{key}` in a rule that opens no session");
+        assert_eq!(in_rule(line), [format!("{problem} [only a rule that permits has sessions]")]);
+    }
+    let beginning = "only a TCP connection has a beginning that can be missed";
+    assert_eq!(
+        permit("pick-up = true\nservice = [\"udp\", \"icmp\"]"),
+        [format!("5:1 `pick-up` in a rule without TCP [{beginning}]")]
+    );
+    assert_eq!(permit("pick-up = true\nservice = [\"udp\", \"tcp/80\"]"), [""; 0]);
+    assert_eq!(permit("pick-up = false\nservice = \"udp\""), [""; 0]);
 }
 
 #[test]
@@ -209,6 +234,14 @@ fn zones() {
         ["3:15 port `p` is in zone `trust` already [a port is in one zone only]"]
     );
     assert_eq!(problems("[zones]\na = []"), ["2:5 zone `a` has no ports [name its ports]"]);
+    assert_eq!(
+        problems("[zones]\na = { ports = [\"p\"], sessions-max = 0, size = 1 }"),
+        [
+            "2:37 `sessions-max` must be from 1 to 67108864",
+            "2:40 unknown key `size` in the zone [known keys: ports, sessions-max]"
+        ]
+    );
+    assert_eq!(problems("[zones.a]\nsessions-max = 9"), ["1:1 the zone has no `ports`"]);
     assert_eq!(in_rule("from = \"c\""), ["5:8 unknown zone `c` [zones: a, b]"]);
     assert_eq!(
         problems("[zones]\ntrust = \"p\"\n[[host-inbound]]\nzone = \"turst\"\nservice = \"any\""),

@@ -40,7 +40,7 @@ fn every_example_parses_without_a_warning() {
         }
         seen += 1;
     }
-    assert_eq!(seen, 6);
+    assert_eq!(seen, 7);
 }
 
 #[test]

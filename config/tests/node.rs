@@ -1,7 +1,8 @@
 //! Node files, right and wrong.
 
 use ringwall_config::{
-    Checksum, LogFormat, Node, OnExit, Severity, Wire, ZeroCopy, limits, parse_node,
+    Checksum, Cluster, Fabric, LogFormat, Node, OnExit, Placement, Severity, Vip, Wire, ZeroCopy,
+    limits, parse_node,
 };
 
 const HEAD: &str = "[node]\nid = 1\nname = \"fw1\"\n";
@@ -34,6 +35,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(node.api.socket, "/run/ringwall/fw1.sock");
     assert_eq!((node.sessions, node.frame_size, node.frames), (262_144, 2048, 8192));
     assert_eq!((node.on_exit, node.failpoints), (OnExit::Closed, false));
+    assert_eq!((&node.cluster, &node.fabric, node.vips.len()), (&None, &None, 0));
     assert_eq!((node.metrics, node.log.format, node.log.file), (None, LogFormat::Text, None));
     let port = &node.ports[0];
     assert_eq!((port.name.as_str(), port.interface.as_str(), port.domain), ("lan", "lan0", 0));
@@ -86,19 +88,7 @@ fn what_must_be_there() {
 #[test]
 fn later_sections_are_refused_by_name() {
     let take_out = "is not supported by this version yet [take it out: it would have no effect]";
-    for (text, key) in [
-        ("[fabric]\ninterface = \"sync0\"", "fabric"),
-        ("[[vip]]\ngroup = \"g1\"", "vip"),
-        ("[cluster]\nplacement = \"vip\"", "cluster"),
-        ("[witness]", "witness"),
-    ] {
-        assert_eq!(problems(&format!("{HEAD}{LAN}{text}\n")).len(), 1);
-        let first = &problems(&format!("{HEAD}{LAN}{text}\n"))[0];
-        assert!(
-            first.starts_with("7:") && first.ends_with(&format!("`{key}` {take_out}")),
-            "{first}"
-        );
-    }
+    assert_eq!(problems(&format!("{HEAD}{LAN}[witness]\n")), [format!("7:2 `witness` {take_out}")]);
     assert_eq!(
         problems(&format!("{HEAD}{LAN}[api]\nlisten = \"[::]:443\"\n")),
         [format!("8:1 `listen` {take_out}")]
@@ -231,4 +221,135 @@ fn wires() {
     let routed =
         format!("{HEAD}{LAN}mode = \"routed\"\n{WAN}[[wire]]\nports = [\"lan\", \"wan\"]\n");
     assert_eq!(problems(&routed), ["7:8 the port is in a `[[wire]]`, so it is not routed"]);
+}
+
+const CLUSTER: &str = "[cluster]\nlisten = \"10.0.9.1:7400\"\n";
+
+#[test]
+fn a_node_of_a_pair() {
+    let text = format!(
+        "{HEAD}{LAN}{WAN}{CLUSTER}peers = [\"10.0.9.2:7400\", \"[fd00::2]:7400\"]\n\
+         placement = \"hash\"\n[fabric]\ninterface = \"sync0\"\ngeneve-port = 1\nheartbeat-port = 2\n\
+         [[vip]]\ngroup = \"g1\"\nport = \"wan\"\naddress = \"10.0.1.1/24\"\nrank = 255\n\
+         [[vip]]\ngroup = \"g2\"\nport = \"lan\"\naddress = \"2001:db8::1/64\"\n"
+    );
+    let node = node(&text);
+    let places = ["10.0.9.1:7400", "10.0.9.2:7400", "[fd00::2]:7400"];
+    let [listen, first, second] = places.map(|place| place.parse().unwrap());
+    let peers = vec![first, second];
+    assert_eq!(node.cluster, Some(Cluster { listen, peers, placement: Placement::Hash }));
+    let fabric = Fabric { interface: "sync0".to_owned(), geneve_port: 1, heartbeat_port: 2 };
+    assert_eq!(node.fabric, Some(fabric));
+    let vip = |group: &str, port, address: &str, length, rank| Vip {
+        group: group.to_owned(),
+        port,
+        address: address.parse().unwrap(),
+        length,
+        rank,
+    };
+    let vips = [vip("g1", 1, "10.0.1.1", 24, 255), vip("g2", 0, "2001:db8::1", 64, 100)];
+    assert_eq!(node.vips, vips);
+}
+
+#[test]
+fn a_pairs_defaults() {
+    let node = node(&format!("{HEAD}{LAN}{CLUSTER}[fabric]\ninterface = \"sync0\"\n"));
+    let cluster = node.cluster.unwrap();
+    assert_eq!((cluster.peers.len(), cluster.placement), (0, Placement::Vip));
+    let fabric = node.fabric.unwrap();
+    assert_eq!((fabric.geneve_port, fabric.heartbeat_port), (6081, 7401));
+}
+
+#[test]
+fn what_is_wrong_with_a_cluster() {
+    let form = "[an address and a port: \"10.0.9.1:7400\" or \"[fd00::1]:7400\"]";
+    let uncalled = "cannot be called by a peer [write the address that this node has in the \
+                    fabric, and a port from 1 on]";
+    let bad = |text: &str| problems(&format!("{HEAD}{LAN}[cluster]\n{text}\n"));
+    assert_eq!(bad(""), ["7:1 [cluster] has no `listen`"]);
+    assert_eq!(bad("listen = \"7400\""), [format!("8:10 `7400` is no place to listen {form}")]);
+    for place in ["0.0.0.0:1", "[::]:1", "10.0.0.1:0", "224.0.0.1:1", "255.255.255.255:1"] {
+        assert_eq!(bad(&format!("listen = \"{place}\"")), [format!("8:10 `{place}` {uncalled}")]);
+    }
+    let peers = |list: &str| bad(&format!("listen = \"10.0.9.1:7400\"\npeers = [{list}]"));
+    assert_eq!(peers("\"fw2\""), [format!("9:10 `fw2` is no place to listen {form}")]);
+    assert_eq!(peers("\"10.0.9.1:7400\""), ["9:10 `10.0.9.1:7400` is this node's own `listen`"]);
+    assert_eq!(
+        peers("\"10.0.9.2:1\", \"10.0.9.2:1\""),
+        ["9:24 `10.0.9.2:1` is in the list already"]
+    );
+    let many: Vec<_> = (0..=limits::PEERS_MAX).map(|at| format!("\"10.0.8.{at}:1\"")).collect();
+    assert_eq!(peers(&many.join(", ")), ["9:9 64 peers, the limit is 63"]);
+    assert_eq!(
+        bad("listen = \"10.0.9.1:7400\"\nplacement = \"vips\""),
+        ["9:13 `vips` is no value of `placement` [did you mean `vip`?]"]
+    );
+    assert_eq!(
+        bad("listen = \"10.0.9.1:7400\"\npeer = []"),
+        ["9:1 unknown key `peer` in [cluster] [did you mean `peers`?]"]
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_fabric() {
+    let bad = |text: &str| problems(&format!("{HEAD}{LAN}{CLUSTER}[fabric]\n{text}\n"));
+    assert_eq!(bad(""), ["9:1 [fabric] has no `interface`"]);
+    assert_eq!(
+        bad("interface = \"lan0\""),
+        [
+            "10:13 the interface is that of port `lan` [the fabric belongs to the kernel: give it an \
+          interface of its own]"
+        ]
+    );
+    assert_eq!(
+        bad("interface = \"a b\""),
+        ["10:13 `a b` is no interface name [1 to 15 bytes without `/`, `:` and spaces]"]
+    );
+    assert_eq!(
+        bad("interface = \"s\"\ngeneve-port = 0"),
+        ["11:15 `geneve-port` must be from 1 to 65535"]
+    );
+    assert_eq!(
+        bad("interface = \"s\"\nheartbeat-port = 6081"),
+        ["11:18 `geneve-port` and `heartbeat-port` must differ"]
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_vip() {
+    let head = format!("{HEAD}{LAN}{CLUSTER}");
+    let good = "[[vip]]\ngroup = \"g\"\nport = \"lan\"\naddress = \"10.0.1.1/24\"\n";
+    let bad = |text: &str| problems(&format!("{head}{text}\n"));
+    assert_eq!(
+        bad("[[vip]]"),
+        ["9:1 the vip has no `group`", "9:1 the vip has no `port`", "9:1 the vip has no `address`"]
+    );
+    assert_eq!(bad(&good.replace("lan", "wan")), ["11:8 unknown port `wan` [did you mean `lan`?]"]);
+    let hint = "[as on an interface: \"10.0.1.1/24\"]";
+    for address in ["10.0.1.1", "10.0.1.1/0", "10.0.1.1/33", "0.0.0.0/8", "127.0.0.1/8", "x/1"] {
+        assert_eq!(
+            bad(&good.replace("10.0.1.1/24", address)),
+            [format!("12:11 `{address}` is no address of a host with its prefix length {hint}")]
+        );
+    }
+    assert_eq!(bad(&format!("{good}rank = 0")), ["13:8 `rank` must be from 1 to 255"]);
+    assert_eq!(bad(&format!("{good}{good}")), ["16:11 `10.0.1.1` is a vip already"]);
+    let other = good.replace("10.0.1.1", "10.0.1.2");
+    assert_eq!(
+        bad(&format!("{good}{other}rank = 7")),
+        ["17:1 group `g` has rank 100 already [the rank is this node's, the same for all of a \
+          group]"]
+    );
+    assert_eq!(
+        problems(&format!("{HEAD}{LAN}{good}[fabric]\ninterface = \"s\"\n")),
+        [
+            "7:3 `vip` without `[cluster]` has no effect [add `[cluster]` with `listen` and `peers`]",
+            "11:2 `fabric` without `[cluster]` has no effect [add `[cluster]` with `listen` and \
+             `peers`]"
+        ]
+    );
+    let many: String = (0..=limits::VIPS_MAX)
+        .map(|at| good.replace("10.0.1.1", &format!("10.1.{}.{}", at / 200, at % 200 + 1)))
+        .collect();
+    assert_eq!(bad(&many), ["9:3 257 addresses, the limit is 256"]);
 }

@@ -198,7 +198,27 @@ fn what_a_rule_leaves_out_has_its_default() {
     assert_eq!((&rule.services, &rule.description), (&None, &None));
     assert_eq!((rule.log_open, rule.log_close), (false, false));
     assert_eq!((rule.on_change, rule.replication), (OnChange::Rematch, Replication::Sync));
+    assert_eq!((rule.terms.sessions_max, rule.terms.pick_up), (None, false));
     assert_eq!(policy.integrity.tcp_window, WindowCheck::Check);
+}
+
+#[test]
+fn a_zone_is_its_ports_or_a_table_of_them_and_its_limit() {
+    let long = "{ ports = [\"p\"], sessions-max = 9 }";
+    let policy = parse(&format!("[zones]\na = {long}\nb = [\"q\"]\n"));
+    let zone = |at: usize| (policy.zones[at].ports.clone(), policy.zones[at].sessions_max);
+    assert_eq!(zone(0), (vec!["p".to_owned()], Some(9)));
+    assert_eq!(zone(1), (vec!["q".to_owned()], None));
+    let tables = "[zones.a]\nports = \"p\"\nsessions-max = 9\n[zones.b]\nports = \"q\"\n";
+    assert_eq!(parse(tables).zones, policy.zones);
+}
+
+#[test]
+fn a_rule_may_bound_its_sessions_and_pick_connections_up() {
+    let terms = "sessions-max = 1_000\npick-up = true\n";
+    let policy = parse(&format!("[zones]\n[[rule]]\nid = \"r\"\naction = \"permit\"\n{terms}"));
+    let rule = &policy.rules[0];
+    assert_eq!((rule.terms.sessions_max, rule.terms.pick_up), (Some(1_000), true));
 }
 
 #[test]

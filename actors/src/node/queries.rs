@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use config::api;
 use engine::session::CloseReason;
 use engine::table::Cursor;
-use engine::{Counters, Hits, PortId};
+use engine::{Counters, PortId};
 use wire::Time;
 
+use super::uses::Uses;
 use super::view::{self, View};
 use super::{Node, lock};
 use crate::clock;
@@ -129,11 +130,7 @@ impl Node {
                 shard.ask(|worker| worker.engine().counters().clone()).await?;
             counters.workers.push(view::counters(&of_worker));
         }
-        for worker in &counters.workers {
-            for (name, value) in worker {
-                *counters.total.entry(name.clone()).or_default() += value;
-            }
-        }
+        counters.total = view::sum(&counters.workers);
         let stats = lock(&self.program).stats().map_err(|e| api::Error::new(e.to_string()))?;
         counters.total.extend(view::xdp_counters(&stats));
         Ok(counters)
@@ -145,22 +142,11 @@ impl Node {
     /// A worker does not answer.
     pub async fn policy(&self) -> Result<api::Policy, api::Error> {
         let in_force = self.in_force.borrow().clone();
-        let mut hits = vec![Hits::default(); in_force.compiled.rules().len()];
-        let mut no_rule = 0;
+        let mut uses = Uses::none(&in_force.compiled);
         for shard in &self.shards {
-            let (of_worker, none): (Vec<Hits>, Hits) = shard
-                .ask(|worker| {
-                    let rules = worker.engine().rules();
-                    (rules.hits().to_vec(), rules.no_rule())
-                })
-                .await?;
-            no_rule += none.count;
-            for (sum, hit) in hits.iter_mut().zip(of_worker) {
-                sum.count += hit.count;
-                sum.last = sum.last.max(hit.last);
-            }
+            uses.add(&shard.ask(|worker| Uses::of(worker.engine())).await?);
         }
-        Ok(view::policy(&in_force, &hits, no_rule, clock::now()))
+        Ok(view::policy(&in_force, &uses, clock::now()))
     }
 
     /// The ports, with how they are opened and what passed.

@@ -11,10 +11,11 @@ use datapath::xdp::{AttachMode, Stats};
 use engine::policy::Policy;
 use engine::session::{Peer, Session};
 use engine::table::Gauges;
-use engine::{Counters, Engine, Hits, PortId, Reason, ZoneId};
+use engine::{Anomaly, Counters, Engine, PortId, Reason, ZoneId};
 use wire::{Protocol, Time};
 
 use super::queries::Named;
+use super::uses::{RuleUse, Uses};
 use crate::flow::XskWorker;
 use crate::policy::InForce;
 use crate::ports::Watched;
@@ -136,29 +137,43 @@ pub(super) fn counters(counters: &Counters) -> Named {
     let reasons = Reason::ALL
         .iter()
         .map(|reason| (format!("dropped.{}", reason.name()), counters.dropped(*reason)));
-    plain.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(reasons).collect()
+    let anomalies = Anomaly::ALL
+        .iter()
+        .map(|anomaly| (format!("anomaly.{}", anomaly.name()), counters.anomalous(*anomaly)));
+    let plain = plain.map(|(name, value)| (name.to_owned(), value));
+    plain.into_iter().chain(reasons).chain(anomalies).collect()
+}
+
+/// All workers together.
+pub(super) fn sum(workers: &[Named]) -> Named {
+    let mut total = Named::new();
+    for (name, value) in workers.iter().flatten() {
+        *total.entry(name.clone()).or_default() += value;
+    }
+    total
 }
 
 pub(super) fn xdp_counters(stats: &Stats) -> impl Iterator<Item = (String, u64)> {
     stats.iter().map(|(stat, value)| (format!("xdp.{}", stat.name()), value))
 }
 
-pub(super) fn policy(in_force: &InForce, hits: &[Hits], no_rule: u64, now: Time) -> api::Policy {
+pub(super) fn policy(in_force: &InForce, uses: &Uses, now: Time) -> api::Policy {
     let source = &in_force.source;
-    let rule = |(rule, hits): (&config::Rule, &Hits)| api::Rule {
-        hits: hits.count,
-        last_hit_milliseconds: hits.last.map(|last| milliseconds(now.since(last))),
+    let rule = |(rule, used): (&config::Rule, &RuleUse)| api::Rule {
+        sessions: used.sessions,
+        hits: used.hits.count,
+        last_hit_milliseconds: used.hits.last.map(|last| milliseconds(now.since(last))),
         ..api::Rule::of(source, rule)
     };
     let zone =
-        |zone: &config::Zone| api::Zone { name: zone.name.clone(), ports: zone.ports.clone() };
+        |(zone, &sessions): (&config::Zone, &u64)| api::Zone { sessions, ..api::Zone::of(zone) };
     api::Policy {
         epoch: in_force.compiled.epoch(),
         digest: digest(source),
         comment: in_force.comment.clone(),
-        zones: source.zones.iter().map(zone).collect(),
-        rules: source.rules.iter().zip(hits).map(rule).collect(),
-        no_rule_hits: no_rule,
+        zones: source.zones.iter().zip(&uses.zones).map(zone).collect(),
+        rules: source.rules.iter().zip(&uses.rules).map(rule).collect(),
+        no_rule_hits: uses.no_rule,
     }
 }
 
@@ -264,7 +279,32 @@ pub(super) fn milliseconds(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::unhex;
+    use super::{counters, sum, unhex};
+    use engine::{Anomaly, Counters, Reason};
+
+    #[test]
+    fn workers_are_added_up_name_by_name() {
+        let mut one = Counters { received: 5, ..Counters::default() };
+        one.dropped[Reason::NoRule as usize] = 2;
+        one.anomalies[Anomaly::TcpSynUnanswered as usize] = 3;
+        let mut two = Counters { received: 7, ..Counters::default() };
+        two.anomalies[Anomaly::TcpSynUnanswered as usize] = 4;
+        two.anomalies[Anomaly::UdpUnreachable as usize] = 1;
+        let total = sum(&[counters(&one), counters(&two)]);
+        let expected = [
+            ("received", 12),
+            ("dropped", 2),
+            ("dropped.no-rule", 2),
+            ("anomaly.tcp-syn-unanswered", 7),
+            ("anomaly.udp-unreachable", 1),
+            ("anomaly.tcp-syn-refused", 0),
+        ];
+        assert_eq!(expected.map(|(name, _)| (name, total[name])), expected);
+        assert_eq!(
+            total.keys().filter(|name| name.starts_with("anomaly.")).count(),
+            Anomaly::COUNT
+        );
+    }
 
     #[test]
     fn hexadecimal() {

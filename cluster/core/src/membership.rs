@@ -203,7 +203,10 @@ pub struct Tally {
 }
 
 impl Member {
-    /// A node that starts at `now` in `boot`, and remembers `facts`.
+    /// A node that starts at `now` in `boot`, and remembers `facts`. Its lease word is closed.
+    ///
+    /// Boots go up even if the disk is lost (the wall clock's seconds, or one more than the last boot,
+    /// whichever is higher): a peer that still remembers a number takes its second use for a replay.
     ///
     /// # Errors
     /// What is wrong with the configuration.
@@ -258,7 +261,7 @@ impl Member {
         match input {
             Input::Heartbeat { path, bytes } => self.handle_heartbeat(path, bytes, now),
             Input::Timeout => {}
-            Input::Persisted(facts) => self.handle_persisted(facts),
+            Input::Persisted(facts) => self.handle_persisted(facts, now),
             Input::Stopped { number } => self.lease.confirm(number, now),
             Input::Fitness(fitness) => self.fitness = fitness,
             Input::Readiness(readiness) => self.readiness = readiness,
@@ -319,18 +322,20 @@ impl Member {
             self.offer.map(|offer| offer.until),
             self.vips.next_deadline(),
         ];
-        let peers = self.peers.iter().flat_map(|peer| self.peer_deadlines(peer));
-        own.into_iter().chain(self.lease.next_deadline()).chain(peers.map(Some)).flatten()
+        let lease = self.lease.next_deadline();
+        let peers = self.peers.iter().flat_map(|peer| self.silences(peer));
+        let paths = self.peers.iter().flat_map(|peer| &peer.paths);
+        let timers = paths.flat_map(|path| [Some(path.send_at), path.session.next_deadline()]);
+        own.into_iter().chain(lease).chain(timers).flatten().chain(peers)
     }
 
-    fn peer_deadlines(&self, peer: &Peer) -> impl Iterator<Item = Time> {
+    /// When a peer's silence comes to mean something.
+    fn silences(&self, peer: &Peer) -> [Time; 3] {
         let timing = &self.config.timing;
         let heard = peer.heard_at.map_or(self.listening, |at| at.max(self.listening));
-        let silences = [heard + peer.detect(timing), heard + peer.patience(timing)];
-        let paths = peer.paths.iter();
-        let timers = paths.flat_map(|path| [Some(path.send_at), path.session.next_deadline()]);
-        let timers: Vec<Time> = timers.flatten().collect();
-        silences.into_iter().chain(timers)
+        let both_ways = self.speaking.map_or(heard, |at| at.max(heard));
+        let (detect, patience) = (peer.detect(timing), peer.patience(timing));
+        [heard + detect, heard + patience, both_ways + patience]
     }
 
     /// Queues an output. The queue is as long as all that one turn can want; if the driver does not

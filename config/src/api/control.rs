@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Protocol, SessionFilter};
+use super::{Protocol, SessionFilter, object};
 use crate::{Change, Diagnostic};
 
 /// Ends the sessions that pass a filter. An empty filter means all.
@@ -12,6 +12,7 @@ use crate::{Change, Diagnostic};
 #[serde(deny_unknown_fields)]
 pub struct ClearRequest {
     /// Which ones.
+    #[serde(deserialize_with = "object::only")]
     pub filter: SessionFilter,
 }
 
@@ -73,7 +74,7 @@ pub struct ExplainRequest {
     /// Source port of TCP, UDP or SCTP.
     #[serde(default)]
     pub source_port: Option<u16>,
-    /// Destination port of TCP, UDP or SCTP.
+    /// Destination port; TCP, UDP and SCTP need it.
     #[serde(default)]
     pub destination_port: Option<u16>,
     /// TCP flags by their letters: `S`, `SA`, `A`, `F`, `R`, `P`. Missing means `S`.
@@ -85,6 +86,13 @@ pub struct ExplainRequest {
     /// ICMP code; missing means 0.
     #[serde(default)]
     pub icmp_code: Option<u8>,
+}
+
+impl ExplainRequest {
+    /// Whether the packet would have a destination port, and none is given: port 0 is none to ask about.
+    pub fn lacks_destination_port(&self) -> bool {
+        matches!(self.protocol, Protocol(6 | 17 | 132)) && self.destination_port.is_none()
+    }
 }
 
 /// What would happen, stage by stage. Nothing was changed or sent.

@@ -6,12 +6,14 @@ use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::object;
+
 /// One page of the sessions (or conversations) that pass a filter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PageRequest {
     /// Which ones.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::only")]
     pub filter: SessionFilter,
     /// Where the page before ended; `None` for the first page.
     #[serde(default)]

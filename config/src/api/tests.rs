@@ -74,6 +74,21 @@ fn a_filter_that_is_not_understood_is_refused() {
 }
 
 #[test]
+fn a_list_does_not_stand_for_an_object() {
+    let clear = |json: &str| serde_json::from_str::<Object<ClearRequest>>(json);
+    assert_eq!(clear(r#"{"filter": {}}"#).expect("an object").0, ClearRequest::default());
+    for json in ["[]", "[{}]", "[[]]", r#"{"filter": []}"#, r#"{"filter": [null, null]}"#] {
+        let error = clear(json).expect_err(json).to_string();
+        assert!(error.contains("sequence, expected an object with named fields"), "{error}");
+    }
+    let page = serde_json::from_str::<Object<PageRequest>>(r#"{"filter": []}"#);
+    assert!(page.expect_err("a list").to_string().contains("an object with named fields"));
+    // What an object says wrong is said as before, with its place.
+    let error = clear(r#"{"filter": {"sorce": "10.0.0.0/8"}}"#).expect_err("unknown").to_string();
+    assert!(error.contains("unknown field `sorce`") && error.contains("line 1 column"), "{error}");
+}
+
+#[test]
 fn records_survive_json() {
     let page =
         SessionsPage { sessions: vec![session()], cursor: Some("0:17".to_owned()), total: 1 };

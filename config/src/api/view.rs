@@ -60,7 +60,8 @@ pub enum WorkerState {
     Silent,
 }
 
-/// Counters by name. Drops are `dropped.REASON`, those of the XDP program `xdp.NAME`.
+/// Counters by name. Drops are `dropped.REASON`, oddities of sessions `anomaly.NAME`, those of the XDP
+/// program `xdp.NAME`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// All workers together, and what belongs to none.
@@ -93,6 +94,18 @@ pub struct Zone {
     pub name: String,
     /// Names of its ports.
     pub ports: Vec<String>,
+    /// Live sessions that its hosts opened.
+    pub sessions: u64,
+    /// How many they may be at once; `None` is no limit.
+    pub sessions_max: Option<u32>,
+}
+
+impl Zone {
+    /// `zone` without sessions.
+    pub fn of(zone: &crate::Zone) -> Self {
+        let crate::Zone { name, ports, sessions_max } = zone.clone();
+        Self { name, ports, sessions: 0, sessions_max }
+    }
 }
 
 /// One rule as it is in force. An empty list or `None` is any.
@@ -120,6 +133,12 @@ pub struct Rule {
     pub on_change: OnChange,
     /// Whether first packets wait for the backup.
     pub replication: Replication,
+    /// Whether TCP connections whose SYN was not seen may become sessions.
+    pub pick_up: bool,
+    /// Live sessions of the rule.
+    pub sessions: u64,
+    /// How many they may be at once; `None` is no limit.
+    pub sessions_max: Option<u32>,
     /// Times it was the first match.
     pub hits: u64,
     /// Since the last of them.
@@ -127,7 +146,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// `rule` of `policy` in words, without hits.
+    /// `rule` of `policy` in words, without hits and sessions.
     pub fn of(policy: &crate::Policy, rule: &crate::Rule) -> Self {
         let zone = |zone| policy.zone_name(zone).map(str::to_owned);
         let services = rule.services.iter().flatten();
@@ -143,6 +162,9 @@ impl Rule {
             log: rule.log_names().into_iter().map(str::to_owned).collect(),
             on_change: rule.on_change,
             replication: rule.replication,
+            pick_up: rule.terms.pick_up,
+            sessions: 0,
+            sessions_max: rule.terms.sessions_max,
             hits: 0,
             last_hit_milliseconds: None,
         }

@@ -20,6 +20,12 @@ pub enum Change {
         added: Vec<String>,
         removed: Vec<String>,
     },
+    /// `sessions-max` of a zone; `None` is no limit.
+    ZoneSessionsChanged {
+        zone: String,
+        old: Option<u32>,
+        new: Option<u32>,
+    },
     AddressSetAdded {
         set: String,
         prefixes: usize,
@@ -90,6 +96,10 @@ impl fmt::Display for Change {
             Self::ZoneChanged { zone, added, removed } => {
                 write!(f, "zone {zone} changed:{}", Lists(added, removed))
             }
+            Self::ZoneSessionsChanged { zone, old, new } => {
+                let [old, new] = [old, new].map(|max| max.map_or_else(none, |max| max.to_string()));
+                write!(f, "zone {zone} changed: sessions-max {old} → {new}")
+            }
             Self::AddressSetAdded { set, prefixes } => {
                 write!(f, "address {set} added: {prefixes} prefixes")
             }
@@ -132,8 +142,14 @@ impl fmt::Display for FieldChange {
 }
 
 fn shown(text: &str) -> &str {
-    if text.is_empty() { "(none)" } else { text }
+    if text.is_empty() { NONE } else { text }
 }
+
+fn none() -> String {
+    NONE.to_owned()
+}
+
+const NONE: &str = "(none)";
 
 /// What came and what went, each with its sign.
 struct Lists<'a>(&'a [String], &'a [String]);

@@ -83,6 +83,11 @@ fn order_without_meaning_is_no_change() {
 fn zones_and_sets() {
     assert_eq!(changes(&[("[\"lan\"]", "[\"lan\", \"wifi\"]")]), ["zone trust changed: +wifi"]);
     assert_eq!(changes(&[("[\"lan\"]", "[\"wifi\"]")]), ["zone trust changed: +wifi -lan"]);
+    let limit = [("[\"lan\"]", "{ ports = \"lan\", sessions-max = 9 }")];
+    assert_eq!(changes(&limit), ["zone trust changed: sessions-max (none) → 9"]);
+    let limited = [("[addresses]", "dmz = { ports = \"d\", sessions-max = 9 }\n[addresses]")];
+    let added = ["zone dmz added: d", "zone dmz changed: sessions-max (none) → 9"];
+    assert_eq!(changes(&limited), added);
     let dmz =
         [("[addresses]", "dmz = [\"d\"]\n[addresses]\nvpn = [\"::/0\", \"10.0.0.0-10.0.0.2\"]")];
     let added = ["zone dmz added: d", "address vpn added: 3 prefixes"];
@@ -131,6 +136,8 @@ fn each_field_of_a_rule() {
         ("id = \"a\"\n", "id = \"a\"\non-change = \"kill\"\n", "on-change rematch → kill"),
         ("id = \"a\"\n", "id = \"a\"\nreplication = \"async\"\n", "replication sync → async"),
         ("id = \"a\"\n", "id = \"a\"\ntimeout = \"1h\"\n", "timeout (none) → 3600s"),
+        ("id = \"a\"\n", "id = \"a\"\nsessions-max = 9\n", "sessions-max (none) → 9"),
+        ("id = \"a\"\n", "id = \"a\"\npick-up = true\n", "pick-up false → true"),
     ];
     for (from, to, change) in cases {
         assert_eq!(changes(&[(from, to)]), [format!("rule a changed: {change}")]);

@@ -15,8 +15,8 @@ const V4: [(&str, u8); 11] = [
     ("timestamp-reply", 14),
 ];
 
-/// ICMPv6 (RFC 4443), MLD (RFC 2710, RFC 3810), ND (RFC 4861).
-const V6: [(&str, u8); 15] = [
+/// ICMPv6 (RFC 4443), MLD (RFC 2710, RFC 3810), ND (RFC 4861), mobility (RFC 6275).
+const V6: [(&str, u8); 19] = [
     ("destination-unreachable", 1),
     ("packet-too-big", 2),
     ("time-exceeded", 3),
@@ -32,6 +32,10 @@ const V6: [(&str, u8); 15] = [
     ("neighbor-advertisement", 136),
     ("redirect", 137),
     ("multicast-listener-report-v2", 143),
+    ("home-agent-address-discovery-request", 144),
+    ("home-agent-address-discovery-reply", 145),
+    ("mobile-prefix-solicitation", 146),
+    ("mobile-prefix-advertisement", 147),
 ];
 
 /// The type called `name`, if this version has it.

@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 
+use super::cluster::Pair;
 use super::fields::{self, Fields};
 use super::ports::Ports;
 use super::reader::{Reader, Value, quoted};
@@ -13,8 +14,9 @@ use crate::limits::{
 use crate::{Api, Checked, Diagnostic, Log, LogFormat, Metrics, Node, OnExit};
 
 /// Sections of later versions: refused by name, see `super::LATER`.
-const LATER: [&str; 4] = ["fabric", "vip", "cluster", "witness"];
-const SECTIONS: [&str; 6] = ["node", "port", "wire", "api", "metrics", "log"];
+const LATER: [&str; 1] = ["witness"];
+const SECTIONS: [&str; 9] =
+    ["node", "port", "wire", "cluster", "fabric", "vip", "api", "metrics", "log"];
 const NODE_KEYS: [&str; 10] = [
     "id",
     "name",
@@ -49,6 +51,7 @@ fn node(reader: &mut Reader<'_>) -> Option<Node> {
     later_sections(reader, &document, &LATER);
     document.check_keys(reader, &SECTIONS, &LATER);
     let ports = Ports::parse(reader, &document);
+    let pair = Pair::parse(reader, &document, &ports);
     let log = log(reader, document.get("log"));
     let metrics = document.get("metrics").and_then(|value| metrics(reader, value));
     let socket = socket(reader, document.get("api"));
@@ -69,6 +72,9 @@ fn node(reader: &mut Reader<'_>) -> Option<Node> {
         failpoints: fields.boolean(reader, "failpoints").unwrap_or(false),
         ports: ports.ports,
         wires: ports.wires,
+        cluster: pair.cluster,
+        fabric: pair.fabric,
+        vips: pair.vips,
         api: Api { socket: socket.unwrap_or_else(|| format!("/run/ringwall/{name}.sock")) },
         metrics,
         log,

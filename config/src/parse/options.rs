@@ -1,10 +1,11 @@
-//! `[timeouts]` and `[integrity]`.
+//! `[timeouts]` and `[integrity]`, and terms that stand in several tables.
 
 use core::time::Duration;
 
 use super::duration;
 use super::fields::{self, Fields};
 use super::reader::{Reader, Value, quoted};
+use crate::limits::SESSIONS_MAX;
 use crate::{Integrity, Timeouts, WindowCheck};
 
 type Timeout = fn(&mut Timeouts) -> &mut Duration;
@@ -65,6 +66,11 @@ fn timeout_value(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Duration>
         reader.error_hint(&value.span(), format!("{} is no timeout", quoted(text)), hint);
     }
     duration
+}
+
+/// `sessions-max`: how many sessions a rule or a zone may have at once.
+pub(crate) fn sessions_max(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Option<u32> {
+    fields.integer(reader, "sessions-max", 1..=SESSIONS_MAX)
 }
 
 /// `[integrity]`: packet checks that can be switched.

@@ -105,7 +105,12 @@ impl Ports {
         self.wires.push(Wire { a, b });
     }
 
-    fn find(&self, reader: &mut Reader<'_>, name: &str, span: &Range<usize>) -> Option<usize> {
+    pub(crate) fn find(
+        &self,
+        reader: &mut Reader<'_>,
+        name: &str,
+        span: &Range<usize>,
+    ) -> Option<usize> {
         let found = self.ports.iter().position(|port| port.name == name);
         if found.is_none() {
             let names = || self.ports.iter().map(|port| port.name.as_str());
@@ -158,7 +163,7 @@ fn unique(
 }
 
 /// What the kernel's `dev_valid_name` takes.
-fn check_interface(reader: &mut Reader<'_>, name: &str, span: &Range<usize>) -> bool {
+pub(crate) fn check_interface(reader: &mut Reader<'_>, name: &str, span: &Range<usize>) -> bool {
     let bad = |byte: u8| byte.is_ascii_whitespace() || b"/:".contains(&byte) || byte == 0;
     let good = !name.is_empty()
         && name.len() <= INTERFACE_BYTES_MAX
@@ -172,10 +177,10 @@ fn check_interface(reader: &mut Reader<'_>, name: &str, span: &Range<usize>) -> 
     good
 }
 
-fn string_span(fields: &Fields<'_, '_>, key: &str) -> Option<Range<usize>> {
+pub(crate) fn string_span(fields: &Fields<'_, '_>, key: &str) -> Option<Range<usize>> {
     fields.get(key).filter(|value| value.get_ref().is_str()).map(Value::span)
 }
 
-fn small(number: Option<u32>) -> Option<u16> {
+pub(crate) fn small(number: Option<u32>) -> Option<u16> {
     number.and_then(|number| u16::try_from(number).ok())
 }

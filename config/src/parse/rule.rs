@@ -15,7 +15,7 @@ use crate::{
     Action, AddressMatch, AddressSet, HostInbound, OnChange, Replication, Rule, Service, Terms,
 };
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
     "id",
     "description",
     "from",
@@ -28,9 +28,11 @@ const KEYS: [&str; 12] = [
     "on-change",
     "replication",
     "timeout",
+    "sessions-max",
+    "pick-up",
 ];
 /// Keys of [`Terms`].
-const TERMS: [&str; 1] = ["timeout"];
+const TERMS: [&str; 3] = ["timeout", "sessions-max", "pick-up"];
 const ACTIONS: [(&str, Action); 3] =
     [("permit", Action::Permit), ("deny", Action::Deny), ("reject", Action::Reject)];
 const ON_CHANGE: [(&str, OnChange); 3] =
@@ -116,6 +118,8 @@ fn rule(
     let action = action.and_then(|value| fields::choice(reader, value, "action", &ACTIONS));
     let (log_open, log_close) = log(reader, fields);
     let services = fields.get("service");
+    let services = services.and_then(|value| service::of_rule(reader, &books.services, value));
+    let terms = terms(reader, fields, action, services.as_deref());
     Rule {
         id,
         description: description(reader, fields),
@@ -123,25 +127,45 @@ fn rule(
         to: zone(reader, books, fields, "to"),
         source: addresses(reader, books, fields, "source"),
         destination: addresses(reader, books, fields, "destination"),
-        services: services.and_then(|value| service::of_rule(reader, &books.services, value)),
+        services,
         action: action.unwrap_or(Action::Deny),
         log_open,
         log_close,
         on_change: fields.choice(reader, "on-change", &ON_CHANGE).unwrap_or_default(),
         replication: fields.choice(reader, "replication", &REPLICATION).unwrap_or_default(),
-        terms: terms(reader, fields, action),
+        terms,
         line: reader.line(fields.span.start),
     }
 }
 
-fn terms(reader: &mut Reader<'_>, fields: &Fields<'_, '_>, action: Option<Action>) -> Terms {
+fn terms(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_, '_>,
+    action: Option<Action>,
+    services: Option<&[Service]>,
+) -> Terms {
     for key in TERMS {
         if let (Some(span), Some(Action::Deny | Action::Reject)) = (fields.key_span(key), action) {
             let message = format!("`{key}` in a rule that opens no session");
             reader.error_hint(&span, message, "only a rule that permits has sessions");
         }
     }
-    Terms { timeout: options::timeout(reader, fields, "timeout") }
+    Terms {
+        timeout: options::timeout(reader, fields, "timeout"),
+        sessions_max: options::sessions_max(reader, fields),
+        pick_up: pick_up(reader, fields, services),
+    }
+}
+
+/// `pick-up`, which needs a TCP connection to be picked up.
+fn pick_up(reader: &mut Reader<'_>, fields: &Fields<'_, '_>, services: Option<&[Service]>) -> bool {
+    let pick_up = fields.boolean(reader, "pick-up").unwrap_or_default();
+    let tcp = services.is_none_or(|services| services.iter().any(Service::is_tcp));
+    if let (true, false, Some(span)) = (pick_up, tcp, fields.key_span("pick-up")) {
+        let hint = "only a TCP connection has a beginning that can be missed";
+        reader.error_hint(&span, "`pick-up` in a rule without TCP", hint);
+    }
+    pick_up
 }
 
 fn check_id(

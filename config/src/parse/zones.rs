@@ -1,12 +1,18 @@
 //! `[zones]`: names for sets of ports.
+//!
+//! A zone is its ports, or in the long form a table of them and what the zone is granted.
 
 use core::ops::Range;
 use std::collections::BTreeMap;
 
 use super::fields::{self, Fields};
+use super::options;
 use super::reader::{Reader, Value, quoted};
 use crate::Zone;
 use crate::limits::{PORTS_MAX, ZONES_MAX};
+
+/// Keys of a zone in the long form.
+const LONG_FORM: [&str; 2] = ["ports", "sessions-max"];
 
 /// The zones in the order of the file.
 pub(crate) struct Zones {
@@ -22,8 +28,7 @@ impl Zones {
         let table = table.and_then(|value| Fields::open(reader, value, "[zones]"));
         for (name, span, value) in table.iter().flat_map(Fields::entries) {
             if check_name(reader, name, &span) {
-                let ports = ports(reader, name, value, &mut owners);
-                zones.push(Zone { name: name.to_owned(), ports });
+                zones.push(zone(reader, name, value, &mut owners));
             }
         }
         if zones.len() > ZONES_MAX {
@@ -56,6 +61,23 @@ fn check_name(reader: &mut Reader<'_>, name: &str, span: &Range<usize>) -> bool 
         return false;
     }
     reader.check_name("zone", name, span)
+}
+
+fn zone<'v>(
+    reader: &mut Reader<'_>,
+    name: &'v str,
+    value: &'v Value<'_>,
+    owners: &mut BTreeMap<&'v str, &'v str>,
+) -> Zone {
+    let mut zone = Zone { name: name.to_owned(), ports: Vec::new(), sessions_max: None };
+    if !value.get_ref().is_table() {
+        zone.ports = ports(reader, name, value, owners);
+    } else if let Some(fields) = Fields::new(reader, value, "the zone", &LONG_FORM) {
+        let named = fields.required(reader, "ports");
+        zone.ports = named.map_or_else(Vec::new, |value| ports(reader, name, value, owners));
+        zone.sessions_max = options::sessions_max(reader, &fields);
+    }
+    zone
 }
 
 fn ports<'v>(

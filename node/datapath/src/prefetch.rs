@@ -18,7 +18,11 @@ pub fn prefetch(place: *const u8) {
     #[cfg(target_arch = "aarch64")]
     // SAFETY: a hint. It reads nothing as far as the program can see, and no address faults.
     unsafe {
-        core::arch::asm!("prfm pldl2keep, [{place}]", place = in(reg) place, options(nostack, preserves_flags, readonly));
+        core::arch::asm!(
+            "prfm pldl2keep, [{place}]",
+            place = in(reg) place,
+            options(nostack, preserves_flags, readonly)
+        );
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = place;

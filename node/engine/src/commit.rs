@@ -20,7 +20,7 @@ use crate::rules::short_epoch;
 use crate::session::{CloseReason, Egress, Flags, Opening, Peer, Session};
 use crate::table::Handle;
 use crate::track::{self, Update};
-use crate::{Arrived, Checksum, Decision, Mode, PortId, Reason, Verdict, ZoneId};
+use crate::{Anomaly, Arrived, Checksum, Decision, Mode, PortId, Reason, Verdict, ZoneId};
 
 /// The bytes of a packet: the frame in hand, or a datagram put together from several.
 pub(crate) enum Body<'a> {
@@ -106,8 +106,12 @@ impl Engine {
                 self.close(handle, reason, context.now);
                 None
             }
-            Change::Deny => {
-                self.log_denial(context);
+            Change::Unreachable { handle, anomaly } => {
+                self.note_unreachable(handle, anomaly);
+                None
+            }
+            Change::Deny { to, egress } => {
+                self.log_denial(to, egress, context);
                 None
             }
         }
@@ -133,7 +137,7 @@ impl Engine {
             self.begin_hold(handle, NoteKind::Changed);
         }
         let session = self.table.get_mut(handle)?;
-        let held = session.flags.has(Flags::HELD);
+        let held = self.replication.connected && session.flags.has(Flags::HELD);
         if let Some(egress) = egress(context.plan).filter(|_| !held) {
             session.set_egress(sender, self.fib.generation(), egress);
         }
@@ -148,9 +152,11 @@ impl Engine {
     pub(crate) fn renew(&mut self, handle: Handle, permission: Permission, seen: Time) {
         let Permission { rule, zones, life } = permission;
         let Some(session) = self.table.get_mut(handle) else { return };
+        self.rules.ended(session);
         let old_life = core::mem::replace(&mut session.life, life);
         (session.rule, session.zones) = (rule, zones);
         session.epoch = short_epoch(&self.policy);
+        self.rules.begun(session);
         session.flags.set(Flags::BOTH_MAY_OPEN, false);
         session.flags.set(Flags::LOG_CLOSE, self.policy.rule(rule).log_close);
         if (old_life, life) != (0, 0) {
@@ -186,6 +192,7 @@ impl Engine {
         // The judge saw that there is room; nothing has changed since.
         let handle = self.table.insert(context.keyed.hash, session).ok()?;
         self.last_session = id;
+        self.rules.begun(&session);
         self.ledger.opened();
         if self.is_sync(Some(rule)) {
             self.begin_hold(handle, NoteKind::Opened);
@@ -206,8 +213,8 @@ impl Engine {
     }
 
     fn ending(&mut self) -> Ending<'_> {
-        let Self { replication, ledger, events, .. } = self;
-        Ending { replication, ledger, events }
+        let Self { replication, rules, ledger, events, .. } = self;
+        Ending { replication, rules, ledger, events }
     }
 
     /// Tells the replication's sender what a packet changed of a session.
@@ -220,7 +227,15 @@ impl Engine {
         }
     }
 
-    fn log_denial(&mut self, context: &Context<'_>) {
+    /// Counts what an ICMP error says of a session, the first time that one says it.
+    fn note_unreachable(&mut self, handle: Handle, anomaly: Anomaly) {
+        if let Some(session) = self.table.get_mut(handle) {
+            session.flags.set(Flags::UNREACHABLE, true);
+            self.ledger.anomalous(anomaly);
+        }
+    }
+
+    fn log_denial(&mut self, to: ZoneId, egress: PortId, context: &Context<'_>) {
         let Some((key, initiator)) = context.keyed.flow else { return };
         let reason = match context.plan.outcome {
             Outcome::Drop(reason) => reason,
@@ -234,9 +249,9 @@ impl Engine {
             session: None,
             rule: context.plan.rule,
             epoch: short_epoch(&self.policy),
-            zones: [self.policy.zone_of_port(ingress), None],
+            zones: [self.policy.zone_of_port(ingress), Some(to)],
             ingress: Some(ingress),
-            egress: None,
+            egress: Some(egress),
             packets: [u64::from(context.arrived.packets), 0],
             bytes: [u64::from(context.bytes), 0],
             duration: core::time::Duration::ZERO,

@@ -1,8 +1,8 @@
-//! Packet counters of one engine, and the conservation law that ties them together.
+//! Counters of one engine, and the conservation law that ties them together.
 
-use crate::Reason;
+use crate::{Anomaly, Reason};
 
-/// Plain counters, written by the engine's only thread. Units are packets.
+/// Plain counters, written by the engine's only thread. Units are packets, or sessions where it says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counters {
     /// Packets taken from a port.
@@ -33,6 +33,8 @@ pub struct Counters {
     pub sessions_closed: u64,
     /// Of them: gave way to another, the table being full.
     pub sessions_evicted: u64,
+    /// Sessions by their [`Anomaly`].
+    pub anomalies: [u64; Anomaly::COUNT],
 }
 
 impl Default for Counters {
@@ -52,6 +54,7 @@ impl Default for Counters {
             sessions_opened: 0,
             sessions_closed: 0,
             sessions_evicted: 0,
+            anomalies: [0; Anomaly::COUNT],
         }
     }
 }
@@ -61,6 +64,12 @@ impl Counters {
     #[must_use]
     pub fn dropped(&self, reason: Reason) -> u64 {
         self.dropped[reason as usize]
+    }
+
+    /// Sessions with this anomaly.
+    #[must_use]
+    pub fn anomalous(&self, anomaly: Anomaly) -> u64 {
+        self.anomalies[anomaly as usize]
     }
 
     /// Packets dropped for any reason.

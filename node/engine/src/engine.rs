@@ -62,6 +62,8 @@ pub struct Engine {
     pub(crate) owners: Arc<Owners>,
     /// Whether every slot is ours: then no packet's slot needs to be worked out.
     pub(crate) owns_all: bool,
+    /// How many slots are ours: our share of what is limited for the whole node.
+    pub(crate) slots: u16,
     pub(crate) policy: Arc<Policy>,
     pub(crate) rules: Rules,
     pub(crate) fib: Fib,
@@ -200,6 +202,7 @@ impl Engine {
         Self {
             owners: Arc::new([settings.worker; SLOTS as usize]),
             owns_all: true,
+            slots: SLOTS,
             rules: Rules::new(&policy),
             policy,
             fib: Fib::new(&domains, seed),
@@ -423,7 +426,9 @@ impl Engine {
 
     /// Sets which worker owns which slot.
     pub fn set_owners(&mut self, owners: Arc<Owners>) {
-        self.owns_all = owners.iter().all(|owner| *owner == self.settings.worker);
+        let own = owners.iter().filter(|owner| **owner == self.settings.worker).count();
+        self.slots = own as u16;
+        self.owns_all = self.slots == SLOTS;
         self.owners = owners;
     }
 
@@ -447,6 +452,12 @@ impl Engine {
         if let Some(port) = self.settings.ports.get_mut(port.index()) {
             with(port);
         }
+    }
+
+    /// This engine's share of a limit of the whole node: the part that it has of the slots, rounded up,
+    /// so that a small limit leaves no worker without any session.
+    pub(crate) fn share(&self, max: u32) -> u32 {
+        (u64::from(max) * u64::from(self.slots)).div_ceil(u64::from(SLOTS)) as u32
     }
 
     /// The ports, in `PortId` order.
@@ -502,6 +513,11 @@ impl Engine {
     /// Puts the engine right after a panic: checks the table where the packet in hand worked.
     pub fn recover(&mut self) -> Recovered {
         let repairs = self.touched.take().map_or(0, |hash| self.table.audit_bucket(hash));
+        if repairs > 0 || self.rules.sessions() as usize != self.table.len() {
+            let table = &self.table;
+            let places = 0..table.places();
+            self.rules.recount(places.filter_map(|place| Some(table.at(place)?.1)));
+        }
         self.reassembled = None;
         self.fragments.recover();
         Recovered { repairs, in_flight: self.ledger.settle_poisoned() }

@@ -1,7 +1,7 @@
 //! The books: each packet is taken once and settled once.
 
 use crate::session::CloseReason;
-use crate::{Counters, Decision, Origin, Reason, Verdict};
+use crate::{Anomaly, Counters, Decision, Origin, Reason, Verdict};
 
 /// Counters with the packets that are being judged right now.
 #[derive(Debug, Default)]
@@ -106,5 +106,9 @@ impl Ledger {
     pub(crate) fn closed(&mut self, reason: CloseReason) {
         self.counters.sessions_closed += 1;
         self.counters.sessions_evicted += u64::from(reason == CloseReason::Evicted);
+    }
+
+    pub(crate) fn anomalous(&mut self, anomaly: Anomaly) {
+        self.counters.anomalies[anomaly as usize] += 1;
     }
 }

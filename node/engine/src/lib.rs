@@ -4,6 +4,8 @@
 //! [`Engine::decide`] is the way in. Which stages a packet goes through, and in which order, is told
 //! by `pipeline.rs` alone; `commit.rs` carries out what it decides.
 
+mod anomaly;
+mod census;
 mod commit;
 mod counters;
 mod engine;
@@ -38,6 +40,7 @@ pub mod tcp;
 pub mod timer;
 pub mod track;
 
+pub use anomaly::Anomaly;
 pub use counters::{Counters, Imbalance};
 pub use engine::{Engine, Origin, Owners, Parsed, Recovered, Settings};
 pub use event::{Event, EventKind};

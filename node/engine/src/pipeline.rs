@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! parse ► integrity ► transit? ► hop limit ► lookup ─┬─ hit  ► tracker ► rematch ─┬► route ► MTU ► forward
-//!                                                    ├─ miss ► tracker ► route ► policy ┘
+//!                                                    ├─ miss ► tracker ► route ► policy ► limits ┘
 //!                                                    └─ ICMP error ► its session ► route
 //! ```
 //!
@@ -14,7 +14,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use config::WindowCheck;
-use wire::{Options, Packet, Time, Version};
+use wire::{Options, Packet, Time, Transport, Version};
 
 use crate::answer::{Answer, Unreachable};
 use crate::engine::{Engine, Keyed};
@@ -26,7 +26,7 @@ use crate::rules::short_epoch;
 use crate::session::{CloseReason, Egress, Peer, Session};
 use crate::table::{Handle, Refused};
 use crate::track::{self, Update};
-use crate::{Arrived, Mode, PortId, Reason, RuleIndex, State, ZoneId, integrity};
+use crate::{Anomaly, Arrived, Mode, PortId, Reason, RuleIndex, State, ZoneId, integrity};
 
 /// What is to happen to a packet.
 #[derive(Clone, Copy, Debug)]
@@ -92,11 +92,37 @@ pub(crate) enum Change {
         handle: Handle,
         reason: CloseReason,
     },
-    /// A refused first packet that is to be logged.
-    Deny,
+    /// An ICMP error has said that this session's packets find no destination.
+    Unreachable {
+        handle: Handle,
+        anomaly: Anomaly,
+    },
+    /// A refused first packet that is to be logged, and where it would have left.
+    Deny {
+        to: ZoneId,
+        egress: PortId,
+    },
 }
 
-/// What permits a session of an older epoch under the policy in force.
+/// A first packet that a rule permits, and its way on.
+#[derive(Clone, Copy, Debug)]
+struct Permitted {
+    way: Way,
+    permission: Permission,
+}
+
+/// A first packet that opens no session.
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
+    outcome: Outcome,
+    rule: Option<RuleIndex>,
+    /// The rule, or the lack of one, decided.
+    hit: bool,
+    /// Where the packet would have left, if that is known.
+    toward: Option<(ZoneId, PortId)>,
+}
+
+/// What permits a session, be it a new one or that of an older epoch, under the policy in force.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Permission {
     pub(crate) rule: RuleIndex,
@@ -321,13 +347,12 @@ impl Judge<'_> {
     /// A packet that opens its session from the other side too: it needs a permission of its own.
     fn ask(&self, handle: Handle, sender: Peer, update: Update, watch: &mut impl Watch) -> Plan {
         watch.stage(Stage::Tracker, || "opens its session from the other side".to_owned());
-        let asked = self.open_with(update, None, watch);
-        match asked.session {
-            Change::Open { update, .. } => {
+        match self.ask_policy(watch) {
+            Ok(Permitted { way, permission }) => {
                 let session = Change::Follow { handle, sender, update, rematched: None };
-                Plan { session, ..asked }
+                Plan { session, ..permitted_by(permission.rule, way) }
             }
-            Change::None | Change::Deny | Change::Close { .. } | Change::Follow { .. } => asked,
+            Err(refusal) => self.refuse(refusal),
         }
     }
 
@@ -375,52 +400,134 @@ impl Judge<'_> {
                 watch.stage(Stage::Tracker, || "may open a session".to_owned());
                 self.open_with(update, stale, watch)
             }
-            Err(reason) => {
+            Err(reason) => self.pick_up(stale, watch).unwrap_or_else(|| {
                 watch.stage(Stage::Tracker, || reason.explain().to_owned());
                 Plan::invalid(reason)
-            }
+            }),
         }
     }
 
-    /// A packet that needs a rule's permission.
+    /// A TCP segment that is no beginning, where the rule that permits it wants no beginning.
+    fn pick_up(
+        &self,
+        stale: Option<(Handle, CloseReason)>,
+        watch: &mut impl Watch,
+    ) -> Option<Plan> {
+        if !self.engine.policy.picks_up() {
+            return None;
+        }
+        let update = track::pick_up(self.packet, &self.engine.tracking)?;
+        watch.stage(Stage::Tracker, || "may be picked up, if its rule says so".to_owned());
+        let permitted = self.ask_policy(watch).ok()?;
+        let wanted = self.engine.policy.rule(permitted.permission.rule).pick_up;
+        wanted.then(|| self.open_permitted(update, permitted, stale, watch))
+    }
+
+    /// A packet that needs a rule's permission to open a session.
     fn open_with(
         &self,
         update: Update,
         stale: Option<(Handle, CloseReason)>,
         watch: &mut impl Watch,
     ) -> Plan {
-        let new = |plan: Plan| Plan { state: State::New, ..plan };
+        match self.ask_policy(watch) {
+            Ok(permitted) => self.open_permitted(update, permitted, stale, watch),
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    /// A session that a rule permits needs a place too.
+    fn open_permitted(
+        &self,
+        update: Update,
+        permitted: Permitted,
+        stale: Option<(Handle, CloseReason)>,
+        watch: &mut impl Watch,
+    ) -> Plan {
+        let Permitted { way, permission: Permission { rule, zones, life } } = permitted;
+        if let Some(reason) = self.beyond_limit(rule, zones[0], stale, watch) {
+            let outcome = Outcome::Drop(reason);
+            let toward = Some((zones[1], way.port));
+            return self.refuse(Refusal { outcome, rule: Some(rule), hit: true, toward });
+        }
+        let Some(stale) = stale.map_or_else(|| self.make_room(), |stale| Some(Some(stale))) else {
+            return Plan { state: State::New, ..Plan::drop(Reason::TableFull) };
+        };
+        let session = Change::Open { update, zones, life, stale };
+        Plan { session, ..permitted_by(rule, way) }
+    }
+
+    /// Which of the limits of its rule and zone one more session would go beyond, once the one that it
+    /// takes the place of is gone.
+    fn beyond_limit(
+        &self,
+        rule: RuleIndex,
+        zone: ZoneId,
+        stale: Option<(Handle, CloseReason)>,
+        watch: &mut impl Watch,
+    ) -> Option<Reason> {
+        let Engine { policy, rules, table, .. } = self.engine;
+        let (rule_max, zone_max) = (policy.rule(rule).sessions_max, policy.zone_sessions_max(zone));
+        if (rule_max, zone_max) == (None, None) {
+            return None;
+        }
+        let ending = stale.and_then(|(handle, _)| table.get(handle));
+        let (ends_in_rule, ends_in_zone) = ending.map_or((None, None), |it| rules.place(it));
+        let left = |sessions: u32, ends: bool| sessions.saturating_sub(u32::from(ends));
+        let rule_now = left(rules.sessions_of_rule(rule), ends_in_rule == Some(rule));
+        let zone_now = left(rules.sessions_of_zone(zone), ends_in_zone == Some(zone));
+        let limits = [
+            (Reason::RuleSessions, rule_max, rule_now),
+            (Reason::ZoneSessions, zone_max, zone_now),
+        ];
+        limits.into_iter().find_map(|(reason, max, now)| {
+            let share = self.engine.share(max?);
+            let beyond = now >= share;
+            if beyond {
+                let says = || format!("{} Here: {now} of {share}.", reason.explain());
+                watch.stage(Stage::Policy, says);
+            }
+            beyond.then_some(reason)
+        })
+    }
+
+    /// Asks the policy about a first packet: what permits it, or what becomes of it instead.
+    fn ask_policy(&self, watch: &mut impl Watch) -> Result<Permitted, Refusal> {
+        let unasked = |outcome| Refusal { outcome, rule: None, hit: false, toward: None };
+        let no_zone = unasked(Outcome::Drop(Reason::NoZone));
         let policy = &self.engine.policy;
-        let Some(from) = policy.zone_of_port(self.arrived.ingress) else {
-            return new(Plan::drop(Reason::NoZone));
+        let from = policy.zone_of_port(self.arrived.ingress).ok_or(no_zone)?;
+        let way = match self.route(watch) {
+            Outcome::Forward(way) => way,
+            outcome @ (Outcome::Answer(_) | Outcome::Consume | Outcome::Drop(_)) => {
+                return Err(unasked(outcome));
+            }
         };
-        let outcome = self.route(watch);
-        let Outcome::Forward(way) = outcome else { return new(Plan::bare(outcome)) };
-        let Some(to) = policy.zone_of_port(way.port) else {
-            return new(Plan::drop(Reason::NoZone));
-        };
+        let to = policy.zone_of_port(way.port).ok_or(no_zone)?;
         let question = Question::of(self.packet, from, to);
         let decision = policy.judge(&question);
         watch.stage(Stage::Policy, || self.say_policy(decision, from, to));
-        let refused = |outcome| {
-            let logged = decision.rule().is_some_and(|rule| policy.rule(rule).log_open);
-            let session = if logged { Change::Deny } else { Change::None };
-            Plan { outcome, state: State::New, rule: decision.rule(), hit: true, session }
-        };
-        match decision {
-            policy::Decision::NoRule => refused(Outcome::Drop(Reason::NoRule)),
-            policy::Decision::Deny(_) => refused(Outcome::Drop(Reason::Denied)),
-            policy::Decision::Reject(_) => refused(Outcome::Answer(Answer::reject(self.packet))),
+        let outcome = match decision {
             policy::Decision::Permit(rule) => {
-                let Some(stale) = stale.map_or_else(|| self.make_room(), |stale| Some(Some(stale)))
-                else {
-                    return new(Plan::drop(Reason::TableFull));
-                };
                 let life = policy.life(rule, &question);
-                let session = Change::Open { update, zones: [from, to], life, stale };
-                Plan { outcome, state: State::New, rule: Some(rule), hit: true, session }
+                let permission = Permission { rule, zones: [from, to], life };
+                return Ok(Permitted { way, permission });
             }
-        }
+            policy::Decision::NoRule => Outcome::Drop(Reason::NoRule),
+            policy::Decision::Deny(_) => Outcome::Drop(Reason::Denied),
+            policy::Decision::Reject(_) => Outcome::Answer(Answer::reject(self.packet)),
+        };
+        let toward = Some((to, way.port));
+        Err(Refusal { outcome, rule: decision.rule(), hit: true, toward })
+    }
+
+    fn refuse(&self, Refusal { outcome, rule, hit, toward }: Refusal) -> Plan {
+        let logged = rule.is_some_and(|rule| self.engine.policy.rule(rule).log_open);
+        let session = match toward {
+            Some((to, egress)) if logged => Change::Deny { to, egress },
+            Some(_) | None => Change::None,
+        };
+        Plan { outcome, state: State::New, rule, hit, session }
     }
 
     /// Whether a new session fits, and which one would have to give way: one still at its beginnings,
@@ -450,12 +557,23 @@ impl Judge<'_> {
         let ends = |session: &Session| self.engine.replication.ends(session);
         let alive = live.filter(|(_, session)| ends(session) > self.now);
         let valid = alive.filter(|(_, session)| self.fits(session));
-        if valid.is_none() {
+        let Some((handle, session)) = valid else {
             watch.stage(Stage::Lookup, || "an ICMP error about no session".to_owned());
             return Plan::invalid(Reason::IcmpUnrelated);
-        }
+        };
         watch.stage(Stage::Lookup, || "an ICMP error about a session".to_owned());
-        Plan { state: State::Related, ..Plan::bare(self.route(watch)) }
+        let outcome = self.route(watch);
+        let passes = matches!(outcome, Outcome::Forward(_));
+        let odd = passes.then(|| self.unreachable(session)).flatten();
+        let session = odd.map_or(Change::None, |anomaly| Change::Unreachable { handle, anomaly });
+        Plan { state: State::Related, session, ..Plan::bare(outcome) }
+    }
+
+    /// What the ICMP error in hand, which is about `session`, says for the first time.
+    fn unreachable(&self, session: &Session) -> Option<Anomaly> {
+        let Transport::Icmp(error) = &self.packet.body else { return None };
+        let (_, direction) = self.keyed.flow?;
+        Anomaly::of_error(session, session.sender(direction), self.packet.version, error)
     }
 
     /// Whether the packet embedded in this ICMP error was sent within `session`: of TCP, its sequence
@@ -556,6 +674,12 @@ impl Judge<'_> {
     }
 }
 
+/// The plan for a first packet that `rule` permits, without what it means for the session table.
+fn permitted_by(rule: RuleIndex, way: Way) -> Plan {
+    let (state, rule) = (State::New, Some(rule));
+    Plan { state, rule, hit: true, ..Plan::bare(Outcome::Forward(way)) }
+}
+
 /// What belongs to the sender's side and to the far side, the initiator's first; and back again.
 fn in_order<T>(sender: Peer, [here, there]: [T; 2]) -> [T; 2] {
     match sender {
@@ -579,11 +703,11 @@ fn silent_reason(answer: Answer) -> Reason {
     }
 }
 
-/// The ICMP type of the request that this type answers (RFC 792, RFC 4443 §4.2).
+/// The ICMP type of the request that this type answers (RFC 792, RFC 4443 §4.2, RFC 6275 §6.5).
 const fn request(version: Version, reply: u8) -> u8 {
     match (version, reply) {
         (Version::V4, 0) => 8,
-        (Version::V4, 14 | 16 | 18) | (Version::V6, 129) => reply - 1,
+        (Version::V4, 14 | 16 | 18) | (Version::V6, 129 | 145 | 147) => reply - 1,
         _ => reply,
     }
 }

@@ -37,7 +37,8 @@ pub use question::Question;
 pub struct Policy {
     epoch: u64,
     zones: Box<[String]>,
-    zone_of_port: Box<[Option<ZoneId>]>, // by PortId
+    zone_sessions_max: Box<[Option<u32>]>, // by ZoneId
+    zone_of_port: Box<[Option<ZoneId>]>,   // by PortId
     absent_ports: Box<[(ZoneId, String)]>,
     rules: Box<[Rule]>,
     by_id: BTreeMap<String, RuleIndex>,
@@ -45,6 +46,7 @@ pub struct Policy {
     timeouts: Timeouts,
     lives: lives::Lives,
     integrity: Integrity,
+    picks_up: bool,
     names: names::Names,
 }
 
@@ -136,6 +138,19 @@ impl Policy {
         &self.zones
     }
 
+    /// Sessions that hosts of a zone may have opened at once, in the whole node.
+    ///
+    /// # Panics
+    /// If `zone` comes from a policy with more zones than this one.
+    pub fn zone_sessions_max(&self, zone: ZoneId) -> Option<u32> {
+        self.zone_sessions_max[zone.index()]
+    }
+
+    /// Whether any rule picks TCP connections up in the middle.
+    pub const fn picks_up(&self) -> bool {
+        self.picks_up
+    }
+
     /// Ports that a zone names and this node does not have: no error, since members of a cluster
     /// may have different ports, but worth a warning, since it may be a slip.
     pub fn absent_ports(&self) -> &[(ZoneId, String)] {
@@ -223,6 +238,10 @@ pub struct Rule {
     pub on_change: OnChange,
     /// Whether the first packet waits for the backup.
     pub replication: Replication,
+    /// Sessions that it may have at once, in the whole node.
+    pub sessions_max: Option<u32>,
+    /// Whether a TCP connection whose SYN was not seen may become a session.
+    pub pick_up: bool,
     /// Line in the policy file, from 1.
     pub line: usize,
 }

@@ -153,7 +153,8 @@ reasons! {
     /// Other TCP flags that no honest sender combines (RFC 9293 §3.10): RST with SYN or FIN, URG with
     /// RST or SYN-ACK.
     TcpFlags = "tcp-flags",
-    /// A TCP segment without a session that is not a plain SYN.
+    /// A TCP segment without a session that is not a plain SYN. An ACK may open one where the rule that
+    /// permits it says `pick-up = true`.
     TcpNotSyn = "tcp-not-syn",
     /// A TCP segment that the connection's state does not allow.
     TcpState = "tcp-state",
@@ -168,6 +169,10 @@ reasons! {
     IcmpUnsolicited = "icmp-unsolicited",
     /// The session table is full.
     TableFull = "table-full",
+    /// The rule that permits it has as many sessions as its `sessions-max`.
+    RuleSessions = "rule-sessions",
+    /// The zone it comes from has opened as many sessions as its `sessions-max`.
+    ZoneSessions = "zone-sessions",
 
     // Policy
     /// No rule matches.

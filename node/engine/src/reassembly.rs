@@ -129,11 +129,11 @@ impl Engine {
     }
 
     fn expire_sessions(&mut self, now: Time) -> bool {
-        let Self { table, ledger, events, replication, .. } = self;
+        let Self { table, rules, ledger, events, replication, .. } = self;
         let advance = table.review(now, TIMER_VISITS_PER_TURN, |handle, session| {
             let kept = replication.keeps(session, now);
             if kept.is_none() {
-                let mut ending = Ending { replication, ledger, events };
+                let mut ending = Ending { replication, rules, ledger, events };
                 ending.tell(handle.place(), session, session.expiry_reason(), now);
             }
             kept

@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | 0 | 1 | version: 1 |
 //! | 1 | 1 | length of the whole record, bytes |
-//! | 2 | 2 | flags: 1 the initiator is the high end of the key, 2 reply seen, 4 assured, 8 both may open, 16 its end is logged |
+//! | 2 | 2 | flags, below |
 //! | 4 | 40 | flow key, as `wire` lays it out |
 //! | 44 | 2 + 4 + 8 | identity: node, boot, counter |
 //! | 58 | 2 + 4 + 8 | identity of the conversation |
@@ -24,6 +24,9 @@
 //! | 180 | 4 | idle for, milliseconds |
 //! | 184 | 4 | rest of its life, milliseconds |
 //! | 188 | 4 | own idle life, milliseconds; 0 if it has none |
+//!
+//! Flags: 1 the initiator is the high end of the key, 2 the responder has answered, 4 past its beginnings,
+//! 8 the responder may open it too, 16 its end is logged.
 
 use std::fmt;
 use std::time::Duration;

@@ -32,10 +32,12 @@ pub use self::notes::{Note, NoteKind};
 pub(crate) use self::origins::Origins;
 use self::recovery::Lags;
 pub(crate) use self::recovery::Recovery;
+use crate::Anomaly;
 use crate::engine::Engine;
 use crate::event::Events;
 use crate::ledger::Ledger;
 use crate::limits::{REPLICA_GRACE, REPLICA_REVISIT, TAKEOVER_GRACE};
+use crate::rules::Rules;
 use crate::session::{CloseReason, Flags, Session, SessionId};
 use crate::table::Handle;
 use crate::{Reason, commit};
@@ -148,6 +150,7 @@ impl Replication {
 /// What hears of a session's end.
 pub(crate) struct Ending<'a> {
     pub(crate) replication: &'a mut Replication,
+    pub(crate) rules: &'a mut Rules,
     pub(crate) ledger: &'a mut Ledger,
     pub(crate) events: &'a mut Events,
 }
@@ -160,10 +163,15 @@ impl Ending<'_> {
         if session.flags.has(Flags::HELD) {
             replication.drop_held(place, |packets| ledger.expire(Reason::HoldClosed, packets));
         }
+        self.rules.ended(session);
         ledger.closed(reason);
-        let event = commit::close_event(&replication.origins, session, reason, now);
         // Of a replica's end its owner tells.
-        let event = event.filter(|_| replication.role == Role::Owner);
+        let owner = replication.role == Role::Owner;
+        if let Some(anomaly) = Anomaly::at_end(session, reason).filter(|_| owner) {
+            ledger.anomalous(anomaly);
+        }
+        let event = commit::close_event(&replication.origins, session, reason, now);
+        let event = event.filter(|_| owner);
         if event.is_some_and(|event| !self.events.push(event)) {
             self.ledger.event_lost();
         }

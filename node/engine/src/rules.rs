@@ -1,16 +1,28 @@
-//! What is known of each rule beside its text: hits, and where rules of earlier epochs are now.
+//! What is known of each rule beside its text: hits, live sessions, and where rules of earlier epochs
+//! are now.
+//!
+//! A session belongs to the rule and the initiator's zone that it was last judged by. Those of an
+//! earlier epoch count for what has their rule's id and their zone's name today, until they are judged
+//! again. Each epoch keeps a census of its own, so that what is forgotten with it can be taken out.
 
 use std::collections::VecDeque;
 
 use wire::Time;
 
+use crate::census::Census;
 use crate::limits::EPOCHS_REMEMBERED;
 use crate::policy::Policy;
+use crate::session::Session;
 use crate::{RuleIndex, ZoneId};
 
-/// Hit counts of the policy in force, and the way from older epochs' rules to its own.
+/// Hit counts and sessions of the policy in force, and the way from older epochs' rules to its own.
 #[derive(Debug)]
 pub struct Rules {
+    epoch: u32,
+    /// All sessions, by what their rules and zones are today.
+    all: Census,
+    /// Those of the epoch in force.
+    own: Census,
     hits: Box<[Hits]>,
     no_rule: Hits,
     /// The remembered epochs, oldest first.
@@ -23,6 +35,8 @@ struct Earlier {
     epoch: u32,
     rules: Box<[Option<RuleIndex>]>,
     zones: Box<[Option<ZoneId>]>,
+    /// Its sessions, by its own rules and zones.
+    sessions: Census,
 }
 
 /// How often and when a rule last decided.
@@ -45,13 +59,16 @@ pub(crate) const fn short_epoch(policy: &Policy) -> u32 {
 impl Rules {
     pub(crate) fn new(policy: &Policy) -> Self {
         Self {
+            epoch: short_epoch(policy),
+            all: Census::of(policy),
+            own: Census::of(policy),
             hits: vec![Hits::default(); policy.rules().len()].into(),
             no_rule: Hits::default(),
             earlier: VecDeque::with_capacity(EPOCHS_REMEMBERED),
         }
     }
 
-    /// Carries counts over to `new`, rule by rule of the same id.
+    /// Carries counts over to `new`: rule by rule of the same id, zone by zone of the same name.
     pub(crate) fn switch(&mut self, old: &Policy, new: &Policy) {
         let map = new.map_from(old);
         let mut hits = vec![Hits::default(); new.rules().len()];
@@ -62,6 +79,11 @@ impl Rules {
         }
         self.hits = hits.into();
         let zones = zones(old, new);
+        let mut all = Census::of(new);
+        all.take(&self.all, &map, &zones);
+        self.all = all;
+        let sessions = core::mem::replace(&mut self.own, Census::of(new));
+        self.epoch = short_epoch(new);
         for Earlier { rules: earlier, zones: earlier_zones, .. } in &mut self.earlier {
             for rule in earlier.iter_mut() {
                 *rule = rule.and_then(|rule| map.get(rule.index()).copied().flatten());
@@ -71,9 +93,11 @@ impl Rules {
             }
         }
         if self.earlier.len() == EPOCHS_REMEMBERED {
-            self.earlier.pop_front();
+            let forgotten = self.earlier.pop_front();
+            forgotten.iter().for_each(|it| self.all.give(&it.sessions, &it.rules, &it.zones));
         }
-        self.earlier.push_back(Earlier { epoch: short_epoch(old), rules: map.into(), zones });
+        let (epoch, rules) = (short_epoch(old), map.into());
+        self.earlier.push_back(Earlier { epoch, rules, zones, sessions });
     }
 
     /// Where a rule of an earlier epoch is now; `None` if it is gone, or the epoch forgotten.
@@ -89,6 +113,61 @@ impl Rules {
 
     fn earlier(&self, epoch: u32) -> Option<&Earlier> {
         self.earlier.iter().rev().find(|earlier| earlier.epoch == epoch)
+    }
+
+    /// The rule and the initiator's zone that a session counts for.
+    pub(crate) fn place(&self, session: &Session) -> (Option<RuleIndex>, Option<ZoneId>) {
+        let Session { epoch, rule, zones: [zone, _], .. } = *session;
+        if epoch == self.epoch {
+            return (Some(rule), Some(zone));
+        }
+        (self.now(epoch, rule), self.zone_now(epoch, zone))
+    }
+
+    /// A session has begun, or begun to belong to its rule and zone.
+    pub(crate) fn begun(&mut self, session: &Session) {
+        self.count(session, 1);
+    }
+
+    /// A session has ended, or ended to belong to its rule and zone.
+    pub(crate) fn ended(&mut self, session: &Session) {
+        self.count(session, -1);
+    }
+
+    fn count(&mut self, session: &Session, change: i32) {
+        let Session { epoch, rule, zones: [zone, _], .. } = *session;
+        let (rule_now, zone_now) = self.place(session);
+        self.all.count(rule_now, zone_now, change);
+        if epoch == self.epoch {
+            self.own.count(Some(rule), Some(zone), change);
+        } else if let Some(earlier) = self.earlier.iter_mut().rev().find(|it| it.epoch == epoch) {
+            earlier.sessions.count(Some(rule), Some(zone), change);
+        }
+    }
+
+    /// Counts anew, since the sessions are not those that were counted.
+    pub(crate) fn recount<'a>(&mut self, sessions: impl Iterator<Item = &'a Session>) {
+        self.all.clear();
+        self.own.clear();
+        self.earlier.iter_mut().for_each(|earlier| earlier.sessions.clear());
+        sessions.for_each(|session| self.begun(session));
+    }
+
+    /// Sessions counted.
+    pub(crate) const fn sessions(&self) -> u32 {
+        self.all.total()
+    }
+
+    /// Live sessions of a rule of the policy in force.
+    #[must_use]
+    pub fn sessions_of_rule(&self, rule: RuleIndex) -> u32 {
+        self.all.of_rule(rule)
+    }
+
+    /// Live sessions whose initiators are in a zone of the policy in force.
+    #[must_use]
+    pub fn sessions_of_zone(&self, zone: ZoneId) -> u32 {
+        self.all.of_zone(zone)
     }
 
     /// Counts a decision by `rule`, or by none.

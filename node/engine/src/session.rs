@@ -299,6 +299,8 @@ impl Flags {
     pub const BOTH_MAY_OPEN: Self = Self(1 << 4);
     /// In use; the table's own.
     pub(crate) const LIVE: Self = Self(1 << 5);
+    /// An ICMP error has said that its packets find no destination.
+    pub const UNREACHABLE: Self = Self(1 << 8);
     /// Its packets wait for the backup.
     pub(crate) const HELD: Self = Self(1 << 14);
     /// Its record was made, and no packet has come since.

@@ -9,7 +9,7 @@
 //! flags ([`Class::of`]) → transition table (`table.rs`) → window check (`window.rs`).
 //!
 //! Decisions where RFCs and practice leave room:
-//! - *RST* (RFC 5961 §3): an open connection closes only on the exact next sequence number. One that
+//! - *RST* (RFC 5961 §3): an open or closing connection closes only on the exact next number. One that
 //!   is ahead of it but in the window passes and changes nothing: the receiver answers it with a
 //!   challenge ACK, and the true sender then resets exactly.
 //! - *SYN in an open connection* (RFC 5961 §4): passes, changes nothing, and is remembered. If the far
@@ -18,11 +18,13 @@
 //!   sent the first SYN, and the connection is open when both SYNs are acknowledged.
 //! - *TIME-WAIT* (RFC 9293 §3.6.1, RFC 6191): a SYN above the old sequence numbers may open a new
 //!   connection, if policy permits it; an older one passes to the peer, who knows better.
-//! - *Mid-stream pick-up*: none; the first segment must be a SYN.
+//! - *Mid-stream pick-up*: none, unless a rule wants it; the first segment must be a SYN. Then
+//!   `pickup.rs` opens with any ACK, and its sender is the initiator from then on.
 
 mod flags;
 mod handshake;
 mod merge;
+mod pickup;
 mod record;
 mod recover;
 mod reset;
@@ -92,6 +94,8 @@ pub enum State {
     Close,
     /// SYN from both peers: simultaneous open.
     SynSent2,
+    /// Picked up in the middle, and so far seen from the initiator only.
+    PickedUp,
 }
 
 /// What the tracker says of one segment.
@@ -203,7 +207,8 @@ impl Tcp {
             | State::Established
             | State::FinWait
             | State::CloseWait
-            | State::SynSent2 => CloseReason::Timeout,
+            | State::SynSent2
+            | State::PickedUp => CloseReason::Timeout,
         }
     }
 
@@ -295,6 +300,9 @@ impl Tcp {
         state: State,
         check: WindowCheck,
     ) -> Judgement {
+        if self.is_half_seen() {
+            return self.judge_half_seen(sender, class, segment, state, check);
+        }
         let numbers = self.numbers(sender, segment);
         if check == WindowCheck::Check {
             let first_ack = !self.marks[sender.index()].has(Marks::ACKED);
@@ -404,7 +412,8 @@ impl Tcp {
             | State::SynReceived
             | State::Established
             | State::Close
-            | State::SynSent2 => state,
+            | State::SynSent2
+            | State::PickedUp => state,
         }
     }
 
@@ -512,7 +521,8 @@ const fn idle_life(state: State, timeouts: &Timeouts) -> Duration {
     match state {
         State::None | State::Close => timeouts.tcp_close,
         State::SynSent | State::SynSent2 => timeouts.tcp_syn_sent,
-        State::SynReceived => timeouts.tcp_syn_received,
+        // One segment, which anybody may have forged, earns no more than an unfinished handshake.
+        State::SynReceived | State::PickedUp => timeouts.tcp_syn_received,
         State::Established => timeouts.tcp_established,
         State::FinWait => timeouts.tcp_fin_wait,
         State::CloseWait => timeouts.tcp_close_wait,

@@ -241,15 +241,12 @@ fn datagram(session: &Session, sender: Peer, lives: &Lives, now: Time) -> (Flags
 pub fn open(packet: &Packet, settings: &Settings) -> Result<Update, Reason> {
     let Lives { timeouts, udp_first, .. } = &settings.usual;
     match &packet.body {
-        Transport::Tcp(header) => {
-            let tcp = Tcp::open(&header.into())?;
-            let life = nanos(tcp.life(timeouts));
-            let (tcp, set) = (Some(tcp), Flags::NONE);
-            Ok(Update { tcp, stepped: true, ..Update::plain(set, life) })
-        }
+        Transport::Tcp(header) => Ok(opened(Tcp::open(&header.into())?, timeouts)),
         Transport::Udp(_) => Ok(Update::plain(Flags::NONE, *udp_first)),
         Transport::Icmp(icmp) => match Query::of(packet.version, icmp) {
-            Some(Query::Request) => Ok(Update::plain(Flags::NONE, nanos(timeouts.icmp))),
+            Some(Query::Request | Query::Either) => {
+                Ok(Update::plain(Flags::NONE, nanos(timeouts.icmp)))
+            }
             Some(Query::Reply) | None => Err(Reason::IcmpUnsolicited),
         },
         Transport::Sctp(_)
@@ -258,6 +255,18 @@ pub fn open(packet: &Packet, settings: &Settings) -> Result<Update, Reason> {
         | Transport::None
         | Transport::Other => Ok(Update::plain(Flags::NONE, nanos(timeouts.generic))),
     }
+}
+
+/// Judges the first packet that is seen of a TCP connection, for a rule that picks it up in the middle;
+/// `None` if there is nothing to be picked up.
+pub fn pick_up(packet: &Packet, settings: &Settings) -> Option<Update> {
+    let Transport::Tcp(header) = &packet.body else { return None };
+    Some(opened(Tcp::pick_up(&header.into()).ok()?, &settings.usual.timeouts))
+}
+
+fn opened(tcp: Tcp, timeouts: &Timeouts) -> Update {
+    let life = nanos(tcp.life(timeouts));
+    Update { tcp: Some(tcp), stepped: true, ..Update::plain(Flags::NONE, life) }
 }
 
 /// Judges a packet that `sender` sends within `session`.
@@ -371,9 +380,8 @@ fn judge_query(
     let update = Update::plain(seen(sender), nanos(timeouts.icmp));
     let both = session.flags.has(Flags::BOTH_MAY_OPEN);
     match (Query::of(version, icmp), sender) {
-        (Some(Query::Request), Peer::Initiator) | (Some(Query::Reply), Peer::Responder) => {
-            Judgement::Pass(update)
-        }
+        (Some(Query::Request | Query::Either), Peer::Initiator)
+        | (Some(Query::Reply | Query::Either), Peer::Responder) => Judgement::Pass(update),
         (Some(_), _) if both => Judgement::Pass(update),
         // Some systems use one id for every ping: two of them pinging each other share a session.
         (Some(Query::Request), Peer::Responder) => {
@@ -385,20 +393,26 @@ fn judge_query(
     }
 }
 
-/// The two sides of an ICMP exchange with an identifier.
+/// The sides of an ICMP exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Query {
     Request,
     Reply,
+    /// Answers a request, or comes unasked: a reply where there is a session, else a request.
+    Either,
 }
 
 impl Query {
     /// Echo, timestamp, information and address mask in IPv4 (RFC 792, RFC 950), echo in IPv6
-    /// (RFC 4443 §4). No other type opens a session.
+    /// (RFC 4443 §4), and there mobility (RFC 6275 §6.5 to §6.8): as RFC 4890 §4.3.2 wants it, those
+    /// pass wherever a rule permits them. Its answers need a rule of their own if they come from
+    /// another address than was asked (a home agent's, not the anycast one), or unasked. No other
+    /// type opens a session.
     const fn of(version: Version, icmp: &Icmp) -> Option<Self> {
         match (version, icmp.kind) {
-            (Version::V4, 8 | 13 | 15 | 17) | (Version::V6, 128) => Some(Self::Request),
+            (Version::V4, 8 | 13 | 15 | 17) | (Version::V6, 128 | 144 | 146) => Some(Self::Request),
             (Version::V4, 0 | 14 | 16 | 18) | (Version::V6, 129) => Some(Self::Reply),
+            (Version::V6, 145 | 147) => Some(Self::Either),
             _ => None,
         }
     }

@@ -18,7 +18,7 @@ use wire::{TcpFlags, Time};
 const START: Time = Time::from_secs(1_000);
 const MACS: [[u8; 6]; 3] = [[2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 3]];
 /// Permits everything from `in` to `out`; `RULES[1]` no longer permits UDP, and a port has moved.
-/// Both grant some sessions lives of their own, by other numbers.
+/// Both grant some sessions lives of their own, by other numbers. `RULES[0]` picks up, and has limits.
 const RULES: [&str; 2] = [
     r#"
 [zones]
@@ -39,6 +39,8 @@ from = "in"
 to = "out"
 action = "permit"
 timeout = "2m"
+pick-up = true
+sessions-max = 3
 "#,
     r#"
 [zones]

@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    check, clear, commit, completion, detach, explain, failpoint, man, replay, rollback, run, show,
+    check, clear, cluster, commit, completion, detach, explain, failpoint, man, replay, rollback,
+    run, show,
 };
 
 /// A stateful firewall on AF_XDP.
@@ -36,6 +37,8 @@ pub(crate) enum Verb {
     Commit(commit::Options),
     /// Put an earlier policy in force again
     Rollback(rollback::Options),
+    /// Make a cluster, let a node in, join one
+    Cluster(cluster::Options),
     /// Show the firewall at work on this machine, in a network of its own; ends within 30 s
     Demo,
     /// Take the XDP programs of an ended daemon off their interfaces

@@ -40,7 +40,7 @@ pub(crate) struct Options {
     /// Source port of TCP, UDP or SCTP
     #[arg(long, value_name = "NUMBER")]
     source_port: Option<u16>,
-    /// Destination port of TCP, UDP or SCTP
+    /// Destination port; TCP, UDP and SCTP need it
     #[arg(long, value_name = "NUMBER")]
     destination_port: Option<u16>,
     /// TCP flags by their letters, as S, SA, A, F, R; S if not given
@@ -76,6 +76,10 @@ pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
         return Err(Failure::Usage(why.to_owned()));
     }
     let request = ExplainRequest::from(options);
+    if request.lacks_destination_port() {
+        let why = "--destination-port is missing: without it nothing can be said of a packet of";
+        return Err(Failure::Usage(format!("{why} {}", options.protocol)));
+    }
     let explanation: Explanation = match options.files.ask(&request)? {
         Some(explanation) => explanation,
         None => options.daemon.client()?.post(api::EXPLAIN, &request)?,

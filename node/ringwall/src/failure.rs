@@ -9,6 +9,7 @@ use config::{Diagnostic, api};
 use datapath::capture::CaptureError;
 
 use crate::client::ClientError;
+use crate::cluster::ClusterError;
 use crate::out::Out;
 use crate::render;
 use crate::run::RunError;
@@ -38,6 +39,8 @@ pub(crate) enum Failure {
     Xdp(datapath::xdp::Error),
     /// The daemon does not run.
     Run(RunError),
+    /// A cluster was not made or joined.
+    Cluster(ClusterError),
 }
 
 /// Exit status: refused or failed.
@@ -84,7 +87,8 @@ impl Failure {
             | Self::Refused(_)
             | Self::Client(_)
             | Self::Xdp(_)
-            | Self::Run(_) => false,
+            | Self::Run(_)
+            | Self::Cluster(_) => false,
         }
     }
 
@@ -98,6 +102,7 @@ impl Failure {
             | Self::Client(_)
             | Self::Xdp(_)
             | Self::Run(_)
+            | Self::Cluster(_)
             | Self::Usage(_)
             | Self::Output(_)
             | Self::File { .. }
@@ -142,6 +147,7 @@ impl fmt::Display for Failure {
             Self::Client(error) => error.fmt(f),
             Self::Xdp(error) => error.fmt(f),
             Self::Run(error) => error.fmt(f),
+            Self::Cluster(error) => error.fmt(f),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | `show`, `clear`, `commit`, `rollback`, `explain` | a running daemon | `client` |
 //! | `explain`, `replay` | files, by themselves | `unplugged` |
 //! | `check`, `detach`, `completion`, `man` | files, by themselves | |
+//! | `cluster` | files, and another node | `cluster_net` |
 //! | `demo` | a network of its own | the other verbs |
 //!
 //! Exit status: 0 done, 1 refused or failed, 2 usage.
@@ -15,6 +16,7 @@ mod check;
 mod clear;
 mod cli;
 mod client;
+mod cluster;
 mod commit;
 mod completion;
 mod daemon;
@@ -69,6 +71,7 @@ fn carry_out(verb: Verb, out: &mut Out<'_>) -> Result<(), Failure> {
         Verb::Clear(options) => clear::run(&options, out),
         Verb::Commit(options) => commit::run(&options, out),
         Verb::Rollback(options) => rollback::run(&options, out),
+        Verb::Cluster(options) => cluster::run(&options, out),
         Verb::Demo => demo::run(out),
         Verb::Detach(options) => detach::run(&options, out),
         Verb::Failpoint(options) => failpoint::run(&options, out),

@@ -74,7 +74,7 @@ fn router<B: Backend>(backend: Arc<B>) -> Router {
 }
 
 type Node<B> = State<Arc<B>>;
-type Asked<T> = Result<Json<T>, JsonRejection>;
+type Asked<T> = Result<Json<api::Object<T>>, JsonRejection>;
 type Answer<T> = Result<Json<T>, Refusal>;
 
 async fn status<B: Backend>(State(node): Node<B>) -> Answer<api::Status> {
@@ -85,21 +85,21 @@ async fn sessions<B: Backend>(
     State(node): Node<B>,
     asked: Asked<api::PageRequest>,
 ) -> Answer<api::SessionsPage> {
-    Ok(Json(node.sessions(asked?.0).await?))
+    Ok(Json(node.sessions(body(asked)?).await?))
 }
 
 async fn clear<B: Backend>(
     State(node): Node<B>,
     asked: Asked<api::ClearRequest>,
 ) -> Answer<api::Cleared> {
-    Ok(Json(node.clear(asked?.0).await?))
+    Ok(Json(node.clear(body(asked)?).await?))
 }
 
 async fn conversations<B: Backend>(
     State(node): Node<B>,
     asked: Asked<api::PageRequest>,
 ) -> Answer<api::ConversationsPage> {
-    Ok(Json(node.conversations(asked?.0).await?))
+    Ok(Json(node.conversations(body(asked)?).await?))
 }
 
 async fn counters<B: Backend>(State(node): Node<B>) -> Answer<api::Counters> {
@@ -118,28 +118,34 @@ async fn commit<B: Backend>(
     State(node): Node<B>,
     asked: Asked<api::CommitRequest>,
 ) -> Answer<api::Committed> {
-    Ok(Json(node.commit(asked?.0).await?))
+    Ok(Json(node.commit(body(asked)?).await?))
 }
 
 async fn rollback<B: Backend>(
     State(node): Node<B>,
     asked: Asked<api::RollbackRequest>,
 ) -> Answer<api::Committed> {
-    Ok(Json(node.rollback(asked?.0).await?))
+    Ok(Json(node.rollback(body(asked)?).await?))
 }
 
 async fn explain<B: Backend>(
     State(node): Node<B>,
     asked: Asked<api::ExplainRequest>,
 ) -> Answer<api::Explanation> {
-    Ok(Json(node.explain(asked?.0).await?))
+    Ok(Json(node.explain(body(asked)?).await?))
 }
 
 async fn failpoint<B: Backend>(
     State(node): Node<B>,
     asked: Asked<api::FailpointRequest>,
 ) -> Answer<api::Done> {
-    Ok(Json(node.failpoint(asked?.0).await?))
+    Ok(Json(node.failpoint(body(asked)?).await?))
+}
+
+/// What was asked, if it is understood.
+fn body<T>(asked: Asked<T>) -> Result<T, Refusal> {
+    let Json(api::Object(body)) = asked?;
+    Ok(body)
 }
 
 async fn scrape<B: Backend>(State(node): Node<B>) -> Result<String, Refusal> {

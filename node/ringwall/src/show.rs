@@ -27,7 +27,7 @@ enum What {
     Sessions(Page),
     /// Conversations: sessions with those that belong to them
     Conversations(Page),
-    /// Packet counters, with the reasons of drops
+    /// Packet counters, with the reasons of drops and the anomalies of sessions
     Counters(counters::Options),
     /// The policy in force: rules, their hits, when they hit last
     Policy(Daemon),

@@ -60,6 +60,27 @@ fn usage_is_status_2_and_says_nothing_on_stdout() {
 }
 
 #[test]
+fn a_packet_without_its_port_is_wrong_usage() {
+    let folder = folder(&[("policy.toml", POLICY)]);
+    let policy = path(&folder, "policy.toml");
+    let ask = |more: &[&str]| {
+        let packet = ["--source", "10.0.0.1", "--destination", "10.0.0.2"];
+        let files = ["explain", "--policy", &policy, "--from", "lan"];
+        ringwall(&[&files[..], &packet, more].concat())
+    };
+    for protocol in ["tcp", "udp", "sctp"] {
+        let output = ask(&["--protocol", protocol]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = text(&output.stderr);
+        assert!(said.contains("--destination-port") && said.contains(protocol), "{said}");
+        let output = ask(&["--protocol", protocol, "--destination-port", "7"]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+    assert_eq!(ask(&[]).status.code(), Some(2), "TCP is what is asked about by default");
+    assert_eq!(ask(&["--protocol", "icmp"]).status.code(), Some(0));
+}
+
+#[test]
 fn help_and_version_are_status_0() {
     for arguments in [&["--help"], &["--version"]] {
         let output = ringwall(arguments);
@@ -185,4 +206,109 @@ fn run_refuses_broken_files_before_it_touches_anything() {
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
     assert!(said.contains("node.toml:4:1") && said.contains("workers"), "{said}");
+}
+
+/// A node file of a cluster, whose data lies beside it.
+fn member(folder: &tempfile::TempDir, id: u16, listen: std::net::SocketAddr) -> String {
+    let data = path(folder, &format!("data{id}"));
+    let name = format!("node{id}.toml");
+    let node = format!(
+        "[node]\nid = {id}\nname = \"fw{id}\"\ndata-dir = \"{data}\"\n[[port]]\nname = \"lan\"\n\
+         interface = \"lan0\"\n[log]\nfile = \"/proc/none/log\"\n[cluster]\nlisten = \"{listen}\"\n"
+    );
+    std::fs::write(folder.path().join(&name), node).unwrap();
+    path(folder, &name)
+}
+
+/// Addresses that nobody has just now.
+fn free_addresses() -> [std::net::SocketAddr; 2] {
+    let sockets = [(); 2].map(|()| std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+    sockets.map(|socket| socket.local_addr().unwrap())
+}
+
+/// The program's end, within a bound.
+fn wait(child: &mut std::process::Child) -> Option<i32> {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while std::time::Instant::now() < end {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    panic!("it did not end within 30 s");
+}
+
+#[test]
+fn a_cluster_is_made_and_joined() {
+    use std::io::BufRead as _;
+
+    let folder = folder(&[]);
+    let [first, second] = free_addresses();
+    let (one, two) = (member(&folder, 1, first), member(&folder, 2, second));
+    let init = ["cluster", "init", "--node", &one, "--name", "alpha", "--json"];
+    let output = ringwall(&init);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let made = json(&output);
+    assert_eq!((&made["cluster"], &made["node"]), (&"alpha".into(), &1.into()));
+    let again = ringwall(&init);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(json(&again)["error"].as_str().unwrap().contains("belongs to a cluster already"));
+    let mut issuer = command(&["cluster", "token", "--node", &one, "--expires", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = std::io::BufReader::new(issuer.stdout.take().unwrap());
+    let mut token = String::new();
+    said.read_line(&mut token).unwrap();
+    assert!(token.starts_with(&format!("ringwall-1/alpha/{first}/")), "{token}");
+    let join = ["cluster", "join", token.trim(), "--node", &two, "--json"];
+    let output = ringwall(&join);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let joined = json(&output);
+    assert_eq!((&joined["done"], &joined["node"]), (&"joined".into(), &2.into()));
+    assert_eq!(joined["fingerprint"], made["fingerprint"]);
+    assert_eq!(wait(&mut issuer), Some(0));
+    let mut rest = String::new();
+    said.read_line(&mut rest).unwrap();
+    assert_eq!(rest, "node 2 joined\n");
+    for (node, status) in [(&one, 0), (&two, 1)] {
+        let renewed = ringwall(&["cluster", "renew", "--node", node]);
+        assert_eq!(renewed.status.code(), Some(status), "{renewed:?}");
+    }
+    assert_eq!(ringwall(&join).status.code(), Some(1), "it is a member already");
+}
+
+#[test]
+fn what_a_cluster_needs_is_said() {
+    let node = "[node]\nid = 1\nname = \"fw1\"\n[[port]]\nname = \"lan\"\ninterface = \"lan0\"\n";
+    let folder = folder(&[("alone.toml", node)]);
+    let alone = path(&folder, "alone.toml");
+    let [listen, _] = free_addresses();
+    let one = member(&folder, 1, listen);
+    let rows: [(&[&str], i32, &str); 5] = [
+        (&["init", "--node", &alone, "--name", "alpha"], 1, "has no `[cluster]`"),
+        (&["init", "--node", &one, "--name", "Alpha"], 2, "lower-case letter"),
+        (&["token", "--node", &one], 1, "belongs to no cluster yet"),
+        (&["renew", "--node", &one], 1, "belongs to no cluster yet"),
+        (&["join", "hello", "--node", &one], 2, "no join token"),
+    ];
+    for (arguments, status, why) in rows {
+        let output = ringwall(&[&["cluster"], arguments].concat());
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}");
+        assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
+    }
+}
+
+/// The daemon of this version says that a cluster is not there; the log cannot be opened, so that it
+/// gets no further.
+#[test]
+fn run_says_that_the_cluster_is_not_carried_out() {
+    let folder = folder(&[]);
+    let [listen, _] = free_addresses();
+    let node = member(&folder, 1, listen);
+    let output = ringwall(&["run", "--node", &node]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("cluster is not carried out by this version"), "{said}");
 }

@@ -34,7 +34,7 @@ pub(super) fn run(bytes: &[u8]) -> Depth {
         rest = &rest[length..];
     }
     engines[1].take_over(START);
-    engines.each_mut().map(finish);
+    engines.iter_mut().for_each(finish);
     depth
 }
 

@@ -16,7 +16,7 @@ const PORT: u16 = 7001;
 
 const PERMIT: &str = r#"
 [zones]
-trust = ["lan"]
+trust = { ports = ["lan"], sessions-max = 2000 }
 untrust = ["wan"]
 
 [[rule]]
@@ -25,6 +25,7 @@ from = "trust"
 to = "untrust"
 service = ["tcp/7001", "udp/7001"]
 action = "permit"
+sessions-max = 1000
 on-change = "rematch"
 log = ["open", "close"]
 "#;
@@ -295,6 +296,9 @@ fn rule_and_ports(world: &World, workers: u16) {
         (&"probes".into(), &8.into())
     );
     assert!(policy["rules"][0]["last_hit_milliseconds"].as_u64().unwrap() < 15_000);
+    let used = |of: &Value| (of["sessions"].as_u64(), of["sessions_max"].as_u64());
+    assert_eq!(used(&policy["rules"][0]), (Some(8), Some(1000)));
+    assert_eq!(used(&policy["zones"][0]), (Some(8), Some(2000)));
     let ports = world.json(&["show", "ports"]);
     for port in ports["ports"].as_array().unwrap() {
         assert_eq!((&port["mode"], &port["queues"]), (&"copy".into(), &workers.into()), "{port}");

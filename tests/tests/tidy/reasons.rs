@@ -1,12 +1,13 @@
-//! Every drop reason is explained to the user, and produced by at least one test.
+//! Every drop reason and every anomaly is explained to the user, and produced by at least one test.
 
 use std::collections::BTreeSet;
 
-use engine::Reason;
+use engine::{Anomaly, Reason};
 use proc_macro2::TokenTree;
 
 use crate::none;
 use crate::source::{Source, all, rust};
+use ringwall_tests::workspace;
 
 #[test]
 fn every_reason_is_explained() {
@@ -27,6 +28,60 @@ fn every_reason_is_hit_by_a_test() {
         "tests of reasons",
         missing.map(|reason| format!("{reason}: write a vector with it, or a worker's test")),
     );
+}
+
+#[test]
+fn every_anomaly_is_hit_by_a_vector() {
+    let hit: BTreeSet<String> = all().iter().filter(is_vector).flat_map(expected).collect();
+    let missing = Anomaly::ALL.iter().filter(|anomaly| !hit.contains(anomaly.name()));
+    none(
+        "vectors of anomalies",
+        missing.map(|anomaly| format!("{}: write a vector that counts it", anomaly.name())),
+    );
+}
+
+/// The page for users tells the anomalies in the program's own words, and its table names no
+/// counter that there is not.
+#[test]
+fn the_page_of_anomalies_tells_what_there_is() {
+    let read = |name: &str| std::fs::read_to_string(workspace().join("node/ringwall").join(name));
+    let [page, metrics] = ["ANOMALIES.md", "METRICS.md"].map(|name| read(name).expect(name));
+    let flat = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    let rows: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("| ")).collect();
+    let mut offences = Vec::new();
+    for anomaly in Anomaly::ALL {
+        let (name, meaning) = (anomaly.name(), anomaly.explain());
+        if !flat.contains(&format!("- `{name}`: {meaning}")) {
+            offences.push(format!("{name} is not explained by: {meaning}"));
+        }
+        if !rows.iter().any(|row| row.contains(&format!("**`{name}`**"))) {
+            offences.push(format!("{name} is nowhere in the table"));
+        }
+    }
+    for (kind, name) in rows.iter().flat_map(|row| counters(row)) {
+        let known = match kind {
+            "**" => Anomaly::ALL.iter().any(|anomaly| anomaly.name() == name),
+            "*" => metrics.contains(&format!("`ringwall_packets_{name}_total`")),
+            _ => Reason::ALL.iter().any(|reason| reason.name() == name),
+        };
+        if !known {
+            offences.push(format!("{kind}`{name}`{kind} is no counter"));
+        }
+    }
+    assert!(rows.len() > 30, "the table is not read");
+    none("the page of anomalies", offences);
+}
+
+/// The names in a row of the table, each with the stars around it.
+fn counters(row: &str) -> Vec<(&str, &str)> {
+    let parts: Vec<&str> = row.split('`').collect();
+    let names = parts.windows(3).step_by(2);
+    names
+        .map(|around| {
+            let stars = around[2].len() - around[2].trim_start_matches('*').len();
+            (&around[2][..stars], around[1])
+        })
+        .collect()
 }
 
 fn is_vector(source: &&Source) -> bool {

@@ -156,6 +156,18 @@ fn the_pure_crates_name_nothing_of_the_system() {
     none("pure crates", offences);
 }
 
+/// The one file that may name the encoding of control messages, so that another is another body of it.
+const CODEC: &str = "cluster/net/src/codec.rs";
+
+#[test]
+fn the_encoding_is_known_to_one_module() {
+    let encoding = concat!("bin", "code");
+    let names = |token: &TokenTree| matches!(token, TokenTree::Ident(word) if word == encoding);
+    let named: Vec<_> =
+        rust().filter(|source| source.tokens().iter().any(names)).map(|it| &it.path).collect();
+    assert_eq!(named, [CODEC], "only the codec may name it");
+}
+
 /// Shortest text that can tell a unit and a reason.
 const REASON_CHARACTERS: usize = 30;
 

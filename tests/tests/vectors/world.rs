@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use engine::fib::FibChange;
 use engine::policy::Policy;
-use engine::{Counters, Decision, Engine, Origin, PortId, Reason, Settings, WorkerId};
+use engine::{Anomaly, Counters, Decision, Engine, Origin, PortId, Reason, Settings, WorkerId};
 use wire::Time;
 
 use crate::network;
 
-/// Changes of counters by name; a name is a field of [`Counters`] or that of a [`Reason`].
+/// Changes of counters by name; a name is a field of [`Counters`], or that of a [`Reason`] or an
+/// [`Anomaly`].
 pub(crate) type Changes = BTreeMap<String, i64>;
 
 /// Longest time between two looks at the timers, as a worker's turns come. Shorter than every
@@ -139,6 +140,7 @@ fn named(counters: &Counters) -> Changes {
         sessions_opened,
         sessions_closed,
         sessions_evicted,
+        anomalies: _,
     } = counters;
     let fields = [
         ("received", received),
@@ -156,6 +158,9 @@ fn named(counters: &Counters) -> Changes {
         ("sessions_evicted", sessions_evicted),
     ];
     let reasons = Reason::ALL.iter().map(|reason| (reason.name(), counters.dropped(*reason)));
-    let fields = fields.map(|(name, value)| (name, *value)).into_iter().chain(reasons);
+    let anomalies =
+        Anomaly::ALL.iter().map(|anomaly| (anomaly.name(), counters.anomalous(*anomaly)));
+    let fields = fields.map(|(name, value)| (name, *value)).into_iter();
+    let fields = fields.chain(reasons).chain(anomalies);
     fields.map(|(name, value)| (name.to_owned(), value as i64)).collect()
 }

@@ -26,6 +26,8 @@ impl Member {
         }
         if step.act == Act::Own {
             self.become_owner();
+            let until = self.lease.until();
+            self.push_lease(until.map(Order::Until));
         }
     }
 
@@ -64,7 +66,6 @@ impl Member {
         self.claim = Some(Claim { why, since: now, detection, from: last.map(|last| last.node) });
         self.want(self.highest_term().next(), self.config.node);
         self.owner = None;
-        self.lease.claim(now);
     }
 
     fn why(&self, trigger: Trigger, now: Time) -> Why {
@@ -156,6 +157,9 @@ impl Member {
     fn stop(&mut self, trigger: Trigger) {
         self.tally.leases_lost += u64::from(trigger == Trigger::Lapsed);
         self.stop_owning();
+        if self.wish == Wish::Failover {
+            self.wish = Wish::None;
+        }
         if self.offer.is_some() {
             self.withdraw();
         }
@@ -189,9 +193,14 @@ impl Member {
         self.push_orders(orders);
     }
 
+    /// Tells the driver of the lease; but only an owner's, so that nothing is forwarded by an engine
+    /// that does not know yet that it owns.
     pub(super) fn push_lease(&mut self, order: Option<Order>) {
         match order {
-            Some(Order::Until(until)) => self.push(Output::LeaseUntil(until)),
+            Some(Order::Until(until)) if self.role.owns() => {
+                self.push(Output::LeaseUntil(until));
+            }
+            Some(Order::Until(_)) => {}
             Some(Order::End { number }) => self.push(Output::LeaseEnd { number }),
             None => {}
         }

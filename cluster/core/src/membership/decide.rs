@@ -13,7 +13,7 @@ use super::ownership::{Role, Trigger};
 use super::peer::Peer;
 use super::{Member, Stage, Wish};
 use crate::NodeId;
-use crate::limits::{CLAIM_LIFE, STEPS_PER_TURN, SWITCHOVER_REST, UNFIT_HOLD};
+use crate::limits::{CLAIM_LIFE, MEMBERS_MAX, STEPS_PER_TURN, SWITCHOVER_REST, UNFIT_HOLD};
 
 #[cfg(test)]
 use super::tests::Flaw;
@@ -69,7 +69,7 @@ impl Member {
             (self.cannot_own(), Trigger::Unable),
             (self.rival(now).is_some(), Trigger::Follow),
             (self.wish == Wish::Drain, Trigger::Drain),
-            (self.is_claimed() && self.lease.is_live(now), Trigger::Granted),
+            (self.is_claimed() && self.is_backed() && self.lease.is_live(now), Trigger::Granted),
             (now.since(since) >= CLAIM_LIFE, Trigger::Lapsed),
         ])
     }
@@ -189,22 +189,30 @@ impl Member {
     /// An owner that raised its term owns in the new one as soon as a majority voted in it, or there is
     /// nobody to.
     fn own_raised_term(&mut self) {
-        let voted = self.peers.iter().filter(|peer| peer.voted_in == self.saved.term).count();
-        let backed =
-            voted + 1 >= self.config.majority() || self.lease.ground() == Some(Ground::Alone);
-        if self.role.owns() && self.is_claimed() && self.owned_term != self.saved.term && backed {
+        let raised = self.is_claimed() && self.owned_term != self.saved.term;
+        if self.role.owns() && raised && self.is_backed() {
             self.become_owner();
         }
     }
 
+    /// Whether a majority voted in the term on disk, or a pair's node is alone with it.
+    fn is_backed(&self) -> bool {
+        let voted = self.peers.iter().filter(|peer| peer.voted_in == self.saved.term).count();
+        voted + 1 >= self.config.majority() || self.lease.ground() == Some(Ground::Alone)
+    }
+
     fn basis(&self, now: Time) -> Basis {
         let node = self.config.node;
-        let claimed = self.saved.vote == Some(node) && self.promise.is_free_for(node, now);
+        // An owner that raises its term keeps its claim; a new one begins on disk.
+        let noted = self.is_claimed() || self.role != Role::TakingOver;
+        let claimed = noted && self.saved.vote == Some(node) && self.promise.is_free_for(node, now);
         if !claimed || self.cannot_own() {
             return Basis::default();
         }
-        let mut acks: Vec<Time> = self.peers.iter().filter_map(|peer| peer.acknowledged).collect();
-        let acknowledged = lease::acknowledged(self.config.majority(), &mut acks, now);
+        let mut acks = [Time::ZERO; MEMBERS_MAX];
+        let known = self.peers.iter().filter_map(|peer| peer.acknowledged);
+        let count = acks.iter_mut().zip(known).map(|(ack, known)| *ack = known).count();
+        let acknowledged = lease::acknowledged(self.config.majority(), &mut acks[..count], now);
         match self.role {
             Role::TakingOver | Role::Active | Role::Yielding => {
                 Basis { acknowledged, alone: self.is_alone(now) }
@@ -224,8 +232,12 @@ impl Member {
             return true;
         }
         let Some(speaking) = self.speaking else { return false };
+        let timing = &self.config.timing;
+        // Who has no lease may have been taken over from: the other's must have ended, too.
+        let enough =
+            if self.lease.is_live(now) { peer.detect(timing) } else { peer.patience(timing) };
         let silence = peer.silence(self.listening.max(speaking), now);
-        self.config.alone == Alone::Forward && silence >= peer.detect(&self.config.timing)
+        self.config.alone == Alone::Forward && silence >= enough
     }
 
     /// Whether nobody owns and this node is the one to.

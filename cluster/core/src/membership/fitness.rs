@@ -48,15 +48,18 @@ impl Fitness {
     pub const DRAINED: Self = Self(1 << 9);
     /// The node only votes.
     pub const WITNESS: Self = Self(1 << 10);
+    /// The daemon is about to end: a peer takes over at once.
+    pub const STOPPING: Self = Self(1 << 11);
 
     /// Every known reason, with its name.
-    pub const NAMES: [(Self, &'static str); 6] = [
+    pub const NAMES: [(Self, &'static str); 7] = [
         (Self::PORT_DOWN, "port-down"),
         (Self::TARGET_UNREACHABLE, "target-unreachable"),
         (Self::DISK_FAILED, "disk-failed"),
         (Self::WORKERS_STUCK, "workers-stuck"),
         (Self::DRAINED, "drained"),
         (Self::WITNESS, "witness"),
+        (Self::STOPPING, "stopping"),
     ];
 
     /// Both sets of reasons.

@@ -150,9 +150,14 @@ impl Member {
         }
     }
 
-    /// Facts are on disk.
-    pub(super) fn handle_persisted(&mut self, facts: Facts) {
+    /// Facts are on disk. A claim begins with that: what was said before was another's, or an earlier one.
+    pub(super) fn handle_persisted(&mut self, facts: Facts, now: Time) {
+        debug_assert!(facts.term >= self.saved.term, "a disk does one thing after the other");
+        let new = facts.term > self.saved.term;
         self.saved = facts;
+        if new && self.role == Role::TakingOver && self.is_claimed() {
+            self.lease.claim(now);
+        }
     }
 
     pub(super) fn handle_conflict(&mut self, address: IpAddr, now: Time) {
@@ -209,11 +214,15 @@ impl Member {
         Ok(())
     }
 
+    /// A drain that has not come about yet is called off; a switchover that has begun goes on.
     fn ask_resume(&mut self) -> Result<(), Refused> {
-        if self.role != Role::Drained {
+        if self.role == Role::Drained {
+            self.wish = Wish::Resume;
+        } else if self.wish == Wish::Drain {
+            self.wish = Wish::None;
+        } else {
             return Err(Refused::NotDrained);
         }
-        self.wish = Wish::Resume;
         Ok(())
     }
 

@@ -112,7 +112,7 @@ pub enum Output {
         /// The whole heartbeat.
         bytes: [u8; HEARTBEAT_LEN],
     },
-    /// Note this down durably, then say so by [`Input::Persisted`].
+    /// Note this down durably, one after the other, then say so by [`Input::Persisted`].
     Persist(Facts),
     /// Forward until then.
     LeaseUntil(Time),

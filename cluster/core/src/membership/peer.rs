@@ -136,9 +136,13 @@ impl Peer {
         timing.takeover.max(timing.outlasts(lease)).max(self.detect(timing))
     }
 
-    /// Whether the newest it said is a claim.
+    /// Whether the newest it said is a claim: an owner that has voted for its heir makes none any more.
     pub(super) fn claims(&self) -> bool {
-        self.said.as_ref().is_some_and(|said| said.role.claims() && !said.flags.has(Flags::ENDED))
+        let claims = |said: &Heartbeat| {
+            let own = said.vote == Some(self.node);
+            own && said.role.claims() && !said.flags.has(Flags::ENDED)
+        };
+        self.said.as_ref().is_some_and(claims)
     }
 
     /// Whether it could own, as far as it says.

@@ -80,10 +80,10 @@ impl Member {
         }
     }
 
-    /// A claim is told once it is on disk.
+    /// A claim is told once it is on disk; an earlier one that is, is another.
     fn told_role(&self) -> Role {
-        let claimed = self.saved.vote == Some(self.config.node);
-        if self.role == Role::TakingOver && !claimed { Role::Standby } else { self.role }
+        let untold = self.role == Role::TakingOver && !self.is_claimed();
+        if untold { Role::Standby } else { self.role }
     }
 
     /// Whose claim this node acknowledges: nobody's before its vote is on disk and its own forwarding has

@@ -199,8 +199,9 @@ fn a_denial_is_told_when_its_rule_wants_it() {
     world.is_dropped(Side::Client, &question(), Reason::Denied);
     let event = logged(&mut world);
     assert_eq!((event.kind, event.session), (EventKind::Deny(Reason::Denied), None));
-    assert_eq!((event.rule, event.ingress, event.egress), (Some(RuleIndex(0)), Some(LAN), None));
-    assert_eq!((event.packets, zone_names(&mut world, &event)), ([1, 0], vec!["trust".to_owned()]));
+    assert_eq!((event.rule, event.packets), (Some(RuleIndex(0)), [1, 0]));
+    assert_eq!((event.ingress, event.egress), (Some(LAN), Some(WAN)));
+    assert_eq!(zone_names(&mut world, &event), ["trust", "untrust"]);
     world.is_dropped(Side::Client, &packet(Side::Client, V6).udp(1, 2), Reason::Denied);
     assert!(world.events[0].pop().is_err());
     assert_eq!(hits(&mut world), [1, 1]);

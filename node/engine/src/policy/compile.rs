@@ -20,6 +20,7 @@ pub(super) fn compile(
     Ok(Policy {
         epoch,
         zones: policy.zones.iter().map(|zone| zone.name.clone()).collect(),
+        zone_sessions_max: policy.zones.iter().map(|zone| zone.sessions_max).collect(),
         zone_of_port: zones.of_port.into(),
         absent_ports: zones.absent.into(),
         rules: policy.rules.iter().map(facts).collect(),
@@ -28,6 +29,7 @@ pub(super) fn compile(
         timeouts: policy.timeouts,
         lives: Lives::of(&policy.rules).ok_or(CompileError::TooManyTimeouts)?,
         integrity: policy.integrity,
+        picks_up: policy.rules.iter().any(|rule| rule.terms.pick_up),
         names: Names::of(policy),
     })
 }
@@ -138,6 +140,8 @@ fn facts(rule: &config::Rule) -> Rule {
         log_close: rule.log_close,
         on_change: rule.on_change,
         replication: rule.replication,
+        sessions_max: rule.terms.sessions_max,
+        pick_up: rule.terms.pick_up,
         line: rule.line,
     }
 }

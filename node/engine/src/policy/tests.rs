@@ -144,6 +144,8 @@ fn facts_of_rules_are_kept() {
         rule.log_close = true;
         rule.on_change = OnChange::Kill;
         rule.replication = Replication::Async;
+        rule.terms.sessions_max = Some(9);
+        rule.terms.pick_up = true;
         rule.line = 12;
     });
     let policy = compile(&[rule("a", |_| {}), written]);
@@ -155,6 +157,8 @@ fn facts_of_rules_are_kept() {
         log_close: true,
         on_change: OnChange::Kill,
         replication: Replication::Async,
+        sessions_max: Some(9),
+        pick_up: true,
         line: 12,
     };
     assert_eq!(*kept, want);
@@ -446,7 +450,11 @@ fn rule(id: &str, change: impl FnOnce(&mut config::Rule)) -> config::Rule {
 
 /// Two zones and three sets: 0 and 1 with addresses, 2 empty.
 fn model(rules: &[config::Rule]) -> config::Policy {
-    let zone = |name: &str, port: &str| Zone { name: name.into(), ports: vec![port.into()] };
+    let zone = |name: &str, port: &str| Zone {
+        name: name.into(),
+        ports: vec![port.into()],
+        sessions_max: None,
+    };
     let set = |v4: &[(u32, u32)], v6: &[(u128, u128)]| AddressSet {
         name: None,
         v4: v4.to_vec(),

@@ -99,19 +99,21 @@ impl Engine {
     }
 
     /// The session that the packet in hand waits with, if it does.
-    pub(crate) fn held_session(&mut self, context: &Context<'_>) -> Option<Handle> {
+    pub(crate) fn held_session(&self, context: &Context<'_>) -> Option<Handle> {
+        // Without a peer a mark that is left means nothing.
+        if !self.replication.connected {
+            return None;
+        }
         match context.plan.session {
             Change::Open { .. } | Change::Follow { .. } => {}
-            Change::None | Change::Close { .. } | Change::Deny => return None,
+            Change::None
+            | Change::Close { .. }
+            | Change::Unreachable { .. }
+            | Change::Deny { .. } => return None,
         }
         let (key, _) = context.keyed.flow?;
         let handle = self.table.find(context.keyed.hash, &key)?;
-        let held = self.table.get(handle)?.flags.has(Flags::HELD);
-        if held && !self.replication.connected {
-            self.stop_holding(handle);
-            return None;
-        }
-        held.then_some(handle)
+        self.table.get(handle)?.flags.has(Flags::HELD).then_some(handle)
     }
 
     /// Whether a first packet may go on without the backup, because it cannot be held.

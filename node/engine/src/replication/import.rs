@@ -170,6 +170,7 @@ impl Engine {
         };
         self.replication.origins.hold(session.id);
         self.replication.origins.hold(session.conversation);
+        self.rules.begun(&session);
         self.ledger.opened();
         self.replication.lags.reserve(self.table.capacity());
         self.replication.lags.learn(handle, None, &session, now);
@@ -236,6 +237,8 @@ impl Engine {
         if let Some(session) = self.table.get_mut(handle) {
             *session = merged;
         }
+        self.rules.ended(here);
+        self.rules.begun(&merged);
         self.table.rearm(handle);
         let made = merged.created + record.age;
         self.replication.lags.reserve(self.table.capacity());

@@ -65,6 +65,10 @@ impl Tcp {
         if self.state == State::SynReceived {
             return self.judge_repeated_syn_ack(sender, segment, check);
         }
+        if self.state == State::PickedUp && self.answers_noted_syn(sender, segment) {
+            // Whoever sends it has never said anything else: there is no first one to be late.
+            return self.follow_noted_syn(sender, segment);
+        }
         let (from, to) = self.pair(sender);
         match window::fit(from, to, &self.numbers(sender, segment)) {
             // First of all a late copy of the first one: also after a late copy of the SYN.

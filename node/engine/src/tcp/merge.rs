@@ -34,7 +34,7 @@ impl State {
             Self::None => 0,
             Self::SynSent => 1,
             Self::SynSent2 => 2,
-            Self::SynReceived => 3,
+            Self::SynReceived | Self::PickedUp => 3,
             Self::Established => 4,
             Self::FinWait => 5,
             Self::CloseWait => 6,
@@ -50,7 +50,7 @@ impl State {
     pub(crate) const fn class(self) -> u8 {
         match self {
             Self::None => 0,
-            Self::SynSent | Self::SynSent2 | Self::SynReceived => 1,
+            Self::SynSent | Self::SynSent2 | Self::SynReceived | Self::PickedUp => 1,
             Self::Established => 2,
             Self::FinWait | Self::CloseWait | Self::LastAck => 3,
             Self::TimeWait | Self::Close => 4,

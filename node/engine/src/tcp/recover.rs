@@ -147,9 +147,12 @@ impl Tcp {
             | State::FinWait
             | State::CloseWait
             | State::LastAck => true,
-            State::None | State::SynSent | State::SynSent2 | State::TimeWait | State::Close => {
-                false
-            }
+            State::None
+            | State::SynSent
+            | State::SynSent2
+            | State::PickedUp
+            | State::TimeWait
+            | State::Close => false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use wire::TcpFlags;
 
 use super::window::{self, Fit};
-use super::{Accepted, Class, Invalid, Judgement, Segment, State, Tcp, WindowCheck};
+use super::{Accepted, Class, Invalid, Judgement, Marks, Segment, State, Tcp, WindowCheck};
 use crate::session::Peer;
 
 impl Tcp {
@@ -23,11 +23,18 @@ impl Tcp {
             Fit::Stale => return Judgement::Ignore(*self),
             Fit::In => {}
         }
-        let opening = matches!(self.state, State::SynSent | State::SynSent2);
+        let unanswered = matches!(self.state, State::SynSent | State::SynSent2);
+        let opening = unanswered || self.state == State::SynReceived;
         let mut next = *self;
+        next.marks[sender.index()].set(Marks::RESET_OPENING, opening);
         next.enter(State::Close);
         next.note(sender, Class::Rst, segment);
-        Judgement::Accept(Accepted { finished: opening, ..Accepted::new(next, true) })
+        Judgement::Accept(Accepted { finished: unanswered, ..Accepted::new(next, true) })
+    }
+
+    /// Who reset the connection before it was open, if somebody did.
+    pub(crate) fn reset_while_opening(&self) -> Option<Peer> {
+        Peer::BOTH.into_iter().find(|peer| self.marks[peer.index()].has(Marks::RESET_OPENING))
     }
 
     /// `In` closes, `Stale` passes and changes nothing.
@@ -41,21 +48,18 @@ impl Tcp {
         match self.state {
             State::None => Fit::Out(Invalid::State),
             State::SynSent | State::SynSent2 => self.reset_fit_opening(sender, segment, exact),
-            State::SynReceived | State::Established if exact => Fit::In,
-            State::SynReceived | State::Established => {
+            State::SynReceived | State::Established | State::PickedUp if exact => Fit::In,
+            State::SynReceived | State::Established | State::PickedUp => {
                 let ahead = segment.sequence.gt(to.max_ack) && segment.sequence.le(from.max_end);
                 if ahead { Fit::Stale } else { Fit::Out(Invalid::Reset) }
             }
-            // Closing peers forget at different times, and no challenge ACK will come any more.
-            State::FinWait | State::CloseWait | State::LastAck => {
-                match window::fit(from, to, &self.numbers(sender, segment)) {
-                    Fit::In => Fit::In,
-                    Fit::Stale | Fit::Out(_) if exact => Fit::In,
-                    Fit::Stale | Fit::Out(_) => Fit::Out(Invalid::Reset),
-                }
-            }
-            // A reset must not shorten TIME-WAIT (RFC 1337), nor prolong a closed connection.
-            State::TimeWait | State::Close => {
+            State::FinWait | State::CloseWait | State::LastAck if exact => Fit::In,
+            // Half-closed, a connection may stream for hours, so nothing less ends it than when it
+            // is open: an aborting host resets with SND.NXT. But closing peers forget at different
+            // times, and who has forgotten answers by the numbers that it is sent. So whatever is
+            // in the window or late passes, and its receiver decides. A reset must not shorten
+            // TIME-WAIT either (RFC 1337), nor prolong a closed connection.
+            State::FinWait | State::CloseWait | State::LastAck | State::TimeWait | State::Close => {
                 match window::fit(from, to, &self.numbers(sender, segment)) {
                     Fit::In | Fit::Stale => Fit::Stale,
                     Fit::Out(_) => Fit::Out(Invalid::Reset),

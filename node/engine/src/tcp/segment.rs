@@ -86,6 +86,8 @@ impl SynOptions {
     const SCALE: u8 = 0x0f;
     const SCALING: u8 = 0x10;
     const SACK: u8 = 0x20;
+    /// Of a peer whose SYN was not seen: it may have offered everything.
+    pub(super) const UNKNOWN: Self = Self(Self::SCALING | WINDOW_SCALE_MAX | Self::SACK);
 
     pub(super) fn of(segment: &Segment) -> Self {
         let scale =
@@ -123,6 +125,8 @@ impl Marks {
     pub(super) const FIN: Self = Self(2);
     /// Has sent something that is not acknowledged yet.
     pub(super) const UNACKNOWLEDGED: Self = Self(4);
+    /// Has reset the connection before it was open.
+    pub(super) const RESET_OPENING: Self = Self(8);
 
     pub(super) const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0

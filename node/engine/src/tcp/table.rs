@@ -10,7 +10,8 @@
 //! - `ro`, reopen: it may begin a new connection on a finished one's ports.
 
 use super::State::{
-    Close, CloseWait, Established, FinWait, LastAck, SynReceived, SynSent, SynSent2, TimeWait,
+    Close, CloseWait, Established, FinWait, LastAck, PickedUp, SynReceived, SynSent, SynSent2,
+    TimeWait,
 };
 use super::{Class, State};
 use crate::session::Peer;
@@ -46,6 +47,7 @@ mod short {
     pub(super) const tw: Cell = Cell::To(TimeWait);
     pub(super) const cl: Cell = Cell::To(Close);
     pub(super) const s2: Cell = Cell::To(SynSent2);
+    pub(super) const pu: Cell = Cell::To(PickedUp);
     pub(super) const ig: Cell = Cell::Ignore;
     pub(super) const ro: Cell = Cell::Reopen;
     pub(super) const iv: Cell = Cell::Invalid;
@@ -57,56 +59,58 @@ const TABLE: [[[Cell; State::ALL.len()]; Class::ALL.len()]; 2] = [
     // The initiator sends
     [
         // Columns: none, SYN-SENT, SYN-RECEIVED, ESTABLISHED, FIN-WAIT, CLOSE-WAIT, LAST-ACK,
-        // TIME-WAIT, CLOSE, SYN-SENT-2.
+        // TIME-WAIT, CLOSE, SYN-SENT-2, picked up.
         //
         // SYN. none: opens. SYN-SENT: sent again, or tried anew. SYN-RECEIVED: sent again because the
         // SYN-ACK was lost behind us. ESTABLISHED to LAST-ACK: the initiator has forgotten the
         // connection; the responder answers with a challenge ACK. TIME-WAIT, CLOSE: a new connection.
-        // SYN-SENT-2: sent again.
-        [sS, sS, ig, ig, ig, ig, ig, ro, ro, s2],
+        // SYN-SENT-2: sent again. Picked up: as in ESTABLISHED.
+        [sS, sS, ig, ig, ig, ig, ig, ro, ro, s2, ig],
         // SYN-ACK. none: too late. SYN-SENT: answers a SYN that nobody sent. SYN-SENT-2: answers the
         // responder's SYN. The rest: sent again after a simultaneous open, or late.
-        [iv, iv, ig, ig, ig, ig, ig, ig, ig, sR],
+        [iv, iv, ig, ig, ig, ig, ig, ig, ig, sR, ig],
         // FIN. none to SYN-SENT: nothing to close. SYN-RECEIVED, ESTABLISHED: the first FIN.
         // FIN-WAIT, CLOSE-WAIT: the second one, or the first again. LAST-ACK, TIME-WAIT, CLOSE: again.
-        // SYN-SENT-2: before the handshake.
-        [iv, iv, fw, fw, la, la, la, tw, cl, iv],
-        // ACK. none: no pick-up in the middle. SYN-SENT: acknowledges what nobody sent. SYN-RECEIVED:
-        // completes the handshake. ESTABLISHED: the long run. FIN-WAIT: may acknowledge the FIN.
-        // CLOSE-WAIT: half-closed, the other half goes on. LAST-ACK: may acknowledge the second FIN.
-        // TIME-WAIT: that again. CLOSE: was on its way. SYN-SENT-2: a SYN-ACK is due first.
-        [iv, iv, es, es, cw, cw, tw, tw, cl, iv],
+        // SYN-SENT-2: before the handshake. Picked up: the first FIN.
+        [iv, iv, fw, fw, la, la, la, tw, cl, iv, fw],
+        // ACK. none: picked up by a rule, or not at all. SYN-SENT: acknowledges what nobody sent.
+        // SYN-RECEIVED: completes the handshake. ESTABLISHED: the long run. FIN-WAIT: may acknowledge the
+        // FIN. CLOSE-WAIT: half-closed, the other half goes on. LAST-ACK: may acknowledge the second FIN.
+        // TIME-WAIT: that again. CLOSE: was on its way. SYN-SENT-2: a SYN-ACK is due first. Picked up: the
+        // responder is still silent.
+        [iv, iv, es, es, cw, cw, tw, tw, cl, iv, pu],
         // RST. none: of nothing. The rest: closes, if its number is right.
-        [iv, cl, cl, cl, cl, cl, cl, cl, cl, cl],
+        [iv, cl, cl, cl, cl, cl, cl, cl, cl, cl, cl],
         // No flags: never.
-        [iv, iv, iv, iv, iv, iv, iv, iv, iv, iv],
+        [iv, iv, iv, iv, iv, iv, iv, iv, iv, iv, iv],
     ],
     // The responder sends
     [
         // Columns: none, SYN-SENT, SYN-RECEIVED, ESTABLISHED, FIN-WAIT, CLOSE-WAIT, LAST-ACK,
-        // TIME-WAIT, CLOSE, SYN-SENT-2.
+        // TIME-WAIT, CLOSE, SYN-SENT-2, picked up.
         //
         // SYN. none: who speaks first is the initiator. SYN-SENT: simultaneous open, or a split
         // handshake. SYN-RECEIVED to LAST-ACK: that of a simultaneous open, overtaken by what came
         // after it. No other one: a responder that starts afresh uses another port, and a challenge
         // ACK would go the way that only a forger needs. TIME-WAIT, CLOSE: a new connection the other
-        // way round. SYN-SENT-2: sent again.
-        [iv, s2, ig, ig, ig, ig, ig, ro, ro, s2],
+        // way round. SYN-SENT-2: sent again. Picked up: as in ESTABLISHED.
+        [iv, s2, ig, ig, ig, ig, ig, ro, ro, s2, ig],
         // SYN-ACK. none: to nothing. SYN-SENT: the answer. SYN-RECEIVED: again. ESTABLISHED to CLOSE:
         // late, or to a SYN that was let through. SYN-SENT-2: answers the initiator's SYN.
-        [iv, sR, ig, ig, ig, ig, ig, ig, ig, sR],
+        [iv, sR, ig, ig, ig, ig, ig, ig, ig, sR, ig],
         // FIN. none to SYN-SENT: nothing to close. SYN-RECEIVED, ESTABLISHED: the first FIN.
         // FIN-WAIT, CLOSE-WAIT: the second one, or the first again. LAST-ACK, TIME-WAIT, CLOSE: again.
-        // SYN-SENT-2: before the handshake.
-        [iv, iv, fw, fw, la, la, la, tw, cl, iv],
+        // SYN-SENT-2: before the handshake. Picked up: the first FIN.
+        [iv, iv, fw, fw, la, la, la, tw, cl, iv, fw],
         // ACK. none: to nothing. SYN-SENT, SYN-SENT-2: from a responder that still holds an old
         // connection. SYN-RECEIVED: data before the handshake's end (fast open). ESTABLISHED:
         // the long run. FIN-WAIT: may acknowledge the FIN. CLOSE-WAIT: half-closed, the other half goes
         // on. LAST-ACK: may acknowledge the second FIN. TIME-WAIT: that again. CLOSE: was on its way.
-        [iv, ig, sR, es, cw, cw, tw, tw, cl, ig],
+        // Picked up: both are seen now.
+        [iv, ig, sR, es, cw, cw, tw, tw, cl, ig, es],
         // RST. none: of nothing. SYN-SENT: the refusal. The rest: closes, if its number is right.
-        [iv, cl, cl, cl, cl, cl, cl, cl, cl, cl],
+        [iv, cl, cl, cl, cl, cl, cl, cl, cl, cl, cl],
         // No flags: never.
-        [iv, iv, iv, iv, iv, iv, iv, iv, iv, iv],
+        [iv, iv, iv, iv, iv, iv, iv, iv, iv, iv, iv],
     ],
 ];

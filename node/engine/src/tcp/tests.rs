@@ -2,6 +2,7 @@
 
 mod cases;
 mod netfilter;
+mod pickup;
 mod script;
 mod transitions;
 mod walk;

@@ -111,6 +111,22 @@ pub(super) fn fit(from: &Window, to: &Window, numbers: &Numbers) -> Fit {
     if below || behind { Fit::Stale } else { Fit::In }
 }
 
+/// Why a segment cannot belong to a connection of which one peer was not seen yet: no window is as wide
+/// as it would take.
+pub(super) fn out_of_reach(from: &Window, to: &Window, numbers: &Numbers) -> Option<Invalid> {
+    if numbers.sequence.gt(from.max_end) {
+        Some(Invalid::AboveWindow)
+    } else if numbers.end.lt(from.end - WINDOW_MAX) {
+        Some(Invalid::BelowWindow)
+    } else if numbers.ack.gt(to.max_end) || numbers.sack.gt(to.max_end) {
+        Some(Invalid::AckAhead)
+    } else if numbers.ack.lt(to.end - WINDOW_MAX) {
+        Some(Invalid::AckBehind)
+    } else {
+        None
+    }
+}
+
 /// Takes the numbers of an accepted segment over: its end, its acknowledgment and its scaled window.
 #[inline(always)]
 pub(super) fn advance(from: &mut Window, to: &mut Window, end: Seq, ack: Seq, window: u32) {

@@ -5,7 +5,7 @@ use crate::Reason;
 
 impl State {
     /// Every state, in the order of the table's columns.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::None,
         Self::SynSent,
         Self::SynReceived,
@@ -16,6 +16,7 @@ impl State {
         Self::TimeWait,
         Self::Close,
         Self::SynSent2,
+        Self::PickedUp,
     ];
 
     /// The name that `show sessions` prints.
@@ -31,6 +32,7 @@ impl State {
             Self::TimeWait => "time-wait",
             Self::Close => "close",
             Self::SynSent2 => "syn-sent-2",
+            Self::PickedUp => "picked-up",
         }
     }
 }

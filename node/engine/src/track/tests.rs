@@ -233,6 +233,24 @@ fn icmp_that_is_no_query_opens_nothing() {
 }
 
 #[test]
+fn mobility_messages_answer_a_request_or_come_unasked() {
+    let (a, b) = ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], [0x2001, 0xdb8, 0, 0, 0, 0, 0, 2]);
+    for request in [144, 146] {
+        let mut world = World::new();
+        let icmp = |from, to, kind| Builder::v6(from, to).icmp(kind, 0, 0x0007_0000);
+        assert_eq!(world.send(icmp(a, b, request)), Outcome::Opened);
+        assert_eq!(world.send(icmp(b, a, request + 1)), Outcome::Passed);
+        assert_eq!(world.send(icmp(a, b, request)), Outcome::Passed);
+        assert_eq!(world.send(icmp(b, a, request)), Outcome::Asked, "it asks by itself");
+        // Unasked, it needs a permission, and permits no question.
+        let mut world = World::new();
+        assert_eq!(world.send(icmp(b, a, request + 1)), Outcome::Opened);
+        assert_eq!(world.send(icmp(b, a, request + 1)), Outcome::Passed);
+        assert_eq!(world.send(icmp(a, b, request)), Outcome::Asked);
+    }
+}
+
+#[test]
 fn other_protocols_go_by_their_addresses() {
     let mut world = World::new();
     let esp = |from, to| Builder::v4(from, to).esp(0x1234, 1);

@@ -123,7 +123,7 @@ impl Forger<'_> {
         Some(match kind {
             Kind::Reset => (RST, any, 0),
             Kind::ResetAck => (RST | ACK, any, if dice.one_in(2) { 0 } else { any_ack }),
-            Kind::ResetInWindow => (RST, self.ahead(dice).filter(|_| self.truth.is_open())?, 0),
+            Kind::ResetInWindow => (RST, self.ahead(dice).filter(|_| self.truth.is_current())?, 0),
             Kind::ResetBelow => {
                 let below = other.ack?.wrapping_sub(1 + dice.below(1 << 20) as u32);
                 (RST, Some(below).filter(|_| self.truth.is_open())?, 0)

@@ -123,7 +123,12 @@ impl Truth {
     /// sees it and as it is.
     pub(crate) fn is_open(&self) -> bool {
         let closing = self.sent.ends.iter().any(|end| end.fin || end.rst);
-        self.is_known() && !closing && self.sent.incarnation == self.passed.incarnation
+        self.is_current() && !closing
+    }
+
+    /// Whether the firewall knows the connection that the ends are in, open or closing.
+    pub(crate) fn is_current(&self) -> bool {
+        self.is_known() && self.sent.incarnation == self.passed.incarnation
     }
 
     /// Whether there is a session, and the firewall knows the numbers of both ends.

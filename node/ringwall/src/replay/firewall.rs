@@ -8,7 +8,7 @@ use config::api::Prefix;
 use datapath::capture::{Captured, LinkType, ethernet_frame, ip_packet};
 use engine::fib::{FibChange, NeighbourState, NextHops, Route, RouteKind};
 use engine::policy::{CompileError, Policy};
-use engine::{Checksum, Engine, Origin, PortId, Reason, Verdict};
+use engine::{Anomaly, Checksum, Engine, Origin, PortId, Reason, Verdict};
 use ipnet::IpNet;
 use serde::Serialize;
 use wire::Time;
@@ -162,6 +162,8 @@ impl Firewall {
         let counters = self.engine.counters();
         let dropped = Reason::ALL.iter().map(|reason| (reason.name(), counters.dropped(*reason)));
         let dropped: BTreeMap<_, _> = dropped.filter(|(_, packets)| *packets > 0).collect();
+        let anomalies = Anomaly::ALL.iter().map(|it| (it.name(), counters.anomalous(*it)));
+        let anomalies: BTreeMap<_, _> = anomalies.filter(|(_, sessions)| *sessions > 0).collect();
         Totals {
             received: counters.received,
             forwarded: counters.forwarded,
@@ -172,6 +174,7 @@ impl Firewall {
             outputs_lost: counters.outputs_lost,
             sessions_opened: counters.sessions_opened,
             sessions_closed: counters.sessions_closed,
+            anomalies,
             imbalance: counters.balance().err().map(|imbalance| imbalance.to_string()),
             error,
             ..self.totals.clone()

@@ -31,6 +31,8 @@ pub(super) struct Totals {
     pub(super) outputs_lost: u64,
     pub(super) sessions_opened: u64,
     pub(super) sessions_closed: u64,
+    /// Sessions by what was odd about them.
+    pub(super) anomalies: BTreeMap<&'static str, u64>,
     /// Set when packets were lost or counted twice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) imbalance: Option<String>,
@@ -67,6 +69,9 @@ impl Totals {
         }
         let (opened, closed) = (self.sessions_opened, self.sessions_closed);
         out.line(format!("sessions opened {opened}, closed {closed}"))?;
+        for (anomaly, sessions) in &self.anomalies {
+            out.line(format!("{sessions:>10} {anomaly}"))?;
+        }
         if let Some(imbalance) = &self.imbalance {
             out.line(format!("packets are not conserved, which is a bug: {imbalance}"))?;
         }

@@ -38,7 +38,7 @@ pub(super) fn render(facts: &Facts) -> String {
         }
         let shared = facts.counters.total.iter().filter(|(name, _)| name.starts_with(XDP));
         packets("", shared);
-        rules(&facts.policy);
+        rules_and_zones(&facts.policy);
         facts.ports.ports.iter().for_each(port);
     });
     recorder.handle().render()
@@ -48,6 +48,8 @@ pub(super) fn render(facts: &Facts) -> String {
 const XDP: &str = "xdp.";
 /// What the API's names of the drop reasons begin with.
 const DROPPED: &str = "dropped.";
+/// What the API's names of anomalies begin with.
+const ANOMALY: &str = "anomaly.";
 
 /// Counters of the API that are metrics of their own: name there, name here, help.
 const PLAIN: [(&str, &str, &str); 12] = [
@@ -74,8 +76,9 @@ const PLAIN: [(&str, &str, &str); 12] = [
 ];
 
 /// Counters with labels: name, help.
-const LABELLED: [(&str, &str); 9] = [
+const LABELLED: [(&str, &str); 10] = [
     ("ringwall_packets_dropped_total", "Packets dropped, by reason"),
+    ("ringwall_anomalies_total", "Oddities of sessions, by name"),
     ("ringwall_xdp_frames_total", "Frames by what the XDP program did with them"),
     ("ringwall_rule_hits_total", "First packets that a rule decided"),
     ("ringwall_worker_restarts_total", "Restarts of a worker's flow actor after a panic"),
@@ -87,12 +90,16 @@ const LABELLED: [(&str, &str); 9] = [
 ];
 
 /// Gauges: name, help.
-const GAUGES: [(&str, &str); 8] = [
+const GAUGES: [(&str, &str); 12] = [
     ("ringwall_info", "Always 1; the labels say what runs"),
     ("ringwall_uptime_seconds", "Time since the daemon started"),
     ("ringwall_policy_epoch", "Epoch of the policy in force"),
     ("ringwall_sessions", "Live sessions"),
     ("ringwall_sessions_max", "Room for sessions"),
+    ("ringwall_rule_sessions", "Live sessions of a rule"),
+    ("ringwall_rule_sessions_max", "Sessions that a rule may have, if it has a limit"),
+    ("ringwall_zone_sessions", "Live sessions that a zone opened"),
+    ("ringwall_zone_sessions_max", "Sessions that a zone may have opened, if it has a limit"),
     ("ringwall_packets_held", "Packets that wait now: fragments, and for a next hop"),
     ("ringwall_worker_running", "1 if the worker judges packets, 0 if it does not"),
     ("ringwall_port_up", "1 if the port's link is up"),
@@ -126,6 +133,9 @@ fn packets<'a>(worker: &str, counters: impl Iterator<Item = (&'a String, &'a u64
         if let Some(reason) = name.strip_prefix(DROPPED) {
             let labels = [("reason", reason.to_owned()), ("worker", worker.clone())];
             counter!("ringwall_packets_dropped_total", &labels).absolute(value);
+        } else if let Some(anomaly) = name.strip_prefix(ANOMALY) {
+            let labels = [("anomaly", anomaly.to_owned()), ("worker", worker.clone())];
+            counter!("ringwall_anomalies_total", &labels).absolute(value);
         } else if let Some(verdict) = name.strip_prefix(XDP) {
             let label = [("verdict", verdict.to_owned())];
             counter!("ringwall_xdp_frames_total", &label).absolute(value);
@@ -137,9 +147,21 @@ fn packets<'a>(worker: &str, counters: impl Iterator<Item = (&'a String, &'a u64
     }
 }
 
-fn rules(policy: &api::Policy) {
+fn rules_and_zones(policy: &api::Policy) {
     for rule in &policy.rules {
-        counter!("ringwall_rule_hits_total", "rule" => rule.id.clone()).absolute(rule.hits);
+        let label = [("rule", rule.id.clone())];
+        counter!("ringwall_rule_hits_total", &label).absolute(rule.hits);
+        gauge!("ringwall_rule_sessions", &label).set(rule.sessions as f64);
+        if let Some(max) = rule.sessions_max {
+            gauge!("ringwall_rule_sessions_max", &label).set(f64::from(max));
+        }
+    }
+    for zone in &policy.zones {
+        let label = [("zone", zone.name.clone())];
+        gauge!("ringwall_zone_sessions", &label).set(zone.sessions as f64);
+        if let Some(max) = zone.sessions_max {
+            gauge!("ringwall_zone_sessions_max", &label).set(f64::from(max));
+        }
     }
 }
 

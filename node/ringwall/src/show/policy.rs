@@ -1,6 +1,6 @@
 //! `show policy`.
 
-use config::api::{self, Policy, Rule};
+use config::api::{self, Policy, Rule, Zone};
 
 use crate::daemon::Daemon;
 use crate::failure::Failure;
@@ -15,17 +15,37 @@ pub(super) fn run(daemon: &Daemon, out: &mut Out<'_>) -> Result<(), Failure> {
     let comment = policy.comment.as_deref().map(|text| format!(" ({text})")).unwrap_or_default();
     out.line(format!("epoch {}{comment}, digest {}", policy.epoch, policy.digest))?;
     for zone in &policy.zones {
-        out.line(format!("zone {}: {}", zone.name, zone.ports.join(", ")))?;
+        out.line(zone_line(zone))?;
     }
-    let heading =
-        ["RULE", "FROM", "TO", "SOURCE", "DESTINATION", "SERVICE", "ACTION", "HITS", "LAST HIT"];
+    let heading = [
+        "RULE",
+        "FROM",
+        "TO",
+        "SOURCE",
+        "DESTINATION",
+        "SERVICE",
+        "ACTION",
+        "SESSIONS",
+        "HITS",
+        "LAST HIT",
+    ];
     let mut table = Table::new(&heading);
     policy.rules.iter().for_each(|rule| table.row(row(rule)));
     table.print("no rules: everything is denied", out)?;
     Ok(out.line(format!("no rule matched {} packets", policy.no_rule_hits))?)
 }
 
-fn row(rule: &Rule) -> [String; 9] {
+fn zone_line(zone: &Zone) -> String {
+    let sessions = used(zone.sessions, zone.sessions_max);
+    format!("zone {}: {}; sessions {sessions}", zone.name, zone.ports.join(", "))
+}
+
+/// How many there are, and how many there may be.
+fn used(sessions: u64, max: Option<u32>) -> String {
+    max.map_or_else(|| sessions.to_string(), |max| format!("{sessions}/{max}"))
+}
+
+fn row(rule: &Rule) -> [String; 10] {
     let any = |text: Option<&str>| text.unwrap_or("any").to_owned();
     let last = rule.last_hit_milliseconds.map(|ago| format!("{} ago", duration(ago)));
     [
@@ -35,10 +55,16 @@ fn row(rule: &Rule) -> [String; 9] {
         list(&rule.source),
         list(&rule.destination),
         list(&rule.service),
-        rule.action.name().to_owned(),
+        action(rule),
+        used(rule.sessions, rule.sessions_max),
         rule.hits.to_string(),
         last.unwrap_or_else(|| "never".to_owned()),
     ]
+}
+
+fn action(rule: &Rule) -> String {
+    let pick_up = if rule.pick_up { ",pick-up" } else { "" };
+    format!("{}{pick_up}", rule.action.name())
 }
 
 /// The first few of a list: a rule may name thousands.

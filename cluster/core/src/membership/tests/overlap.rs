@@ -169,3 +169,19 @@ fn a_schedule_follows_from_its_seed() {
     assert_eq!(told(3), told(3));
     assert_ne!(told(3), told(4));
 }
+
+/// Schedules that once broke a law; what they found stands beside each.
+#[test]
+fn schedules_that_found_something() {
+    let found = [
+        // A restarted claimant told its claim of the earlier term while the next was not on disk.
+        (27_892, 2),
+        (25_500, 3),
+        // A node without a lease went on alone after a detection time; the other's still ran.
+        (8_361, 2),
+    ];
+    for (seed, nodes) in found {
+        let world = schedule(seed, nodes, None, Ending::Abrupt);
+        assert_eq!(world.violation, None, "seed {seed}, {nodes} nodes");
+    }
+}

@@ -12,12 +12,11 @@ fn began(world: &World, node: usize, from: u64) -> u64 {
 }
 
 fn took_over(world: &World, node: usize) -> (Why, Duration) {
-    let events = world.hosts[node].events.iter().rev();
-    let took = events.filter_map(|(_, event)| match event {
-        Event::TookOver { why, detection, .. } => Some((*why, *detection)),
-        _ => None,
-    });
-    took.last().unwrap()
+    let took = |(_, event): &(u64, Event)| {
+        let Event::TookOver { why, detection, .. } = event else { return None };
+        Some((*why, *detection))
+    };
+    world.hosts[node].events.iter().rev().find_map(took).unwrap()
 }
 
 #[test]
@@ -191,11 +190,9 @@ fn a_split_is_healed_by_the_better_one_and_marked() {
         let gap = longest_gap(&world, healed, world.now);
         assert!(gap <= Duration::from_millis(20), "two votes on disk: {gap:?}");
         for host in &world.hosts {
-            let marked = |event: &Event| match event {
-                Event::SplitHealed { from: began, to } => {
-                    *began >= host.clock(from) && *to >= host.clock(healed)
-                }
-                _ => false,
+            let marked = |event: &Event| {
+                let Event::SplitHealed { from: began, to } = event else { return false };
+                *began >= host.clock(from) && *to >= host.clock(healed)
             };
             assert!(host.has(marked), "seed {seed}: {:?}", host.events);
         }

@@ -167,11 +167,12 @@ fn an_impaired_owner_without_a_better_peer_goes_on() {
 }
 
 #[test]
-fn stuck_workers_close_the_owner_and_the_peer_takes_over_at_once() {
+fn stuck_workers_or_a_planned_end_close_the_owner_and_the_peer_takes_over_at_once() {
     for seed in 0..20 {
         let mut world = World::settled(2, 0, seed);
         let from = world.now;
-        world.tell(0, Input::Fitness(Fitness::WORKERS_STUCK));
+        let why = if seed % 2 == 0 { Fitness::WORKERS_STUCK } else { Fitness::STOPPING };
+        world.tell(0, Input::Fitness(why));
         world.run_ms(500);
         world.assert_safe();
         assert!(!world.overlapped);

@@ -124,6 +124,7 @@ fn planned_switchover_with_a_witness() {
         assert_eq!(world.actives(), [1]);
         let gap = longest_gap(&world, from, world.now);
         assert!(gap <= Duration::from_micros(2_400), "seed {seed}: {gap:?}");
+        assert_eq!(world.view(1).term, Term(2), "one term, the one that was offered");
     }
 }
 

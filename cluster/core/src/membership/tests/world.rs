@@ -66,6 +66,7 @@ pub(super) struct Host {
     pub(super) boot: u32,
     pub(super) disk: Facts,
     pub(super) disk_us: (u64, u64),
+    disk_busy_until: u64,
     pub(super) paused_until: Option<u64>,
     paused_at: u64,
     waiting: Vec<Parcel>,
@@ -344,8 +345,12 @@ impl World {
                 Output::SendHeartbeat { to, path, bytes } => self.send(node, to, path, bytes),
                 Output::Persist(Facts { term, vote, drained }) => {
                     let (low, high) = self.hosts[node].disk_us;
-                    let after = low + self.rng.below(high - low + 1);
-                    self.post(node, boot, after * 1_000, Parcel::Persisted(term.0, vote, drained));
+                    let takes = (low + self.rng.below(high - low + 1)) * 1_000;
+                    // A disk does one thing after the other.
+                    let done_at = (now + takes).max(self.hosts[node].disk_busy_until + 1);
+                    self.hosts[node].disk_busy_until = done_at;
+                    let parcel = Parcel::Persisted(term.0, vote, drained);
+                    self.post(node, boot, done_at - now, parcel);
                 }
                 Output::LeaseUntil(until) => {
                     let silent = self.is_silent(node);
@@ -392,7 +397,7 @@ impl World {
     /// No two nodes own in one term; but for a pair of which neither hears the other.
     fn note_owner(&mut self, term: Term, node: usize) {
         let other = self.owners.iter().find(|(known, owner)| *known == term && *owner != node);
-        let apart = self.hosts.len() == 2 && self.hosts[node].silent;
+        let apart = self.hosts.len() == 2 && self.is_silent(node);
         if other.is_some() && !apart {
             let told = [0, 1].map(|node| self.describe(node)).join("; ");
             self.violate(format!("term {term} is owned twice: {told}"));
@@ -464,6 +469,7 @@ impl Host {
             boot: 0,
             disk: Facts::default(),
             disk_us: (200, 2_000),
+            disk_busy_until: 0,
             paused_until: None,
             paused_at: 0,
             waiting: Vec::new(),

@@ -237,6 +237,7 @@ pub(super) const fn reason_number(reason: CloseReason) -> u8 {
         CloseReason::Evicted => 8,
         CloseReason::Poison => 9,
         CloseReason::Shutdown => 10,
+        CloseReason::Conflict => 11,
     }
 }
 

@@ -243,7 +243,8 @@ pub(crate) struct Style {
 
 /// Named sets of both families that several rules share, negation, zones, lists of services.
 pub(crate) fn organisation(style: Style, dice: &mut Dice) -> Policy {
-    let zones = (0..style.zones).map(|at| Zone { name: format!("z{at}"), ports: Vec::new() });
+    let zone = |at| Zone { name: format!("z{at}"), ports: Vec::new(), sessions_max: None };
+    let zones = (0..style.zones).map(zone);
     let mut policy = Policy { zones: zones.collect(), ..Policy::default() };
     policy.sets = (0..style.sets).map(|_| a_set(style, dice)).collect();
     for at in 0..style.rules {
@@ -385,7 +386,11 @@ fn near(policy: &Policy, of: Option<&AddressMatch>, v4: bool, dice: &mut Dice) -
 }
 
 fn two_zones() -> Policy {
-    let zone = |name: &str, port: &str| Zone { name: name.into(), ports: vec![port.into()] };
+    let zone = |name: &str, port: &str| Zone {
+        name: name.into(),
+        ports: vec![port.into()],
+        sessions_max: None,
+    };
     Policy { zones: vec![zone("inside", "lan"), zone("outside", "wan")], ..Policy::default() }
 }
 

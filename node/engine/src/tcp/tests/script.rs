@@ -9,7 +9,8 @@
 //! `I` and `R` send; the number after the flags is the sequence number relative to the sender's
 //! initial one (the SYN is 0, the first byte of data 1), `+100` the bytes of data, `ack` and `sack`
 //! are relative to the receiver's initial sequence number. Every script is played with initial
-//! sequence numbers at which the windows wrap.
+//! sequence numbers at which the windows wrap. A first line that begins with `pick-up` is judged under a
+//! rule that picks connections up in the middle.
 
 use super::*;
 
@@ -37,6 +38,13 @@ impl Player {
     fn play(&self, text: &str) -> Tcp {
         let mut tcp = Tcp::IDLE;
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            if let Some(segment) = line.strip_prefix("pick-up ") {
+                let (segment, expected) = segment.split_once("->").expect(line);
+                let (_, segment) = self.parse(segment);
+                let got = opened(&mut tcp, Tcp::pick_up(&segment));
+                assert_eq!(got, expected.trim(), "{line} (initial {:?})", self.initial);
+                continue;
+            }
             let (segment, expected) = line.split_once("->").expect(line);
             let (sender, segment) = self.parse(segment);
             let got = step(&mut tcp, sender, &segment, self.check);
@@ -112,13 +120,7 @@ pub(super) fn predict(
 /// Judges and commits; the judgement in words.
 pub(super) fn step(tcp: &mut Tcp, sender: Peer, segment: &Segment, check: WindowCheck) -> String {
     if tcp.state() == State::None {
-        return match Tcp::open(segment) {
-            Ok(next) => {
-                *tcp = next;
-                format!("accept {}", next.state().name())
-            }
-            Err(invalid) => format!("invalid {}", invalid.name()),
-        };
+        return opened(tcp, Tcp::open(segment));
     }
     let judgement = tcp.judge(sender, segment, check);
     if let Some(stream) = predict(tcp, sender, segment, check) {
@@ -144,6 +146,17 @@ pub(super) fn step(tcp: &mut Tcp, sender: Peer, segment: &Segment, check: Window
         }
         Judgement::Reopen => "reopen".to_owned(),
         Judgement::Invalid(invalid) => format!("invalid {}", invalid.name()),
+    }
+}
+
+/// The first segment's judgement in words.
+pub(super) fn opened(tcp: &mut Tcp, judged: Result<Tcp, Invalid>) -> String {
+    match judged {
+        Ok(next) => {
+            *tcp = next;
+            format!("accept {}", next.state().name())
+        }
+        Err(invalid) => format!("invalid {}", invalid.name()),
     }
 }
 

@@ -10,7 +10,7 @@ use super::script::{blank, step};
 use super::*;
 
 /// How each state is reached, with what each peer then sends and acknowledges next.
-const WAYS: [(&str, (u32, u32)); 10] = [
+const WAYS: [(&str, (u32, u32)); 11] = [
     ("", (0, 0)),
     ("I SYN 0 -> accept syn-sent", (1, 0)),
     ("I SYN 0 -> accept syn-sent\nR SYN|ACK 0 ack 1 -> accept syn-received", (1, 1)),
@@ -25,6 +25,7 @@ const WAYS: [(&str, (u32, u32)); 10] = [
     ),
     ("OPEN\nI RST 1 -> accept close", (1, 1)),
     ("I SYN 0 -> accept syn-sent\nR SYN 0 -> accept syn-sent-2", (1, 1)),
+    ("pick-up I ACK 1 ack 1 -> accept picked-up", (1, 1)),
 ];
 
 const OPEN: &str = "I SYN 0 -> accept syn-sent
@@ -106,6 +107,11 @@ fn cells_are_consistent() {
             let reset = table::cell(peer, Class::Rst, state);
             let nothing = state == State::None;
             assert_eq!(reset, if nothing { Cell::Invalid } else { Cell::To(State::Close) });
+            let picked_up = |class| table::cell(peer, class, State::PickedUp);
+            let open = |class| table::cell(peer, class, State::Established);
+            for class in Class::ALL.into_iter().filter(|class| *class != Class::Ack) {
+                assert_eq!(picked_up(class), open(class), "an open connection, but for its ACKs");
+            }
             for class in Class::ALL {
                 let cell = table::cell(peer, class, state);
                 let reopens =

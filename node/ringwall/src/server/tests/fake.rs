@@ -55,6 +55,7 @@ impl Backend for Fake {
     async fn counters(&self) -> Result<api::Counters, Error> {
         let mut worker =
             named(&[("received", 3), ("dropped", 2), ("dropped.no-rule", 2), ("held", 1)]);
+        worker.insert("anomaly.udp-unreachable".to_owned(), 4);
         let others = ["forwarded", "answered", "consumed", "handed-in", "handed-out"];
         let lost = ["answers-sent", "outputs-lost", "events-lost"];
         let sessions = ["sessions-opened", "sessions-closed", "sessions-evicted"];
@@ -66,14 +67,15 @@ impl Backend for Fake {
     }
 
     async fn policy(&self) -> Result<api::Policy, Error> {
-        let text = "[zones]\na = [\"lan\"]\n[[rule]]\nid = \"web\"\naction = \"permit\"\n";
+        let text = "[zones]\na = { ports = \"lan\", sessions-max = 90 }\n\
+                    [[rule]]\nid = \"web\"\naction = \"permit\"\nsessions-max = 50\n";
         let parsed = config::parse_policy("p", text, &mut |_| Err(String::new())).unwrap().value;
-        let rule = |rule| api::Rule { hits: 11, ..api::Rule::of(&parsed, rule) };
+        let rule = |rule| api::Rule { hits: 11, sessions: 4, ..api::Rule::of(&parsed, rule) };
         Ok(api::Policy {
             epoch: 5,
             digest: "00".to_owned(),
             comment: None,
-            zones: Vec::new(),
+            zones: parsed.zones.iter().map(api::Zone::of).collect(),
             rules: parsed.rules.iter().map(rule).collect(),
             no_rule_hits: 2,
         })

@@ -115,6 +115,24 @@ fn a_mutated_body_is_answered_and_never_the_servers_fault() {
 }
 
 #[test]
+fn a_list_is_no_object_on_any_path() {
+    let pair = Pair::start();
+    for (path, good) in good() {
+        let listed: Vec<Value> = good.as_object().unwrap().values().cloned().collect();
+        let mut lists = vec![json!([]), json!([[]]), json!([{}]), Value::Array(listed)];
+        if good.get("filter").is_some() {
+            let mut inside = good.clone();
+            inside["filter"] = json!([]);
+            lists.push(inside);
+        }
+        for body in lists {
+            let refused = pair.client.post::<Value>(path, &body).unwrap_err().to_string();
+            assert!(refused.contains("an object with named fields"), "{path} {body}: {refused}");
+        }
+    }
+}
+
+#[test]
 fn garbage_is_refused() {
     let pair = Pair::start();
     let deep = "[".repeat(100_000);

@@ -1,0 +1,149 @@
+//! Every bound of the transport, of joining and of the store: its unit, why it is what it is, and
+//! what happens when it is reached.
+
+use core::time::Duration;
+
+/// Bytes of a cluster's name: it is one label of a DNS name (63), and leaves room in log lines. A
+/// longer one is refused.
+pub const CLUSTER_NAME_BYTES: usize = 32;
+
+/// Bytes of the cluster's secret: a key for SipHash and for whatever is derived from it later.
+pub const SECRET_BYTES: usize = 32;
+
+/// Bytes of an identity or authority file that are read: a few certificates of a KiB each. A longer
+/// file is not ours.
+pub const PAPER_BYTES: u64 = 64 << 10;
+
+/// Members of a cluster: 16 nodes and as many that were replaced. One more cannot join.
+pub const MEMBERS: usize = 64;
+
+/// Addresses that a join token or a member names: one for each fabric, and then some.
+pub const ADDRESSES: usize = 8;
+
+/// Tokens that wait for their joiner at a time; an issuer with more refuses to make another.
+pub const TOKENS: usize = 16;
+
+/// Seconds that a token lives by default: long enough to walk to the other rack.
+pub const TOKEN_SECONDS: u64 = 60 * 60;
+
+/// Seconds that a token lives at most, a week: it opens the cluster to whoever reads it.
+pub const TOKEN_SECONDS_MAX: u64 = 7 * 86_400;
+
+/// Bytes of a join token's text: a name, eight addresses and two hashes. A longer one is no token.
+pub const TOKEN_TEXT_BYTES: usize = 1024;
+
+/// Proofs that an issuer looks at in one go before it slows down: an operator who mistypes. One more
+/// is refused and counted; a secret of 256 bits needs no more protection than that.
+pub const JOIN_BURST: u32 = 5;
+
+/// Time after which one more proof is looked at. Guessing is hopeless at any rate; this bounds the
+/// work and the log.
+pub const JOIN_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long a joining conversation may take: one round trip, one fsync.
+pub const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of a message of the joining conversation: certificates, members, and a placement in which
+/// every slot is a run of its own. A longer
+/// one ends the conversation.
+pub const JOIN_MESSAGE_BYTES: usize = 128 << 10;
+
+/// Bytes of a control message's body, and of what decoding one may claim: digests of all 4,096 slots
+/// at nine bytes each are 36 KiB. A longer one is refused by the sender, and closes the connection at
+/// the receiver.
+pub const CONTROL_BODY_BYTES: usize = 64 << 10;
+
+/// Bytes of a control frame behind its length: version and tag stand before the body.
+pub const CONTROL_FRAME_BYTES: usize = CONTROL_BODY_BYTES + 2;
+
+/// Bytes of a bulk block: some hundred session records. A longer one is refused by the sender, and
+/// closes the bulk connection at the receiver.
+pub const BULK_BLOCK_BYTES: usize = 64 << 10;
+
+/// Digests in one control message: one for each slot. More is refused.
+pub const DIGESTS: usize = 4096;
+
+/// Features that a hello names: what a version can do, as short words. More is refused.
+pub const FEATURES: usize = 32;
+
+/// Bytes of a text in a control message: a line of a log. A longer one is refused.
+pub const TEXT_BYTES: usize = 512;
+
+/// Control messages that wait to be written to one peer: a round of all that a driver says. One more
+/// is refused to the caller as full.
+pub const CONTROL_QUEUE: usize = 64;
+
+/// Bulk blocks that wait to be written to one peer: 2 MiB. One more is refused to the caller as full.
+pub const BULK_QUEUE: usize = 32;
+
+/// Events that wait for the driver. When full, control streams are not read on, so that the peer is
+/// slowed down; nothing is lost.
+pub const EVENTS: usize = 256;
+
+/// Datagrams that wait for the driver: as many as a burst of the largest window. When full, the
+/// newest is dropped and counted: replication sends again what is not acknowledged.
+pub const DATAGRAMS: usize = 4096;
+
+/// Bulk blocks that wait for the driver: 1 MiB. When full, the stream is not read on.
+pub const BULK_BLOCKS: usize = 16;
+
+/// Bytes of datagrams that wait in a connection to be sent. One that does not fit is refused to the
+/// caller: quinn would throw away the oldest, which is the one that has waited longest.
+pub const DATAGRAM_SEND_BYTES: usize = 1 << 20;
+
+/// Bytes of datagrams that a connection keeps for a driver that does not read. Beyond, quinn throws
+/// away the oldest.
+pub const DATAGRAM_RECEIVE_BYTES: usize = 4 << 20;
+
+/// Bytes in flight before the first acknowledgment, on every connection. QUIC's ten packets are made
+/// for the internet: a takeover begins with thousands of records at once, and would wait several
+/// round trips. This is a fabric of 10 Gbit/s times 0.1 ms, and still fits a receiver's socket buffer
+/// of Linux' default size (208 KiB).
+pub const INITIAL_WINDOW_BYTES: u64 = 128 << 10;
+
+/// Bytes that are asked for as the socket's own buffers; the kernel may give less.
+pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+
+/// Bytes of one stream that are on their way, and of all streams of a connection: 10 Gbit/s times
+/// 1 ms, several times over. Beyond, the sender waits.
+pub const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+
+/// Handshakes under way at a time. A cluster has 16 nodes with two connections each; one more is
+/// refused and counted, and tries again.
+pub const HANDSHAKES: usize = 32;
+
+/// How long a handshake, or the hello after it, may take.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long the rest of a frame may take once its length was read, and how long a frame may wait to be
+/// taken by the peer. Then the peer stalls, and the connection is closed.
+pub const FRAME_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long nothing at all may come from a peer before its connection is thrown away. This cleans up;
+/// it detects no failure: heartbeats do that in milliseconds, elsewhere.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a connection without traffic shows that it is there: three times in the idle timeout.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(3);
+
+/// Shortest pause before a peer is called again: a daemon that restarts needs about as long.
+pub const RECONNECT_MIN: Duration = Duration::from_millis(50);
+
+/// Longest pause before a peer is called again. A peer that returns calls too, so this is no delay.
+pub const RECONNECT_MAX: Duration = Duration::from_secs(2);
+
+/// Peers that a node calls: those of its node file. More are refused at the start.
+pub const PEERS: usize = MEMBERS;
+
+/// Slots of the key space; the store keeps an owner for each.
+pub const SLOTS: u16 = 4096;
+
+/// Zone numbers that the store allots: more than the zones of all policies that a cluster ever had.
+/// One more zone is refused.
+pub const ZONES: u32 = 1 << 16;
+
+/// Bytes of a zone's name in the store: the longest name that a policy can have.
+pub const ZONE_NAME_BYTES: usize = 63;
+
+/// Bytes of memory that the store keeps of its file: the whole file, as long as it is used as meant.
+pub const STORE_CACHE_BYTES: usize = 4 << 20;

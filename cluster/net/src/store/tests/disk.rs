@@ -1,0 +1,181 @@
+//! A disk in memory: it keeps apart what was written and what was synced, so that it can lose power.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use redb::StorageBackend;
+
+/// Bytes that a disk writes whole or not at all.
+const SECTOR: usize = 512;
+
+/// What the disk refuses from now on.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fault {
+    /// The sync after so many that work.
+    Sync(usize),
+    /// The write after so many that work.
+    Write(usize),
+    /// To become larger.
+    Growth,
+    /// Everything, after so many calls that work.
+    Everything(usize),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What is certainly there.
+    synced: Vec<u8>,
+    /// What the system shows.
+    shown: Vec<u8>,
+    /// Places and bytes written since the last sync.
+    since: Vec<(usize, Vec<u8>)>,
+    fault: Option<Fault>,
+}
+
+/// The disk; clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Disk(Arc<Mutex<State>>);
+
+impl Disk {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn refuse(&self, fault: Fault) {
+        self.state().fault = Some(fault);
+    }
+
+    pub(super) fn mend(&self) {
+        self.state().fault = None;
+    }
+
+    /// The same bytes for another run, after a regular end.
+    pub(super) fn restarted(&self) -> Self {
+        let shown = self.state().shown.clone();
+        Self::holding(shown)
+    }
+
+    /// What is left after a loss of power: of the sectors written since the last sync, some.
+    pub(super) fn crashed(&self, seed: u64) -> Self {
+        let state = self.state();
+        let mut bits = Bits(seed | 1);
+        let mut left = state.synced.clone();
+        if bits.toss() {
+            left.resize(state.shown.len(), 0);
+        }
+        for (at, bytes) in &state.since {
+            for (index, sector) in sectors(*at, bytes) {
+                if bits.toss() && index + sector.len() <= left.len() {
+                    left[index..index + sector.len()].copy_from_slice(sector);
+                }
+            }
+        }
+        Self::holding(left)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    fn holding(bytes: Vec<u8>) -> Self {
+        let state = State { synced: bytes.clone(), shown: bytes, ..State::default() };
+        Self(Arc::new(Mutex::new(state)))
+    }
+}
+
+fn place(offset: u64) -> usize {
+    usize::try_from(offset).unwrap()
+}
+
+/// A write, cut where sectors begin.
+fn sectors(at: usize, bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut from = 0;
+    core::iter::from_fn(move || {
+        let start = from;
+        let end = (start + SECTOR - (at + start) % SECTOR).min(bytes.len());
+        from = end;
+        (start < end).then(|| (at + start, &bytes[start..end]))
+    })
+}
+
+struct Bits(u64);
+
+impl Bits {
+    fn toss(&mut self) -> bool {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 >> 63 == 1
+    }
+}
+
+/// What a call to the disk is.
+#[derive(PartialEq)]
+enum Call {
+    Read,
+    Write,
+    Sync,
+    Grow,
+}
+
+impl State {
+    fn allow(&mut self, call: &Call) -> io::Result<()> {
+        let left = match &mut self.fault {
+            Some(Fault::Sync(left)) if *call == Call::Sync => left,
+            Some(Fault::Write(left)) if *call == Call::Write => left,
+            Some(Fault::Everything(left)) => left,
+            Some(Fault::Growth) if *call == Call::Grow => {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            Some(Fault::Sync(_) | Fault::Write(_) | Fault::Growth) | None => return Ok(()),
+        };
+        if *left == 0 {
+            return Err(io::Error::other("refused by the test"));
+        }
+        *left -= 1;
+        Ok(())
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.state().shown.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let mut state = self.state();
+        state.allow(&Call::Read)?;
+        let from = place(offset);
+        let part = state.shown.get(from..from + out.len());
+        out.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        let mut state = self.state();
+        let length = place(length);
+        if length > state.shown.len() {
+            state.allow(&Call::Grow)?;
+        }
+        state.shown.resize(length, 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.state();
+        state.allow(&Call::Sync)?;
+        state.synced = state.shown.clone();
+        state.since.clear();
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut state = self.state();
+        state.allow(&Call::Write)?;
+        let at = place(offset);
+        let place = state.shown.get_mut(at..at + data.len());
+        place.ok_or(io::ErrorKind::UnexpectedEof)?.copy_from_slice(data);
+        state.since.push((at, data.to_vec()));
+        Ok(())
+    }
+}

@@ -1,0 +1,52 @@
+//! What all tasks of an endpoint share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cluster_core::NodeId;
+use quinn::{ClientConfig, Endpoint};
+
+use super::event::Outlets;
+use super::protocol::Kind;
+use super::switchboard::Switchboard;
+use super::tuning::Timing;
+use crate::Counters;
+use crate::message::Hello;
+use crate::tls::{Judge, Members};
+
+/// One endpoint.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) own: NodeId,
+    pub(super) hello: Mutex<Hello>,
+    pub(super) timing: Timing,
+    pub(super) counters: Arc<Counters>,
+    pub(super) judge: Arc<Judge>,
+    pub(super) members: Members,
+    pub(super) switchboard: Switchboard,
+    pub(super) outlets: Outlets,
+    pub(super) endpoint: Endpoint,
+    pub(super) live: ClientConfig,
+    pub(super) bulk: ClientConfig,
+}
+
+impl Shared {
+    /// What this node says of itself now.
+    pub(super) fn hello(&self) -> Hello {
+        self.hello.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn client(&self, kind: Kind) -> ClientConfig {
+        match kind {
+            Kind::Live => self.live.clone(),
+            Kind::Bulk => self.bulk.clone(),
+        }
+    }
+}
+
+/// Random bits for pauses, where nothing depends on their quality.
+pub(super) fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    // Without random numbers all pauses are alike, which is no harm.
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    u64::from_be_bytes(bytes)
+}

@@ -1,0 +1,327 @@
+//! `cluster`: makes a cluster, lets nodes in, joins one. Works on files and by itself; the daemon of
+//! this version takes no part.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::{Args, Subcommand};
+use cluster_core::{NodeId, Term};
+use cluster_net::Counters;
+use cluster_net::identity::{Authority, ClusterName, Identity, IdentityError, Papers};
+use cluster_net::join::{Issuer, Issuing, JoinError, Joined, join};
+use cluster_net::limits::{TOKEN_SECONDS, TOKEN_SECONDS_MAX};
+use cluster_net::store::{Assignment, Member, Run, Seed, Store, StoreError};
+use cluster_net::token::{Token, TokenId};
+use config::{Cluster, Node, Placement};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::files;
+use crate::out::Out;
+
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    verb: ClusterVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum ClusterVerb {
+    /// Make a cluster of which this node is the first
+    Init(Init),
+    /// Print a token with which one node can join, and wait for that node
+    Token(MakeToken),
+    /// Join the cluster of a token
+    Join(Join),
+    /// Give this node a new key and certificate, where the authority's key is
+    Renew(File),
+}
+
+#[derive(Args, Debug)]
+struct File {
+    /// Node file
+    #[arg(long, value_name = "FILE")]
+    node: PathBuf,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Writes keys, certificates and the node's store below the data directory. The authority's key, in \
+cluster/authority.toml, is needed to let nodes in and to make certificates; keep a copy in a safe place.")]
+struct Init {
+    #[command(flatten)]
+    file: File,
+    /// Name of the cluster: lower-case letters, digits and `-`
+    #[arg(long)]
+    name: ClusterName,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The token is one line. It is a secret until it is used, once. This node listens at [cluster] listen \
+until then; to end it sooner ends the waiting.")]
+struct MakeToken {
+    #[command(flatten)]
+    file: File,
+    /// How long it can be used
+    #[arg(long, value_name = "MINUTES", default_value_t = TOKEN_SECONDS / 60,
+          value_parser = clap::value_parser!(u64).range(1..=TOKEN_SECONDS_MAX / 60))]
+    expires: u64,
+    /// For new papers of this member, rather than for a new one
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u16).range(1..))]
+    replaces: Option<u16>,
+}
+
+#[derive(Args, Debug)]
+struct Join {
+    /// What `cluster token` has printed
+    token: Token,
+    #[command(flatten)]
+    file: File,
+    /// This node is a member already, and its papers are to be replaced
+    #[arg(long)]
+    renew: bool,
+}
+
+/// Why a cluster was not made or joined.
+#[derive(Debug)]
+pub(crate) enum ClusterError {
+    /// The node file has no `[cluster]`.
+    NoSection(PathBuf),
+    /// The node file asks for a placement that is not there yet.
+    Placement,
+    /// The node file has another number than the identity.
+    OtherNode {
+        file: u16,
+        identity: NodeId,
+    },
+    /// The token was not used in time.
+    Expired,
+    Identity(IdentityError),
+    Store(StoreError),
+    Join(JoinError),
+    /// Threads, sockets.
+    System(std::io::Error),
+}
+
+/// What the verbs say.
+#[derive(Serialize)]
+struct Papered<'a> {
+    done: &'static str,
+    cluster: &'a str,
+    node: u16,
+    /// The authority's.
+    fingerprint: String,
+}
+
+#[derive(Serialize)]
+struct Made {
+    token: String,
+    seconds: u64,
+}
+
+#[derive(Serialize)]
+struct LetIn {
+    joined: u16,
+    addresses: Vec<std::net::SocketAddr>,
+}
+
+pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
+    match &options.verb {
+        ClusterVerb::Init(options) => init(options, out),
+        ClusterVerb::Token(options) => token(options, out),
+        ClusterVerb::Join(options) => join_by(options, out),
+        ClusterVerb::Renew(options) => renew(options, out),
+    }
+}
+
+/// A node file with its `[cluster]`.
+fn read(file: &File) -> Result<(Node, Cluster, Papers), Failure> {
+    let node = files::read_node(&file.node)?.value;
+    let papers = Papers::new(Path::new(&node.data_dir));
+    match node.cluster.clone() {
+        Some(cluster) => Ok((node, cluster, papers)),
+        None => Err(ClusterError::NoSection(file.node.clone()).into()),
+    }
+}
+
+fn init(options: &Init, out: &mut Out<'_>) -> Result<(), Failure> {
+    let (node, cluster, papers) = read(&options.file)?;
+    match cluster.placement {
+        Placement::Vip => {}
+        Placement::Hash => return Err(ClusterError::Placement.into()),
+    }
+    papers.prepare()?;
+    let id = NodeId(node.id);
+    let (authority, identity) = Authority::found(options.name.clone(), id)?;
+    let assignment = Assignment { owner: id, backup: None, term: Term(1) };
+    let seed = Seed {
+        cluster: options.name.clone(),
+        node: id,
+        placement: vec![Run::all(assignment)],
+        members: [(id, Member::at(vec![cluster.listen]))].into(),
+    };
+    papers.keep_authority(&authority)?;
+    Store::create(&papers.store_path(), &seed)?;
+    // Last: with it the node belongs to the cluster.
+    papers.keep_identity(&identity)?;
+    say("made", &identity, out)
+}
+
+fn token(options: &MakeToken, out: &mut Out<'_>) -> Result<(), Failure> {
+    let (node, cluster, papers) = read(&options.file)?;
+    let (identity, authority) = (own(&node, &papers)?, papers.authority()?);
+    let mut store = Store::open(&papers.store_path(), &identity.cluster, identity.node)?;
+    let token = Token::make(&identity, vec![cluster.listen])?;
+    let (now, seconds) = (seconds_of_the_epoch(), options.expires * 60);
+    let record = token.record(now, seconds, options.replaces.map(NodeId));
+    store.add_token(token.id(), &record, now)?;
+    let counters = Arc::<Counters>::default();
+    let issuer = Issuer::new(identity, authority, store, counters, seconds_of_the_epoch);
+    runtime()?.block_on(async {
+        // Before the token is said: whoever has it is answered.
+        let issuing = Issuing::start(Arc::new(issuer), cluster.listen)?;
+        if out.json() {
+            out.value(&Made { token: token.to_string(), seconds })?;
+        } else {
+            out.line(token.to_string())?;
+        }
+        out.flush()?;
+        let joined = let_in(issuing, token.id(), Duration::from_secs(seconds)).await;
+        said_joined(&joined.ok_or(ClusterError::Expired)?, out)
+    })
+}
+
+/// Waits for the bearer of the token.
+async fn let_in(mut issuing: Issuing, token: TokenId, within: Duration) -> Option<Joined> {
+    let bearer = async {
+        loop {
+            match issuing.joined().await {
+                Some(joined) if joined.token == token => break Some(joined),
+                // Another token that still lives.
+                Some(_) => {}
+                None => break None,
+            }
+        }
+    };
+    let joined = tokio::time::timeout(within, bearer).await.ok().flatten();
+    issuing.stop().await;
+    joined
+}
+
+fn said_joined(joined: &Joined, out: &mut Out<'_>) -> Result<(), Failure> {
+    if out.json() {
+        let addresses = joined.addresses.clone();
+        return Ok(out.value(&LetIn { joined: joined.node.0, addresses })?);
+    }
+    Ok(out.line(format!("node {} joined", joined.node))?)
+}
+
+fn join_by(options: &Join, out: &mut Out<'_>) -> Result<(), Failure> {
+    let (node, cluster, papers) = read(&options.file)?;
+    if options.renew {
+        own(&node, &papers)?;
+    } else {
+        papers.prepare()?;
+    }
+    let (id, addresses) = (NodeId(node.id), [cluster.listen]);
+    let admitted = runtime()?.block_on(async { join(&options.token, id, &addresses).await })?;
+    if options.renew {
+        admitted.keep_renewed(&papers)?;
+    } else {
+        admitted.keep(&papers)?;
+    }
+    say(if options.renew { "renewed" } else { "joined" }, &admitted.identity, out)
+}
+
+fn renew(options: &File, out: &mut Out<'_>) -> Result<(), Failure> {
+    let (node, _, papers) = read(options)?;
+    let renewed = own(&node, &papers)?.renew(&papers.authority()?)?;
+    papers.keep_identity(&renewed)?;
+    say("renewed", &renewed, out)
+}
+
+/// The node's identity, which must be that of its file.
+fn own(node: &Node, papers: &Papers) -> Result<Identity, ClusterError> {
+    let identity = papers.identity()?;
+    if identity.node == NodeId(node.id) {
+        return Ok(identity);
+    }
+    Err(ClusterError::OtherNode { file: node.id, identity: identity.node })
+}
+
+fn say(done: &'static str, identity: &Identity, out: &mut Out<'_>) -> Result<(), Failure> {
+    let (cluster, node) = (identity.cluster.as_str(), identity.node.0);
+    let fingerprint = identity.fingerprint().to_string();
+    if out.json() {
+        return Ok(out.value(&Papered { done, cluster, node, fingerprint })?);
+    }
+    out.line(format!("{done}: node {node} of cluster {cluster}"))?;
+    Ok(out.line(format!("authority: {fingerprint}"))?)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, ClusterError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(ClusterError::System)
+}
+
+fn seconds_of_the_epoch() -> u64 {
+    // A clock before 1970 counts as 1970: a token lives in any case for as long as was said.
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+impl fmt::Display for ClusterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSection(path) => write!(
+                f,
+                "{} has no `[cluster]`: say there where this node listens",
+                path.display()
+            ),
+            Self::Placement => f.write_str(
+                "`placement = \"hash\"` is not carried out by this version; write \"vip\"",
+            ),
+            Self::OtherNode { file, identity } => write!(
+                f,
+                "the node file says `id = {file}`, but this node joined its cluster as {identity}"
+            ),
+            Self::Expired => f.write_str("nobody came with the token before it expired"),
+            Self::Identity(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::Join(error) => error.fmt(f),
+            Self::System(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<IdentityError> for ClusterError {
+    fn from(error: IdentityError) -> Self {
+        Self::Identity(error)
+    }
+}
+
+impl From<ClusterError> for Failure {
+    fn from(error: ClusterError) -> Self {
+        Self::Cluster(error)
+    }
+}
+
+impl From<IdentityError> for Failure {
+    fn from(error: IdentityError) -> Self {
+        Self::Cluster(ClusterError::Identity(error))
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Cluster(ClusterError::Store(error))
+    }
+}
+
+impl From<JoinError> for Failure {
+    fn from(error: JoinError) -> Self {
+        Self::Cluster(ClusterError::Join(error))
+    }
+}
