@@ -54,6 +54,8 @@ impl World {
                     self.queue.push(at, Event::Resolved { node, boot, port, address });
                 }
                 Effect::Owns(owns, term) => self.note(Fact::Owns { node, owns, term }),
+                Effect::Linked(attempt) => self.note(Fact::Connected { node, attempt }),
+                Effect::Ready(readiness) => self.note(Fact::Ready { node, readiness }),
                 Effect::Told(event) => self.told(node, event),
                 Effect::Answered(_, granted) => self.note(Fact::Answered { node, granted }),
                 Effect::PassOn => {}

@@ -76,6 +76,10 @@ pub(crate) enum Effect {
     Resolve(PortId, IpAddr),
     /// The node owns, or does not any more.
     Owns(bool, Term),
+    /// Replication has a connection; its number.
+    Linked(u32),
+    /// How far the replicas are complete.
+    Ready(Readiness),
     /// Something that people are told.
     Told(Event),
     /// A request of the operator was answered.
@@ -222,6 +226,7 @@ impl Daemon {
             return;
         }
         self.connected = true;
+        effects.push(Effect::Linked(attempt));
         self.engine.set_peer(true, now);
         self.replicate(replication::Input::Connected, now);
         self.want(now, effects);
@@ -259,6 +264,7 @@ impl Daemon {
 
     fn ready(&mut self, readiness: Readiness, now: Time, effects: &mut Vec<Effect>) {
         self.readiness = readiness;
+        effects.push(Effect::Ready(readiness));
         self.tell(membership::Input::Readiness(readiness), now, effects);
     }
 

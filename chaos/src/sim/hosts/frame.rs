@@ -1,7 +1,5 @@
 //! Real frames of the hosts, and what they say.
 
-use std::net::IpAddr;
-
 use wire::build::Builder;
 use wire::{Packet, TcpFlags, Transport};
 
@@ -50,8 +48,6 @@ pub(crate) enum Body {
 /// A frame that has been read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Read {
-    pub(crate) source: IpAddr,
-    pub(crate) destination: IpAddr,
     pub(crate) ports: (u16, u16),
     pub(crate) body: Body,
     pub(crate) forged: bool,
@@ -158,8 +154,6 @@ pub(crate) fn read(frame: &[u8]) -> Option<Read> {
         | Transport::Other => Body::Other,
     };
     Some(Read {
-        source: packet.source,
-        destination: packet.destination,
         ports: packet.ports().unwrap_or_default(),
         body,
         forged: traffic_class == FORGED,

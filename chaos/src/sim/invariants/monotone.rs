@@ -41,7 +41,7 @@ impl Picture {
 const fn class(state: State) -> u8 {
     match state {
         State::None => 0,
-        State::SynSent | State::SynSent2 | State::SynReceived => 1,
+        State::SynSent | State::SynSent2 | State::SynReceived | State::PickedUp => 1,
         State::Established => 2,
         State::FinWait | State::CloseWait | State::LastAck => 3,
         State::TimeWait | State::Close => 4,
