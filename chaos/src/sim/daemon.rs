@@ -460,6 +460,26 @@ impl Daemon {
         }
     }
 
+    /// How it stands, for a report.
+    pub(crate) fn picture(&self, now: Time) -> String {
+        let counters = self.engine.counters();
+        let dropped = Reason::ALL.iter().filter(|reason| counters.dropped(**reason) > 0);
+        let dropped: Vec<String> = dropped
+            .map(|reason| format!("{} {}", reason.name(), counters.dropped(*reason)))
+            .collect();
+        let replicated = self.engine.replicated();
+        format!(
+            "{:?}, connected {}, {} sessions, next {:?} {:?}\n  dropped: {}\n  {replicated:?}\n  {:?}",
+            self.member.view(),
+            self.connected,
+            self.engine.sessions().len(),
+            self.member.next_deadline(),
+            self.replication.next_deadline(now),
+            dropped.join(", "),
+            self.replication.view(now),
+        )
+    }
+
     pub(crate) const fn owns(&self) -> bool {
         self.owner
     }

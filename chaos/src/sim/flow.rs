@@ -185,7 +185,7 @@ impl Conversation {
 
     /// About how long it takes in peace.
     fn duration(&self) -> Duration {
-        self.rest * (self.rounds + 1)
+        (self.rest + Duration::from_millis(60)) * (self.rounds + 1)
     }
 
     pub(crate) fn is_done(&self) -> bool {

@@ -452,7 +452,11 @@ impl World {
     /// The end: what must have come to rest has.
     fn finish(&mut self) {
         self.look_at_everything();
-        self.breaks(survival::NAME, self.survival.finish());
+        if let Some(flow) = self.survival.finish() {
+            let flow = &self.flows[flow];
+            let what = "was acknowledged and is not done after a quiet time";
+            self.breaks(survival::NAME, Some(format!("{flow:?} {what}")));
+        }
         // A session may be ending at this very moment.
         for _ in 0..4 {
             if self.violation.is_some() || agreement::look(&self.nodes).is_none() {
@@ -470,17 +474,7 @@ impl World {
             let index = node.index + 1;
             match &node.daemon {
                 None => format!("n{index}: down"),
-                Some(daemon) => format!(
-                    "n{index}: {:?} lease {:?} {:?} connected {} sessions {} next {:?} {:?}\n  {:?}",
-                    daemon.member.role(),
-                    node.lease,
-                    daemon.readiness,
-                    daemon.connected,
-                    daemon.engine.sessions().len(),
-                    daemon.member.next_deadline(),
-                    daemon.replication.next_deadline(node.local(self.now)),
-                    daemon.replication.view(node.local(self.now)),
-                ),
+                Some(daemon) => format!("n{index}: {}", daemon.picture(node.local(self.now))),
             }
         };
         format!("{}\n{}", node(&self.nodes[0]), node(&self.nodes[1]))

@@ -15,6 +15,9 @@ use crate::limits::{RETRANSMISSIONS, RTO_FIRST, RTO_LONGEST};
 /// Bytes of data in one segment.
 const SEGMENT_BYTES: u32 = 700;
 
+/// Segments that wait for an earlier one; beyond it they come again.
+const EARLY_SEGMENTS: usize = 64;
+
 /// One end of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
@@ -32,6 +35,8 @@ pub(crate) struct Peer {
     /// One past everything that the other end may send.
     edge: u32,
     finished: bool,
+    /// What came before its time: start, end, and whether a FIN is the last of it.
+    early: Vec<(u32, u32, bool)>,
     window: u32,
     /// Ours, as announced, and how it is scaled.
     own_window: u16,
@@ -78,6 +83,7 @@ impl Peer {
             expected: 0,
             edge: 0,
             finished: false,
+            early: Vec::new(),
             window: 0,
             own_window,
             scale,
@@ -308,20 +314,24 @@ impl Peer {
         }
     }
 
-    /// Takes data in order; others are told where the gap is.
+    /// Takes data; what comes before its time waits for what is missing.
     fn take(&mut self, it: &Segment, out: &mut Vec<Segment>) {
         let fin = u32::from(it.flags & FIN != 0);
         let end = it.sequence.wrapping_add(it.payload).wrapping_add(fin);
         if it.payload + fin == 0 {
             return;
         }
-        let fits = !before(self.expected, it.sequence) && before(self.expected, end);
-        if fits {
-            self.expected = end;
-            self.finished |= fin == 1;
-            self.edge =
-                self.expected.wrapping_add(u32::from(self.own_window) << self.scales[0]);
+        if self.early.len() < EARLY_SEGMENTS {
+            self.early.push((it.sequence, end, fin == 1));
         }
+        while let Some(place) = self.early.iter().position(|it| !before(self.expected, it.0)) {
+            let (_, end, fin) = self.early.swap_remove(place);
+            if before(self.expected, end) {
+                self.expected = end;
+                self.finished |= fin;
+            }
+        }
+        self.edge = self.expected.wrapping_add(u32::from(self.own_window) << self.scales[0]);
         out.push(self.segment(ACK, self.next, 0));
     }
 }
