@@ -113,6 +113,7 @@ impl World {
             it.lease = None;
             it.addresses = false;
             self.overlap.ends(node, now);
+            self.overlap.forget();
         } else {
             it.dark -= 1;
             self.start(node);
@@ -125,6 +126,7 @@ impl World {
         if begins {
             it.killed += 1;
             it.lose_daemon();
+            self.overlap.forget();
         } else {
             it.killed -= 1;
             self.start(node);

@@ -117,14 +117,18 @@ impl Tally {
 }
 
 impl World {
+    /// The world of `sim`, with the faults that are drawn for it.
     pub(crate) fn new(sim: Sim) -> Self {
+        Self::with_faults(sim, Planned::roll_all(&sim))
+    }
+
+    pub(crate) fn with_faults(sim: Sim, faults: Vec<Planned>) -> Self {
         let mut dice = Dice::new(sim.seed, 3);
         let clock = |_| {
             let (offset, ppm) = (dice.within(1_000_000_000..90_000_000_000), dice.below(601) as i64 - 300);
             Clock::new(offset, ppm)
         };
         let [a, b] = [0, 1].map(clock);
-        let faults = Planned::roll_all(&sim);
         let flows = Flow::roll_all(&sim);
         let revision = Revision::First;
         let mut world = Self {

@@ -298,10 +298,12 @@ impl Peer {
         }
     }
 
-    /// RFC 9293 §3.10.7.4, first: some of it lies in the window.
+    /// RFC 9293 §3.10.7.4, first: some of it lies in the window. What does not is answered, and its
+    /// acknowledgment is not looked at.
     fn is_acceptable(&self, it: &Segment) -> bool {
-        let end = it.sequence.wrapping_add(it.payload);
-        !before(end, self.expected.wrapping_sub(1)) && before(it.sequence, self.edge)
+        let length = it.payload + u32::from(it.flags & FIN != 0);
+        let last = it.sequence.wrapping_add(length.saturating_sub(1));
+        !before(last, self.expected) && before(it.sequence, self.edge)
     }
 
     fn acknowledged(&mut self, ack: u32, now: Time) {

@@ -45,6 +45,11 @@ impl Overlap {
         self.until[node] = self.until[node].min(at);
     }
 
+    /// A node has lost its memory: of a split that it took part in, nobody may ever hear.
+    pub(crate) const fn forget(&mut self) {
+        self.overlapped = None;
+    }
+
     /// A split was told to people.
     pub(crate) const fn mark(&mut self, now: Time) {
         self.marked = Some(now);
