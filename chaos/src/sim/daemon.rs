@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_core::membership::{self, Fitness, Member, Output, PathId, Readiness, Request};
 use cluster_core::membership::messages::{Event, Facts};
+use cluster_core::membership::{self, Fitness, Member, Output, PathId, Readiness, Request};
 use cluster_core::replication::{self, Outcome, Purpose, Release, Replication};
 use cluster_core::{Boot, Term};
 use engine::policy::Policy;
@@ -233,13 +233,17 @@ impl Daemon {
         self.settle(now, effects);
     }
 
-    fn disconnect(&mut self, now: Time) {
+    fn disconnect(&mut self, now: Time, effects: &mut Vec<Effect>) {
         self.attempt += 1;
         if std::mem::take(&mut self.connected) {
             self.replicate(replication::Input::Lost, now);
             self.engine.set_peer(false, now);
             // What changes from now on leaves no notes, so a replica must be compared anew.
             self.wanted = self.wanted.or(Some(Purpose::Join));
+            // And nobody is to hand over to a node that does not hear of them.
+            if !self.owner {
+                self.ready(Readiness::BulkWaiting, now, effects);
+            }
         }
     }
 
@@ -407,12 +411,12 @@ impl Daemon {
     fn hear(&mut self, event: Event, now: Time, effects: &mut Vec<Effect>) {
         match event {
             Event::Path { path, up: true, .. } if path == FABRIC => {
-                self.disconnect(now);
+                self.disconnect(now, effects);
                 effects.push(Effect::Connect(self.attempt));
             }
-            Event::Path { path, up: false, .. } if path == FABRIC => self.disconnect(now),
+            Event::Path { path, up: false, .. } if path == FABRIC => self.disconnect(now, effects),
             Event::PeerBooted { .. } if self.connected => {
-                self.disconnect(now);
+                self.disconnect(now, effects);
                 effects.push(Effect::Connect(self.attempt));
             }
             Event::SplitHealed { .. } => {

@@ -65,7 +65,8 @@ impl Planned {
         let crowded = dice.per_mille(250);
         let mut all: Vec<Self> = (0..count)
             .map(|number| {
-                let (from, room) = if crowded { (first, last - first) } else { (first + number * span, span) };
+                let (from, room) =
+                    if crowded { (first, last - first) } else { (first + number * span, span) };
                 let at = from + dice.below(room / 2);
                 let fault = Fault::roll(&mut dice);
                 let longest = (last - at).min(if crowded { 4_000 } else { room / 2 });

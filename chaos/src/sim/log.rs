@@ -16,29 +16,97 @@ use crate::limits::LOG_LINES;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Fact {
     /// A fault begins, or ends, by its name and node.
-    Fault { name: &'static str, node: usize, begins: bool },
-    Starts { node: usize, boot: u32 },
-    Role { node: usize, from: Role, to: Role, term: Term },
-    Owns { node: usize, owns: bool, term: Term },
-    TookOver { node: usize, why: Why, micros: u64 },
-    Path { node: usize, path: PathId, up: bool },
-    Paused { node: usize, micros: u64 },
-    Healed { node: usize },
-    Connected { node: usize, attempt: u32 },
-    Ready { node: usize, readiness: Readiness },
-    Answered { node: usize, granted: bool },
-    Addresses { node: usize, held: bool },
+    Fault {
+        name: &'static str,
+        node: usize,
+        begins: bool,
+    },
+    Starts {
+        node: usize,
+        boot: u32,
+    },
+    Role {
+        node: usize,
+        from: Role,
+        to: Role,
+        term: Term,
+    },
+    Owns {
+        node: usize,
+        owns: bool,
+        term: Term,
+    },
+    TookOver {
+        node: usize,
+        why: Why,
+        micros: u64,
+    },
+    Path {
+        node: usize,
+        path: PathId,
+        up: bool,
+    },
+    Paused {
+        node: usize,
+        micros: u64,
+    },
+    Healed {
+        node: usize,
+    },
+    Connected {
+        node: usize,
+        attempt: u32,
+    },
+    Ready {
+        node: usize,
+        readiness: Readiness,
+    },
+    Answered {
+        node: usize,
+        granted: bool,
+    },
+    Addresses {
+        node: usize,
+        held: bool,
+    },
     /// A host believes that this node has the gateway's address.
-    Believes { side: usize, host: usize, node: usize },
-    Opens { flow: usize },
-    Acknowledged { flow: usize },
-    Done { flow: usize },
-    Broken { flow: usize, fate: Fate },
+    Believes {
+        side: usize,
+        host: usize,
+        node: usize,
+    },
+    Opens {
+        flow: usize,
+    },
+    Acknowledged {
+        flow: usize,
+    },
+    Done {
+        flow: usize,
+    },
+    Broken {
+        flow: usize,
+        fate: Fate,
+    },
     /// The lease word says so, in the world's time.
-    Lease { node: usize, until: Option<Time> },
-    Forwards { node: usize, port: PortId, flow: Option<usize> },
-    Arrives { side: usize, flow: usize, end: usize },
-    Heard { node: usize, bytes: usize },
+    Lease {
+        node: usize,
+        until: Option<Time>,
+    },
+    Forwards {
+        node: usize,
+        port: PortId,
+        flow: Option<usize>,
+    },
+    Arrives {
+        side: usize,
+        flow: usize,
+        end: usize,
+    },
+    Heard {
+        node: usize,
+        bytes: usize,
+    },
 }
 
 impl Fact {
@@ -97,9 +165,8 @@ impl Log {
 
     /// The last lines, or all.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let line = |(at, fact): &(Time, Fact)| {
-            format!("{:>14.6} {fact}", at.as_nanos() as f64 / 1e9)
-        };
+        let line =
+            |(at, fact): &(Time, Fact)| format!("{:>14.6} {fact}", at.as_nanos() as f64 / 1e9);
         match &self.all {
             Some(all) => all.iter().map(line).collect(),
             None => self.last.iter().map(line).collect(),

@@ -137,12 +137,17 @@ impl Network {
 
     /// How long ago the nodes were apart last; `None` if never.
     pub(crate) fn apart_ago(&self, now: Time) -> Option<Duration> {
-        if self.is_apart() { Some(Duration::ZERO) } else { self.apart_until.map(|at| now.since(at)) }
+        if self.is_apart() {
+            Some(Duration::ZERO)
+        } else {
+            self.apart_until.map(|at| now.since(at))
+        }
     }
 
     /// Whether the fabric brings everything, soon.
     pub(crate) fn fabric_is_fair(&self) -> bool {
-        let open = [(0, 1), (1, 0)].into_iter().all(|(a, b)| !self.is_cut(0, End::Node(a), End::Node(b)));
+        let open =
+            [(0, 1), (1, 0)].into_iter().all(|(a, b)| !self.is_cut(0, End::Node(a), End::Node(b)));
         open && self.weather[0] == Weather::FAIR
     }
 }

@@ -61,7 +61,9 @@ impl Outcome {
 /// What is told of a run that broke something: enough to see it again, and to begin to understand it.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(violation) = &self.violation else { return write!(f, "seed {}: clean", self.sim.seed) };
+        let Some(violation) = &self.violation else {
+            return write!(f, "seed {}: clean", self.sim.seed);
+        };
         writeln!(f, "seed {}: {violation}", self.sim.seed)?;
         writeln!(f, "\nplanned:")?;
         self.faults.iter().try_for_each(|fault| writeln!(f, "  {fault}"))?;

@@ -81,13 +81,7 @@ impl Sessions for Table<'_> {
         imported
     }
 
-    fn delete(
-        &mut self,
-        key: &FlowKey,
-        id: SessionId,
-        _: Option<CloseReason>,
-        now: Time,
-    ) -> bool {
+    fn delete(&mut self, key: &FlowKey, id: SessionId, _: Option<CloseReason>, now: Time) -> bool {
         self.engine.delete_replica(key, id, now)
     }
 

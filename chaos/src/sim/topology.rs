@@ -133,7 +133,8 @@ pub(crate) fn engine(sim: &Sim, index: usize, boot: Boot, now: Time) -> Engine {
     };
     let mut engine = Engine::new(settings, now);
     engine.stand_down();
-    let changes: Vec<FibChange> = [PortId(0), PortId(1)].into_iter().flat_map(surroundings).collect();
+    let changes: Vec<FibChange> =
+        [PortId(0), PortId(1)].into_iter().flat_map(surroundings).collect();
     engine.apply(&changes);
     engine
 }

@@ -100,9 +100,7 @@ impl World {
         let flow = &self.flows[number];
         let (side, host) = (flow.ends.side_of(end), flow.ends.host_of(end));
         let unreachable = match &flow.content {
-            Content::Conversation(it) => {
-                it.peers[end].retransmissions() >= UNREACHABLE_AFTER
-            }
+            Content::Conversation(it) => it.peers[end].retransmissions() >= UNREACHABLE_AFTER,
             Content::Exchange(_) | Content::Denied(_) | Content::Forgery(_) => false,
         };
         let neighbourhood = &mut self.hosts[side][host];
@@ -152,7 +150,10 @@ impl World {
         let Some((number, end)) = flow_of(&read, self.flows.len()) else { return };
         self.note(Fact::Arrives { side, flow: number, end });
         if !read.intact {
-            self.breaks(survival::NAME, Some(format!("flow {number} got other data than were sent")));
+            self.breaks(
+                survival::NAME,
+                Some(format!("flow {number} got other data than were sent")),
+            );
         }
         match read.body {
             Body::Tcp(segment) => self.segment(number, end, &segment),
@@ -250,7 +251,8 @@ impl World {
         let (victim, end) = match kind {
             Forgery::NeverSeen => (number, dice.below(2) as usize),
             Forgery::BlindReset | Forgery::OutOfWindow | Forgery::BlindFin => {
-                let open: Vec<usize> = (0..self.flows.len()).filter(|it| self.flows[*it].is_open()).collect();
+                let open: Vec<usize> =
+                    (0..self.flows.len()).filter(|it| self.flows[*it].is_open()).collect();
                 if open.is_empty() {
                     return;
                 }

@@ -125,7 +125,8 @@ impl World {
     pub(crate) fn with_faults(sim: Sim, faults: Vec<Planned>) -> Self {
         let mut dice = Dice::new(sim.seed, 3);
         let clock = |_| {
-            let (offset, ppm) = (dice.within(1_000_000_000..90_000_000_000), dice.below(601) as i64 - 300);
+            let (offset, ppm) =
+                (dice.within(1_000_000_000..90_000_000_000), dice.below(601) as i64 - 300);
             Clock::new(offset, ppm)
         };
         let [a, b] = [0, 1].map(clock);
@@ -180,8 +181,7 @@ impl World {
         let mut turns = 0;
         while self.violation.is_none() {
             let wakes = self.nodes.iter().map(|node| node.wake_at);
-            let Some(next) = wakes.chain(self.queue.next_at()).min().filter(|at| *at <= end)
-            else {
+            let Some(next) = wakes.chain(self.queue.next_at()).min().filter(|at| *at <= end) else {
                 break;
             };
             turns = if next > self.now { 0 } else { turns + 1 };
@@ -289,7 +289,8 @@ impl World {
             // Something may be waiting already.
             Some(longest) => {
                 let late = self.dice[1].below(longest.as_micros() as u64 + 1);
-                let due = if node.ring.is_empty() && node.sockets.is_empty() { due } else { self.now };
+                let due =
+                    if node.ring.is_empty() && node.sockets.is_empty() { due } else { self.now };
                 due + core::time::Duration::from_micros(late)
             }
         };

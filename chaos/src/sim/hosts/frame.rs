@@ -77,9 +77,8 @@ impl Ends {
 
     /// A segment of `end`, to the gateway `node`.
     pub(crate) fn tcp(&self, end: usize, node: usize, segment: &Segment, forged: bool) -> Vec<u8> {
-        let data: Vec<u8> = (0..segment.payload)
-            .map(|at| byte_at(segment.sequence.wrapping_add(at)))
-            .collect();
+        let data: Vec<u8> =
+            (0..segment.payload).map(|at| byte_at(segment.sequence.wrapping_add(at))).collect();
         let mut builder = self
             .builder(end, node)
             .traffic_class(if forged { FORGED } else { 0 })

@@ -397,8 +397,7 @@ mod tests {
         let (mut client, mut out) = (Peer::new(1, 1_000, None), Vec::new());
         client.open(now, &mut out);
         let flags = SYN | ACK;
-        let answer =
-            Segment { flags, sequence: 100, ack: 2, window: 500, scale: None, payload: 0 };
+        let answer = Segment { flags, sequence: 100, ack: 2, window: 500, scale: None, payload: 0 };
         client.hear(&answer, now, &mut out);
         assert!(client.is_open());
         let reset = |sequence| Segment { flags: RST, sequence, ..answer };

@@ -37,11 +37,7 @@ fn compare(a: &Engine, b: &Engine) -> Option<String> {
     let (id, _) = differ.next().or_else(|| missing.next())?;
     let found = |table: &BTreeMap<SessionId, u64>| table.get(id).copied();
     let counts = [a.len(), b.len()];
-    Some(format!(
-        "session {id} is {:?} and {:?}; {counts:?} sessions",
-        found(&a),
-        found(&b)
-    ))
+    Some(format!("session {id} is {:?} and {:?}; {counts:?} sessions", found(&a), found(&b)))
 }
 
 fn sessions(engine: &Engine) -> BTreeMap<SessionId, u64> {

@@ -36,7 +36,6 @@ pub(crate) fn node(node: &Node) -> Option<String> {
         return Some(format!("node {name}'s engine was given {given}, counts {counters:?}"));
     }
     let made = counters.forwarded + counters.answers;
-    (made != books.emitted_now).then(|| {
-        format!("node {name}'s engine made {made} frames, {} left it", books.emitted_now)
-    })
+    (made != books.emitted_now)
+        .then(|| format!("node {name}'s engine made {made} frames, {} left it", books.emitted_now))
 }

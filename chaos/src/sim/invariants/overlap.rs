@@ -57,8 +57,7 @@ impl Overlap {
 
     /// A transit frame leaves.
     pub(crate) fn forwards(&self, node: usize, now: Time) -> Option<String> {
-        (self.until[node] < now)
-            .then(|| format!("node {} forwards without a lease", node + 1))
+        (self.until[node] < now).then(|| format!("node {} forwards without a lease", node + 1))
     }
 
     fn check(&mut self, apart: Option<Duration>, now: Time) -> Option<String> {

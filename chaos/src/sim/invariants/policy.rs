@@ -6,12 +6,7 @@ pub(crate) const NAME: &str = "policy";
 
 /// A transit frame leaves: from which side its flow's client is, to which service, under which
 /// policy. `tcp`: the protocol.
-pub(crate) fn forwards(
-    side: usize,
-    service: u16,
-    tcp: bool,
-    revision: Revision,
-) -> Option<String> {
+pub(crate) fn forwards(side: usize, service: u16, tcp: bool, revision: Revision) -> Option<String> {
     let permitted = match (side, tcp, service) {
         (0, true, service::WEB) | (1, true, service::MAIL) => true,
         (0, false, service::ECHO | service::HASTY) => true,
