@@ -138,6 +138,8 @@ impl Engine {
         }
         let session = self.table.get_mut(handle)?;
         let held = self.replication.connected && session.flags.has(Flags::HELD);
+        // Not noted yet, for want of room: the next packet goes the long way, too.
+        let held = held || session.flags.has(Flags::EXPORTED);
         if let Some(egress) = egress(context.plan).filter(|_| !held) {
             session.set_egress(sender, self.fib.generation(), egress);
         }

@@ -272,7 +272,6 @@ impl Judge<'_> {
             watch.stage(Stage::Lookup, || Reason::ZoneMismatch.explain().to_owned());
             return Plan::invalid(Reason::ZoneMismatch);
         }
-        let tracking = &self.engine.tracking;
         let forgetful;
         let session = if session.epoch == short_epoch(&self.engine.policy) {
             session
@@ -280,13 +279,7 @@ impl Judge<'_> {
             forgetful = session.of_epoch(short_epoch(&self.engine.policy));
             &forgetful
         };
-        let judgement = match self.engine.replication.recovery(handle, session) {
-            None => track::judge(session, sender, self.packet, tracking, self.now),
-            Some(recovery) => {
-                track::judge_recovering(session, sender, self.packet, tracking, self.now, &recovery)
-            }
-        };
-        let update = match judgement {
+        let update = match self.track(handle, session, sender) {
             track::Judgement::Pass(update) => update,
             track::Judgement::Ask(update) => return self.ask(handle, sender, update, watch),
             track::Judgement::Reopen => {
@@ -329,6 +322,17 @@ impl Judge<'_> {
             // The peer will not see this packet, so the session must not either.
             Outcome::Answer(_) | Outcome::Consume | Outcome::Drop(_) => {
                 Plan { state, rule, ..Plan::bare(outcome) }
+            }
+        }
+    }
+
+    /// What the packet means for its session; after a takeover, more may be true than is known.
+    fn track(&self, handle: Handle, session: &Session, sender: Peer) -> track::Judgement {
+        let (tracking, now) = (&self.engine.tracking, self.now);
+        match self.engine.replication.recovery(handle, session) {
+            None => track::judge(session, sender, self.packet, tracking, now),
+            Some(recovery) => {
+                track::judge_recovering(session, sender, self.packet, tracking, now, &recovery)
             }
         }
     }

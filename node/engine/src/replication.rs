@@ -247,8 +247,6 @@ impl Engine {
     }
 
     /// The first packet of a session since its last record.
-    #[cold]
-    #[inline(never)]
     pub(crate) fn moved(&mut self, handle: Handle) {
         self.note_session(handle, NoteKind::Moved, false);
     }

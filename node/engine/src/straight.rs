@@ -13,7 +13,7 @@ use wire::{Plain, Time};
 
 use crate::engine::Engine;
 use crate::rules::short_epoch;
-use crate::session::{Egress, Flags, Peer, Session};
+use crate::session::{Egress, Peer, Session};
 use crate::table::{Guess, Handle, SessionTable};
 use crate::track::{self, Progress};
 use crate::{Checksum, Decision, Mode, Port, PortId, State, Verdict};
@@ -77,11 +77,7 @@ impl Engine {
         };
         progress.apply(session, sender, plain.ip_len, now);
         plain.route(frame, egress.mac, mac);
-        let exported = session.flags.has(Flags::EXPORTED);
         let (session, rule) = (session.id, session.rule);
-        if exported {
-            self.moved(handle);
-        }
         Some(Decision {
             verdict: Verdict::Forward(egress.port),
             state,

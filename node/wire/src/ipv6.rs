@@ -87,7 +87,7 @@ pub fn final_destination(frame: &[u8], network: usize) -> Option<Ipv6Addr> {
         if protocol == Protocol::ROUTING && start[3] > 0 {
             last = match start[2] {
                 0 | 2 if start[1] >= 2 => chunk(frame, at + usize::from(start[1]) * 8 - 8),
-                4 => chunk(frame, at + 8),
+                4 if start[1] >= 2 => chunk(frame, at + 8),
                 _ => None,
             };
         }

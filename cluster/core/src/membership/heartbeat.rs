@@ -11,7 +11,7 @@
 //!  32  echo: sent 8 · held 4 (µs) · BFD detect multiplier 1 · state 1 · diagnostic 1 · readiness 1
 //!  48  acknowledged 8 (newest `sent` of a heartbeat of `to` that claimed, on any path)
 //!  56  BFD: my discriminator 4 · your discriminator 4 · desired tx 4 (µs) · required rx 4 (µs)
-//!  72  term 8 (highest noted on disk) · vote 2 (whose term it is; 0: nobody's) · fitness 2 · rank 2 · offer to 2
+//!  72  term 8 (highest noted on disk) · vote 2 (whose term; 0: nobody's) · fitness 2 · rank 2 · offer to 2
 //!  88  offered term 8
 //!  96  lease left 4 (µs) · lease length 4 (µs)
 //! 104  policy digest 16

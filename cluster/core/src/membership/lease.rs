@@ -2,7 +2,7 @@
 //!
 //! | ground | counted from | needs |
 //! |---|---|---|
-//! | votes | the oldest of the newest acknowledged heartbeats of a majority, by its *sending* | own vote free |
+//! | votes | oldest of the newest acknowledged heartbeats of a majority, by its *sending* | own vote free |
 //! | alone | now | a pair, every path silent for the detection time, own vote free |
 //!
 //! Why two leases never overlap. A voter that acknowledges a heartbeat at `r` promises not to vote for

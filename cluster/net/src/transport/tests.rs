@@ -211,7 +211,7 @@ async fn a_newer_node_talks_to_an_older_one() {
 }
 
 #[tokio::test]
-async fn without_a_common_version_nobody_meets() {
+async fn without_a_shared_version_nobody_meets() {
     let cluster = Cluster::new(2);
     let newer = cluster.node(1).versions(&[3, 2]).start();
     let older = cluster.node(2).versions(&[1]).calling(&newer).once().start();

@@ -24,23 +24,32 @@ const OPEN: [Sent; 3] = [(I, SYN, 0, 0), (R, SYN_ACK, 0, 1), (I, ACK, 1, 1)];
 
 /// A TCP session after these segments, all of which pass.
 fn after(segments: &[Sent]) -> Session {
+    follow(Tcp::open(&segment(&segments[0])).expect("a SYN"), &segments[1..])
+}
+
+/// A TCP session that was picked up in the middle, and these segments.
+fn picked_up(segments: &[Sent]) -> Session {
+    follow(Tcp::pick_up(&segment(&(I, ACK, 1, 1))).expect("an ACK"), segments)
+}
+
+fn segment((_, flags, sequence, ack): &Sent) -> Segment {
+    Segment {
+        sequence: Seq(*sequence),
+        acknowledgment: Seq(*ack),
+        flags: *flags,
+        window: 1_000,
+        payload: 0,
+        window_scale: None,
+        sack_permitted: false,
+        sack: None,
+    }
+}
+
+fn follow(tcp: Tcp, segments: &[Sent]) -> Session {
     let mut session = session(Protocol::TCP);
-    for (sender, flags, sequence, ack) in segments {
-        let segment = Segment {
-            sequence: Seq(*sequence),
-            acknowledgment: Seq(*ack),
-            flags: *flags,
-            window: 1_000,
-            payload: 0,
-            window_scale: None,
-            sack_permitted: false,
-            sack: None,
-        };
-        if session.tcp.state() == tcp::State::None {
-            session.tcp = Tcp::open(&segment).expect("a SYN");
-            continue;
-        }
-        session.tcp = match session.tcp.judge(*sender, &segment, WindowCheck::Check) {
+    session.tcp = tcp;
+    for sent @ (sender, flags, ..) in segments {
+        session.tcp = match session.tcp.judge(*sender, &segment(sent), WindowCheck::Check) {
             Judgement::Accept(accepted) => accepted.next,
             Judgement::Ignore(next) => next,
             other @ (Judgement::Reopen | Judgement::Invalid(_)) => {
@@ -85,6 +94,8 @@ fn ends() -> Vec<(tcp::State, Session, [Option<Anomaly>; 2])> {
         (tcp::State::SynSent2, after(&crossed), [unanswered, None]),
         (tcp::State::SynReceived, after(&half), [unfinished, None]),
         (tcp::State::SynReceived, unreachable(after(&half)), [unfinished, None]),
+        (tcp::State::PickedUp, picked_up(&[]), [None; 2]),
+        (tcp::State::Close, picked_up(&[(R, RST, 1, 0)]), [None; 2]),
         (tcp::State::Established, open(&[]), [None; 2]),
         (tcp::State::FinWait, open(&closing[..1]), [None; 2]),
         (tcp::State::CloseWait, open(&[closing[0], (R, ACK, 1, 2)]), [None; 2]),

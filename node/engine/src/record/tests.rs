@@ -150,7 +150,7 @@ fn what_cannot_be_is_refused_by_its_cause() {
     assert_eq!(with(43, 0x14), Err(Malformed::Key));
     assert_eq!(with(4, 0xff), Err(Malformed::Key)); // the low end is the higher one
     assert_eq!(with(50, 1), Err(Malformed::Identity)); // no worker has nine bits
-    assert_eq!(with(72, 10), Err(Malformed::Tcp)); // no such state
+    assert_eq!(with(72, 11), Err(Malformed::Tcp)); // no such state
     assert_eq!(with(72, 0), Err(Malformed::Tcp)); // TCP before its first segment
     assert_eq!(with(76, 0x1f), Err(Malformed::Tcp)); // a scale of 15
     assert_eq!(with(80, 6), Err(Malformed::Tcp)); // no such class

@@ -21,8 +21,12 @@ impl Engine {
             return None;
         }
         let record = self.record(session, now);
-        let connected = self.replication.connected;
-        self.table.get_mut(handle)?.flags.set(Flags::EXPORTED, connected);
+        if self.replication.connected {
+            let session = self.table.get_mut(handle)?;
+            session.flags.set(Flags::EXPORTED, true);
+            // So that the next packets go the long way, where the first of them leaves a note.
+            session.forget_egress();
+        }
         Some(record.to_bytes())
     }
 

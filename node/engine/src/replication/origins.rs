@@ -8,6 +8,9 @@ use crate::session::SessionId;
 /// The origins of sessions, and how many sessions name each.
 #[derive(Debug)]
 pub(crate) struct Origins {
+    /// By place: how its sessions are called, but for the difference to what they store, so that the
+    /// one counter makes the other. Always this long: nearly every packet reads it, without a check.
+    names: Box<[SessionId; ORIGINS_MAX]>,
     known: Vec<Origin>,
 }
 
@@ -29,16 +32,15 @@ impl Origins {
     pub(crate) fn new(first: SessionId) -> Self {
         let mut known = Vec::with_capacity(ORIGINS_MAX);
         known.push(Origin::of(first));
-        Self { known }
+        Self { names: Box::new([Origin::of(first).name(0); ORIGINS_MAX]), known }
     }
 
     /// The full name of a stored one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn name(&self, stored: u64) -> SessionId {
-        let place = (stored >> SessionId::COUNTER_BITS) as usize;
-        let origin = self.known.get(place).unwrap_or(&self.known[0]);
-        let counter = origin.worker | stored & COUNT;
-        SessionId { node: origin.node, boot: origin.boot, counter }
+        let place = (stored >> SessionId::COUNTER_BITS) as usize % ORIGINS_MAX;
+        let SessionId { node, boot, counter } = self.names[place];
+        SessionId { node, boot, counter: counter ^ stored }
     }
 
     /// How a name is stored; `None` if its origin is new and there is no place for one more.
@@ -92,7 +94,9 @@ impl Origins {
             None if self.known.len() < ORIGINS_MAX => self.known.push(wanted),
             None => return None,
         }
-        Some(free.map_or(self.known.len() - 1, |place| place + 1))
+        let place = free.map_or(self.known.len() - 1, |place| place + 1);
+        self.names[place] = wanted.name(place);
+        Some(place)
     }
 }
 
@@ -101,10 +105,17 @@ impl Origin {
         Self { node: id.node, boot: id.boot, worker: id.counter & !COUNT, names: 0 }
     }
 
+    const fn name(&self, place: usize) -> SessionId {
+        let stored = (place as u64) << SessionId::COUNTER_BITS;
+        SessionId { node: self.node, boot: self.boot, counter: self.worker ^ stored }
+    }
+
     fn is(&self, other: &Self) -> bool {
         (self.node, self.boot, self.worker) == (other.node, other.boot, other.worker)
     }
 }
+
+const _: () = assert!(ORIGINS_MAX.is_power_of_two());
 
 #[cfg(test)]
 mod tests {
