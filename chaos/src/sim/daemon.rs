@@ -1,0 +1,510 @@
+//! A node's driver: engine and machines as they ship, and one match over what each of them wants. What
+//! is for others (network, disk, kernel) leaves as an [`Effect`], in order.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster_core::membership::messages::{Event, Facts};
+use cluster_core::membership::{self, Fitness, Member, Output, PathId, Readiness, Request};
+use cluster_core::replication::{self, Outcome, Purpose, Release, Replication};
+use cluster_core::{Boot, Term};
+use engine::policy::Policy;
+use engine::replication::{Note, NoteKind};
+use engine::session::CloseReason;
+use engine::{Engine, Origin, PortId, Reason, Verdict};
+use wire::Time;
+
+use super::invariants::monotone::{Monotone, Picture};
+use super::planted::Planted;
+use super::table::Table;
+use super::topology::{self, FABRIC, Revision, Sim};
+use crate::limits::{BULK_WAIT, ENGINE_TICK, FLUSH_WAIT};
+
+/// One run of a node's daemon.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    pub(crate) engine: Engine,
+    pub(crate) member: Member,
+    pub(crate) replication: Replication,
+    pub(crate) boot: Boot,
+    pub(crate) revision: Revision,
+    pub(crate) watch: Monotone,
+    pub(crate) readiness: Readiness,
+    /// The transport's connection: up, and which attempt it is.
+    pub(crate) connected: bool,
+    pub(crate) attempt: u32,
+    owner: bool,
+    /// What this node wants of the peer once they are connected.
+    wanted: Option<Purpose>,
+    stopping: Option<Stopping>,
+    tick_at: Time,
+    /// Times that the engine's ring of notes was full.
+    pub(crate) notes_lost: u64,
+    planted: Planted,
+}
+
+/// An end of the lease that is being carried out.
+#[derive(Clone, Copy, Debug)]
+struct Stopping {
+    number: u64,
+    until: Time,
+}
+
+/// What a daemon does to the world around it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Effect {
+    /// A heartbeat leaves by a path.
+    Heartbeat(PathId, Vec<u8>),
+    /// A message for the peer's replication leaves by the fabric.
+    Replicate(Vec<u8>),
+    /// A frame leaves by a port.
+    Frame(PortId, Vec<u8>),
+    /// Something is to be on disk.
+    Persist(Facts),
+    /// The lease word is set; `None` closes it.
+    Lease(Option<Time>),
+    /// Every worker has stopped.
+    Stopped,
+    /// The transport is to connect.
+    Connect(u32),
+    /// The group's addresses are put on the ports, or taken off.
+    Addresses(bool),
+    /// The group's address on a port is announced.
+    Announce(PortId),
+    /// The kernel is asked for a neighbour.
+    Resolve(PortId, IpAddr),
+    /// The node owns, or does not any more.
+    Owns(bool, Term),
+    /// Replication has a connection; its number.
+    Linked(u32),
+    /// How far the replicas are complete.
+    Ready(Readiness),
+    /// Something that people are told.
+    Told(Event),
+    /// A request of the operator was answered.
+    Answered(Request, bool),
+    /// Packets that are the new owner's may still come.
+    PassOn,
+}
+
+impl Daemon {
+    /// Starts on node `index`, which remembers `facts`.
+    pub(crate) fn start(sim: &Sim, index: usize, boot: Boot, facts: Facts, now: Time) -> Self {
+        let engine = topology::engine(sim, index, boot, now);
+        let replication = Replication::new(topology::stream(sim, index, boot, facts.term));
+        let config = topology::member(index);
+        let member = Member::new(config, boot, facts, now).expect("the configuration is right");
+        Self {
+            engine,
+            member,
+            replication,
+            boot,
+            revision: Revision::First,
+            watch: Monotone::default(),
+            readiness: Readiness::BulkWaiting,
+            connected: false,
+            attempt: 0,
+            owner: false,
+            wanted: Some(Purpose::Join),
+            stopping: None,
+            tick_at: now,
+            notes_lost: 0,
+            planted: sim.planted,
+        }
+    }
+
+    /// When it must be run, by its own clock.
+    pub(crate) fn next_deadline(&self, now: Time) -> Time {
+        let member = self.member.next_deadline();
+        let replication = self.replication.next_deadline(now);
+        let stopping = self.stopping.map(|it| it.until);
+        let held = self.engine.next_hold_expiry();
+        let due = [member, replication, stopping, held].into_iter().flatten().min();
+        due.map_or(self.tick_at, |due| due.min(self.tick_at))
+    }
+
+    /// Time has passed.
+    pub(crate) fn time(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let held_too_long = self.engine.next_hold_expiry().is_some_and(|at| at <= now);
+        if self.tick_at <= now || held_too_long {
+            while self.engine.tick(now) {}
+            self.tick_at = now + ENGINE_TICK;
+        }
+        self.tell(membership::Input::Timeout, now, effects);
+        self.replicate(replication::Input::Time, now);
+        self.settle(now, effects);
+    }
+
+    /// A frame came, and the lease word covers it.
+    pub(crate) fn frame(
+        &mut self,
+        port: PortId,
+        mut bytes: Vec<u8>,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        let parsed = self.engine.parse(port, &bytes);
+        let decision = self.engine.decide(Origin::Port, &parsed, &mut bytes, now);
+        match decision.verdict {
+            Verdict::Forward(egress) if decision.in_hand => {
+                effects.push(Effect::Frame(egress, bytes));
+            }
+            Verdict::Forward(_) | Verdict::Answer | Verdict::Consume | Verdict::Hold => {}
+            Verdict::HandOff(_) => unreachable!("a node of the simulator has one worker"),
+            Verdict::Drop(_) if self.planted == Planted::PassesWhatIsDenied => {
+                effects.push(Effect::Frame(PortId(1 - port.0), bytes));
+            }
+            Verdict::Drop(_) => {}
+        }
+    }
+
+    /// A frame came, and the lease word does not cover it.
+    pub(crate) fn refuse(&mut self) {
+        self.engine.refuse(Origin::Port, Reason::LeaseExpired, 1);
+    }
+
+    pub(crate) fn heartbeat(
+        &mut self,
+        path: PathId,
+        bytes: &[u8],
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.tell(membership::Input::Heartbeat { path, bytes }, now, effects);
+        self.settle(now, effects);
+    }
+
+    pub(crate) fn message(&mut self, bytes: &[u8], now: Time, effects: &mut Vec<Effect>) {
+        self.replicate(replication::Input::Message(bytes), now);
+        self.settle(now, effects);
+    }
+
+    pub(crate) fn persisted(&mut self, facts: Facts, now: Time, effects: &mut Vec<Effect>) {
+        self.tell(membership::Input::Persisted(facts), now, effects);
+        self.settle(now, effects);
+    }
+
+    pub(crate) fn request(&mut self, request: Request, now: Time, effects: &mut Vec<Effect>) {
+        self.tell(membership::Input::Request(request), now, effects);
+        self.settle(now, effects);
+    }
+
+    pub(crate) fn fitness(&mut self, fitness: Fitness, now: Time, effects: &mut Vec<Effect>) {
+        self.tell(membership::Input::Fitness(fitness), now, effects);
+        self.settle(now, effects);
+    }
+
+    pub(crate) fn resolved(
+        &mut self,
+        changes: &[engine::fib::FibChange],
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.engine.apply(changes);
+        self.settle(now, effects);
+    }
+
+    /// Another policy is in force.
+    pub(crate) fn commit(
+        &mut self,
+        revision: Revision,
+        policy: Arc<Policy>,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.engine.set_policy(policy);
+        self.revision = revision;
+        self.tick_at = now;
+        self.tell(membership::Input::Policy(revision.digest()), now, effects);
+        self.settle(now, effects);
+    }
+
+    /// The transport has a connection.
+    pub(crate) fn connect(&mut self, attempt: u32, now: Time, effects: &mut Vec<Effect>) {
+        if attempt != self.attempt || self.connected {
+            return;
+        }
+        self.connected = true;
+        effects.push(Effect::Linked(attempt));
+        self.engine.set_peer(true, now);
+        self.replicate(replication::Input::Connected, now);
+        self.want(now, effects);
+        self.settle(now, effects);
+    }
+
+    fn disconnect(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        self.attempt += 1;
+        if std::mem::take(&mut self.connected) {
+            self.replicate(replication::Input::Lost, now);
+            self.engine.set_peer(false, now);
+            // What changes from now on leaves no notes, so a replica must be compared anew.
+            self.wanted = self.wanted.or(Some(Purpose::Join));
+            // And nobody is to hand over to a node that does not hear of them.
+            if !self.owner {
+                self.ready(Readiness::BulkWaiting, now, effects);
+            }
+        }
+    }
+
+    /// Asks for what is wanted, if there is somebody to ask.
+    fn want(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        if !self.connected || self.planted == Planted::NeverJoins {
+            return;
+        }
+        match self.wanted {
+            Some(Purpose::Join) if self.owner => self.wanted = None,
+            Some(purpose) => {
+                self.wanted = None;
+                let deadline = Some(BULK_WAIT);
+                self.replicate(replication::Input::Want { purpose, deadline }, now);
+                if !self.owner {
+                    self.ready(Readiness::BulkRunning, now, effects);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn ready(&mut self, readiness: Readiness, now: Time, effects: &mut Vec<Effect>) {
+        self.readiness = readiness;
+        effects.push(Effect::Ready(readiness));
+        self.tell(membership::Input::Readiness(readiness), now, effects);
+    }
+
+    fn tell(&mut self, input: membership::Input<'_>, now: Time, effects: &mut Vec<Effect>) {
+        self.member.handle(input, now);
+        self.obey(now, effects);
+    }
+
+    fn replicate(&mut self, input: replication::Input<'_>, now: Time) {
+        let Self { engine, watch, .. } = self;
+        self.replication.handle(input, &mut Table { engine, watch }, now);
+    }
+
+    /// Takes everything out that engine and machines have to say.
+    pub(crate) fn settle(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        while self.obey(now, effects) || self.drain_engine(now, effects) || self.send(now, effects)
+        {
+        }
+        self.finish_stop(now, effects);
+    }
+
+    /// What the engine says. Whether there was anything for the machines.
+    fn drain_engine(&mut self, now: Time, effects: &mut Vec<Effect>) -> bool {
+        if self.engine.take_notes_lost() {
+            self.notes_lost += 1;
+        }
+        while let Some((port, frame)) = self.engine.outbox().pop() {
+            effects.push(Effect::Frame(port, frame.to_vec()));
+        }
+        while self.engine.next_event().is_some() {}
+        while let Some((port, address)) = self.engine.next_resolve() {
+            effects.push(Effect::Resolve(port, address));
+        }
+        let mut noted = false;
+        while let Some(note) = self.engine.next_note() {
+            noted = true;
+            if self.planted != Planted::LosesNotes {
+                self.replicate(replication::Input::Note(told(note)), now);
+            }
+        }
+        noted
+    }
+
+    /// The one match over what a member wants. Whether there was anything.
+    fn obey(&mut self, now: Time, effects: &mut Vec<Effect>) -> bool {
+        let mut any = false;
+        while let Some(output) = self.member.poll_output() {
+            any = true;
+            match output {
+                Output::SendHeartbeat { to: _, path, bytes } => {
+                    effects.push(Effect::Heartbeat(path, bytes.to_vec()));
+                }
+                Output::Persist(facts) => effects.push(Effect::Persist(facts)),
+                Output::LeaseUntil(until) => effects.push(Effect::Lease(Some(until))),
+                Output::LeaseEnd { number } => {
+                    if self.planted != Planted::KeepsTheLease {
+                        effects.push(Effect::Lease(None));
+                    }
+                    self.stopping = Some(Stopping { number, until: now + FLUSH_WAIT });
+                }
+                Output::BecomeOwner { term, slots: _ } => self.own(true, term, now, effects),
+                Output::StopOwning { term } => self.own(false, term, now, effects),
+                Output::PassOn { .. } => effects.push(Effect::PassOn),
+                Output::AddAddress(_) => effects.push(Effect::Addresses(true)),
+                Output::RemoveAddress(_) => effects.push(Effect::Addresses(false)),
+                Output::Announce(vip) => effects.push(Effect::Announce(vip.port)),
+                Output::Answer(request, answer) => {
+                    effects.push(Effect::Answered(request, answer.is_ok()));
+                }
+                Output::Event(event) => self.hear(event, now, effects),
+            }
+        }
+        any
+    }
+
+    /// The one match over what replication wants. Whether there was anything.
+    fn send(&mut self, now: Time, effects: &mut Vec<Effect>) -> bool {
+        let mut any = false;
+        loop {
+            let Self { engine, watch, .. } = self;
+            let Some(output) = self.replication.poll_output(&mut Table { engine, watch }, now)
+            else {
+                return any;
+            };
+            any = true;
+            match output {
+                replication::Output::Send(bytes) => {
+                    effects.push(Effect::Replicate(bytes.to_vec()));
+                }
+                replication::Output::Release(Release { place, id, up_to }) => {
+                    self.engine.release(place, id, u64::from(up_to), now);
+                }
+                // Nobody is connected: the engine has let go of everything when it heard so.
+                replication::Output::ReleaseAll => {}
+                replication::Output::NewerTerm(term) => {
+                    let owner = self.owner;
+                    self.replicate(replication::Input::Role { owner, term }, now);
+                }
+                replication::Output::Bulk(purpose, outcome) => {
+                    self.bulk_ended(purpose, outcome, now, effects);
+                }
+            }
+        }
+    }
+
+    fn own(&mut self, owner: bool, term: Term, now: Time, effects: &mut Vec<Effect>) {
+        self.owner = owner;
+        if owner {
+            self.engine.take_over(now);
+            // The sweep begins with the next tick.
+            self.tick_at = now;
+            self.ready(Readiness::Ready, now, effects);
+        } else {
+            self.engine.stand_down();
+            self.wanted = self.wanted.or(Some(Purpose::Join));
+        }
+        effects.push(Effect::Owns(owner, term));
+        self.replicate(replication::Input::Role { owner, term }, now);
+        self.want(now, effects);
+    }
+
+    fn bulk_ended(
+        &mut self,
+        purpose: Purpose,
+        outcome: Outcome,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.owner || purpose == Purpose::Repair {
+            return;
+        }
+        match outcome {
+            Outcome::Complete => self.ready(Readiness::Ready, now, effects),
+            Outcome::DeadlinePassed => self.ready(Readiness::DeadlinePassed, now, effects),
+            Outcome::Abandoned => {}
+        }
+    }
+
+    /// What a member tells people, and what the transport makes of it.
+    fn hear(&mut self, event: Event, now: Time, effects: &mut Vec<Effect>) {
+        match event {
+            Event::Path { path, up: true, .. } if path == FABRIC => {
+                self.disconnect(now, effects);
+                effects.push(Effect::Connect(self.attempt));
+            }
+            Event::Path { path, up: false, .. } if path == FABRIC => self.disconnect(now, effects),
+            Event::PeerBooted { .. } if self.connected => {
+                self.disconnect(now, effects);
+                effects.push(Effect::Connect(self.attempt));
+            }
+            Event::SplitHealed { .. } => {
+                self.wanted = Some(Purpose::Merge);
+                self.want(now, effects);
+            }
+            Event::Path { .. }
+            | Event::PeerBooted { .. }
+            | Event::Role { .. }
+            | Event::TookOver { .. }
+            | Event::SwitchoverFailed { .. }
+            | Event::Paused(_)
+            | Event::PeerClass { .. }
+            | Event::PolicyDiffers { .. }
+            | Event::AddressConflict(_) => {}
+        }
+        effects.push(Effect::Told(event));
+    }
+
+    /// Says that forwarding has ended, once the peer has all that there is to replicate.
+    fn finish_stop(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let Some(Stopping { number, until }) = self.stopping else { return };
+        let lag = self.replication.view(now).lag;
+        let waits = lag.queued + lag.deletes_queued + lag.in_flight > 0 && self.connected;
+        if waits && now < until {
+            return;
+        }
+        self.stopping = None;
+        effects.push(Effect::Stopped);
+        self.tell(membership::Input::Stopped { number }, now, effects);
+        self.settle(now, effects);
+    }
+
+    /// Shows every session to the watch over them.
+    pub(crate) fn look_at_sessions(&mut self) {
+        let Self { engine, watch, .. } = self;
+        for place in 0..engine.sessions().capacity() as u32 {
+            if let Some((_, session)) = engine.session_at(place) {
+                let mut picture = Picture::of(session);
+                if self.planted == Planted::GoesBack && self.owner {
+                    picture.packets[0] %= 5;
+                }
+                watch.see(engine.session_id(session.id), picture);
+            }
+        }
+    }
+
+    /// How it stands, for a report.
+    pub(crate) fn picture(&self, now: Time) -> String {
+        let counters = self.engine.counters();
+        let dropped = Reason::ALL.iter().filter(|reason| counters.dropped(**reason) > 0);
+        let dropped: Vec<String> = dropped
+            .map(|reason| format!("{} {}", reason.name(), counters.dropped(*reason)))
+            .collect();
+        let replicated = self.engine.replicated();
+        format!(
+            "{:?}, connected {}, {} sessions, next {:?} {:?}\n  dropped: {}\n  {replicated:?}\n  {:?}",
+            self.member.view(),
+            self.connected,
+            self.engine.sessions().len(),
+            self.member.next_deadline(),
+            self.replication.next_deadline(now),
+            dropped.join(", "),
+            self.replication.view(now),
+        )
+    }
+
+    pub(crate) const fn owns(&self) -> bool {
+        self.owner
+    }
+
+    /// Whether this node could take the other's place without anybody's loss.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.connected && self.readiness == Readiness::Ready && !self.owner
+    }
+}
+
+/// An engine's note in the words of replication.
+fn told(note: Note) -> replication::Note {
+    let Note { kind, place, id, sync } = note;
+    let kind = match kind {
+        NoteKind::Opened => replication::NoteKind::Opened,
+        NoteKind::Changed | NoteKind::Moved => replication::NoteKind::Changed,
+        NoteKind::Closed(key) => {
+            replication::NoteKind::Closed { key, reason: CloseReason::Timeout }
+        }
+    };
+    replication::Note { kind, place, id, sync }
+}
+
+const _: () = assert!(ENGINE_TICK.as_nanos() <= Duration::from_secs(1).as_nanos());
