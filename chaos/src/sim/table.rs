@@ -73,6 +73,7 @@ impl Sessions for Table<'_> {
             Import::Refused(Refused::NoDomain | Refused::OtherWorker(_)) => {
                 Imported::Refused(Refusal::Unknown)
             }
+            Import::Refused(Refused::OtherInitiator) => Imported::Refused(Refusal::Malformed),
         };
         match imported {
             Imported::Applied { place, .. } | Imported::Stale { place, .. } => self.see(place),

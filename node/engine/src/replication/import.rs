@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::policy::LifeIndex;
 use crate::record::Record;
 use crate::rules::{NO_EPOCH, short_epoch};
-use crate::session::{CloseReason, Flags, Opening, Session, SessionId};
+use crate::session::{CloseReason, Flags, Opening, Peer, Session, SessionId};
 use crate::table::{self, Handle};
 use crate::tcp::Standing;
 use crate::{RuleIndex, WorkerId, ZoneId};
@@ -60,6 +60,8 @@ pub enum Refused {
     NoDomain,
     /// Its slot belongs to another worker.
     OtherWorker(WorkerId),
+    /// The session of its name was opened from the other side.
+    OtherInitiator,
 }
 
 impl Engine {
@@ -108,6 +110,9 @@ impl Engine {
             return Imported::Refused(Refused::TableFull);
         };
         if here.id == id {
+            if here.direction(Peer::Initiator) != record.initiator {
+                return Imported::Refused(Refused::OtherInitiator);
+            }
             return self.merge(handle, &here, record, now);
         }
         self.choose(handle, &here, id, record, now)

@@ -45,6 +45,17 @@ fn a_record_of_a_session_that_is_gone_is_not_made() {
 }
 
 #[test]
+fn a_record_that_has_the_peers_exchanged_is_refused() {
+    let (mut a, mut b) = (Node::new(1), Node::backup(2));
+    a.arrive(LAN, &udp(6_000, false));
+    let record = a.records()[0];
+    let exchanged = Record { initiator: record.initiator.reversed(), ..record };
+    assert!(matches!(b.import(&record), Imported::Opened(_)));
+    assert_eq!(b.import(&exchanged), Imported::Refused(Refused::OtherInitiator));
+    assert_eq!(b.records()[0].initiator, record.initiator);
+}
+
+#[test]
 fn of_two_sessions_of_one_engine_the_later_stays() {
     let (mut a, mut b) = (Node::new(1), Node::backup(2));
     a.arrive(LAN, &udp(6_000, false));
