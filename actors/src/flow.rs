@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use wire::Time;
 
 use crate::clock;
+use crate::cluster::stream::{self, SharedStream, Wish};
 use crate::lease::Pulse;
 use crate::limits::ASK_TIMEOUT;
 
@@ -62,6 +63,8 @@ pub struct FlowState {
     pub pulse: Pulse,
     /// Where it asks for next hops' link-layer addresses.
     pub wants: mpsc::Sender<Wanted>,
+    /// The worker's replication, on a node of a pair.
+    pub stream: Option<SharedStream>,
     awake: bool,
 }
 
@@ -73,8 +76,9 @@ impl FlowState {
         sleeper: mpsc::Sender<Time>,
         pulse: Pulse,
         wants: mpsc::Sender<Wanted>,
+        stream: Option<SharedStream>,
     ) -> Self {
-        Self { worker, sleeper, pulse, wants, awake: false }
+        Self { worker, sleeper, pulse, wants, stream, awake: false }
     }
 
     fn wake(&mut self, myself: &ActorRef<FlowMessage>) -> Result<(), ActorProcessingErr> {
@@ -90,25 +94,41 @@ impl FlowState {
         let now = clock::now();
         self.pulse.moved(now);
         let mut worker = lock(&self.worker);
+        let mut stream = self.stream.as_ref().map(stream::lock);
+        if let Some(stream) = &mut stream {
+            stream.before(worker.engine(), now);
+        }
         let turn = worker.turn(now);
+        let wish = stream.as_mut().map(|stream| stream.after(worker.engine(), now));
         while let Some(wanted) = worker.next_resolve() {
             // Full: the next packet to this neighbour asks again.
             let _ = self.wants.try_send(wanted);
         }
-        match turn {
-            Turn::Idle { until } if worker.lie_down() => {
-                drop(worker);
+        let until = match turn {
+            Turn::Busy => None,
+            Turn::Idle { until } => rest(until, wish, now),
+        };
+        if let Some(until) = until
+            && worker.lie_down()
+        {
+            if stream.as_ref().is_none_or(|stream| !stream.is_due()) {
+                drop((stream, worker));
                 self.awake = false;
                 self.pulse.idle();
-                self.sleeper.try_send(until)?;
+                return Ok(self.sleeper.try_send(until)?);
             }
-            Turn::Idle { .. } | Turn::Busy => {
-                drop(worker);
-                myself.cast(FlowMessage::Turn)?;
-            }
+            worker.bell().get_up();
         }
-        Ok(())
+        drop((stream, worker));
+        Ok(myself.cast(FlowMessage::Turn)?)
     }
+}
+
+/// Until when an idle worker may sleep; `None` if its stream has something to do.
+fn rest(until: Time, wish: Option<Wish>, now: Time) -> Option<Time> {
+    let Some(wish) = wish else { return Some(until) };
+    let until = wish.until.map_or(until, |at| at.min(until));
+    (!wish.at_once && until > now).then_some(until)
 }
 
 impl Actor for Flow {

@@ -4,6 +4,7 @@
 //! a stuck worker, or one that is paused, must not look alive to the network.
 
 use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
 use std::sync::Arc;
 
 use datapath::Lease;
@@ -32,9 +33,15 @@ impl Pulse {
     /// Whether the worker sleeps or moved lately.
     #[must_use]
     pub fn beats(&self, now: Time) -> bool {
+        self.beats_within(now, STUCK_AFTER)
+    }
+
+    /// Whether the worker sleeps or moved at most so long ago.
+    #[must_use]
+    pub fn beats_within(&self, now: Time, span: Duration) -> bool {
         match self.0.load(Ordering::Relaxed) {
             ASLEEP => true,
-            last => now.since(Time(last)) <= STUCK_AFTER,
+            last => now.since(Time(last)) <= span,
         }
     }
 }

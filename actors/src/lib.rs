@@ -6,12 +6,14 @@
 //!       ├─ policy      checks and compiles a revision, switches all workers at one epoch
 //!       ├─ ports       mirrors links, addresses, routes, neighbours; reopens ports
 //!       ├─ telemetry   session events to the log
-//!       └─ keeper      renews the permission to forward while every worker moves
+//!       ├─ keeper      renews the permission to forward while every worker moves; in a pair it is
+//!       └─ cluster     that does so, when membership says so, and that replicates sessions
 //! ```
 //!
 //! Packets never pass through a mailbox: bursts travel in the workers' rings, mailboxes carry control.
 
 pub mod clock;
+pub mod cluster;
 pub mod flow;
 pub mod keeper;
 pub mod lease;

@@ -24,6 +24,7 @@ use ractor::{ActorRef, RpcReplyPort};
 use tokio::sync::{oneshot, watch};
 use wire::Time;
 
+use crate::cluster::{ClusterError, Part};
 use crate::keeper::Renew;
 use crate::mirror::MirrorError;
 use crate::opening::OpenError;
@@ -52,7 +53,15 @@ struct Actors {
     policy: ActorRef<PolicyMessage>,
     ports: ActorRef<PortsMessage>,
     telemetry: ActorRef<Drain>,
-    keeper: ActorRef<Renew>,
+    permission: Permission,
+}
+
+/// Who says that this node may forward.
+enum Permission {
+    /// Nobody else: it is alone, and its workers move.
+    Keeper(ActorRef<Renew>),
+    /// Its pair.
+    Cluster(Part),
 }
 
 /// Why a node does not start.
@@ -86,6 +95,8 @@ pub enum StartError {
     Data(std::io::Error),
     /// A thread or an actor.
     System(String),
+    /// The node's part in its cluster.
+    Cluster(ClusterError),
 }
 
 impl fmt::Display for StartError {
@@ -105,6 +116,7 @@ impl fmt::Display for StartError {
             Self::Mirror(error) => error.fmt(f),
             Self::Policy(error) => error.fmt(f),
             Self::Data(error) => write!(f, "the data directory cannot be used: {error}"),
+            Self::Cluster(error) => error.fmt(f),
             Self::System(what) => write!(f, "the system refuses {what}"),
         }
     }
@@ -121,6 +133,12 @@ impl From<xdp::Error> for StartError {
 impl From<OpenError> for StartError {
     fn from(error: OpenError) -> Self {
         Self::Open(error)
+    }
+}
+
+impl From<ClusterError> for StartError {
+    fn from(error: ClusterError) -> Self {
+        Self::Cluster(error)
     }
 }
 
@@ -162,9 +180,11 @@ impl Node {
     /// # Errors
     /// The program cannot be taken off an interface.
     pub async fn shutdown(&self) -> Result<(), StartError> {
-        for cell in [self.actors.keeper.get_cell(), self.actors.ports.get_cell()] {
-            let _ = cell.stop_and_wait(None, None).await;
+        match &self.actors.permission {
+            Permission::Keeper(keeper) => drop(keeper.stop_and_wait(None, None).await),
+            Permission::Cluster(part) => part.shutdown().await,
         }
+        let _ = self.actors.ports.stop_and_wait(None, None).await;
         for shard in &self.shards {
             // One more turn for what is in the rings; a shard that does not answer has nothing to say.
             let _ = shard.ask(|_| ()).await;

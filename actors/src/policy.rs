@@ -42,6 +42,8 @@ pub struct PolicyActor;
 pub struct PolicyState {
     /// The shards to be switched.
     pub shards: Vec<Shard>,
+    /// What the node must hear whatever the policy says.
+    pub implicit: Vec<Implicit>,
     /// The XDP program, which enforces host-inbound.
     pub program: Arc<Mutex<Program>>,
     /// Names of the ports, in `PortId` order.
@@ -90,18 +92,42 @@ fn in_force(
     Ok(InForce { source: Arc::new(source), compiled, comment: None })
 }
 
+/// What a node must hear by itself: heartbeats of its pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Implicit {
+    /// The port, by its place.
+    pub port: usize,
+    /// The UDP port.
+    pub udp: u16,
+}
+
+/// Of a node file: heartbeats, on each port that has an address of the group.
+#[must_use]
+pub fn implicit(config: &config::Node) -> Vec<Implicit> {
+    let fabric = config.fabric.as_ref().filter(|_| config.cluster.is_some());
+    let udp = fabric.map(|fabric| fabric.heartbeat_port);
+    let port = |vip: &config::Vip| Some(Implicit { port: vip.port, udp: udp? });
+    config.vips.iter().filter_map(port).collect()
+}
+
 /// What may reach the host by each port.
 ///
 /// # Errors
 /// A service that the XDP program cannot judge.
+///
+/// The `implicit` services are the node's own: UDP ports on ports (by place) that no policy needs to name.
 pub fn host_inbound(
     policy: &config::Policy,
     ports: &[String],
+    implicit: &[Implicit],
 ) -> Result<Vec<HostInbound>, api::Error> {
-    let of_port = |port: &String| {
+    let of_port = |(index, port): (usize, &String)| {
         let zone = policy.zone_of_port(port);
         let rules = policy.host_inbound.iter().filter(|rule| Some(rule.zone) == zone);
         let mut inbound = HostInbound::new();
+        for own in implicit.iter().filter(|own| own.port == index) {
+            inbound.allow_numbers(wire::Protocol::UDP.0, own.udp, own.udp);
+        }
         for rule in rules {
             match &rule.services {
                 Some(services) => services.iter().try_for_each(|service| inbound.allow(service)),
@@ -113,7 +139,7 @@ pub fn host_inbound(
         }
         Ok(inbound)
     };
-    ports.iter().map(of_port).collect()
+    ports.iter().enumerate().map(of_port).collect()
 }
 
 impl PolicyState {
@@ -127,7 +153,7 @@ impl PolicyState {
         let epoch = running + 1;
         let (mut next, warnings) = compile(&request.file, &request.text, epoch, &self.ports)?;
         next.comment.clone_from(&request.comment);
-        let inbound = host_inbound(&next.source, &self.ports)?;
+        let inbound = host_inbound(&next.source, &self.ports, &self.implicit)?;
         let revision =
             Revision { epoch, comment: request.comment, file: request.file, text: request.text };
         self.revisions.write(&revision).map_err(|error| {
@@ -220,15 +246,19 @@ impl Actor for PolicyActor {
 
 #[cfg(test)]
 mod tests {
-    use super::{compile, deny_all, host_inbound};
+    use super::{Implicit, compile, deny_all, host_inbound};
 
     #[test]
     fn a_node_without_a_revision_denies_and_an_empty_file_is_refused() {
         let ports = ["lan".to_owned(), "wan".to_owned()];
         let nothing = deny_all(&ports).expect("no rules, no mistakes");
         assert_eq!((nothing.compiled.epoch(), nothing.compiled.rules().len()), (0, 0));
-        let inbound = host_inbound(&nothing.source, &ports).expect("nothing is allowed");
+        let inbound = host_inbound(&nothing.source, &ports, &[]).expect("nothing is allowed");
         assert!(inbound.iter().all(|port| !port.allows(6, 22)));
+        let heartbeats = [Implicit { port: 1, udp: 7401 }];
+        let inbound = host_inbound(&nothing.source, &ports, &heartbeats).expect("they are its own");
+        let heard = |udp| [0, 1].map(|port: usize| inbound[port].allows(17, udp));
+        assert_eq!((heard(7401), heard(7400)), ([false, true], [false, false]));
         assert!(compile("empty.toml", "", 1, &ports).is_err());
     }
 }

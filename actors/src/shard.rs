@@ -22,6 +22,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, ActorStatus, SupervisionEvent}
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
+use crate::cluster::stream::SharedStream;
 use crate::flow::{
     self, Flow, FlowMessage, FlowState, NoAnswer, SharedWorker, Wanted, XskWorker, lock,
 };
@@ -52,22 +53,32 @@ pub struct Shard {
     orders: mpsc::Sender<Order>,
 }
 
+/// What a shard is given to run.
+pub struct Crewman {
+    /// The worker.
+    pub worker: XskWorker,
+    /// What it sleeps on.
+    pub descriptors: Vec<OwnedFd>,
+    /// Its replication, on a node of a pair.
+    pub stream: Option<SharedStream>,
+}
+
 /// The flow actor that serves the worker now; another one after each panic.
 type Current = Arc<ArcSwapOption<ActorRef<FlowMessage>>>;
 
 impl Shard {
-    /// Starts a thread for `worker`, pinned to `core` where there is one, watching `descriptors`.
+    /// Starts a thread for a worker, pinned to `core` where there is one.
     ///
     /// # Errors
     /// The system gives no thread or no runtime.
     pub fn start(
         index: usize,
         core: Option<usize>,
-        worker: XskWorker,
-        descriptors: Vec<OwnedFd>,
+        crewman: Crewman,
         wants: mpsc::Sender<Wanted>,
         poison_dir: PathBuf,
     ) -> std::io::Result<(Self, JoinHandle<()>, oneshot::Sender<()>)> {
+        let Crewman { worker, descriptors, stream } = crewman;
         let (orders, ordered) = mpsc::channel(SLEEPER_ORDERS);
         let (stop, stopped) = oneshot::channel();
         let shard = Self {
@@ -88,7 +99,7 @@ impl Shard {
         let thread =
             std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
                 pin(core);
-                runtime.block_on(running.run(worker, ordered, stopped, wants));
+                runtime.block_on(running.run((worker, stream), ordered, stopped, wants));
             })?;
         Ok((shard, thread, stop))
     }
@@ -137,7 +148,7 @@ impl Shard {
 
     async fn run(
         self,
-        worker: XskWorker,
+        (worker, stream): (XskWorker, Option<SharedStream>),
         ordered: mpsc::Receiver<Order>,
         stopped: oneshot::Receiver<()>,
         wants: mpsc::Sender<Wanted>,
@@ -145,7 +156,7 @@ impl Shard {
         let (sleeper, sleeps) = mpsc::channel(SLEEPER_ORDERS);
         tokio::spawn(sleeper::run(ordered, sleeps));
         let worker = Arc::new(std::sync::Mutex::new(worker));
-        let flow = FlowState::new(Arc::clone(&worker), sleeper, self.pulse.clone(), wants);
+        let flow = FlowState::new(Arc::clone(&worker), sleeper, self.pulse.clone(), wants, stream);
         let state = Supervising {
             worker,
             flow,

@@ -4,11 +4,15 @@
 //! Requests refuse unknown fields (a filter that is not understood must not clear everything);
 //! responses may grow. Durations are milliseconds, sizes bytes, and say so in their names.
 
+mod cluster;
 mod control;
 mod object;
 mod session;
 mod view;
 
+pub use cluster::{
+    Bulk, Cluster, ClusterMember, ClusterPath, ClusterRequest, ClusterStream, ClusterVerb, Failover,
+};
 pub use control::{
     ClearRequest, Cleared, CommitRequest, Committed, Done, ExplainRequest, Explanation,
     FailpointRequest, RollbackRequest, Stage,
@@ -47,6 +51,10 @@ pub const COMMIT: &str = "/v1/commit";
 pub const ROLLBACK: &str = "/v1/rollback";
 /// POST [`ExplainRequest`], answers [`Explanation`].
 pub const EXPLAIN: &str = "/v1/explain";
+/// GET, answers [`Cluster`]; only on a node whose file has `[cluster]`.
+pub const CLUSTER: &str = "/v1/cluster";
+/// POST [`ClusterRequest`], answers [`Done`] when the machine has agreed; it then takes its time.
+pub const CLUSTER_REQUEST: &str = "/v1/cluster/request";
 /// POST [`FailpointRequest`], answers [`Done`]; only where the node file allows it.
 pub const FAILPOINT: &str = "/v1/failpoint";
 

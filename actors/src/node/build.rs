@@ -14,8 +14,9 @@ use rtrb::{Consumer, RingBuffer};
 use tokio::sync::{mpsc, watch};
 use wire::SLOTS;
 
-use super::{Actors, Node, StartError, lock};
+use super::{Actors, Node, Permission, StartError, lock};
 use crate::clock;
+use crate::cluster::{Around, Loom, Part, Plan};
 use crate::flow::{Wanted, XskWorker};
 use crate::keeper::{Keeper, KeeperActor};
 use crate::limits::WANTED_QUEUE;
@@ -24,7 +25,7 @@ use crate::opening::{self, Bound, Interface};
 use crate::policy::{self, InForce, PolicyActor, PolicyState};
 use crate::ports::{Ports, PortsActor, Watched};
 use crate::revisions::{Revision, Revisions};
-use crate::shard::Shard;
+use crate::shard::{Crewman, Shard};
 use crate::telemetry::{Telemetry, TelemetryActor};
 
 /// A policy given on the command line: name of its file, and its text with lists inlined.
@@ -42,6 +43,7 @@ pub struct Seed {
 /// # Errors
 /// [`StartError`]; nothing is left attached that was not before.
 pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, StartError> {
+    let plan = Plan::read(&config)?;
     let bpf_dir = BpfDir::prepare(Path::new(&config.bpf_dir))?;
     let mut program = Program::load()?;
     let names: Vec<String> = config.ports.iter().map(|port| port.name.clone()).collect();
@@ -56,12 +58,14 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
         .try_for_each(|ifindex| bpf_dir.refuse_held(ifindex))?;
     describe(&mut program, &config, &watched, &state)?;
     let program = Arc::new(Mutex::new(program));
-    let inbound = policy::host_inbound(&in_force.source, &names)?;
+    let inbound = policy::host_inbound(&in_force.source, &names, &policy::implicit(&config))?;
     policy::set_host_inbound(&program, &inbound)?;
     let lease = Lease::default();
-    let crew = crew(&config, &watched, &in_force, &state.changes, &lease)?;
+    let secrets = Secrets::draw(plan.as_ref()).map_err(StartError::Data)?;
+    let mut loom = plan.as_ref().map(|plan| Loom::new(plan, secrets.seed[0] ^ secrets.seed[1]));
+    let crew = crew(&config, &watched, &in_force, &state.changes, (&lease, &secrets))?;
     let (wants, wanted) = mpsc::channel(WANTED_QUEUE);
-    let (shards, threads) = start_shards(&config, crew.workers, &wants)?;
+    let (shards, threads) = start_shards(&config, crew.workers, &wants, &mut loom)?;
     attach(&program, &bpf_dir, &watched, &crew.bound)?;
     let (in_force, in_force_seen) = watch::channel(in_force);
     let (watched, watched_seen) = watch::channel(watched);
@@ -79,6 +83,7 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
         mirror,
         updates,
         wanted,
+        pair: plan.zip(loom),
     })
     .await?;
     Ok(Node {
@@ -209,9 +214,8 @@ fn crew(
     watched: &[Watched],
     in_force: &InForce,
     changes: &[FibChange],
-    lease: &Lease,
+    (lease, secrets): (&Lease, &Secrets),
 ) -> Result<Crew, StartError> {
-    let secrets = Secrets::draw().map_err(StartError::Data)?;
     let bells = (0..config.workers).map(|_| Bell::new()).collect::<Result<Vec<_>, _>>();
     let bells = bells.map_err(StartError::Data)?;
     let mut crew = Crew { workers: Vec::new(), rings: Vec::new(), bound: Vec::new() };
@@ -219,7 +223,7 @@ fn crew(
     for (index, peers) in introduce(&bells).into_iter().enumerate() {
         let mut umem = opening::umem(config.frames, config.frame_size)?;
         let ports = open_ports(&mut umem, config, watched, index as u16, &mut crew.bound)?;
-        let settings = settings(config, watched, index, &secrets);
+        let settings = settings(config, watched, index, secrets);
         let mut engine = Engine::new(settings, clock::now());
         engine.set_policy(Arc::clone(&in_force.compiled));
         engine.set_owners(Arc::clone(&owners));
@@ -288,7 +292,8 @@ struct Secrets {
 }
 
 impl Secrets {
-    fn draw() -> std::io::Result<Self> {
+    /// Draws them. What both nodes of a pair must have in common comes from their plan.
+    fn draw(plan: Option<&Plan>) -> std::io::Result<Self> {
         let mut bytes = [0; 36];
         let mut source = std::fs::File::open("/dev/urandom")?;
         std::io::Read::read_exact(&mut source, &mut bytes)?;
@@ -298,7 +303,11 @@ impl Secrets {
             u64::from_ne_bytes(word)
         };
         let boot = u32::from_ne_bytes([bytes[32], bytes[33], bytes[34], bytes[35]]);
-        Ok(Self { boot, seed: [word(0), word(8)], secret: [word(16), word(24)] })
+        Ok(Self {
+            boot: plan.map_or(boot, Plan::boot),
+            seed: [word(0), word(8)],
+            secret: plan.map_or([word(16), word(24)], Plan::placement_secret),
+        })
     }
 }
 
@@ -354,14 +363,18 @@ fn start_shards(
     config: &config::Node,
     workers: Vec<(XskWorker, Vec<OwnedFd>)>,
     wants: &mpsc::Sender<Wanted>,
+    loom: &mut Option<Loom>,
 ) -> Result<(Vec<Shard>, Threads), StartError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (mut shards, mut threads) = (Vec::new(), Vec::new());
     let pinned = workers.len() <= cores;
     let poison = Path::new(&config.data_dir).join("poison");
-    for (index, (worker, descriptors)) in workers.into_iter().enumerate() {
+    for (index, (mut worker, descriptors)) in workers.into_iter().enumerate() {
         let core = pinned.then_some(index);
-        let started = Shard::start(index, core, worker, descriptors, wants.clone(), poison.clone());
+        let bell = worker.bell().clone();
+        let stream = loom.as_mut().map(|loom| loom.stream(worker.engine(), bell));
+        let crewman = Crewman { worker, descriptors, stream };
+        let started = Shard::start(index, core, crewman, wants.clone(), poison.clone());
         let (shard, thread, stop) =
             started.map_err(|error| StartError::System(format!("a shard's thread: {error}")))?;
         shards.push(shard);
@@ -416,6 +429,8 @@ struct Staff<'a> {
     mirror: Mirror,
     updates: mpsc::Receiver<Update>,
     wanted: mpsc::Receiver<Wanted>,
+    /// On a node of a pair.
+    pair: Option<(Plan, Loom)>,
 }
 
 async fn start_actors(staff: Staff<'_>) -> Result<Actors, StartError> {
@@ -423,7 +438,10 @@ async fn start_actors(staff: Staff<'_>) -> Result<Actors, StartError> {
     let in_force = staff.in_force.subscribe();
     let telemetry = Telemetry::new(staff.rings, staff.names.clone(), in_force);
     let (telemetry, _) = Actor::spawn(None, TelemetryActor, telemetry).await.map_err(failed)?;
+    let watched = staff.watched.subscribe();
+    let policy_seen = staff.in_force.subscribe();
     let policy = PolicyState {
+        implicit: policy::implicit(staff.config),
         shards: staff.shards.clone(),
         program: Arc::clone(&staff.program),
         ports: staff.names,
@@ -437,14 +455,24 @@ async fn start_actors(staff: Staff<'_>) -> Result<Actors, StartError> {
         config: staff.config.clone(),
         bpf_dir: staff.bpf_dir.clone(),
         program: staff.program,
-        shards: staff.shards,
+        shards: staff.shards.clone(),
         watched: staff.watched,
         mirror: staff.mirror,
     };
     let (ports, _) = Actor::spawn(None, PortsActor, (ports, staff.updates, staff.wanted))
         .await
         .map_err(failed)?;
-    let keeper = Keeper { pulses, lease: staff.lease, word, stuck: false };
-    let (keeper, _) = Actor::spawn(None, KeeperActor, keeper).await.map_err(failed)?;
-    Ok(Actors { policy, ports, telemetry, keeper })
+    let permission = match staff.pair {
+        Some((plan, loom)) => {
+            let (shards, lease, in_force) = (staff.shards, staff.lease, policy_seen);
+            let around = Around { shards, lease, word, watched, in_force };
+            Permission::Cluster(Part::start(plan, loom, around).await?)
+        }
+        None => {
+            let keeper = Keeper { pulses, lease: staff.lease, word, stuck: false };
+            let spawned = Actor::spawn(None, KeeperActor, keeper).await.map_err(failed)?;
+            Permission::Keeper(spawned.0)
+        }
+    };
+    Ok(Actors { policy, ports, telemetry, permission })
 }

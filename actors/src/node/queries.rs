@@ -10,8 +10,9 @@ use wire::Time;
 
 use super::uses::Uses;
 use super::view::{self, View};
-use super::{Node, lock};
+use super::{Node, Permission, lock};
 use crate::clock;
+use crate::cluster::Part;
 use crate::flow::{NoAnswer, XskWorker};
 use crate::limits::PAGE_MAX;
 use crate::question::Question;
@@ -49,6 +50,31 @@ impl Node {
             workers,
             capabilities: Vec::new(),
         })
+    }
+
+    /// The cluster as this node sees it.
+    ///
+    /// # Errors
+    /// The node is alone, or its membership thread does not answer.
+    pub async fn cluster(&self) -> Result<api::Cluster, api::Error> {
+        self.part()?.view().await
+    }
+
+    /// Asks the node's part in its cluster for something; its machine has agreed when this returns.
+    ///
+    /// # Errors
+    /// The machine refuses.
+    pub async fn ask_cluster(&self, request: api::ClusterRequest) -> Result<api::Done, api::Error> {
+        self.part()?.request(request.verb).await
+    }
+
+    fn part(&self) -> Result<&Part, api::Error> {
+        match &self.actors.permission {
+            Permission::Cluster(part) => Ok(part),
+            Permission::Keeper(_) => {
+                Err(api::Error::new("this node is alone: its node file has no `[cluster]`"))
+            }
+        }
     }
 
     /// A page of sessions. The cursor is `WORKER.PLACE`.

@@ -49,6 +49,7 @@ const TOKEN_LIST: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("toke
 const FORMAT: &str = "format";
 const NODE: &str = "node";
 const BOOT: &str = "boot";
+const DRAINED: &str = "drained";
 const CLUSTER: &str = "cluster";
 /// Version of the tables.
 const FORMAT_VERSION: u64 = 1;
@@ -223,6 +224,30 @@ impl Store {
             let boot = u32::try_from(next).map_err(|_| StoreError::Full("boot numbers"))?;
             numbers.insert(BOOT, next).map_err(storage)?;
             Ok(Boot(boot))
+        })
+    }
+
+    /// Whether the operator has taken this node out of service.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn is_drained(&self) -> Result<bool, StoreError> {
+        self.read(|transaction| {
+            let numbers = transaction.open_table(NUMBERS).map_err(storage)?;
+            let drained = numbers.get(DRAINED).map_err(storage)?;
+            Ok(drained.is_some_and(|drained| drained.value() != 0))
+        })
+    }
+
+    /// Takes this node out of service, or puts it back.
+    ///
+    /// # Errors
+    /// If it cannot be remembered.
+    pub fn set_drained(&mut self, drained: bool) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let mut numbers = transaction.open_table(NUMBERS).map_err(storage)?;
+            numbers.insert(DRAINED, u64::from(drained)).map_err(storage)?;
+            Ok(())
         })
     }
 

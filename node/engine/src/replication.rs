@@ -175,7 +175,7 @@ impl Ending<'_> {
         if event.is_some_and(|event| !self.events.push(event)) {
             self.ledger.event_lost();
         }
-        replication.note(NoteKind::Closed(session.key), place, session.id, false);
+        replication.note(NoteKind::Closed(session.key, reason), place, session.id, false);
         replication.origins.let_go(session.id);
         replication.origins.let_go(session.conversation);
     }

@@ -302,7 +302,7 @@ impl Flags {
     /// An ICMP error has said that its packets find no destination.
     pub const UNREACHABLE: Self = Self(1 << 8);
     /// Its packets wait for the backup.
-    pub(crate) const HELD: Self = Self(1 << 14);
+    pub const HELD: Self = Self(1 << 14);
     /// Its record was made, and no packet has come since.
     pub(crate) const EXPORTED: Self = Self(1 << 15);
     const INITIATOR_EGRESS_KNOWN: Self = Self(1 << 6);

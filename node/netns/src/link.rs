@@ -124,6 +124,31 @@ impl Namespace {
         self.set_flags(link, 0)
     }
 
+    /// Makes a bridge: a switch for the links that [`Namespace::plug`] puts into it.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`], for instance `EEXIST` for a name in use.
+    pub fn add_bridge(&self, name: &str) -> Result<(), Error> {
+        let mut message = Message::new(libc::RTM_NEWLINK, CREATE, &ifinfo(0, 0, 0));
+        message.text(libc::IFLA_IFNAME, name);
+        message.nest(libc::IFLA_LINKINFO, |info| {
+            info.text(libc::IFLA_INFO_KIND, "bridge");
+        });
+        self.route_request(&format!("make bridge {name}"), message)?;
+        self.up(name)
+    }
+
+    /// Puts a link into a bridge of the same namespace.
+    ///
+    /// # Errors
+    /// [`Error::NoLink`], [`Error::Netlink`].
+    pub fn plug(&self, link: &str, bridge: &str) -> Result<(), Error> {
+        let index = self.link(link)?.index;
+        let mut message = Message::new(libc::RTM_NEWLINK, 0, &ifinfo(index, 0, 0));
+        message.number(libc::IFLA_MASTER, self.link(bridge)?.index);
+        self.route_request(&format!("plug {link} into {bridge}"), message).map(drop)
+    }
+
     /// Deletes the link, and with a veth its other end.
     ///
     /// # Errors

@@ -46,6 +46,13 @@ pub(crate) trait Backend: Send + Sync + 'static {
         &self,
         request: api::ExplainRequest,
     ) -> impl Future<Output = Answer<api::Explanation>> + Send;
+    /// The cluster as the node sees it.
+    fn cluster(&self) -> impl Future<Output = Answer<api::Cluster>> + Send;
+    /// Asks its part in the cluster for something.
+    fn ask_cluster(
+        &self,
+        request: api::ClusterRequest,
+    ) -> impl Future<Output = Answer<api::Done>> + Send;
     /// Plants a failure, where the node file allows it.
     fn failpoint(
         &self,

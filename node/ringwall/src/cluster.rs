@@ -1,5 +1,7 @@
-//! `cluster`: makes a cluster, lets nodes in, joins one. Works on files and by itself; the daemon of
-//! this version takes no part.
+//! `cluster`: makes a cluster, lets nodes in, joins one: on files and by itself, while the node's daemon
+//! does not run. And asks a running daemon to hand over.
+
+mod ask;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,9 +16,11 @@ use cluster_net::join::{Issuer, Issuing, JoinError, Joined, join};
 use cluster_net::limits::{TOKEN_SECONDS, TOKEN_SECONDS_MAX};
 use cluster_net::store::{Assignment, Member, Run, Seed, Store, StoreError};
 use cluster_net::token::{Token, TokenId};
+use config::api::ClusterVerb as Asked;
 use config::{Cluster, Node, Placement};
 use serde::Serialize;
 
+use crate::daemon::Daemon;
 use crate::failure::Failure;
 use crate::files;
 use crate::out::Out;
@@ -37,6 +41,14 @@ enum ClusterVerb {
     Join(Join),
     /// Give this node a new key and certificate, where the authority's key is
     Renew(File),
+    /// Hand over to the other node, as planned; to be said to the active node
+    Failover(Daemon),
+    /// Take the node out of service: it hands over, and does not take over until `resume`
+    Drain(Daemon),
+    /// Put the node back into service
+    Resume(Daemon),
+    /// Take over although the dead node ran another policy
+    Claim(Daemon),
 }
 
 #[derive(Args, Debug)]
@@ -134,6 +146,10 @@ pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
         ClusterVerb::Token(options) => token(options, out),
         ClusterVerb::Join(options) => join_by(options, out),
         ClusterVerb::Renew(options) => renew(options, out),
+        ClusterVerb::Failover(daemon) => ask::run(daemon, Asked::Failover, out),
+        ClusterVerb::Drain(daemon) => ask::run(daemon, Asked::Drain, out),
+        ClusterVerb::Resume(daemon) => ask::run(daemon, Asked::Resume, out),
+        ClusterVerb::Claim(daemon) => ask::run(daemon, Asked::Claim, out),
     }
 }
 

@@ -75,11 +75,6 @@ struct Plan {
     seed: Option<Seed>,
 }
 
-/// Said of a node file with a cluster in it: a protection that is silently not there is worse than none.
-const ALONE: &str = "the cluster is not carried out by this version: [cluster], [fabric] and [[vip]] \
-                     have no effect, no session is replicated, no address moves, and this node \
-                     forwards alone";
-
 pub(crate) fn run(options: &Options, json: bool) -> Result<(), Failure> {
     let plan = plan(options)?;
     Ok(start(plan, json)?)
@@ -99,9 +94,6 @@ fn plan(options: &Options) -> Result<Plan, Failure> {
         seed = Some(seed_from(path)?);
     }
     eprint!("{}", render::diagnostics(&warnings));
-    if node.value.cluster.is_some() {
-        eprintln!("warning: {ALONE}");
-    }
     Ok(Plan { node: node.value, seed })
 }
 
@@ -115,9 +107,6 @@ fn seed_from(path: &Path) -> Result<Seed, Failure> {
 fn start(plan: Plan, json: bool) -> Result<(), RunError> {
     capabilities::required()?;
     let log = log::start(&plan.node.log, json)?;
-    if plan.node.cluster.is_some() {
-        tracing::warn!("{ALONE}");
-    }
     panics::log();
     BpfDir::prepare(Path::new(&plan.node.bpf_dir)).map_err(RunError::Xdp)?;
     let socket = Claim::stake(Path::new(&plan.node.api.socket)).map_err(RunError::Socket)?;

@@ -63,6 +63,8 @@ fn router<B: Backend>(backend: Arc<B>) -> Router {
         .route(api::COMMIT, post(commit::<B>))
         .route(api::ROLLBACK, post(rollback::<B>))
         .route(api::EXPLAIN, post(explain::<B>))
+        .route(api::CLUSTER, get(cluster::<B>))
+        .route(api::CLUSTER_REQUEST, post(ask_cluster::<B>))
         .route(api::FAILPOINT, post(failpoint::<B>))
         .route("/metrics", get(scrape::<B>))
         .fallback(async || Refusal::of(StatusCode::NOT_FOUND, "there is nothing at this path"))
@@ -133,6 +135,17 @@ async fn explain<B: Backend>(
     asked: Asked<api::ExplainRequest>,
 ) -> Answer<api::Explanation> {
     Ok(Json(node.explain(body(asked)?).await?))
+}
+
+async fn cluster<B: Backend>(State(node): Node<B>) -> Answer<api::Cluster> {
+    Ok(Json(node.cluster().await?))
+}
+
+async fn ask_cluster<B: Backend>(
+    State(node): Node<B>,
+    asked: Asked<api::ClusterRequest>,
+) -> Answer<api::Done> {
+    Ok(Json(node.ask_cluster(body(asked)?).await?))
 }
 
 async fn failpoint<B: Backend>(

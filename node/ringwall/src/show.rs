@@ -1,5 +1,6 @@
 //! `show`: what a running daemon knows, one file for each thing.
 
+mod cluster;
 mod conversations;
 mod counters;
 mod policy;
@@ -33,6 +34,8 @@ enum What {
     Policy(Daemon),
     /// Ports: link, mode of AF_XDP, traffic
     Ports(Daemon),
+    /// The cluster: members, who owns, paths, replication
+    Cluster(Daemon),
     /// The daemon itself and its workers
     Status(Daemon),
 }
@@ -66,6 +69,7 @@ pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
         What::Counters(options) => counters::run(options, out),
         What::Policy(daemon) => policy::run(daemon, out),
         What::Ports(daemon) => ports::run(daemon, out),
+        What::Cluster(daemon) => cluster::run(daemon, out),
         What::Status(daemon) => status::run(daemon, out),
     }
 }

@@ -299,16 +299,3 @@ fn what_a_cluster_needs_is_said() {
         assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
     }
 }
-
-/// The daemon of this version says that a cluster is not there; the log cannot be opened, so that it
-/// gets no further.
-#[test]
-fn run_says_that_the_cluster_is_not_carried_out() {
-    let folder = folder(&[]);
-    let [listen, _] = free_addresses();
-    let node = member(&folder, 1, listen);
-    let output = ringwall(&["run", "--node", &node]);
-    assert_eq!(output.status.code(), Some(1));
-    let said = text(&output.stderr);
-    assert!(said.contains("cluster is not carried out by this version"), "{said}");
-}

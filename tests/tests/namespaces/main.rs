@@ -5,6 +5,7 @@
 //! | `traffic.rs` | what the policy allows passes, byte for byte; what it does not allow does not |
 //! | `closed.rs` | nothing passes without a live daemon: killed, stopped, restarted, detached |
 //! | `panics.rs` | a flow actor that panics breaks no connection |
+//! | `pair.rs` | two firewalls as one: exactly one is active, and its death breaks no connection |
 //! | `host.rs` | the node's own traffic |
 //! | `starting.rs` | without a policy, without an interface |
 //! | `operate.rs` | a second instance, interfaces that come and go, policies committed live |
@@ -18,6 +19,7 @@
 mod closed;
 mod host;
 mod operate;
+mod pair;
 mod panics;
 mod programs;
 mod sockets;

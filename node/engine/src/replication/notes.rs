@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use wire::FlowKey;
 
 use crate::limits::NOTES;
-use crate::session::SessionId;
+use crate::session::{CloseReason, SessionId};
 
 /// Something to be replicated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub enum NoteKind {
     Changed,
     /// Packets came since its last record: due at leisure.
     Moved,
-    /// It is gone, and this was its key.
-    Closed(FlowKey),
+    /// It is gone; this was its key, and this is why.
+    Closed(FlowKey, CloseReason),
 }
 
 /// The bounded ring of notes between engine and driver.

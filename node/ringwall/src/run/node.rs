@@ -57,6 +57,14 @@ impl Backend for RunningNode {
         self.node.explain(request).await
     }
 
+    async fn cluster(&self) -> Result<api::Cluster, Error> {
+        self.node.cluster().await
+    }
+
+    async fn ask_cluster(&self, request: api::ClusterRequest) -> Result<api::Done, Error> {
+        self.node.ask_cluster(request).await
+    }
+
     async fn failpoint(&self, request: api::FailpointRequest) -> Result<api::Done, Error> {
         self.node.failpoint(request).await
     }

@@ -1,6 +1,8 @@
 //! Prometheus metrics: what the node knows, written afresh for every scrape, so that a rule or a
 //! port that is gone is gone here as well.
 
+mod cluster;
+
 use config::api::{self, WorkerState};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -13,6 +15,8 @@ pub(super) struct Facts {
     pub(super) counters: api::Counters,
     pub(super) policy: api::Policy,
     pub(super) ports: api::Ports,
+    /// On a node of a cluster, while its membership thread answers.
+    pub(super) cluster: Option<api::Cluster>,
 }
 
 impl Facts {
@@ -23,6 +27,7 @@ impl Facts {
             counters: node.counters().await?,
             policy: node.policy().await?,
             ports: node.ports().await?,
+            cluster: node.cluster().await.ok(),
         })
     }
 }
@@ -40,6 +45,10 @@ pub(super) fn render(facts: &Facts) -> String {
         packets("", shared);
         rules_and_zones(&facts.policy);
         facts.ports.ports.iter().for_each(port);
+        if let Some(facts) = &facts.cluster {
+            cluster::describe();
+            cluster::cluster(facts);
+        }
     });
     recorder.handle().render()
 }

@@ -140,6 +140,11 @@ fn metrics_have_names_labels_and_help() {
         "ringwall_worker_running{worker=\"0\"} 1",
         "ringwall_port_up{port=\"lan\"} 1",
         "ringwall_port_received_bytes_total{port=\"lan\"} 60",
+        "ringwall_cluster_active 1",
+        "ringwall_cluster_lease_seconds 0.06",
+        "ringwall_cluster_path_up{member=\"2\",path=\"fabric\"} 1",
+        "ringwall_cluster_behind{worker=\"0\"} 3",
+        "ringwall_cluster_holds_total{worker=\"0\"} 7",
         "ringwall_port_lost_packets_total{port=\"lan\",cause=\"ring-full\"} 1",
     ];
     for line in expected {

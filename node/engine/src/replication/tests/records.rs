@@ -180,7 +180,7 @@ fn one_note_for_each_change_and_one_for_all_packets_since_a_record() {
     assert_eq!(kinds(&mut a), [NoteKind::Changed]);
     let (handle, _) = a.engine.session_at(0).unwrap();
     a.engine.end_session(handle, CloseReason::Cleared, a.now);
-    assert_eq!(kinds(&mut a), [NoteKind::Closed(record.key)]);
+    assert_eq!(kinds(&mut a), [NoteKind::Closed(record.key, CloseReason::Cleared)]);
 }
 
 #[test]

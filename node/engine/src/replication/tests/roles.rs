@@ -99,7 +99,7 @@ fn a_session_past_its_last_known_life_is_given_a_little_more() {
     c.engine.take_over(c.now);
     c.wait(TAKEOVER_GRACE + Duration::from_secs(61));
     assert!(c.engine.sessions().is_empty());
-    assert!(matches!(c.notes()[..], [note] if matches!(note.kind, NoteKind::Closed(_))));
+    assert!(matches!(c.notes()[..], [note] if matches!(note.kind, NoteKind::Closed(..))));
 }
 
 #[test]

@@ -128,6 +128,29 @@ impl Backend for Fake {
         Ok(api::Explanation::default())
     }
 
+    async fn cluster(&self) -> Result<api::Cluster, Error> {
+        let path = api::ClusterPath {
+            name: "fabric".to_owned(),
+            state: "up".to_owned(),
+            ..api::ClusterPath::default()
+        };
+        let member =
+            api::ClusterMember { node: 2, paths: vec![path], ..api::ClusterMember::default() };
+        let stream = api::ClusterStream { behind: 3, holds: 7, ..api::ClusterStream::default() };
+        Ok(api::Cluster {
+            node: 1,
+            owner: Some(1),
+            lease_milliseconds: Some(60),
+            members: vec![member],
+            streams: vec![stream],
+            ..api::Cluster::default()
+        })
+    }
+
+    async fn ask_cluster(&self, _: api::ClusterRequest) -> Result<api::Done, Error> {
+        Err(Error::new("this node is alone"))
+    }
+
     async fn failpoint(&self, _: api::FailpointRequest) -> Result<api::Done, Error> {
         Ok(api::Done {})
     }

@@ -1,0 +1,295 @@
+//! A node's part in a pair: drivers of the machines in `cluster_core`.
+//!
+//! ```text
+//!   heartbeats ◄─► heart (real-time thread): membership ──► lease words, ownership word
+//!                    │ facts        │ addresses     │ heard
+//!                    ▼              ▼               ▼
+//!                  memory        addresses        fabric ◄──► the peer (QUIC)
+//!                 (thread)        (task)          (task)
+//!                                                   │ words, messages
+//!                                                   ▼
+//!                                         stream of each worker ◄─► its engine
+//! ```
+//!
+//! A node file without `[cluster]` has none of it: its lease is renewed by the keeper.
+
+mod addresses;
+mod announce;
+mod fabric;
+mod heart;
+mod limits;
+mod memory;
+mod ownership;
+mod paths;
+mod plan;
+mod sessions;
+mod show;
+pub mod stream;
+mod tell;
+
+use std::collections::BTreeSet;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use cluster_core::membership::Member;
+use cluster_core::replication::{Replication, Settings};
+use cluster_core::{Boot, NodeId};
+use cluster_net::message::Hello;
+use cluster_net::transport::{self, Transport, VERSIONS};
+use config::api;
+use datapath::xdp::LeaseWord;
+use datapath::{Bell, Lease};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+
+use self::addresses::Addresses;
+use self::fabric::{Fabric, Link, StreamEnd};
+use self::heart::{Command, Heart, Line, State};
+use self::limits::{ANSWER_TIMEOUT, COMMANDS, MESSAGE_BYTES, STREAM_INBOX, STREAM_OUTBOX};
+use self::ownership::{Completeness, Ownership};
+use self::paths::Paths;
+pub use self::plan::ClusterError;
+pub(crate) use self::plan::Plan;
+use self::stream::{SharedStream, Stream};
+use crate::clock;
+use crate::policy::InForce;
+use crate::ports::Watched;
+use crate::shard::Shard;
+
+/// What the streams of a node share, before its workers start.
+pub(crate) struct Loom {
+    own: NodeId,
+    boot: Boot,
+    peer: NodeId,
+    secret: [u64; 2],
+    seed: u64,
+    ownership: Ownership,
+    outbox: mpsc::Sender<Bytes>,
+    outgoing: mpsc::Receiver<Bytes>,
+    ends: Vec<StreamEnd>,
+    streams: Vec<SharedStream>,
+    completeness: Vec<Completeness>,
+}
+
+impl Loom {
+    /// `seed` is a number that nobody outside may guess.
+    pub(crate) fn new(plan: &Plan, seed: u64) -> Self {
+        let (outbox, outgoing) = mpsc::channel(STREAM_OUTBOX);
+        Self {
+            own: plan.identity.node,
+            boot: plan.boot,
+            peer: plan.peer,
+            secret: plan.placement_secret(),
+            seed,
+            ownership: Ownership::default(),
+            outbox,
+            outgoing,
+            ends: Vec::new(),
+            streams: Vec::new(),
+            completeness: Vec::new(),
+        }
+    }
+
+    /// The stream of the next worker, whose engine has so many places and now keeps replicas only.
+    pub(crate) fn stream(&mut self, engine: &mut engine::Engine, bell: Bell) -> SharedStream {
+        engine.stand_down();
+        let number = self.streams.len() as u16;
+        let places = engine.sessions().capacity() as u32;
+        let mut settings = Settings::new(self.own, self.boot, self.peer, number, places, self.seed);
+        settings.message_bytes = MESSAGE_BYTES;
+        let (words, inbox) = mpsc::channel(STREAM_INBOX);
+        let completeness = Completeness::default();
+        let stream = Arc::new(Mutex::new(Stream {
+            machine: Replication::new(settings),
+            secret: self.secret,
+            ownership: self.ownership.clone(),
+            completeness: completeness.clone(),
+            inbox,
+            outbox: self.outbox.clone(),
+            role: self.ownership.get(),
+            connected: false,
+            unsent: 0,
+            notes_lost: 0,
+        }));
+        self.ends.push(StreamEnd { words, bell });
+        self.streams.push(Arc::clone(&stream));
+        self.completeness.push(completeness);
+        stream
+    }
+}
+
+/// What of the node the cluster's part needs.
+pub(crate) struct Around {
+    pub(crate) shards: Vec<Shard>,
+    pub(crate) lease: Lease,
+    pub(crate) word: LeaseWord,
+    pub(crate) watched: watch::Receiver<Vec<Watched>>,
+    pub(crate) in_force: watch::Receiver<InForce>,
+}
+
+/// A node's running part in its pair.
+pub(crate) struct Part {
+    line: Line,
+    shards: Vec<Shard>,
+    streams: Vec<SharedStream>,
+    /// Names of the paths, by number.
+    names: Vec<String>,
+    /// Threads and tasks in the order in which they end.
+    ending: Mutex<Option<Ending>>,
+}
+
+struct Ending {
+    heart: JoinHandle<()>,
+    memory: JoinHandle<()>,
+    addresses: tokio::task::JoinHandle<()>,
+    fabric: tokio::task::JoinHandle<()>,
+}
+
+impl Part {
+    /// Starts. The node forwards from now on when membership says so.
+    pub(crate) async fn start(
+        plan: Plan,
+        loom: Loom,
+        around: Around,
+    ) -> Result<Self, ClusterError> {
+        let system = ClusterError::System;
+        let now = clock::now();
+        let member = Member::new(plan.membership(), plan.boot, plan.facts, now);
+        let member = member.map_err(ClusterError::Config)?;
+        loom.ownership.set(false, plan.facts.term);
+        let (transport, inbox) = connect(&plan, loom.ends.len(), &around.in_force)?;
+        let (commands, commanded) = sync_channel(COMMANDS);
+        let line = Line { commands, bell: Bell::new().map_err(system)? };
+        let (facts, memory) = memory::start(plan.store, line.clone()).map_err(system)?;
+        let (orders, addresses) =
+            Addresses::start(plan.vips, around.watched.clone()).await.map_err(system)?;
+        let names = plan.paths.iter().map(|path| path.name.clone()).collect();
+        let (heard, hearing) = watch::channel(false);
+        let fabric = Fabric {
+            transport,
+            inbox,
+            peer: plan.peer,
+            outgoing: loom.outgoing,
+            heard: hearing,
+            link: Link::default(),
+            ends: loom.ends,
+        };
+        let heart = Heart {
+            member,
+            paths: Paths::new(plan.paths),
+            commands: commanded,
+            line: line.clone(),
+            lease: around.lease,
+            word: around.word,
+            ownership: loom.ownership,
+            completeness: loom.completeness,
+            worker_bells: fabric.ends.iter().map(|end| end.bell.clone()).collect(),
+            pulses: around.shards.iter().map(|shard| shard.pulse.clone()).collect(),
+            shards: around.shards.clone(),
+            watched: around.watched,
+            tracked: plan.tracked,
+            addresses: orders,
+            facts,
+            heard,
+            runtime: tokio::runtime::Handle::current(),
+            state: State::default(),
+        };
+        tokio::spawn(follow_policy(around.in_force, line.clone()));
+        let thread = std::thread::Builder::new().name("membership".to_owned());
+        let ending = Ending {
+            heart: thread.spawn(move || heart.run()).map_err(system)?,
+            memory,
+            addresses,
+            fabric: tokio::spawn(fabric.run()),
+        };
+        let (shards, streams) = (around.shards, loom.streams);
+        Ok(Self { line, shards, streams, names, ending: Mutex::new(Some(ending)) })
+    }
+
+    /// Hands over, stops owning, takes addresses off.
+    pub(crate) async fn shutdown(&self) {
+        let ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(ending) = ending else { return };
+        let line = self.line.clone();
+        let threads = tokio::task::spawn_blocking(move || {
+            line.insist(Command::Stop);
+            let ended = ending.heart.join();
+            if ended.is_err() {
+                tracing::error!("the membership thread panicked");
+            }
+            // Its sender ended with the membership thread.
+            let _ = ending.memory.join();
+        });
+        let _ = threads.await;
+        let _ = ending.addresses.await;
+        let _ = ending.fabric.await;
+    }
+
+    /// Asks the machine for something.
+    pub(crate) async fn request(&self, verb: api::ClusterVerb) -> Result<api::Done, api::Error> {
+        let (answer, answered) = oneshot::channel();
+        let request = show::request(verb);
+        let agreed = self.asked(Command::Request(request, answer), answered).await?;
+        agreed.map(|()| api::Done {}).map_err(|refused| api::Error::new(show::refusal(refused)))
+    }
+
+    /// What the machines know.
+    pub(crate) async fn view(&self) -> Result<api::Cluster, api::Error> {
+        let (seen, view) = oneshot::channel();
+        let membership = self.asked(Command::View(seen), view).await?;
+        let mut streams = Vec::new();
+        for (shard, stream) in self.shards.iter().zip(&self.streams) {
+            let stream = Arc::clone(stream);
+            // On the worker's own thread, which is the only one that takes the lock.
+            let view = shard.ask(move |_| stream::lock(&stream).view(clock::now())).await;
+            streams.push(view.ok());
+        }
+        Ok(show::cluster(&membership, &streams, &self.names, clock::now()))
+    }
+
+    async fn asked<T>(
+        &self,
+        command: Command,
+        answer: oneshot::Receiver<T>,
+    ) -> Result<T, api::Error> {
+        let silent = || api::Error::new("the membership thread does not answer");
+        if !self.line.tell(command) {
+            return Err(silent());
+        }
+        timeout(ANSWER_TIMEOUT, answer).await.map_err(|_| silent())?.map_err(|_| silent())
+    }
+}
+
+fn connect(
+    plan: &Plan,
+    workers: usize,
+    in_force: &watch::Receiver<InForce>,
+) -> Result<(Transport, transport::Inbox), ClusterError> {
+    let mut policy = [0; 32];
+    policy[..16].copy_from_slice(&plan::digest(&in_force.borrow().source));
+    let hello = Hello { boot: plan.boot.0, workers: workers as u16, policy, features: Vec::new() };
+    let settings = transport::Settings {
+        listen: plan.listen,
+        peers: plan.calls.clone(),
+        members: BTreeSet::from([plan.identity.node, plan.peer]),
+        hello,
+        versions: VERSIONS.to_vec(),
+        timing: transport::Timing::default(),
+    };
+    Transport::start(&plan.identity, settings, Arc::default()).map_err(ClusterError::Transport)
+}
+
+/// Tells the machine which policy is in force, whenever it changes.
+async fn follow_policy(mut in_force: watch::Receiver<InForce>, line: Line) {
+    loop {
+        let digest = plan::digest(&in_force.borrow_and_update().source);
+        if !line.tell(Command::Policy(digest)) {
+            tracing::error!("the membership thread does not learn of the policy");
+        }
+        if in_force.changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The addresses of the VIP group on this node's interfaces: added, removed and announced, in the
+//! order in which the machine said so. The kernel is told to keep them for a short while only, and again
+//! and again: when the daemon is gone, they are.
+
+use std::io;
+use std::net::IpAddr;
+
+use cluster_core::membership::Vip;
+use cluster_core::membership::vips::Order;
+use rtnetlink::Handle;
+use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo,
+};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, timeout};
+
+use super::announce::announce;
+use super::limits::{ADDRESS_LIFE_SECONDS, ADDRESS_ORDERS, ADDRESS_RENEWAL, NETLINK_TIMEOUT};
+use crate::ports::Watched;
+
+/// Carries orders out until their sender is gone, then takes off what is still on.
+pub(super) struct Addresses {
+    handle: Handle,
+    vips: Vec<Vip>,
+    /// Those that are on.
+    held: Vec<Vip>,
+    watched: watch::Receiver<Vec<Watched>>,
+}
+
+impl Addresses {
+    /// Takes off what an earlier run may have left, and begins.
+    pub(super) async fn start(
+        vips: Vec<Vip>,
+        watched: watch::Receiver<Vec<Watched>>,
+    ) -> io::Result<(mpsc::Sender<Order>, JoinHandle<()>)> {
+        let (connection, handle, _) = rtnetlink::new_connection()?;
+        tokio::spawn(connection);
+        let this = Self { handle, vips, held: Vec::new(), watched };
+        this.clear().await;
+        let (orders, ordered) = mpsc::channel(ADDRESS_ORDERS);
+        Ok((orders, tokio::spawn(this.run(ordered))))
+    }
+
+    async fn run(mut self, mut ordered: mpsc::Receiver<Order>) {
+        let mut renewal = tokio::time::interval(ADDRESS_RENEWAL);
+        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                order = ordered.recv() => match order {
+                    Some(order) => self.carry_out(order).await,
+                    None => break,
+                },
+                _ = renewal.tick() => self.renew().await,
+            }
+        }
+        self.clear().await;
+    }
+
+    async fn carry_out(&mut self, order: Order) {
+        match order {
+            Order::Add(vip) => {
+                self.held.push(vip);
+                if self.add(vip).await {
+                    tracing::info!(address = %vip.address, "address added");
+                }
+            }
+            Order::Remove(vip) => {
+                self.held.retain(|held| *held != vip);
+                self.remove(vip, true).await;
+            }
+            Order::Announce(vip) => self.announce(vip),
+        }
+    }
+
+    /// The kernel forgets what nobody renews.
+    async fn renew(&self) {
+        for vip in &self.held {
+            self.add(*vip).await;
+        }
+    }
+
+    async fn clear(&self) {
+        for vip in &self.vips {
+            self.remove(*vip, false).await;
+        }
+    }
+
+    async fn add(&self, vip: Vip) -> bool {
+        let Some((index, name, _)) = self.link(vip) else { return false };
+        let mut request = self.handle.address().add(index, vip.address, vip.prefix).replace();
+        let mut life = CacheInfo::default();
+        (life.ifa_preferred, life.ifa_valid) = (ADDRESS_LIFE_SECONDS, ADDRESS_LIFE_SECONDS);
+        let attributes = &mut request.message_mut().attributes;
+        attributes.push(AddressAttribute::CacheInfo(life));
+        if vip.address.is_ipv6() {
+            // Usable at once: whoever had it has stopped, as the lease says.
+            attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+        }
+        match timeout(NETLINK_TIMEOUT, request.execute()).await {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => {
+                tracing::error!(address = %vip.address, interface = name, %error, "address not added");
+            }
+            Err(_) => {
+                tracing::error!(address = %vip.address, "the kernel takes too long to add it")
+            }
+        }
+        false
+    }
+
+    async fn remove(&self, vip: Vip, expected: bool) {
+        let Some((index, name, _)) = self.link(vip) else { return };
+        let request = self.handle.address().del(message(index, vip)).execute();
+        match timeout(NETLINK_TIMEOUT, request).await {
+            Ok(Ok(())) => {
+                tracing::info!(address = %vip.address, interface = name, "address removed")
+            }
+            Ok(Err(error)) if expected => {
+                tracing::error!(address = %vip.address, interface = name, %error, "address not removed");
+            }
+            Ok(Err(_)) => {} // It was not there.
+            Err(_) => {
+                tracing::error!(address = %vip.address, "the kernel takes too long to remove it")
+            }
+        }
+    }
+
+    fn announce(&self, vip: Vip) {
+        let Some((_, name, mac)) = self.link(vip) else { return };
+        if let Err(error) = announce(&name, mac, vip.address) {
+            tracing::warn!(address = %vip.address, interface = name, %error, "not announced");
+        }
+    }
+
+    /// The interface that the address belongs on, if it is there.
+    fn link(&self, vip: Vip) -> Option<(u32, String, [u8; 6])> {
+        let watched = self.watched.borrow();
+        let seen = watched.get(vip.port.index())?;
+        Some((seen.link.ifindex?, seen.interface_name.clone(), seen.link.mac))
+    }
+}
+
+fn message(index: u32, vip: Vip) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.index = index;
+    message.header.prefix_len = vip.prefix;
+    message.header.scope = AddressScope::Universe;
+    message.header.family = match vip.address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let local = match vip.address {
+        IpAddr::V4(_) => AddressAttribute::Local(vip.address),
+        IpAddr::V6(_) => AddressAttribute::Address(vip.address),
+    };
+    message.attributes.push(local);
+    message
+}

@@ -1,0 +1,106 @@
+//! Frames that tell a segment where an address is now: an ARP announcement (RFC 5227 §3), and an
+//! unsolicited neighbour advertisement (RFC 4861 §7.2.6).
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsRawFd as _;
+
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, bind, send, socket};
+
+const MAC: usize = 6;
+const ETHERNET: usize = 14;
+/// The shortest Ethernet frame, without its checksum.
+const FRAME_MIN: usize = 60;
+/// IPv6 header, and an advertisement with one option.
+const ADVERTISEMENT: usize = 40 + 32;
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+/// Flags of an advertisement (RFC 4861 §4.4): from a router, overrides what is known.
+const ROUTER_OVERRIDE: u8 = 0b1010_0000;
+
+/// Sends the announcement of `address` by `interface`, whose link-layer address is `mac`.
+pub(super) fn announce(interface: &str, mac: [u8; MAC], address: IpAddr) -> io::Result<()> {
+    let frame = match address {
+        IpAddr::V4(address) => arp(mac, address),
+        IpAddr::V6(address) => advertisement(mac, address),
+    };
+    let mut links = nix::ifaddrs::getifaddrs()?.filter(|it| it.interface_name == interface);
+    let link = links.find_map(|it| it.address?.as_link_addr().copied());
+    let link = link.ok_or(io::ErrorKind::NotFound)?;
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let packets = socket(AddressFamily::Packet, SockType::Raw, flags, None)?;
+    bind(packets.as_raw_fd(), &link)?;
+    send(packets.as_raw_fd(), &frame, MsgFlags::empty())?;
+    Ok(())
+}
+
+fn arp(mac: [u8; MAC], address: Ipv4Addr) -> Vec<u8> {
+    let mut frame = [&[0xff; MAC][..], &mac, &[0x08, 0x06]].concat();
+    // Ethernet, IPv4, lengths of their addresses, request.
+    frame.extend([0, 1, 8, 0, 6, 4, 0, 1]);
+    frame.extend(mac);
+    frame.extend(address.octets());
+    frame.extend([0; MAC]);
+    frame.extend(address.octets());
+    frame.resize(FRAME_MIN, 0);
+    frame
+}
+
+fn advertisement(mac: [u8; MAC], address: Ipv6Addr) -> Vec<u8> {
+    let mut body = vec![136, 0, 0, 0, ROUTER_OVERRIDE, 0, 0, 0];
+    body.extend(address.octets());
+    body.extend([2, 1]); // target link-layer address, in units of 8 bytes
+    body.extend(mac);
+    let sum = checksum(address, &body);
+    body[2..4].copy_from_slice(&sum.to_be_bytes());
+    let mut frame = Vec::with_capacity(ETHERNET + ADVERTISEMENT);
+    frame.extend([0x33, 0x33, 0, 0, 0, 1]); // RFC 2464 §7
+    frame.extend(mac);
+    frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, body.len() as u8, 58, 255]);
+    frame.extend(address.octets());
+    frame.extend(ALL_NODES.octets());
+    frame.extend(body);
+    frame
+}
+
+/// RFC 8200 §8.1, over the pseudo-header and `body`, whose own field is zero.
+fn checksum(source: Ipv6Addr, body: &[u8]) -> u16 {
+    let pseudo = [0, 0, 0, body.len() as u8, 0, 0, 0, 58];
+    let bytes = [&source.octets()[..], &ALL_NODES.octets(), &pseudo, body].concat();
+    let words = bytes.as_chunks::<2>().0.iter().map(|word| u32::from(u16::from_be_bytes(*word)));
+    let sum: u32 = words.sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    !((folded & 0xffff) + (folded >> 16)) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: [u8; MAC] = [2, 0, 0, 0, 0, 7];
+
+    #[test]
+    fn an_arp_announcement_names_its_address_twice() {
+        let frame = arp(OWN, Ipv4Addr::new(10, 0, 1, 1));
+        assert_eq!(frame.len(), FRAME_MIN);
+        assert_eq!(
+            (&frame[..6], &frame[6..12], &frame[12..14]),
+            (&[0xff; 6][..], &OWN[..], &[8, 6][..])
+        );
+        assert_eq!(frame[20..22], [0, 1], "a request");
+        assert_eq!((&frame[22..28], &frame[28..32]), (&OWN[..], &[10, 0, 1, 1][..]), "sender");
+        assert_eq!((&frame[32..38], &frame[38..42]), (&[0; 6][..], &[10, 0, 1, 1][..]), "target");
+    }
+
+    #[test]
+    fn an_advertisement_overrides_and_its_checksum_is_right() {
+        let address: Ipv6Addr = "fd01::1".parse().expect("an address");
+        let frame = advertisement(OWN, address);
+        assert_eq!(frame.len(), ETHERNET + ADVERTISEMENT);
+        assert_eq!(frame[21], 255, "hop limit (RFC 4861 §7.1.2)");
+        let body = &frame[ETHERNET + 40..];
+        assert_eq!((body[0], body[4]), (136, 0xa0));
+        assert_eq!(body[8..24], address.octets());
+        assert_eq!(body[24..32], [&[2, 1][..], &OWN].concat());
+        assert_eq!(checksum(address, body), 0, "with its checksum in it, the sum is all ones");
+    }
+}

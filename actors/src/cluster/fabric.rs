@@ -1,0 +1,141 @@
+//! Between the transport and the workers' streams: messages in and out, and whether the peer is there.
+//!
+//! The peer counts as connected while the transport has a connection to the same number of workers *and*
+//! heartbeats are heard: QUIC takes seconds to notice a death, and held packets wait for that.
+
+use bytes::Bytes;
+use cluster_core::NodeId;
+use cluster_core::replication::envelope::Message;
+use cluster_net::transport::{Datagram, Event, Inbox, Transport};
+use datapath::Bell;
+use tokio::sync::{mpsc, watch};
+
+use super::stream::Word;
+
+/// One worker's stream, from outside.
+pub(super) struct StreamEnd {
+    pub(super) words: mpsc::Sender<Word>,
+    pub(super) bell: Bell,
+}
+
+/// What the transport's task works with.
+pub(super) struct Fabric {
+    pub(super) transport: Transport,
+    pub(super) inbox: Inbox,
+    pub(super) peer: NodeId,
+    pub(super) ends: Vec<StreamEnd>,
+    pub(super) outgoing: mpsc::Receiver<Bytes>,
+    pub(super) heard: watch::Receiver<bool>,
+    pub(super) link: Link,
+}
+
+/// Whether there is a peer to replicate to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Link {
+    /// The transport has a connection that fits.
+    connected: bool,
+    /// Heartbeats come.
+    heard: bool,
+    /// What the streams were told.
+    told: bool,
+}
+
+impl Link {
+    /// What to tell the streams after a change: that the peer is there, or that it is not.
+    fn tell(&mut self) -> Option<bool> {
+        let there = self.connected && self.heard;
+        (std::mem::replace(&mut self.told, there) != there).then_some(there)
+    }
+}
+
+impl Fabric {
+    /// Runs until the streams or the membership thread are gone.
+    pub(super) async fn run(mut self) {
+        self.link.heard = *self.heard.borrow_and_update();
+        loop {
+            tokio::select! {
+                Some(event) = self.inbox.events.recv() => self.event(event).await,
+                Some(datagram) = self.inbox.datagrams.recv() => self.deliver(&datagram),
+                // Bulks travel as records among the others; nobody sends blocks yet.
+                Some(_) = self.inbox.bulk.recv() => {}
+                Some(message) = self.outgoing.recv() => {
+                    // Each refusal is counted by the transport; the machine sends it again.
+                    let _ = self.transport.sender().try_datagram(self.peer, message);
+                }
+                changed = self.heard.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    self.link.heard = *self.heard.borrow_and_update();
+                    self.pass_on().await;
+                }
+            }
+        }
+        self.transport.stop().await;
+    }
+
+    async fn event(&mut self, event: Event) {
+        match event {
+            Event::PeerUp { node, boot, version: _, hello } => {
+                let (own, theirs) = (self.ends.len(), usize::from(hello.workers));
+                self.link.connected = node == self.peer && own == theirs;
+                if own != theirs {
+                    tracing::error!(
+                        %node, own, theirs,
+                        "NO SESSION IS REPLICATED: both nodes need as many `workers`"
+                    );
+                } else {
+                    tracing::info!(%node, boot = boot.0, "connected to the peer");
+                }
+                self.pass_on().await;
+            }
+            Event::PeerDown { node, boot: _, why } => {
+                tracing::warn!(%node, ?why, "the connection to the peer is gone");
+                self.link.connected = false;
+                self.pass_on().await;
+            }
+            Event::Control { node, message } => {
+                tracing::debug!(%node, ?message, "control message");
+            }
+            Event::BulkLost { node } => tracing::debug!(%node, "the bulk connection broke"),
+        }
+    }
+
+    /// Tells every stream; not lost, since a worker reads its words within a turn.
+    async fn pass_on(&mut self) {
+        let Some(there) = self.link.tell() else { return };
+        for end in &self.ends {
+            let word = if there { Word::Connected } else { Word::Lost };
+            // A worker that is gone needs no word.
+            let _ = end.words.send(word).await;
+            end.bell.ring();
+        }
+    }
+
+    fn deliver(&self, datagram: &Datagram) {
+        let Ok(message) = Message::parse(&datagram.bytes) else { return };
+        let Some(end) = self.ends.get(usize::from(message.header.stream)) else { return };
+        // Full: lost on the way, and sent again.
+        let _ = end.words.try_send(Word::Message(datagram.bytes.clone()));
+        end.bell.ring();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Link;
+
+    #[test]
+    fn streams_are_told_of_a_peer_that_is_connected_and_heard() {
+        let mut link = Link::default();
+        assert_eq!(link.tell(), None);
+        link.connected = true;
+        assert_eq!(link.tell(), None, "not heard");
+        link.heard = true;
+        assert_eq!((link.tell(), link.tell()), (Some(true), None));
+        link.heard = false;
+        assert_eq!((link.tell(), link.tell()), (Some(false), None));
+        link.connected = false;
+        assert_eq!(link.tell(), None);
+    }
+}

@@ -1,0 +1,365 @@
+//! The membership thread: reads heartbeats and the clock, asks the machine, and carries out what it says.
+//!
+//! ```text
+//!  sockets ─► hear ─┐                                   ┌─► sockets, lease words, ownership word
+//!  commands ► obey ─┼─► Member ─► outputs, one match ───┼─► disk thread, address task, workers
+//!  pulses ──► judge ┘                                   └─► log, answers
+//!                         sleep: ppoll until the next deadline, a packet, or the bell
+//! ```
+//!
+//! Nothing here waits for anything but `ppoll`: disk, netlink and workers are asked by others, who
+//! answer with a [`Command`].
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Duration;
+
+use cluster_core::membership::vips::Order;
+use cluster_core::membership::{
+    Event, Facts, Fitness, Input, Member, Output, PathId, Readiness, Refused, Request, View,
+};
+use cluster_core::{NodeId, Term};
+use datapath::xdp::LeaseWord;
+use datapath::{Bell, Lease};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+use wire::Time;
+
+use super::limits::{
+    FAREWELL, HEARTBEATS_PER_READ, PRIORITY, REQUESTS, STOP_PATIENCE, WORKER_STUCK_AFTER,
+};
+use super::ownership::{Completeness, Ownership, readiness};
+use super::paths::Paths;
+use super::tell::tell;
+use crate::clock;
+use crate::lease::Pulse;
+use crate::ports::Watched;
+use crate::shard::Shard;
+
+/// Bytes of the longest heartbeat that is read; a longer one is refused by its length.
+const BUFFER: usize = cluster_core::limits::HEARTBEAT_BYTES_MAX + 1;
+
+/// What the membership thread is told.
+pub(super) enum Command {
+    /// These facts are on disk.
+    Persisted(Facts),
+    /// The disk fails.
+    DiskFailed,
+    /// This end of the lease has reached every worker.
+    Stopped(u64),
+    /// Another policy is in force.
+    Policy([u8; 16]),
+    /// The operator asks for something.
+    Request(Request, oneshot::Sender<Result<(), Refused>>),
+    /// Somebody wants to see.
+    View(oneshot::Sender<View>),
+    /// The daemon ends: hand over, then end.
+    Stop,
+}
+
+/// The way to the membership thread.
+#[derive(Clone)]
+pub(super) struct Line {
+    pub(super) commands: SyncSender<Command>,
+    pub(super) bell: Bell,
+}
+
+impl Line {
+    /// Tells it, if there is room; whether there was.
+    pub(super) fn tell(&self, command: Command) -> bool {
+        let told = self.commands.try_send(command).is_ok();
+        self.bell.ring();
+        told
+    }
+
+    /// Tells it, and waits for room. Not for a thread that must not wait.
+    pub(super) fn insist(&self, command: Command) {
+        // It has ended: the daemon stops.
+        let _ = self.commands.send(command);
+        self.bell.ring();
+    }
+}
+
+/// What the membership thread works with.
+pub(super) struct Heart {
+    pub(super) member: Member,
+    pub(super) paths: Paths,
+    pub(super) commands: Receiver<Command>,
+    pub(super) line: Line,
+    /// The workers' and the XDP program's copies of the lease.
+    pub(super) lease: Lease,
+    pub(super) word: LeaseWord,
+    pub(super) ownership: Ownership,
+    pub(super) completeness: Vec<Completeness>,
+    pub(super) worker_bells: Vec<Bell>,
+    pub(super) pulses: Vec<Pulse>,
+    pub(super) shards: Vec<Shard>,
+    pub(super) watched: watch::Receiver<Vec<Watched>>,
+    /// Ports that must have a link.
+    pub(super) tracked: Vec<usize>,
+    pub(super) addresses: mpsc::Sender<Order>,
+    pub(super) facts: SyncSender<Facts>,
+    /// Whether the peer is heard by any path.
+    pub(super) heard: watch::Sender<bool>,
+    pub(super) runtime: Handle,
+    pub(super) state: State,
+}
+
+/// What it remembers from turn to turn.
+#[derive(Default)]
+pub(super) struct State {
+    fitness: Fitness,
+    /// The parts of it that do not change by themselves.
+    lasting: Fitness,
+    readiness: Readiness,
+    paths_up: u64,
+    next: Option<Command>,
+    asked: VecDeque<(Request, oneshot::Sender<Result<(), Refused>>)>,
+    stopping: Option<Time>,
+    disowned: Option<Time>,
+    word_failed: bool,
+}
+
+impl Heart {
+    /// Runs until it is told to stop, or nobody can tell it any more.
+    pub(super) fn run(mut self) {
+        if let Err(error) = datapath::run_first(PRIORITY) {
+            tracing::warn!(%error, "no real-time thread: a busy machine may look dead to its peer");
+        }
+        self.look_at_ports();
+        while !self.is_over() {
+            self.turn();
+            self.sleep();
+        }
+        self.close();
+    }
+
+    fn turn(&mut self) {
+        let now = clock::now();
+        self.paths.open(now);
+        self.hear(now);
+        self.obey(now);
+        self.judge(now);
+        if self.member.next_deadline().is_some_and(|at| at <= now) {
+            self.handle(Input::Timeout, now);
+        }
+    }
+
+    fn handle(&mut self, input: Input<'_>, now: Time) {
+        self.member.handle(input, now);
+        while let Some(output) = self.member.poll_output() {
+            self.carry_out(output, now);
+        }
+    }
+
+    /// Everything that has come, before time counts.
+    fn hear(&mut self, now: Time) {
+        let mut buffer = [0; BUFFER];
+        for index in 0..self.paths.len() {
+            for _ in 0..HEARTBEATS_PER_READ {
+                let Some((path, length)) = self.paths.receive(index, &mut buffer) else { break };
+                self.handle(Input::Heartbeat { path, bytes: &buffer[..length] }, now);
+            }
+        }
+    }
+
+    fn obey(&mut self, now: Time) {
+        while let Some(command) = self.state.next.take().or_else(|| self.commands.try_recv().ok()) {
+            match command {
+                Command::Persisted(facts) => {
+                    self.state.lasting.0 &= !Fitness::DISK_FAILED.0;
+                    self.handle(Input::Persisted(facts), now);
+                    self.follow(facts.term);
+                }
+                Command::DiskFailed => {
+                    self.state.lasting = self.state.lasting.and(Fitness::DISK_FAILED);
+                }
+                Command::Stopped(number) => self.handle(Input::Stopped { number }, now),
+                Command::Policy(digest) => self.handle(Input::Policy(digest), now),
+                Command::Request(request, answer) => self.ask(request, answer, now),
+                // Whoever asked may have gone.
+                Command::View(seen) => drop(seen.send(self.member.view())),
+                Command::Stop => {
+                    self.state.stopping = self.state.stopping.or(Some(now));
+                    self.state.lasting = self.state.lasting.and(Fitness::STOPPING);
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, request: Request, answer: oneshot::Sender<Result<(), Refused>>, now: Time) {
+        let asked = &mut self.state.asked;
+        asked.retain(|(_, waiting)| !waiting.is_closed());
+        if asked.len() < REQUESTS {
+            asked.push_back((request, answer));
+            self.handle(Input::Request(request), now);
+        }
+    }
+
+    /// Tells the machine what has become of this node.
+    fn judge(&mut self, now: Time) {
+        if self.watched.has_changed().unwrap_or(false) {
+            self.look_at_ports();
+        }
+        let moves = |pulse: &Pulse| pulse.beats_within(now, WORKER_STUCK_AFTER);
+        let workers = match self.pulses.iter().all(moves) {
+            true => Fitness::FIT,
+            false => Fitness::WORKERS_STUCK,
+        };
+        let fitness = self.state.lasting.and(workers);
+        if fitness != self.state.fitness {
+            tracing::warn!(%fitness, "the fitness of this node changed");
+            self.state.fitness = fitness;
+            self.handle(Input::Fitness(fitness), now);
+        }
+        let readiness = readiness(&self.completeness);
+        if readiness != self.state.readiness {
+            tracing::info!(?readiness, "replicas");
+            self.state.readiness = readiness;
+            self.handle(Input::Readiness(readiness), now);
+        }
+    }
+
+    fn look_at_ports(&mut self) {
+        let watched = self.watched.borrow_and_update();
+        let is_up = |port: &usize| {
+            watched.get(*port).is_some_and(|seen| seen.link.up && seen.link.ifindex.is_some())
+        };
+        self.state.lasting.0 &= !Fitness::PORT_DOWN.0;
+        if !self.tracked.iter().all(is_up) {
+            self.state.lasting = self.state.lasting.and(Fitness::PORT_DOWN);
+        }
+    }
+
+    fn carry_out(&mut self, output: Output, now: Time) {
+        match output {
+            Output::SendHeartbeat { to: _, path, bytes } => self.paths.send(path, &bytes, now),
+            Output::Persist(facts) => {
+                if self.facts.try_send(facts).is_err() {
+                    self.state.lasting = self.state.lasting.and(Fitness::DISK_FAILED);
+                }
+            }
+            Output::LeaseUntil(until) => self.set_lease(until),
+            Output::LeaseEnd { number } => {
+                self.set_lease(Time::ZERO);
+                let ended = confirm(self.shards.clone(), self.line.clone(), number);
+                drop(self.runtime.spawn(ended));
+            }
+            Output::BecomeOwner { term, slots: _ } => self.set_owner(true, term, now),
+            Output::StopOwning { term } => self.set_owner(false, term, now),
+            Output::PassOn { to, until: _ } => {
+                // Not carried out: there is no data path over the fabric. Latecomers are dropped, and
+                // sent again by whoever sent them.
+                tracing::debug!(%to, "packets that still come here are not passed on");
+            }
+            Output::AddAddress(vip) => self.order(Order::Add(vip)),
+            Output::RemoveAddress(vip) => self.order(Order::Remove(vip)),
+            Output::Announce(vip) => self.order(Order::Announce(vip)),
+            Output::Answer(request, result) => self.answer(request, result),
+            Output::Event(event) => self.note(event),
+        }
+    }
+
+    fn set_lease(&mut self, until: Time) {
+        self.lease.renew(until);
+        let set = self.word.renew(until);
+        if let Err(error) = &set
+            && !self.state.word_failed
+        {
+            tracing::error!(%error, "the XDP program's lease cannot be set");
+        }
+        self.state.word_failed = set.is_err();
+    }
+
+    fn set_owner(&mut self, owner: bool, term: Term, now: Time) {
+        self.ownership.set(owner, term);
+        self.state.disowned = (!owner).then_some(now);
+        self.worker_bells.iter().for_each(Bell::ring);
+    }
+
+    /// A node that does not own must know the owner's term all the same: replication refuses older ones.
+    fn follow(&self, term: Term) {
+        if !self.member.role().owns() {
+            self.ownership.set(false, term);
+            self.worker_bells.iter().for_each(Bell::ring);
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        if self.addresses.try_send(order).is_err() {
+            tracing::error!(?order, "addresses may be on the wrong node: their task is behind");
+        }
+    }
+
+    fn answer(&mut self, request: Request, result: Result<(), Refused>) {
+        let asked = &mut self.state.asked;
+        let Some(index) = asked.iter().position(|(it, _)| *it == request) else { return };
+        if let Some((_, answer)) = asked.remove(index) {
+            let _ = answer.send(result);
+        }
+    }
+
+    fn note(&mut self, event: Event) {
+        if let Event::Path { peer: NodeId(_), path: PathId(path), up, diagnostic: _ } = event {
+            let bit = 1_u64 << (path & 63);
+            match up {
+                true => self.state.paths_up |= bit,
+                false => self.state.paths_up &= !bit,
+            }
+            let heard = self.state.paths_up != 0;
+            self.heard.send_if_modified(|it| std::mem::replace(it, heard) != heard);
+        }
+        tell(event, &self.paths);
+    }
+
+    fn is_over(&self) -> bool {
+        let Some(since) = self.state.stopping else { return false };
+        let now = clock::now();
+        let quiet = self.state.disowned.map_or(since, |at| at.max(since));
+        let told = !self.member.role().owns() && now.since(quiet) >= FAREWELL;
+        told || now.since(since) >= STOP_PATIENCE
+    }
+
+    fn sleep(&mut self) {
+        self.line.bell.lie_down();
+        self.state.next = self.commands.try_recv().ok();
+        let deadline = self.member.next_deadline().unwrap_or(Time::ZERO);
+        let left = deadline.since(clock::now());
+        if self.state.next.is_none() && left > Duration::ZERO {
+            self.wait(left);
+        }
+        self.line.bell.get_up();
+    }
+
+    fn wait(&self, left: Duration) {
+        let bell = self.line.bell.descriptor();
+        let descriptors = self.paths.descriptors().chain([bell]);
+        let watch = descriptors.map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN));
+        let mut watched: Vec<PollFd<'_>> = watch.collect();
+        // Interrupted by a signal: the next turn finds nothing to do, and sleeps again.
+        let _ = ppoll(&mut watched, Some(TimeSpec::from_duration(left)), None);
+    }
+
+    /// The node forwards nothing from here on, whatever became of the hand-over.
+    fn close(&mut self) {
+        self.set_lease(Time::ZERO);
+        let (_, term) = self.ownership.get();
+        self.set_owner(false, term, clock::now());
+    }
+}
+
+/// Confirms an end of the lease when every worker has begun a turn after it.
+async fn confirm(shards: Vec<Shard>, line: Line, number: u64) {
+    for shard in &shards {
+        if let Err(error) = shard.ask(|_| ()).await {
+            // The lease ends by its time.
+            tracing::error!(shard = shard.index, %error, "the end of the lease is not confirmed");
+            return;
+        }
+    }
+    if !line.tell(Command::Stopped(number)) {
+        tracing::error!("the membership thread takes no commands");
+    }
+}

@@ -1,0 +1,65 @@
+//! Bounds of the cluster's drivers.
+
+use core::time::Duration;
+
+/// Real-time priority of the membership thread: above ordinary work, below the kernel's own threads
+/// (interrupt threads have 50).
+pub(super) const PRIORITY: u8 = 40;
+
+/// Commands to the membership thread that it has not read yet. It reads them within a heartbeat
+/// interval; there are a few for each takeover.
+pub(super) const COMMANDS: usize = 256;
+
+/// Facts on their way to the disk. The machine waits for one before it wants the next.
+pub(super) const FACTS: usize = 16;
+
+/// Orders about addresses that are not carried out yet: all of a group, a few times over.
+pub(super) const ADDRESS_ORDERS: usize = 1_024;
+
+/// How long the kernel may take to add or remove an address.
+pub(super) const NETLINK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the kernel keeps an address that is not renewed: a node whose daemon is gone must not go on
+/// answering for it. Seconds, as the kernel counts; above what a busy machine keeps a task waiting.
+pub(super) const ADDRESS_LIFE_SECONDS: u32 = 4;
+
+/// How often it is renewed: four times in its life.
+pub(super) const ADDRESS_RENEWAL: Duration = Duration::from_secs(1);
+
+/// Messages of the peer that one worker has not read yet: four windows of the sender.
+pub(super) const STREAM_INBOX: usize = 1_024;
+
+/// Messages of all workers that the transport has not taken yet.
+pub(super) const STREAM_OUTBOX: usize = 4_096;
+
+/// Messages that a worker reads before one turn, so that a bulk does not keep packets waiting.
+pub(super) const MESSAGES_PER_TURN: usize = 64;
+
+/// Notes that a worker hands on after one turn; a turn makes at most a few of each of its packets.
+pub(super) const NOTES_PER_TURN: usize = 4_096;
+
+/// Bytes of a replication message: they fit into a QUIC datagram before its path's MTU is known (1,200
+/// bytes of UDP, less what QUIC adds).
+pub(super) const MESSAGE_BYTES: usize = 1_100;
+
+/// Heartbeats read from one path in one go: a second's worth, after a pause.
+pub(super) const HEARTBEATS_PER_READ: usize = 128;
+
+/// The pause before a heartbeat socket whose interface failed is opened anew.
+pub(super) const SOCKET_PAUSE: Duration = Duration::from_millis(500);
+
+/// A worker that neither moved nor slept for this long makes its node unable to own. Above what a busy
+/// machine's scheduler keeps a thread waiting: a takeover for that would cost more than it gains.
+pub(super) const WORKER_STUCK_AFTER: Duration = Duration::from_millis(200);
+
+/// How long a node that stops goes on telling so, after it owns no more.
+pub(super) const FAREWELL: Duration = Duration::from_millis(100);
+
+/// How long it tries to hand over before it stops all the same.
+pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a request of the operator waits for the machine's answer.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Requests of operators that wait for an answer.
+pub(super) const REQUESTS: usize = 16;

@@ -1,0 +1,168 @@
+//! The sockets of heartbeats: one for each path to the peer.
+//!
+//! On the fabric the peer has an address. On a data segment a node may have none but the group's, so
+//! heartbeats go from link-local address to all nodes of the link (`ff02::1`), and those that are for
+//! somebody else are refused by the machine.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use cluster_core::membership::PathId;
+use socket2::{Domain, Protocol, Socket, Type};
+use wire::Time;
+
+use super::limits::SOCKET_PAUSE;
+
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+
+/// Where a path leads.
+#[derive(Clone, Debug)]
+pub(super) struct Path {
+    /// Its number, the same at both ends.
+    pub(super) id: PathId,
+    /// What people call it.
+    pub(super) name: String,
+    /// The interface.
+    pub(super) device: String,
+    /// Address of this node in it.
+    pub(super) local: SocketAddr,
+    /// Address of the peer.
+    pub(super) peer: SocketAddr,
+}
+
+impl Path {
+    /// Over the fabric.
+    pub(super) fn fabric(device: &str, local: IpAddr, peer: IpAddr, port: u16) -> Self {
+        let (local, peer) = (SocketAddr::new(local, port), SocketAddr::new(peer, port));
+        Self { id: PathId(0), name: "fabric".to_owned(), device: device.to_owned(), local, peer }
+    }
+
+    /// Over the segment of a port.
+    pub(super) fn segment(id: PathId, name: &str, device: &str, port: u16) -> Self {
+        let local = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port);
+        let peer = SocketAddr::new(ALL_NODES.into(), port);
+        Self { id, name: name.to_owned(), device: device.to_owned(), local, peer }
+    }
+
+    fn open(&self) -> io::Result<UdpSocket> {
+        let domain = Domain::for_address(self.local);
+        let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        socket.bind_device(Some(self.device.as_bytes()))?;
+        if self.local.is_ipv6() {
+            socket.set_only_v6(true)?;
+            socket.set_multicast_loop_v6(false)?;
+        }
+        socket.bind(&self.local.into())?;
+        Ok(socket.into())
+    }
+}
+
+/// All paths.
+pub(super) struct Paths(Vec<Open>);
+
+struct Open {
+    path: Path,
+    socket: Option<UdpSocket>,
+    retry_at: Time,
+    /// Whether people were told that it does not work.
+    told: bool,
+}
+
+impl Paths {
+    pub(super) fn new(paths: Vec<Path>) -> Self {
+        let closed = |path| Open { path, socket: None, retry_at: Time::ZERO, told: false };
+        Self(paths.into_iter().map(closed).collect())
+    }
+
+    /// Opens what is not open. An interface that is away comes back under another number, so its
+    /// socket is closed when sending fails.
+    pub(super) fn open(&mut self, now: Time) {
+        for it in self.0.iter_mut().filter(|it| it.socket.is_none() && it.retry_at <= now) {
+            match it.path.open() {
+                Ok(socket) => it.socket = Some(socket),
+                Err(error) => it.fail(&error, now),
+            }
+        }
+    }
+
+    /// Sends a heartbeat, if the path is there.
+    pub(super) fn send(&mut self, id: PathId, bytes: &[u8], now: Time) {
+        let Some(it) = self.0.iter_mut().find(|it| it.path.id == id) else { return };
+        let Some(socket) = &it.socket else { return };
+        match socket.send_to(bytes, it.path.peer) {
+            Ok(_) => it.told = false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => it.fail(&error, now),
+        }
+    }
+
+    /// Reads one heartbeat of the path at `index` into `buffer`.
+    pub(super) fn receive(&self, index: usize, buffer: &mut [u8]) -> Option<(PathId, usize)> {
+        let it = self.0.get(index)?;
+        // An error is one of an earlier packet's (port unreachable): heartbeats behind it are fine.
+        let (length, _) = it.socket.as_ref()?.recv_from(buffer).ok()?;
+        Some((it.path.id, length))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// What to sleep on.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.0.iter().filter_map(|it| Some(it.socket.as_ref()?.as_fd()))
+    }
+
+    /// What people call a path.
+    pub(super) fn name(&self, id: PathId) -> &str {
+        self.0.iter().find(|it| it.path.id == id).map_or("", |it| &it.path.name)
+    }
+}
+
+impl Open {
+    fn fail(&mut self, error: &io::Error, now: Time) {
+        // Nobody listens at the other end yet: that is for the machine to notice.
+        if error.kind() == io::ErrorKind::ConnectionRefused {
+            return;
+        }
+        if !self.told {
+            let (path, device) = (&self.path.name, &self.path.device);
+            tracing::warn!(path, device, %error, "heartbeats cannot be sent");
+        }
+        self.told = true;
+        self.socket = None;
+        self.retry_at = now + SOCKET_PAUSE;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heartbeats_go_from_end_to_end() {
+        let local: IpAddr = "127.0.0.1".parse().expect("an address");
+        let mut path = Path::fabric("lo", local, local, 0);
+        let receiver = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        path.peer = receiver.local_addr().expect("bound");
+        let mut paths = Paths::new(vec![path]);
+        paths.open(Time::from_secs(1));
+        assert_eq!(paths.descriptors().count(), 1);
+        paths.send(PathId(0), b"beat", Time::from_secs(1));
+        let mut buffer = [0; 16];
+        assert_eq!(receiver.recv(&mut buffer).expect("it comes"), 4);
+        assert_eq!(paths.receive(0, &mut buffer), None, "nobody answers");
+    }
+
+    #[test]
+    fn an_interface_that_is_away_is_tried_again_later() {
+        let local: IpAddr = "127.0.0.1".parse().expect("an address");
+        let mut paths = Paths::new(vec![Path::fabric("nowhere0", local, local, 0)]);
+        let start = Time::from_secs(1);
+        paths.open(start);
+        assert_eq!(paths.descriptors().count(), 0);
+        assert_eq!(paths.0[0].retry_at, start + SOCKET_PAUSE);
+    }
+}

@@ -1,0 +1,240 @@
+//! What a node needs to know to take part in its cluster, read before anything is started.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path as FilePath;
+
+use cluster_core::membership::{
+    Alone, Config, ConfigError, Facts, Kind, PathId, PeerConfig, Timing, Vip,
+};
+use cluster_core::{Boot, NodeId};
+use cluster_net::identity::{Identity, IdentityError, Papers};
+use cluster_net::store::{Member, Standing, Store, StoreError};
+use cluster_net::transport::TransportError;
+use engine::PortId;
+use siphasher::sip128::SipHasher24;
+
+use super::memory;
+use super::paths::Path;
+
+/// Why a node cannot take part in its cluster.
+#[derive(Debug)]
+pub enum ClusterError {
+    /// `[cluster]` without `[fabric]`.
+    NoFabric,
+    /// A placement that is not carried out.
+    Placement,
+    /// Addresses of more than one group.
+    Groups,
+    /// The node file has another number than the identity.
+    OtherNode {
+        /// That of the file.
+        file: u16,
+        /// That of the identity.
+        identity: NodeId,
+    },
+    /// So many other members; a pair has one.
+    Members(usize),
+    /// Nobody knows where the peer is.
+    NoAddress(NodeId),
+    /// Keys and certificates.
+    Identity(IdentityError),
+    /// The node's memory.
+    Store(StoreError),
+    /// The node file's times, paths or addresses.
+    Config(ConfigError),
+    /// The connection to the peer.
+    Transport(TransportError),
+    /// A socket or a thread.
+    System(std::io::Error),
+}
+
+/// All that is read.
+pub(crate) struct Plan {
+    pub(super) identity: Identity,
+    pub(super) store: Store,
+    pub(super) facts: Facts,
+    pub(super) boot: Boot,
+    pub(super) peer: NodeId,
+    pub(super) calls: Vec<SocketAddr>,
+    pub(super) listen: SocketAddr,
+    pub(super) paths: Vec<Path>,
+    pub(super) vips: Vec<Vip>,
+    pub(super) rank: u16,
+    /// Ports that have an address of the group.
+    pub(super) tracked: Vec<usize>,
+}
+
+impl Plan {
+    /// Reads the node's papers and memory; `None` if its file has no `[cluster]`. Counts the boot.
+    pub(crate) fn read(config: &config::Node) -> Result<Option<Self>, ClusterError> {
+        let Some(cluster) = &config.cluster else { return Ok(None) };
+        match cluster.placement {
+            config::Placement::Vip => {}
+            config::Placement::Hash => return Err(ClusterError::Placement),
+        }
+        let fabric = config.fabric.as_ref().ok_or(ClusterError::NoFabric)?;
+        let papers = Papers::new(FilePath::new(&config.data_dir));
+        let identity = papers.identity().map_err(ClusterError::Identity)?;
+        if identity.node != NodeId(config.id) {
+            let (file, identity) = (config.id, identity.node);
+            return Err(ClusterError::OtherNode { file, identity });
+        }
+        let mut store = Store::open(&papers.store_path(), &identity.cluster, identity.node)
+            .map_err(ClusterError::Store)?;
+        let (peer, calls) = peer(&store, identity.node, cluster)?;
+        let address = calls.first().ok_or(ClusterError::NoAddress(peer))?.ip();
+        let tracked = tracked(config)?;
+        let local = cluster.listen.ip();
+        let port = fabric.heartbeat_port;
+        let mut paths = vec![Path::fabric(&fabric.interface, local, address, port)];
+        paths.extend(segments(config, &tracked, port));
+        Ok(Some(Self {
+            facts: memory::recall(&store).map_err(ClusterError::Store)?,
+            boot: store.next_boot().map_err(ClusterError::Store)?,
+            identity,
+            store,
+            peer,
+            calls,
+            listen: cluster.listen,
+            paths,
+            vips: config.vips.iter().map(vip).collect(),
+            rank: config.vips.first().map_or(0, |vip| vip.rank.into()),
+            tracked,
+        }))
+    }
+
+    /// What the membership machine is told.
+    pub(super) fn membership(&self) -> Config {
+        let paths = self.paths.iter().map(|path| path.id).collect();
+        Config {
+            node: self.identity.node,
+            kind: Kind::Firewall,
+            rank: self.rank,
+            preempt: false,
+            alone: Alone::Forward,
+            peers: vec![PeerConfig { node: self.peer, kind: Kind::Firewall, paths }],
+            vips: self.vips.clone(),
+            timing: Timing::default(),
+            secret: self.identity.secret.0,
+        }
+    }
+
+    /// Places flows into slots, alike on both nodes.
+    pub(crate) fn placement_secret(&self) -> [u64; 2] {
+        let secret = &self.identity.secret.0;
+        let (mut key, mut message) = ([0; 16], b"ringwall placement 1".to_vec());
+        key.copy_from_slice(&secret[..16]);
+        message.extend(&secret[16..]);
+        let word = SipHasher24::new_with_key(&key).hash(&message).as_u128();
+        [(word >> 64) as u64, word as u64]
+    }
+
+    /// The number of this run, by which sessions are called.
+    pub(crate) const fn boot(&self) -> u32 {
+        self.boot.0
+    }
+}
+
+/// A digest of what a policy says, the same on every node of this version.
+pub(super) fn digest(policy: &config::Policy) -> [u8; 16] {
+    let text = serde_json::to_vec(policy).unwrap_or_default();
+    SipHasher24::new_with_key(b"ringwall policy\0").hash(&text).as_bytes()
+}
+
+fn peer(
+    store: &Store,
+    own: NodeId,
+    cluster: &config::Cluster,
+) -> Result<(NodeId, Vec<SocketAddr>), ClusterError> {
+    let members = store.members().map_err(ClusterError::Store)?;
+    let is_other =
+        |(node, member): &(NodeId, Member)| *node != own && member.standing == Standing::Member;
+    let others: Vec<(NodeId, Member)> = members.into_iter().filter(is_other).collect();
+    let [(peer, member)] = others.as_slice() else {
+        return Err(ClusterError::Members(others.len()));
+    };
+    let mut calls = cluster.peers.clone();
+    calls.extend(member.addresses.iter().filter(|it| !cluster.peers.contains(it)));
+    Ok((*peer, calls))
+}
+
+/// The ports of the group's addresses, by name, so that both nodes count their segments alike.
+fn tracked(config: &config::Node) -> Result<Vec<usize>, ClusterError> {
+    if config.vips.windows(2).any(|pair| pair[0].group != pair[1].group) {
+        return Err(ClusterError::Groups);
+    }
+    let mut ports: Vec<usize> = config.vips.iter().map(|vip| vip.port).collect();
+    ports.sort_by_key(|port| &config.ports[*port].name);
+    ports.dedup();
+    Ok(ports)
+}
+
+fn segments(config: &config::Node, tracked: &[usize], port: u16) -> impl Iterator<Item = Path> {
+    let most = cluster_core::limits::PATHS_MAX - 1;
+    (1..).zip(tracked).take(most).map(move |(id, index)| {
+        let data = &config.ports[*index];
+        Path::segment(PathId(id), &data.name, &data.interface, port)
+    })
+}
+
+fn vip(vip: &config::Vip) -> Vip {
+    Vip { port: PortId(vip.port as u16), address: vip.address, prefix: vip.length }
+}
+
+impl fmt::Display for ClusterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoFabric => f.write_str(
+                "`[cluster]` without `[fabric]`: say by which interface the other node is reached",
+            ),
+            Self::Placement => f.write_str(
+                "`placement = \"hash\"` is not carried out by this version; write \"vip\"",
+            ),
+            Self::Groups => f.write_str("all `[[vip]]` must be of one group in this version"),
+            Self::OtherNode { file, identity } => write!(
+                f,
+                "the node file says `id = {file}`, but this node joined its cluster as {identity}"
+            ),
+            Self::Members(0) => f.write_str(
+                "the cluster has no other member yet: let one in (`ringwall cluster token`), or run \
+                 this node without `[cluster]`",
+            ),
+            Self::Members(count) => {
+                write!(f, "the cluster has {count} other members; this version runs pairs")
+            }
+            Self::NoAddress(peer) => write!(f, "nobody says where node {peer} listens"),
+            Self::Identity(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::Config(error) => error.fmt(f),
+            Self::Transport(error) => error.fmt(f),
+            Self::System(error) => write!(f, "the cluster's sockets and threads: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ClusterError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_counted_by_the_names_of_their_ports() {
+        let text = "[node]\nid = 1\nname = \"fw1\"\n\
+            [[port]]\nname = \"wan\"\ninterface = \"eth1\"\n\
+            [[port]]\nname = \"lan\"\ninterface = \"eth0\"\n\
+            [[port]]\nname = \"dmz\"\ninterface = \"eth2\"\n\
+            [cluster]\nlisten = \"10.0.9.1:7400\"\npeers = [\"10.0.9.2:7400\"]\n\
+            [fabric]\ninterface = \"eth3\"\n\
+            [[vip]]\ngroup = \"gate\"\nport = \"wan\"\naddress = \"10.2.0.1/24\"\n\
+            [[vip]]\ngroup = \"gate\"\nport = \"lan\"\naddress = \"10.1.0.1/24\"\n\
+            [[vip]]\ngroup = \"gate\"\nport = \"lan\"\naddress = \"fd01::1/64\"\n";
+        let node = config::parse_node("node.toml", text).expect("a good file").value;
+        let tracked = tracked(&node).expect("one group");
+        assert_eq!(tracked, [1, 0], "lan, wan");
+        let paths: Vec<_> =
+            segments(&node, &tracked, 7401).map(|it| (it.id.0, it.device)).collect();
+        assert_eq!(paths, [(1, "eth0".to_owned()), (2, "eth1".to_owned())]);
+    }
+}

@@ -1,0 +1,47 @@
+//! What happens in the cluster, in words for the log.
+
+use cluster_core::membership::{Class, Event};
+
+use super::paths::Paths;
+
+pub(super) fn tell(event: Event, paths: &Paths) {
+    match event {
+        Event::Role { from, to, term } => {
+            tracing::info!(%from, %to, %term, "the role of this node changed");
+        }
+        Event::TookOver { term, why, detection } => {
+            tracing::warn!(%term, ?why, ?detection, "THIS NODE IS ACTIVE");
+        }
+        Event::SwitchoverFailed { to } => {
+            tracing::warn!(%to, "the switchover did not come about; this node goes on");
+        }
+        Event::SplitHealed { from, to } => tracing::error!(
+            span = ?to.since(from),
+            "both nodes may have forwarded: they did not hear each other on any path"
+        ),
+        Event::Paused(span) => {
+            tracing::warn!(?span, "this node was not run for a while, and listens anew");
+        }
+        Event::Path { peer, path, up: true, diagnostic: _ } => {
+            tracing::info!(%peer, path = paths.name(path), "the path is up");
+        }
+        Event::Path { peer, path, up: false, diagnostic } => {
+            tracing::warn!(%peer, path = paths.name(path), ?diagnostic, "the path is down");
+        }
+        Event::PeerBooted { peer, boot } => {
+            tracing::info!(%peer, boot = boot.0, "the peer has started");
+        }
+        Event::PeerClass { peer, class } => match class {
+            Class::Fit => tracing::info!(%peer, "the peer is fit"),
+            Class::Impaired => tracing::warn!(%peer, "the peer is impaired"),
+            Class::Unable => tracing::warn!(%peer, "the peer cannot own"),
+        },
+        Event::PolicyDiffers { owner } => tracing::error!(
+            %owner,
+            "the dead owner ran another policy: THIS NODE DOES NOT TAKE OVER; commit the same policy"
+        ),
+        Event::AddressConflict(address) => {
+            tracing::error!(%address, "somebody else uses an address of the group");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `show cluster`.
+
+use config::api::{self, Cluster, ClusterMember, ClusterStream};
+
+use crate::daemon::Daemon;
+use crate::failure::Failure;
+use crate::out::Out;
+use crate::table::{Table, duration, or_none};
+
+pub(super) fn run(daemon: &Daemon, out: &mut Out<'_>) -> Result<(), Failure> {
+    let cluster: Cluster = daemon.client()?.get(api::CLUSTER)?;
+    if out.json() {
+        return Ok(out.value(&cluster)?);
+    }
+    this_node(&cluster, out)?;
+    let mut members =
+        Table::new(&["NODE", "HEARD", "ROLE", "TERM", "FITNESS", "REPLICAS", "POLICY"]);
+    cluster.members.iter().for_each(|it| members.row(member(it)));
+    members.print("no other member", out)?;
+    let mut paths = Table::new(&["NODE", "PATH", "STATE", "ROUND TRIP"]);
+    for it in &cluster.members {
+        for path in &it.paths {
+            let trip = microseconds(path.round_trip_microseconds);
+            paths.row([it.node.to_string(), path.name.clone(), path.state.clone(), trip]);
+        }
+    }
+    paths.print("no path", out)?;
+    let heading =
+        ["WORKER", "PEER", "BEHIND", "BY", "ROUND TRIP", "HELD", "P50", "P99", "BULK", "IN SYNC"];
+    let mut streams = Table::new(&heading);
+    cluster.streams.iter().for_each(|it| streams.row(stream(it)));
+    Ok(streams.print("no worker answers", out)?)
+}
+
+fn this_node(cluster: &Cluster, out: &mut Out<'_>) -> Result<(), Failure> {
+    let Cluster { node, role, term, fitness, readiness, .. } = cluster;
+    let owner = match cluster.owner {
+        Some(owner) => format!("node {owner} owns"),
+        None => "nobody is known to own".to_owned(),
+    };
+    out.line(format!("node {node} is {role} in term {term}; {owner}"))?;
+    let lease = match (cluster.lease_milliseconds, &cluster.lease_ground) {
+        (Some(left), Some(ground)) => format!("{left} ms left ({ground})"),
+        _ => "none: it forwards nothing".to_owned(),
+    };
+    out.line(format!("lease {lease}; fitness {fitness}; replicas {readiness}"))?;
+    if cluster.policy_differs {
+        out.line("the dead owner ran ANOTHER POLICY: commit it here, or `cluster claim`")?;
+    }
+    if cluster.saving {
+        out.line("it waits for its disk")?;
+    }
+    if let Some(last) = &cluster.last_failover {
+        let (ago, why) = (duration(last.ago_milliseconds), &last.why);
+        let (detection, claiming) = (last.detection_microseconds, last.claiming_microseconds);
+        out.line(format!(
+            "it took over {ago} ago: {why}; detection {detection} µs, disk and votes {claiming} µs"
+        ))?;
+    }
+    Ok(())
+}
+
+fn member(it: &ClusterMember) -> [String; 7] {
+    let policy = it.same_policy.map(|same| if same { "same" } else { "DIFFERS" });
+    [
+        it.node.to_string(),
+        it.heard_milliseconds.map_or_else(|| "never".to_owned(), |ago| format!("{ago} ms ago")),
+        or_none(it.role.as_deref()),
+        it.term.map(|term| term.to_string()).unwrap_or_default(),
+        or_none(it.fitness.as_deref()),
+        or_none(it.readiness.as_deref()),
+        or_none(policy),
+    ]
+}
+
+fn stream(it: &ClusterStream) -> [String; 10] {
+    let bulk =
+        it.bulk.as_ref().map(|bulk| format!("{} {}/{}", bulk.purpose, bulk.done, bulk.total));
+    let in_sync = match (it.in_sync_milliseconds, it.unequal_slots) {
+        (Some(ago), Some(0) | None) => format!("{} ago", duration(ago)),
+        (_, Some(slots)) if slots > 0 => format!("{slots} slots differ"),
+        _ => "-".to_owned(),
+    };
+    [
+        it.worker.to_string(),
+        if it.connected { "connected" } else { "ABSENT" }.to_owned(),
+        it.behind.to_string(),
+        format!("{} ms", it.behind_milliseconds),
+        microseconds(it.round_trip_microseconds),
+        it.holds.to_string(),
+        microseconds(it.hold_p50_microseconds),
+        microseconds(it.hold_p99_microseconds),
+        or_none(bulk.as_deref()),
+        in_sync,
+    ]
+}
+
+fn microseconds(span: Option<u64>) -> String {
+    span.map_or_else(|| "-".to_owned(), |span| format!("{span} µs"))
+}
