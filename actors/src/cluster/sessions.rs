@@ -44,6 +44,9 @@ impl Sessions for Table<'_> {
             own::Imported::Refused(
                 Refused::OriginsFull | Refused::NoDomain | Refused::OtherWorker(_),
             ) => Imported::Refused(Refusal::Unknown),
+            own::Imported::Refused(Refused::OtherInitiator) => {
+                Imported::Refused(Refusal::Malformed)
+            }
         }
     }
 

@@ -11,7 +11,6 @@ use cluster_core::replication::{self, Outcome, Purpose, Release, Replication};
 use cluster_core::{Boot, Term};
 use engine::policy::Policy;
 use engine::replication::{Note, NoteKind};
-use engine::session::CloseReason;
 use engine::{Engine, Origin, PortId, Reason, Verdict};
 use wire::Time;
 
@@ -500,9 +499,7 @@ fn told(note: Note) -> replication::Note {
     let kind = match kind {
         NoteKind::Opened => replication::NoteKind::Opened,
         NoteKind::Changed | NoteKind::Moved => replication::NoteKind::Changed,
-        NoteKind::Closed(key) => {
-            replication::NoteKind::Closed { key, reason: CloseReason::Timeout }
-        }
+        NoteKind::Closed(key, reason) => replication::NoteKind::Closed { key, reason },
     };
     replication::Note { kind, place, id, sync }
 }
