@@ -115,6 +115,8 @@ pub(super) struct State {
     lasting: Fitness,
     readiness: Readiness,
     paths_up: u64,
+    /// The newest term on this node's disk.
+    noted: Term,
     next: Option<Command>,
     asked: VecDeque<(Request, oneshot::Sender<Result<(), Refused>>)>,
     stopping: Option<Time>,
@@ -171,7 +173,8 @@ impl Heart {
                 Command::Persisted(facts) => {
                     self.state.lasting.0 &= !Fitness::DISK_FAILED.0;
                     self.handle(Input::Persisted(facts), now);
-                    self.follow(facts.term);
+                    self.state.noted = self.state.noted.max(facts.term);
+                    self.follow();
                 }
                 Command::DiskFailed => {
                     self.state.lasting = self.state.lasting.and(Fitness::DISK_FAILED);
@@ -248,7 +251,10 @@ impl Heart {
                 drop(self.runtime.spawn(ended));
             }
             Output::BecomeOwner { term, slots: _ } => self.set_owner(true, term, now),
-            Output::StopOwning { term } => self.set_owner(false, term, now),
+            // Who hands over has voted for its heir's term already.
+            Output::StopOwning { term } => {
+                self.set_owner(false, term.max(self.state.noted), now);
+            }
             Output::PassOn { to, until: _ } => {
                 // Not carried out: there is no data path over the fabric. Latecomers are dropped, and
                 // sent again by whoever sent them.
@@ -280,9 +286,9 @@ impl Heart {
     }
 
     /// A node that does not own must know the owner's term all the same: replication refuses older ones.
-    fn follow(&self, term: Term) {
+    fn follow(&self) {
         if !self.member.role().owns() {
-            self.ownership.set(false, term);
+            self.ownership.set(false, self.state.noted);
             self.worker_bells.iter().for_each(Bell::ring);
         }
     }
