@@ -28,6 +28,12 @@ fn nobody_hands_over_to_a_standby_that_replication_does_not_reach() {
     clean(298);
 }
 
+/// The owner dies, and its heir before it has taken over: nobody is left who has the connections.
+#[test]
+fn two_that_die_within_a_takeover_time_take_connections_with_them() {
+    clean(332);
+}
+
 /// A node forwards alone, behind a cut, and then loses its memory. The other one cannot know, so the
 /// time is not marked; nothing else may come of it.
 #[test]

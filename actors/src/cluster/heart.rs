@@ -293,7 +293,7 @@ impl Heart {
         }
     }
 
-    fn order(&mut self, order: Order) {
+    fn order(&self, order: Order) {
         if self.addresses.try_send(order).is_err() {
             tracing::error!(?order, "addresses may be on the wrong node: their task is behind");
         }

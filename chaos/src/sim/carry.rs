@@ -104,11 +104,10 @@ impl World {
             return;
         }
         let side = usize::from(port.0);
-        for way in self.network.frame_ways(segment_of(port), End::Node(node), End::Hosts) {
-            if let Some(way) = way {
-                let frame = frame.clone();
-                self.queue.push(now + way, Event::FrameToHosts { side, frame });
-            }
+        let ways = self.network.frame_ways(segment_of(port), End::Node(node), End::Hosts);
+        for way in ways.into_iter().flatten() {
+            let frame = frame.clone();
+            self.queue.push(now + way, Event::FrameToHosts { side, frame });
         }
     }
 

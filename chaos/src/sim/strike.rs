@@ -36,19 +36,22 @@ impl World {
         self.apply(&planned.fault, node, begins);
     }
 
-    fn target(&mut self, target: Target) -> usize {
-        let owns = |node: usize| self.nodes[node].daemon.as_ref().is_some_and(|it| it.owns());
-        let owner = (0..2).find(|node| owns(*node)).unwrap_or_default();
+    fn owns(&self, node: usize) -> bool {
+        self.nodes[node].daemon.as_ref().is_some_and(|it| it.owns())
+    }
+
+    fn target(&self, target: Target) -> usize {
+        let owner = (0..2).find(|node| self.owns(*node)).unwrap_or_default();
         match target {
             Target::Owner => owner,
             Target::Standby => 1 - owner,
         }
     }
 
-    /// Whether connections may break now: the owner is struck, and the other node could not take its
-    /// place without a loss.
+    /// Whether connections may break now: the owner is struck, or the heir of one that is gone, and the
+    /// other node could not take its place without a loss.
     fn excuse(&mut self, node: usize, fault: &Fault, lasts: Duration) {
-        let owns = self.nodes[node].daemon.as_ref().is_some_and(|it| it.owns());
+        let owns = self.owns(node) || !self.owns(1 - node);
         let sound = self.nodes[1 - node].is_sound() && self.network.fabric_is_fair();
         let strikes = match fault {
             Fault::Crash | Fault::Kill | Fault::Slow(_) | Fault::Down { .. } => !sound && owns,

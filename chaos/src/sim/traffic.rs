@@ -73,7 +73,7 @@ impl World {
         if let Some(node) = self.gateway(number, end) {
             self.tally.forged += u64::from(forged);
             let frame = ends.tcp(end, node, segment, forged);
-            self.to_gateway(ends.side_of(end), node, &frame);
+            self.send_to_gateway(ends.side_of(end), node, &frame);
         }
     }
 
@@ -81,7 +81,7 @@ impl World {
         let ends = self.flows[number].ends;
         let Some(node) = self.gateway(number, 0) else { return };
         let frame = ends.udp(0, node, datagram);
-        self.to_gateway(ends.side, node, &frame);
+        self.send_to_gateway(ends.side, node, &frame);
         if self.is_settled() && matches!(ends.ports[1], service::ECHO | service::HASTY) {
             let event = Event::Answered { flow: number, number: datagram };
             self.queue.push(self.now + ANSWERED_WITHIN, event);
@@ -131,13 +131,12 @@ impl World {
         }
     }
 
-    fn to_gateway(&mut self, side: usize, to: usize, frame: &[u8]) {
+    fn send_to_gateway(&mut self, side: usize, to: usize, frame: &[u8]) {
         let segment = side + 1;
-        for way in self.network.frame_ways(segment, End::Hosts, End::Node(to)) {
-            if let Some(way) = way {
-                let (port, frame) = (port_of(segment), frame.to_vec());
-                self.queue.push(self.now + way, Event::FrameToNode { to, port, frame });
-            }
+        for way in self.network.frame_ways(segment, End::Hosts, End::Node(to)).into_iter().flatten()
+        {
+            let (port, frame) = (port_of(segment), frame.to_vec());
+            self.queue.push(self.now + way, Event::FrameToNode { to, port, frame });
         }
     }
 
@@ -176,7 +175,7 @@ impl World {
         if end == 1 {
             if let Some(node) = self.gateway(number, 1) {
                 let frame = ends.udp(1, node, datagram);
-                self.to_gateway(ends.side_of(1), node, &frame);
+                self.send_to_gateway(ends.side_of(1), node, &frame);
             }
             return;
         }

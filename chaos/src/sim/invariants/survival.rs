@@ -61,7 +61,7 @@ impl Survival {
     }
 
     /// A connection broke.
-    pub(crate) fn broke(&mut self, flow: usize, fate: Fate) -> Option<String> {
+    pub(crate) fn broke(&self, flow: usize, fate: Fate) -> Option<String> {
         let counts = self.flows[flow] == Standing::Acknowledged;
         counts.then(|| format!("flow {flow} was acknowledged and broke: {fate:?}"))
     }
