@@ -43,7 +43,7 @@ struct Pair {
     client: Namespace,
     server: Namespace,
     routers: [Namespace; 2],
-    _switch: Namespace,
+    switch: Namespace,
     folder: TempDir,
     bpf: [PathBuf; 2],
 }
@@ -57,7 +57,7 @@ impl Pair {
             client: namespace("rwp-client"),
             server: namespace("rwp-server"),
             routers: [namespace("rwp-fw1"), namespace("rwp-fw2")],
-            _switch: namespace("rwp-switch"),
+            switch: namespace("rwp-switch"),
             folder: temp_dir(),
             bpf: [bpf(1), bpf(2)],
         };
@@ -70,7 +70,7 @@ impl Pair {
     }
 
     fn cable(&self) {
-        let switch = &self._switch;
+        let switch = &self.switch;
         let plug = |inside: &Namespace, name: &str, segment: &str, port: &str, address: &str| {
             let options = VethOptions { mtu: 1500, queues: 1, offloads: false };
             veth(End::new(switch, port), End::new(inside, name), &options).unwrap();
