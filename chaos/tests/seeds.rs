@@ -28,6 +28,20 @@ fn nobody_hands_over_to_a_standby_that_replication_does_not_reach() {
     clean(298);
 }
 
+/// An owner that loses its lease for being slow has the best table there is. Its peer, which has only
+/// just started, is not to own before it.
+#[test]
+fn whoever_ceased_to_own_is_ready_until_another_owns() {
+    clean(1288);
+}
+
+/// A paused owner becomes standby while replication has no connection: it is not ready, and is not
+/// handed the ownership.
+#[test]
+fn who_follows_without_a_connection_is_not_ready() {
+    clean(1407);
+}
+
 /// A node forwards alone, behind a cut, and then loses its memory. The other one cannot know, so the
 /// time is not marked; nothing else may come of it.
 #[test]

@@ -113,7 +113,7 @@ impl World {
             it.lease = None;
             it.addresses = false;
             self.overlap.ends(node, now);
-            self.overlap.forget();
+            self.overlap.forget(now);
         } else {
             it.dark -= 1;
             self.start(node);
@@ -126,7 +126,7 @@ impl World {
         if begins {
             it.killed += 1;
             it.lose_daemon();
-            self.overlap.forget();
+            self.overlap.forget(self.now);
         } else {
             it.killed -= 1;
             self.start(node);
