@@ -34,6 +34,26 @@ fn two_that_die_within_a_takeover_time_take_connections_with_them() {
     clean(332);
 }
 
+/// A node is drained, and dead when it is to be resumed.
+#[test]
+fn who_is_drained_is_resumed_even_if_it_was_dead_by_then() {
+    clean(463);
+}
+
+/// An owner that loses its lease for being slow has the best table there is. Its peer, which has only
+/// just started, is not to own before it.
+#[test]
+fn whoever_ceased_to_own_is_ready_until_another_owns() {
+    clean(1288);
+}
+
+/// A paused owner becomes standby while replication has no connection: it is not ready, and is not
+/// handed the ownership.
+#[test]
+fn who_follows_without_a_connection_is_not_ready() {
+    clean(1407);
+}
+
 /// A node forwards alone, behind a cut, and then loses its memory. The other one cannot know, so the
 /// time is not marked; nothing else may come of it.
 #[test]

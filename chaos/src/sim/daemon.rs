@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_core::membership::messages::{Event, Facts};
-use cluster_core::membership::{self, Fitness, Member, Output, PathId, Readiness, Request};
+use cluster_core::membership::{self, Fitness, Member, Output, PathId, Readiness, Request, Role};
 use cluster_core::replication::{self, Outcome, Purpose, Release, Replication};
 use cluster_core::{Boot, Term};
 use engine::policy::Policy;
@@ -382,7 +382,6 @@ impl Daemon {
             self.ready(Readiness::Ready, now, effects);
         } else {
             self.engine.stand_down();
-            self.wanted = self.wanted.or(Some(Purpose::Join));
         }
         effects.push(Effect::Owns(owner, term));
         self.replicate(replication::Input::Role { owner, term }, now);
@@ -417,6 +416,12 @@ impl Daemon {
             Event::PeerBooted { .. } if self.connected => {
                 self.disconnect(now, effects);
                 effects.push(Effect::Connect(self.attempt));
+            }
+            // Whoever has just ceased to own still has the best table, until another owns.
+            Event::Role { to: Role::Standby, .. } => {
+                self.wanted = self.wanted.or(Some(Purpose::Join));
+                self.ready(Readiness::BulkWaiting, now, effects);
+                self.want(now, effects);
             }
             Event::SplitHealed { .. } => {
                 self.wanted = Some(Purpose::Merge);
@@ -489,7 +494,8 @@ impl Daemon {
 
     /// Whether this node could take the other's place without anybody's loss.
     pub(crate) fn is_sound(&self) -> bool {
-        self.connected && self.readiness == Readiness::Ready && !self.owner
+        let ready = self.connected && self.readiness == Readiness::Ready;
+        ready && self.member.role() == Role::Standby
     }
 }
 

@@ -83,7 +83,7 @@ impl Flow {
         let end = sim.seconds * 1_000 - QUIET.as_millis() as u64 * 2 / 3;
         let mut starts = Time::from_millis(dice.within(1_500..end));
         let port = FIRST_PORT + number as u16;
-        let (side, service, content) = match dice.below(100) {
+        let (side, service, mut content) = match dice.below(100) {
             0..45 => (0, service::WEB, Content::conversation(dice)),
             45..60 => (1, service::MAIL, Content::conversation(dice)),
             60..78 => (0, service::ECHO, Content::exchange(starts, dice)),
@@ -97,7 +97,8 @@ impl Flow {
                 (side, [service::WEB, service::MAIL][side], Content::forgeries(starts, dice))
             }
         };
-        if let Content::Conversation(it) = &content {
+        if let Content::Conversation(it) = &mut content {
+            it.rest = it.rest.min(Duration::from_millis(end) / (it.rounds + 2));
             let latest = Time::from_millis(end).since(Time::ZERO + it.duration());
             starts = starts.min(Time::from_millis(1_500) + latest);
         }

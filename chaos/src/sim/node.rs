@@ -66,6 +66,11 @@ pub(crate) struct Books {
 }
 
 impl Node {
+    /// Whether there is a daemon to ask.
+    pub(crate) fn answers(&self) -> bool {
+        self.daemon.is_some() && self.pauses == 0
+    }
+
     pub(crate) fn new(index: usize, clock: Clock) -> Self {
         Self {
             index,

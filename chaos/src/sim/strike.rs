@@ -14,6 +14,9 @@ use super::world::{Event, World};
 /// A pause that nobody can take for a failure.
 const HARMLESS: Duration = Duration::from_millis(20);
 
+/// When an operator asks a daemon again that did not answer.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
 /// How long a commit may reach one node later than the other.
 const COMMIT_LAG: core::ops::Range<u64> = 200..8_000;
 
@@ -23,8 +26,13 @@ impl World {
         let planned = self.faults[number].clone();
         let node = match begins {
             true => self.target(planned.target),
-            false => self.struck[number].take().unwrap_or_default(),
+            false => self.struck[number].unwrap_or_default(),
         };
+        if !begins && planned.fault == Fault::Drain && !self.nodes[node].answers() {
+            // Whoever drained it asks again.
+            self.queue.push(self.now + ASK_AGAIN, Event::Fault { number, begins });
+            return;
+        }
         let name = planned.fault.name();
         self.note(Fact::Fault { name, node, begins });
         if begins {
@@ -116,7 +124,7 @@ impl World {
             it.lease = None;
             it.addresses = false;
             self.overlap.ends(node, now);
-            self.overlap.forget();
+            self.overlap.forget(now);
         } else {
             it.dark -= 1;
             self.start(node);
@@ -129,7 +137,7 @@ impl World {
         if begins {
             it.killed += 1;
             it.lose_daemon();
-            self.overlap.forget();
+            self.overlap.forget(self.now);
         } else {
             it.killed -= 1;
             self.start(node);

@@ -45,9 +45,10 @@ impl Overlap {
         self.until[node] = self.until[node].min(at);
     }
 
-    /// A node has lost its memory: of a split that it took part in, nobody may ever hear.
-    pub(crate) const fn forget(&mut self) {
-        self.overlapped = None;
+    /// A node has lost its memory: of a split that it took part in, nobody may ever hear. Its lease
+    /// word may live on for a moment.
+    pub(crate) const fn forget(&mut self, now: Time) {
+        self.marked = Some(now);
     }
 
     /// A split was told to people.
