@@ -65,6 +65,7 @@ impl Member {
             was.told = true;
             let healed = Event::SplitHealed { from: was.since, to: was.heard_at };
             self.push(Output::Event(healed));
+            self.vips.announce_anew(now);
         }
     }
 

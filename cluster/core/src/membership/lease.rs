@@ -57,7 +57,7 @@ pub struct Lease {
     claimed_at: Option<Time>,
     votes_until: Option<Time>,
     alone_until: Option<Time>,
-    /// Since when the second ground gives the lease.
+    /// Since when the second ground gives the lease, or gave one that ended before anybody was heard.
     alone_since: Option<Time>,
     /// The deadline that the driver has.
     told: Option<Time>,
@@ -122,11 +122,11 @@ impl Lease {
         self.tell(until, now)
     }
 
-    /// Ends the lease at once, whatever it rests on.
+    /// Ends the lease at once, whatever it rests on. That it rested on nobody's being heard is not
+    /// forgotten before somebody is: the other one may have forwarded, too.
     pub fn end(&mut self) -> Option<Order> {
         self.votes_until = None;
         self.alone_until = None;
-        self.alone_since = None;
         self.told.take().map(|_| self.next_end())
     }
 

@@ -70,6 +70,14 @@ impl Vips {
         }
     }
 
+    /// Another node has held the addresses, too, and may have been believed: they are announced as if
+    /// they were new.
+    pub fn announce_anew(&mut self, now: Time) {
+        if let Some(held) = &mut self.held {
+            *held = Held { since: now, announced: 0, next: now };
+        }
+    }
+
     /// Announces what is due.
     pub fn handle_timeout(&mut self, now: Time, orders: impl FnMut(Order)) {
         let Some(held) = self.held.as_mut().filter(|held| held.next <= now) else { return };

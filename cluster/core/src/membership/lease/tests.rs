@@ -89,3 +89,14 @@ fn majorities_need_the_newest_of_enough_peers() {
     assert_eq!(ack(3, &[3, 7]), Some(MS(3)));
     assert_eq!(ack(3, &[3, 9, 7, 1]), Some(MS(7)));
 }
+
+#[test]
+fn a_time_alone_is_told_when_somebody_is_heard_though_its_lease_has_ended() {
+    let mut lease = lease();
+    lease.claim(MS(0));
+    lease.renew(ALONE, MS(2));
+    lease.disclaim();
+    assert_eq!(lease.ground(), None);
+    assert_eq!(lease.hear(), Some(MS(2)));
+    assert_eq!(lease.hear(), None, "once");
+}

@@ -54,3 +54,21 @@ fn a_conflict_is_counted_and_answered_at_most_every_ten_seconds() {
     let other = "10.0.0.9".parse().unwrap();
     assert!(!vips.handle_conflict(other, Time::ZERO, |_| panic!("not ours")));
 }
+
+#[test]
+fn announced_as_if_new_when_somebody_else_may_have_been_believed() {
+    let (mut vips, _, _) = group();
+    vips.announce_anew(Time::ZERO);
+    assert_eq!(vips.next_deadline(), None, "not held");
+    vips.take(Time::ZERO, |_| {});
+    vips.handle_timeout(Time::from_secs(5), |_| {});
+    let again = Time::from_secs(20);
+    vips.announce_anew(again);
+    let mut count = 0;
+    for millis in [0, 50, 1_000, 2_000] {
+        let now = again + std::time::Duration::from_millis(millis);
+        assert_eq!(vips.next_deadline(), Some(now));
+        vips.handle_timeout(now, |_| count += 1);
+    }
+    assert_eq!(count, 8);
+}
