@@ -40,6 +40,13 @@ fn who_is_drained_is_resumed_even_if_it_was_dead_by_then() {
     clean(463);
 }
 
+/// The standby is dead and the owner slow. A connection that is opened then may break as one that was
+/// opened before.
+#[test]
+fn what_is_opened_during_a_double_failure_may_break() {
+    clean(967);
+}
+
 /// An owner that loses its lease for being slow has the best table there is. Its peer, which has only
 /// just started, is not to own before it.
 #[test]

@@ -38,8 +38,12 @@ impl World {
         if begins {
             self.tally.faults += 1;
             self.struck[number] = Some(node);
-            self.excuse(node, &planned.fault, planned.lasts);
+            self.excused[number] = self.may_break(node, &planned.fault, planned.lasts);
             self.queue.push(self.now + planned.lasts, Event::Fault { number, begins: false });
+        }
+        // At its end once more: for those that were opened meanwhile.
+        if self.excused[number] {
+            self.survival.excuse_all();
         }
         self.apply(&planned.fault, node, begins);
     }
@@ -58,19 +62,16 @@ impl World {
 
     /// Whether connections may break now: the owner is struck, or the heir of one that is gone, and the
     /// other node could not take its place without a loss.
-    fn excuse(&mut self, node: usize, fault: &Fault, lasts: Duration) {
+    fn may_break(&self, node: usize, fault: &Fault, lasts: Duration) -> bool {
         let owns = self.owns(node) || !self.owns(1 - node);
         let sound = self.nodes[1 - node].is_sound() && self.network.fabric_is_fair();
-        let strikes = match fault {
+        match fault {
             Fault::Crash | Fault::Kill | Fault::Slow(_) | Fault::Down { .. } => !sound && owns,
             Fault::Drain | Fault::Switchover => false,
             Fault::Pause => owns && !sound && lasts > HARMLESS,
             // What is opened alone is not held for anybody, and what both have is settled by rank.
             Fault::Apart | Fault::Freeze => true,
             Fault::Cut { .. } | Fault::Foul { .. } | Fault::Commit => false,
-        };
-        if strikes {
-            self.survival.excuse_all();
         }
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct World {
     pub(crate) faults: Vec<Planned>,
     /// The node that each fault is at, while it lasts.
     pub(crate) struck: Vec<Option<usize>>,
+    /// The faults with which connections may break.
+    pub(crate) excused: Vec<bool>,
     pub(crate) revision: Revision,
     pub(crate) policy: Arc<Policy>,
     pub(crate) log: Log,
@@ -141,6 +143,7 @@ impl World {
             network: Network::new(Dice::new(sim.seed, 4)),
             hosts: Default::default(),
             struck: vec![None; faults.len()],
+            excused: vec![false; faults.len()],
             survival: Survival::new(flows.len()),
             flows,
             faults,
