@@ -69,7 +69,7 @@ pub const LOOK: Duration = Duration::from_millis(250);
 /// other: two heartbeats and a slow driver.
 pub const HEALING: Duration = Duration::from_millis(150);
 
-/// Events kept for a report.
+/// Events kept for a report, lines: three screens of what came before. The oldest give way.
 pub const LOG_LINES: usize = 60;
 
 /// Most turns of a node at one time of the world: more is a loop that does not end.

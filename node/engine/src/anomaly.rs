@@ -1,10 +1,12 @@
 //! Anomalies: what is odd about a session as a whole, where each packet by itself was let through.
 //!
 //! An oddity of one packet is a [`Reason`](crate::Reason): such a packet is dropped and counted there.
-//! What is left are beginnings that come to nothing, and ICMP errors that say so. A session is read
-//! twice, never while packets flow: when it ends, and when an ICMP error about it passes.
+//! What is left are odd beginnings, beginnings that come to nothing, and ICMP errors that say so. A
+//! session is read when it opens, when it ends, and when an ICMP error about it passes; never while
+//! packets flow.
 //!
 //! ```text
+//! SYN with URG ───────────────────────────────────► tcp-syn-urgent
 //! SYN ─┬─ (nothing) ────────────── its time is over ► tcp-syn-unanswered
 //!      ├─ ICMP unreachable ────────────────────────► tcp-syn-unreachable
 //!      ├─ RST of the responder ────────────────────► tcp-syn-refused
@@ -18,7 +20,7 @@
 //! Only a session whose own time ran out went *unanswered*: one that was evicted, cleared or refused
 //! by a new policy before was not given the time, and has its close reason.
 
-use wire::{Icmp, Protocol, Version, icmp};
+use wire::{Icmp, Packet, Protocol, TcpFlags, Transport, Version, icmp};
 
 use crate::session::{CloseReason, Flags, Peer, Session};
 use crate::tcp;
@@ -69,6 +71,8 @@ anomalies! {
     TcpSynWithdrawn = "tcp-syn-withdrawn",
     /// An ICMP destination unreachable answered a SYN: no such host or port, or another firewall.
     TcpSynUnreachable = "tcp-syn-unreachable",
+    /// The SYN that opened a connection had URG set: no stack sends that, tools that tell stacks apart do.
+    TcpSynUrgent = "tcp-syn-urgent",
     /// An ICMP destination unreachable answered a UDP datagram: a closed port, met by mistake or by a
     /// scan.
     UdpUnreachable = "udp-unreachable",
@@ -99,6 +103,12 @@ impl Anomaly {
             Peer::Initiator => Self::TcpSynWithdrawn,
             Peer::Responder => Self::TcpSynRefused,
         }
+    }
+
+    /// What is odd about a session whose first packet this is.
+    pub(crate) fn at_opening(packet: &Packet) -> Option<Self> {
+        let Transport::Tcp(tcp) = &packet.body else { return None };
+        tcp.flags.contains(TcpFlags::SYN | TcpFlags::URG).then_some(Self::TcpSynUrgent)
     }
 
     /// What is odd about a session when this ICMP error about a packet of `sender` passes; nothing,

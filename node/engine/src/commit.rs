@@ -196,6 +196,9 @@ impl Engine {
         self.last_session = id;
         self.rules.begun(&session);
         self.ledger.opened();
+        if let Some(anomaly) = Anomaly::at_opening(&context.keyed.packet) {
+            self.ledger.anomalous(anomaly);
+        }
         if self.is_sync(Some(rule)) {
             self.begin_hold(handle, NoteKind::Opened);
         } else {

@@ -8,12 +8,9 @@ const COUNTERS: [(&str, &str); 6] = [
     ("ringwall_cluster_records_sent_total", "Session records sent"),
     ("ringwall_cluster_records_received_total", "Session records received"),
     ("ringwall_cluster_records_refused_total", "Session records that were not taken"),
-    ("ringwall_cluster_messages_lost_total", "Replication messages given up, and sent again"),
+    ("ringwall_cluster_messages_lost_total", "Replication messages that were sent again"),
     ("ringwall_cluster_holds_total", "Packets that waited for the peer"),
-    (
-        "ringwall_cluster_notes_lost_total",
-        "Changes that found no room; digests find what they leave behind",
-    ),
+    ("ringwall_cluster_notes_lost_total", "Changes that found no room until digests"),
 ];
 
 /// Gauges: name, help.
