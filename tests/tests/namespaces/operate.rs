@@ -31,7 +31,7 @@ log = ["open", "close"]
 "#;
 
 fn deny() -> String {
-    PERMIT.replace("permit", "deny")
+    PERMIT.replace("permit", "deny").replace("sessions-max = 1000\n", "")
 }
 
 #[test]
