@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    check, clear, cluster, commit, completion, detach, explain, failpoint, man, replay, rollback,
-    run, show,
+    check, clear, cluster, commit, completion, demo, detach, explain, failpoint, man, replay,
+    rollback, run, show,
 };
 
 /// A stateful firewall on AF_XDP.
@@ -39,8 +39,8 @@ pub(crate) enum Verb {
     Rollback(rollback::Options),
     /// Make a cluster, let a node in, join one
     Cluster(cluster::Options),
-    /// Show the firewall at work on this machine, in a network of its own; ends within 30 s
-    Demo,
+    /// Show the firewall at work on this machine, in a network of its own; ends within 60 s
+    Demo(demo::Options),
     /// Take the XDP programs of an ended daemon off their interfaces
     Detach(detach::Options),
     /// Plant a failure, where the node file allows it

@@ -7,6 +7,8 @@
 //!
 //! The daemon, `commit`, `show` and `detach` are this same program, started as an operator would.
 //! Without the rights for that, a capture is written and replayed instead.
+//!
+//! `demo pair` shows two nodes as one firewall, one of which is killed.
 
 mod balance;
 mod commands;
@@ -17,8 +19,10 @@ mod limits;
 mod live;
 mod network;
 mod packets;
+mod pair;
 mod ping;
 mod probe;
+mod process;
 mod report;
 mod services;
 mod site;
@@ -27,18 +31,38 @@ mod twin;
 mod watch;
 
 use caps::{CapSet, Capability};
+use clap::{Args, ValueEnum};
 
 use crate::failure::Failure;
 use crate::out::Out;
 
 use report::Report;
 
-pub(crate) fn run(out: &mut Out<'_>) -> Result<(), Failure> {
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// What to show: one node by itself, or two nodes as one firewall, one of which is killed
+    #[arg(value_enum, default_value_t = Play::Single)]
+    play: Play,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Play {
+    /// One node; ends within 30 s
+    Single,
+    /// A connection that survives the death of its firewall; ends within 60 s
+    Pair,
+}
+
+pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
     folder::clear_stale();
     let mut report = Report::new(out);
-    match missing() {
-        None => live::run(&mut report)?,
-        Some(reason) => twin::run(&mut report, &reason)?,
+    match (options.play, missing()) {
+        (Play::Single, None) => live::run(&mut report)?,
+        (Play::Single, Some(reason)) => twin::run(&mut report, &reason)?,
+        (Play::Pair, None) => pair::run(&mut report)?,
+        (Play::Pair, Some(reason)) => {
+            report.step("two nodes", "network namespaces", || Err(reason))?;
+        }
     }
     if report.finish()? { Ok(()) } else { Err(Failure::Reported) }
 }

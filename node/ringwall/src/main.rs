@@ -72,7 +72,7 @@ fn carry_out(verb: Verb, out: &mut Out<'_>) -> Result<(), Failure> {
         Verb::Commit(options) => commit::run(&options, out),
         Verb::Rollback(options) => rollback::run(&options, out),
         Verb::Cluster(options) => cluster::run(&options, out),
-        Verb::Demo => demo::run(out),
+        Verb::Demo(options) => demo::run(&options, out),
         Verb::Detach(options) => detach::run(&options, out),
         Verb::Failpoint(options) => failpoint::run(&options, out),
         Verb::Completion(options) => completion::run(&options, out),

@@ -73,6 +73,12 @@ pub(super) fn exchange(stream: &mut TcpStream, number: u64) -> io::Result<()> {
     }
 }
 
+/// A new connection with data both ways.
+pub(super) fn exchanged(from: &Namespace, to: (IpAddr, u16)) -> Seen {
+    let exchanged = transfer::connect(from, to).and_then(|mut stream| exchange(&mut stream, 0));
+    exchanged.map(|()| "data went both ways".to_owned()).map_err(|error| error.to_string())
+}
+
 /// Established connections, each of which must have become silent.
 pub(super) fn stopped(streams: &mut [TcpStream]) -> Seen {
     if streams.is_empty() {

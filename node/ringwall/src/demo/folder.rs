@@ -1,7 +1,7 @@
 //! Where a demo keeps its files, and what is left of one that was killed.
 
-use std::fs::{self, DirBuilder};
-use std::io;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -31,9 +31,10 @@ impl Folder {
         Path::new(BPF).join(format!("{PREFIX}{}", std::process::id()))
     }
 
-    /// The daemon's process id, for whoever finds this folder without its demo.
+    /// A daemon's process id, for whoever finds this folder without its demo.
     pub(super) fn note_daemon(&self, pid: u32) -> io::Result<()> {
-        fs::write(self.file(DAEMON), pid.to_string())
+        let mut file = OpenOptions::new().create(true).append(true).open(self.file(DAEMONS))?;
+        writeln!(file, "{pid}")
     }
 
     /// Removes everything. What fails to go is tried again by the next demo.
@@ -43,13 +44,13 @@ impl Folder {
     }
 }
 
-/// File that holds the daemon's process id.
-const DAEMON: &str = "daemon.pid";
+/// File that holds the daemons' process ids, a line each.
+const DAEMONS: &str = "daemons.pid";
 
 /// Removes what demos have left that were killed, their daemons included.
 pub(super) fn clear_stale() {
     for path in stale(&std::env::temp_dir()) {
-        end_daemon(&path);
+        end_daemons(&path);
         let _ = fs::remove_dir_all(&path);
     }
     for path in stale(Path::new(BPF)) {
@@ -71,15 +72,14 @@ fn stale(parent: &Path) -> Vec<PathBuf> {
     gone.map(|entry| entry.path()).collect()
 }
 
-/// Asks the daemon of a demo that is gone to stop, if that process still is the daemon.
-fn end_daemon(folder: &Path) {
-    let Some(pid) = fs::read_to_string(folder.join(DAEMON)).ok().and_then(|pid| pid.parse().ok())
-    else {
-        return;
-    };
-    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let folder = folder.to_string_lossy();
-    if String::from_utf8_lossy(&command).contains(folder.as_ref()) {
-        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+/// Asks the daemons of a demo that is gone to stop, if those processes still are the daemons.
+fn end_daemons(path: &Path) {
+    let pids = fs::read_to_string(path.join(DAEMONS)).unwrap_or_default();
+    let folder = path.to_string_lossy();
+    for pid in pids.lines().filter_map(|line| line.parse::<i32>().ok()) {
+        let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        if String::from_utf8_lossy(&command).contains(folder.as_ref()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
     }
 }

@@ -67,3 +67,22 @@ pub(super) const EXCERPT_LINES: usize = 12;
 
 /// Characters of what a step saw that are shown: two lines of a wide terminal.
 pub(super) const SEEN_CHARACTERS: usize = 240;
+
+/// How long all steps of a pair's demo together may take. What is left of the 60 seconds is for cleaning
+/// up.
+pub(super) const PAIR_DEADLINE: Duration = Duration::from_secs(54);
+
+/// How long the second node may take to join: keys, a handshake, one flush of a disk.
+pub(super) const JOIN: Duration = Duration::from_secs(10);
+
+/// How long two daemons may take until one is active and the other complete: they listen first.
+pub(super) const SETTLE: Duration = Duration::from_secs(10);
+
+/// How long a takeover may take until an operator sees it. It takes a tenth of a second.
+pub(super) const TAKEOVER: Duration = Duration::from_secs(4);
+
+/// How long a session may take to the standby. It takes a millisecond.
+pub(super) const REPLICATED: Duration = Duration::from_secs(4);
+
+/// Pause between two looks at `show cluster`.
+pub(super) const PAIR_POLL: Duration = Duration::from_millis(50);

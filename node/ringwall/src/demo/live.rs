@@ -1,19 +1,18 @@
 //! The demo on real interfaces, step by step.
 
 use std::io;
-use std::net::{IpAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 
-use netns::Namespace;
-
-use super::companion::{Companion, exchange, stopped};
+use super::companion::{Companion, exchange, exchanged, stopped};
 use super::files::{CHANGED, DENIED, EARLIER, LATER, OPEN, UNNAMED};
-use super::limits::{COMMAND, DATAGRAM_BYTES, EXCERPT_LINES, FRAGMENTED_BYTES};
+use super::limits::{COMMAND, DATAGRAM_BYTES, DEADLINE, EXCERPT_LINES, FRAGMENTED_BYTES};
 use super::network::{CLIENT, Network, SERVER};
 use super::report::{Report, Seen};
 use super::services::Services;
 use super::site::Site;
-use super::{balance, ping, probe, transfer, watch};
+use super::watch::{self, Clear as _};
+use super::{balance, ping, probe, transfer};
 
 /// Runs it all, and leaves nothing behind.
 pub(super) fn run(report: &mut Report<'_, '_>) -> io::Result<()> {
@@ -23,7 +22,7 @@ pub(super) fn run(report: &mut Report<'_, '_>) -> io::Result<()> {
         Ok(site) => Arc::new(site),
         Err(error) => return report.step("files", "a directory", || Err(error)).map(drop),
     };
-    watch::start(Arc::clone(&site), report.current())?;
+    watch::start(Arc::clone(&site), report.current(), DEADLINE)?;
     let done = steps(report, &site);
     site.clear();
     done
@@ -221,12 +220,6 @@ impl<'s> Scene<'s> {
         })?;
         Ok(())
     }
-}
-
-/// A new connection with data both ways.
-fn exchanged(from: &Namespace, to: (IpAddr, u16)) -> Seen {
-    let exchanged = transfer::connect(from, to).and_then(|mut stream| exchange(&mut stream, 0));
-    exchanged.map(|()| "data went both ways".to_owned()).map_err(|error| error.to_string())
 }
 
 /// The daemon's log names sessions that were opened and packets that were denied.

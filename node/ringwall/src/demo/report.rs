@@ -140,12 +140,15 @@ impl<'a, 'o> Report<'a, 'o> {
         }
         self.out.line("")?;
         steps.print("no steps", self.out)?;
+        if self.packets.is_empty() {
+            return Ok(());
+        }
         let mut packets = Table::new(&["PACKETS", "COUNT"]);
         for (name, count) in &self.packets {
             packets.row([name.clone(), count.to_string()]);
         }
         self.out.line("")?;
-        packets.print("no packets", self.out)
+        packets.print("", self.out)
     }
 
     /// The summary; true if every step went as expected.
