@@ -407,6 +407,8 @@ impl World {
         node.disk = facts;
         if node.pauses > 0 {
             let later = self.now + core::time::Duration::from_millis(1);
+            // Nothing that is written later is heard of earlier.
+            node.disk_busy = node.disk_busy.max(later);
             self.queue.push(later, Event::Persisted { node: index, boot, facts });
             return;
         }
