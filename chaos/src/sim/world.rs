@@ -456,7 +456,9 @@ impl World {
         let frames = self.queue.iter().filter(|event| event.is_frame()).count() as u64;
         self.breaks(conservation::NAME, conservation::network(&self.network.books, frames));
         let apart = self.network.apart_ago(self.now);
-        self.breaks(overlap::NAME, self.overlap.look(apart, self.now));
+        let both_run = self.nodes.iter().all(Node::answers);
+        let found = self.overlap.look(apart, both_run, self.now);
+        self.breaks(overlap::NAME, found);
     }
 
     /// The end: what must have come to rest has.
