@@ -42,7 +42,10 @@ impl Sessions for Table<'_> {
             own::Imported::Conflict { kept, ended: _ } => self.settled(&record, kept),
             own::Imported::Refused(Refused::TableFull) => Imported::Refused(Refusal::Full),
             own::Imported::Refused(
-                Refused::OriginsFull | Refused::NoDomain | Refused::OtherWorker(_),
+                Refused::OriginsFull
+                | Refused::NoDomain
+                | Refused::OtherWorker(_)
+                | Refused::Denied,
             ) => Imported::Refused(Refusal::Unknown),
             own::Imported::Refused(Refused::OtherInitiator) => {
                 Imported::Refused(Refusal::Malformed)

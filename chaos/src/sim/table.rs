@@ -70,7 +70,7 @@ impl Sessions for Table<'_> {
             Import::Refused(Refused::TableFull | Refused::OriginsFull) => {
                 Imported::Refused(Refusal::Full)
             }
-            Import::Refused(Refused::NoDomain | Refused::OtherWorker(_)) => {
+            Import::Refused(Refused::NoDomain | Refused::OtherWorker(_) | Refused::Denied) => {
                 Imported::Refused(Refusal::Unknown)
             }
             Import::Refused(Refused::OtherInitiator) => Imported::Refused(Refusal::Malformed),
