@@ -11,14 +11,13 @@ use bytes::Bytes;
 use cluster_core::Term;
 use cluster_core::limits::BULK_DEADLINE;
 use cluster_core::membership::Readiness;
-use cluster_core::replication::{Input, Outcome, Output, Purpose, Replication, View};
+use cluster_core::replication::{Input, Outcome, Output, Purpose, Replication, Table, View};
 use engine::Engine;
 use tokio::sync::mpsc;
 use wire::Time;
 
 use super::limits::{MESSAGES_PER_TURN, NOTES_PER_TURN};
 use super::ownership::{Completeness, Ownership};
-use super::sessions::{Table, note};
 
 /// What the transport tells a worker.
 #[derive(Debug)]
@@ -38,7 +37,6 @@ pub type SharedStream = Arc<Mutex<Stream>>;
 #[derive(Debug)]
 pub struct Stream {
     pub(super) machine: Replication,
-    pub(super) secret: [u64; 2],
     pub(super) ownership: Ownership,
     pub(super) completeness: Completeness,
     pub(super) inbox: mpsc::Receiver<Word>,
@@ -93,7 +91,7 @@ impl Stream {
     pub(crate) fn after(&mut self, engine: &mut Engine, now: Time) -> Wish {
         for _ in 0..NOTES_PER_TURN {
             let Some(left) = engine.next_note() else { break };
-            self.handle(Input::Note(note(&left)), engine, now);
+            self.handle(Input::Note(left), engine, now);
         }
         self.notes_lost += u64::from(engine.take_notes_lost());
         if self.machine.next_deadline(now).is_some_and(|at| at <= now) {
@@ -153,12 +151,12 @@ impl Stream {
     }
 
     fn handle(&mut self, input: Input<'_>, engine: &mut Engine, now: Time) {
-        let mut table = Table { engine, secret: self.secret };
+        let mut table = Table { engine };
         self.machine.handle(input, &mut table, now);
     }
 
     fn carry_out(&mut self, engine: &mut Engine, now: Time) {
-        let mut table = Table { engine, secret: self.secret };
+        let mut table = Table { engine };
         while let Some(output) = self.machine.poll_output(&mut table, now) {
             match output {
                 Output::Send(message) => {

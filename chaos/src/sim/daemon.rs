@@ -10,13 +10,12 @@ use cluster_core::membership::{self, Fitness, Member, Output, PathId, Readiness,
 use cluster_core::replication::{self, Outcome, Purpose, Release, Replication};
 use cluster_core::{Boot, Term};
 use engine::policy::Policy;
-use engine::replication::{Note, NoteKind};
 use engine::{Engine, Origin, PortId, Reason, Verdict};
 use wire::Time;
 
 use super::invariants::monotone::{Monotone, Picture};
 use super::planted::Planted;
-use super::table::Table;
+use super::table::Watched;
 use super::topology::{self, FABRIC, Revision, Sim};
 use crate::limits::{BULK_WAIT, ENGINE_TICK, FLUSH_WAIT};
 
@@ -278,7 +277,7 @@ impl Daemon {
 
     fn replicate(&mut self, input: replication::Input<'_>, now: Time) {
         let Self { engine, watch, .. } = self;
-        self.replication.handle(input, &mut Table { engine, watch }, now);
+        self.replication.handle(input, &mut Watched::new(engine, watch), now);
     }
 
     /// Takes everything out that engine and machines have to say.
@@ -305,7 +304,7 @@ impl Daemon {
         while let Some(note) = self.engine.next_note() {
             noted = true;
             if self.planted != Planted::LosesNotes {
-                self.replicate(replication::Input::Note(told(note)), now);
+                self.replicate(replication::Input::Note(note), now);
             }
         }
         noted
@@ -348,7 +347,7 @@ impl Daemon {
         let mut any = false;
         loop {
             let Self { engine, watch, .. } = self;
-            let Some(output) = self.replication.poll_output(&mut Table { engine, watch }, now)
+            let Some(output) = self.replication.poll_output(&mut Watched::new(engine, watch), now)
             else {
                 return any;
             };
@@ -358,7 +357,7 @@ impl Daemon {
                     effects.push(Effect::Replicate(bytes.to_vec()));
                 }
                 replication::Output::Release(Release { place, id, up_to }) => {
-                    self.engine.release(place, id, u64::from(up_to), now);
+                    self.engine.release(place, id, up_to, now);
                 }
                 // Nobody is connected: the engine has let go of everything when it heard so.
                 replication::Output::ReleaseAll => {}
@@ -497,17 +496,6 @@ impl Daemon {
         let ready = self.connected && self.readiness == Readiness::Ready;
         ready && self.member.role() == Role::Standby
     }
-}
-
-/// An engine's note in the words of replication.
-fn told(note: Note) -> replication::Note {
-    let Note { kind, place, id, sync } = note;
-    let kind = match kind {
-        NoteKind::Opened => replication::NoteKind::Opened,
-        NoteKind::Changed | NoteKind::Moved => replication::NoteKind::Changed,
-        NoteKind::Closed(key, reason) => replication::NoteKind::Closed { key, reason },
-    };
-    replication::Note { kind, place, id, sync }
 }
 
 const _: () = assert!(ENGINE_TICK.as_nanos() <= Duration::from_secs(1).as_nanos());

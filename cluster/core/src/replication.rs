@@ -30,6 +30,7 @@ mod rtt;
 mod sender;
 mod sessions;
 mod settings;
+mod table;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -40,16 +41,18 @@ pub mod envelope;
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use engine::replication::Note;
 use wire::Time;
 
 pub use self::bulk::{Outcome, Progress, Purpose};
 pub use self::envelope::SlotSet;
 pub use self::histogram::Histogram;
 pub use self::link::Link;
-pub use self::note::{Note, NoteKind, Release};
+pub use self::note::Release;
 pub use self::sender::{Lag, SenderCounters};
 pub use self::sessions::{Exported, Imported, Refusal, Row, Sessions};
 pub use self::settings::Settings;
+pub use self::table::Table;
 pub use self::view::{ReceiverCounters, View};
 
 use self::bulk::joiner::Joiner;

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use wire::{PlacementKey, Time, slot};
+use wire::Time;
 
 use super::Role;
 use crate::engine::Engine;
@@ -179,8 +179,7 @@ impl Engine {
         if self.owns_all {
             return None;
         }
-        let slot = slot(self.settings.secret, &PlacementKey::of_flow(&record.key));
-        self.owner_of(slot).map(Refused::OtherWorker)
+        self.owner_of(self.slot_of(&record.key)).map(Refused::OtherWorker)
     }
 
     fn open_replica(&mut self, record: &Record, hash: u64, now: Time) -> Imported {
