@@ -33,7 +33,7 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use cluster_core::membership::Member;
-use cluster_core::replication::{Replication, Settings};
+use cluster_core::replication::{Replicas, Replication, Settings};
 use cluster_core::{Boot, NodeId};
 use cluster_net::message::Hello;
 use cluster_net::transport::{self, Transport, VERSIONS};
@@ -104,8 +104,8 @@ impl Loom {
             completeness: completeness.clone(),
             inbox,
             outbox: self.outbox.clone(),
-            role: self.ownership.get(),
-            connected: false,
+            standing: self.ownership.get(),
+            replicas: Replicas::new(),
             unsent: 0,
             notes_lost: 0,
         }));

@@ -21,9 +21,12 @@ pub(crate) fn look(nodes: &[Node; 2]) -> Option<String> {
         return Some(format!("the roles are {roles:?}"));
     }
     let standby = if roles[0] == Role::Standby { a } else { b };
-    if standby.readiness != Readiness::Ready || !standby.connected {
+    if standby.replicas.readiness() != Readiness::Ready || !standby.connected {
         let tables = compare(&a.engine, &b.engine).unwrap_or_else(|| "tables are equal".to_owned());
-        return Some(format!("the standby is {:?}, not ready; {tables}", standby.readiness));
+        return Some(format!(
+            "the standby is {:?}, not ready; {tables}",
+            standby.replicas.readiness()
+        ));
     }
     if a.revision != b.revision {
         return Some(format!("the policies are {:?} and {:?}", a.revision, b.revision));
