@@ -22,7 +22,6 @@ mod memory;
 mod ownership;
 mod paths;
 mod plan;
-mod sessions;
 mod show;
 pub mod stream;
 mod tell;
@@ -34,7 +33,7 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use cluster_core::membership::Member;
-use cluster_core::replication::{Replication, Settings};
+use cluster_core::replication::{Replicas, Replication, Settings};
 use cluster_core::{Boot, NodeId};
 use cluster_net::message::Hello;
 use cluster_net::transport::{self, Transport, VERSIONS};
@@ -63,7 +62,6 @@ pub(crate) struct Loom {
     own: NodeId,
     boot: Boot,
     peer: NodeId,
-    secret: [u64; 2],
     seed: u64,
     ownership: Ownership,
     outbox: mpsc::Sender<Bytes>,
@@ -81,7 +79,6 @@ impl Loom {
             own: plan.identity.node,
             boot: plan.boot,
             peer: plan.peer,
-            secret: plan.placement_secret(),
             seed,
             ownership: Ownership::default(),
             outbox,
@@ -103,13 +100,12 @@ impl Loom {
         let completeness = Completeness::default();
         let stream = Arc::new(Mutex::new(Stream {
             machine: Replication::new(settings),
-            secret: self.secret,
             ownership: self.ownership.clone(),
             completeness: completeness.clone(),
             inbox,
             outbox: self.outbox.clone(),
-            role: self.ownership.get(),
-            connected: false,
+            standing: self.ownership.get(),
+            replicas: Replicas::new(),
             unsent: 0,
             notes_lost: 0,
         }));

@@ -61,6 +61,13 @@ fn who_follows_without_a_connection_is_not_ready() {
     clean(1407);
 }
 
+/// A record of the last policy came to an owner under the next one, whose sweep was over: the rule of
+/// that session was never found out, so digests differed for ever and its standby was never ready.
+#[test]
+fn an_owner_judges_what_it_is_told_under_an_older_policy() {
+    clean(2625);
+}
+
 /// A node forwards alone, behind a cut, and then loses its memory. The other one cannot know, so the
 /// time is not marked; nothing else may come of it.
 #[test]

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use cluster_core::membership::vips::Order;
 use cluster_core::membership::{
-    Event, Facts, Fitness, Input, Member, Output, PathId, Readiness, Refused, Request, View,
+    Event, Facts, Fitness, Input, Member, Output, PathId, Readiness, Refused, Request, Role, View,
 };
 use cluster_core::{NodeId, Term};
 use datapath::xdp::LeaseWord;
@@ -317,6 +317,27 @@ impl Heart {
             let heard = self.state.paths_up != 0;
             self.heard.send_if_modified(|it| std::mem::replace(it, heard) != heard);
         }
+        match event {
+            Event::Role { to: Role::Standby, .. } => {
+                // Seen at once, not when the workers come to it: nobody is to hand over to this node.
+                self.completeness.iter().for_each(|it| it.set(Readiness::BulkWaiting));
+                self.ownership.follow();
+                self.worker_bells.iter().for_each(Bell::ring);
+            }
+            Event::SplitHealed { .. } => {
+                self.ownership.heal();
+                self.worker_bells.iter().for_each(Bell::ring);
+            }
+            Event::Role { .. }
+            | Event::TookOver { .. }
+            | Event::SwitchoverFailed { .. }
+            | Event::Paused(_)
+            | Event::Path { .. }
+            | Event::PeerBooted { .. }
+            | Event::PeerClass { .. }
+            | Event::PolicyDiffers { .. }
+            | Event::AddressConflict(_) => {}
+        }
         tell(event, &self.paths);
     }
 
@@ -351,7 +372,7 @@ impl Heart {
     /// The node forwards nothing from here on, whatever became of the hand-over.
     fn close(&mut self) {
         self.set_lease(Time::ZERO);
-        let (_, term) = self.ownership.get();
+        let term = self.ownership.get().term;
         self.set_owner(false, term, clock::now());
     }
 }

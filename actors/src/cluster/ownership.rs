@@ -1,6 +1,6 @@
 //! What membership and workers tell each other past all mailboxes, in one word each.
 
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use cluster_core::Term;
@@ -10,16 +10,47 @@ use cluster_core::membership::Readiness;
 /// opens and after it ends, so that a worker that sees the lease, but not yet this, drops: it never
 /// forwards what it does not own.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ownership(Arc<AtomicU64>);
+pub(crate) struct Ownership(Arc<Words>);
+
+#[derive(Debug, Default)]
+struct Words {
+    role: AtomicU64,
+    follows: AtomicU32,
+    heals: AtomicU32,
+}
+
+/// What a worker sees of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) owner: bool,
+    pub(super) term: Term,
+    /// How often this node began to follow another owner.
+    pub(super) follows: u32,
+    /// How often it met the other one after a split.
+    pub(super) heals: u32,
+}
 
 impl Ownership {
     pub(super) fn set(&self, owner: bool, term: Term) {
-        self.0.store(term.0 << 1 | u64::from(owner), Ordering::Release);
+        self.0.role.store(term.0 << 1 | u64::from(owner), Ordering::Release);
     }
 
-    pub(super) fn get(&self) -> (bool, Term) {
-        let word = self.0.load(Ordering::Acquire);
-        (word & 1 == 1, Term(word >> 1))
+    /// Another node owns, and this one stands by; told after it has ceased to own.
+    pub(super) fn follow(&self) {
+        self.0.follows.fetch_add(1, Ordering::Release);
+    }
+
+    /// Both nodes may have forwarded.
+    pub(super) fn heal(&self) {
+        self.0.heals.fetch_add(1, Ordering::Release);
+    }
+
+    /// The role is read last: it is not older than what else there is.
+    pub(super) fn get(&self) -> Standing {
+        let [follows, heals] =
+            [&self.0.follows, &self.0.heals].map(|count| count.load(Ordering::Acquire));
+        let word = self.0.role.load(Ordering::Acquire);
+        Standing { owner: word & 1 == 1, term: Term(word >> 1), follows, heals }
     }
 }
 
@@ -68,11 +99,15 @@ mod tests {
     #[test]
     fn a_word_holds_role_and_term() {
         let word = Ownership::default();
-        assert_eq!(word.get(), (false, Term(0)));
+        assert_eq!(word.get(), Standing::default());
         for (owner, term) in [(true, Term(7)), (false, Term(7)), (true, Term(1 << 40))] {
             word.set(owner, term);
-            assert_eq!(word.get(), (owner, term));
+            assert_eq!(word.get(), Standing { owner, term, ..Standing::default() });
         }
+        word.follow();
+        word.heal();
+        let Standing { follows, heals, .. } = word.get();
+        assert_eq!((follows, heals), (1, 1));
     }
 
     #[test]

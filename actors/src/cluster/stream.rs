@@ -5,20 +5,21 @@
 //!  after:  notes of the engine ──► machine ──► messages to the transport, holds released
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use cluster_core::Term;
 use cluster_core::limits::BULK_DEADLINE;
-use cluster_core::membership::Readiness;
-use cluster_core::replication::{Input, Outcome, Output, Purpose, Replication, View};
+use cluster_core::replication::replicas::Event;
+use cluster_core::replication::{Input, Output, Replicas, Replication, Table, View};
 use engine::Engine;
 use tokio::sync::mpsc;
 use wire::Time;
 
 use super::limits::{MESSAGES_PER_TURN, NOTES_PER_TURN};
-use super::ownership::{Completeness, Ownership};
-use super::sessions::{Table, note};
+use super::ownership::{Completeness, Ownership, Standing};
 
 /// What the transport tells a worker.
 #[derive(Debug)]
@@ -38,14 +39,13 @@ pub type SharedStream = Arc<Mutex<Stream>>;
 #[derive(Debug)]
 pub struct Stream {
     pub(super) machine: Replication,
-    pub(super) secret: [u64; 2],
     pub(super) ownership: Ownership,
     pub(super) completeness: Completeness,
     pub(super) inbox: mpsc::Receiver<Word>,
     pub(super) outbox: mpsc::Sender<Bytes>,
-    /// The role that the engine has, and its term.
-    pub(super) role: (bool, Term),
-    pub(super) connected: bool,
+    /// The role that the engine has, and what else it was told of the ownership.
+    pub(super) standing: Standing,
+    pub(super) replicas: Replicas,
     /// Messages that found no room on their way out; they are lost, and come again.
     pub(super) unsent: u64,
     /// Times that the engine's notes found no room; the digests find what they leave behind.
@@ -78,11 +78,8 @@ impl Stream {
             match word {
                 Word::Connected => self.connect(engine, now),
                 Word::Lost => {
-                    self.connected = false;
                     self.handle(Input::Lost, engine, now);
-                    if !self.role.0 {
-                        self.completeness.set(Readiness::BulkWaiting);
-                    }
+                    self.replicas(Event::Lost, engine, now);
                 }
                 Word::Message(bytes) => self.handle(Input::Message(&bytes), engine, now),
             }
@@ -93,7 +90,7 @@ impl Stream {
     pub(crate) fn after(&mut self, engine: &mut Engine, now: Time) -> Wish {
         for _ in 0..NOTES_PER_TURN {
             let Some(left) = engine.next_note() else { break };
-            self.handle(Input::Note(note(&left)), engine, now);
+            self.handle(Input::Note(left), engine, now);
         }
         self.notes_lost += u64::from(engine.take_notes_lost());
         if self.machine.next_deadline(now).is_some_and(|at| at <= now) {
@@ -106,7 +103,7 @@ impl Stream {
 
     /// Whether something has come since the last turn; to be asked after the worker lay down.
     pub(crate) fn is_due(&self) -> bool {
-        !self.inbox.is_empty() || self.ownership.get() != self.role
+        !self.inbox.is_empty() || self.ownership.get() != self.standing
     }
 
     /// The stream as it stands.
@@ -117,48 +114,56 @@ impl Stream {
 
     /// Gives the engine the role that this node has.
     fn follow(&mut self, engine: &mut Engine, now: Time) {
-        let role = self.ownership.get();
-        if role == self.role {
+        let seen = self.ownership.get();
+        let before = std::mem::replace(&mut self.standing, seen);
+        if seen == before {
             return;
         }
-        let (owner, term) = role;
-        let changed = owner != self.role.0;
-        self.role = role;
-        if owner {
-            engine.take_over(now);
-            self.completeness.set(Readiness::Ready);
-        } else {
-            engine.stand_down();
+        if seen.heals != before.heals {
+            self.replicas(Event::SplitHealed, engine, now);
         }
-        self.handle(Input::Role { owner, term }, engine, now);
-        if changed && !owner && self.connected {
-            self.join(engine, now);
+        let followed = seen.follows != before.follows;
+        let Standing { owner, term, .. } = seen;
+        // Who owns again has not owned meanwhile, even if the worker saw nothing of it.
+        if before.owner && (followed || !owner) {
+            engine.stand_down();
+            self.handle(Input::Role { owner: false, term }, engine, now);
+            self.replicas(Event::Disowned, engine, now);
+        }
+        if followed {
+            self.replicas(Event::Followed, engine, now);
+        }
+        if owner && (followed || !before.owner) {
+            engine.take_over(now);
+            self.handle(Input::Role { owner, term }, engine, now);
+            self.replicas(Event::Owned, engine, now);
+        } else {
+            self.handle(Input::Role { owner, term }, engine, now);
         }
     }
 
     fn connect(&mut self, engine: &mut Engine, now: Time) {
-        self.connected = true;
         engine.set_peer(true, now);
         self.handle(Input::Connected, engine, now);
-        if !self.role.0 {
-            self.join(engine, now);
-        }
+        self.replicas(Event::Connected, engine, now);
     }
 
-    /// Asks for all sessions of the owner.
-    fn join(&mut self, engine: &mut Engine, now: Time) {
-        self.completeness.set(Readiness::BulkRunning);
-        let want = Input::Want { purpose: Purpose::Join, deadline: Some(BULK_DEADLINE) };
-        self.handle(want, engine, now);
+    /// Tells the replicas what happened, asks for what they lack, and says how complete they are.
+    fn replicas(&mut self, event: Event, engine: &mut Engine, now: Time) {
+        if let Some(purpose) = self.replicas.handle(event) {
+            let deadline = Some(BULK_DEADLINE);
+            self.handle(Input::Want { purpose, deadline }, engine, now);
+        }
+        self.completeness.set(self.replicas.readiness());
     }
 
     fn handle(&mut self, input: Input<'_>, engine: &mut Engine, now: Time) {
-        let mut table = Table { engine, secret: self.secret };
+        let mut table = Table { engine };
         self.machine.handle(input, &mut table, now);
     }
 
     fn carry_out(&mut self, engine: &mut Engine, now: Time) {
-        let mut table = Table { engine, secret: self.secret };
+        let mut table = Table { engine };
         while let Some(output) = self.machine.poll_output(&mut table, now) {
             match output {
                 Output::Send(message) => {
@@ -170,27 +175,12 @@ impl Stream {
                 // Membership hears of it by heartbeats, and decides.
                 Output::NewerTerm(term) => tracing::debug!(%term, "the peer knows a newer term"),
                 Output::Bulk(purpose, outcome) => {
-                    ended(&self.completeness, self.role.0, purpose, outcome);
+                    let ended = Event::Ended(purpose, outcome);
+                    self.replicas(ended, table.engine, now);
                 }
             }
         }
     }
-}
-
-/// What the end of a bulk says about this worker's replicas.
-fn ended(completeness: &Completeness, owner: bool, purpose: Purpose, outcome: Outcome) {
-    let counts = match purpose {
-        Purpose::Join | Purpose::Merge => true,
-        Purpose::Repair => false,
-    };
-    if !counts || owner {
-        return;
-    }
-    completeness.set(match outcome {
-        Outcome::Complete => Readiness::Ready,
-        Outcome::DeadlinePassed => Readiness::DeadlinePassed,
-        Outcome::Abandoned => Readiness::BulkWaiting,
-    });
 }
 
 /// Takes the stream. A panic in its turn ended the flow actor; what it then missed comes again, or is

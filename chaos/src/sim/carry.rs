@@ -30,8 +30,9 @@ impl World {
                 }
                 Effect::Frame(port, frame) => self.emit(node, port, frame),
                 Effect::Persist(facts) => {
-                    let at = self.now + self.dice[1].micros(200..3_000);
-                    self.queue.push(at, Event::Persisted { node, boot, facts });
+                    let busy = &mut self.nodes[node].disk_busy;
+                    *busy = self.now.max(*busy) + self.dice[1].micros(200..3_000);
+                    self.queue.push(*busy, Event::Persisted { node, boot, facts });
                 }
                 Effect::Lease(until) => self.set_lease(node, until),
                 Effect::Stopped => {

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use cluster_core::membership::messages::{Event, Facts};
 use cluster_core::membership::{self, Fitness, Member, Output, PathId, Readiness, Request, Role};
-use cluster_core::replication::{self, Outcome, Purpose, Release, Replication};
+use cluster_core::replication::replicas::Event as Fate;
+use cluster_core::replication::{self, Release, Replicas, Replication};
 use cluster_core::{Boot, Term};
 use engine::policy::Policy;
-use engine::replication::{Note, NoteKind};
 use engine::{Engine, Origin, PortId, Reason, Verdict};
 use wire::Time;
 
 use super::invariants::monotone::{Monotone, Picture};
 use super::planted::Planted;
-use super::table::Table;
+use super::table::Watched;
 use super::topology::{self, FABRIC, Revision, Sim};
 use crate::limits::{BULK_WAIT, ENGINE_TICK, FLUSH_WAIT};
 
@@ -29,13 +29,11 @@ pub(crate) struct Daemon {
     pub(crate) boot: Boot,
     pub(crate) revision: Revision,
     pub(crate) watch: Monotone,
-    pub(crate) readiness: Readiness,
+    pub(crate) replicas: Replicas,
     /// The transport's connection: up, and which attempt it is.
     pub(crate) connected: bool,
     pub(crate) attempt: u32,
     owner: bool,
-    /// What this node wants of the peer once they are connected.
-    wanted: Option<Purpose>,
     stopping: Option<Stopping>,
     tick_at: Time,
     /// Times that the engine's ring of notes was full.
@@ -101,11 +99,10 @@ impl Daemon {
             boot,
             revision: Revision::First,
             watch: Monotone::default(),
-            readiness: Readiness::BulkWaiting,
+            replicas: Replicas::new(),
             connected: false,
             attempt: 0,
             owner: false,
-            wanted: Some(Purpose::Join),
             stopping: None,
             tick_at: now,
             notes_lost: 0,
@@ -181,6 +178,11 @@ impl Daemon {
 
     pub(crate) fn persisted(&mut self, facts: Facts, now: Time, effects: &mut Vec<Effect>) {
         self.tell(membership::Input::Persisted(facts), now, effects);
+        if !self.owner {
+            // Replication refuses what an owner of an older term sends.
+            let (owner, term) = (false, facts.term);
+            self.replicate(replication::Input::Role { owner, term }, now);
+        }
         self.settle(now, effects);
     }
 
@@ -228,7 +230,7 @@ impl Daemon {
         effects.push(Effect::Linked(attempt));
         self.engine.set_peer(true, now);
         self.replicate(replication::Input::Connected, now);
-        self.want(now, effects);
+        self.replicas(Fate::Connected, now, effects);
         self.settle(now, effects);
     }
 
@@ -237,38 +239,23 @@ impl Daemon {
         if std::mem::take(&mut self.connected) {
             self.replicate(replication::Input::Lost, now);
             self.engine.set_peer(false, now);
-            // What changes from now on leaves no notes, so a replica must be compared anew.
-            self.wanted = self.wanted.or(Some(Purpose::Join));
-            // And nobody is to hand over to a node that does not hear of them.
-            if !self.owner {
-                self.ready(Readiness::BulkWaiting, now, effects);
-            }
+            self.replicas(Fate::Lost, now, effects);
         }
     }
 
-    /// Asks for what is wanted, if there is somebody to ask.
-    fn want(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        if !self.connected || self.planted == Planted::NeverJoins {
-            return;
+    /// Tells the replicas what happened, and does what follows.
+    fn replicas(&mut self, event: Fate, now: Time, effects: &mut Vec<Effect>) {
+        let before = self.replicas.readiness();
+        let wanted = self.replicas.handle(event);
+        if let Some(purpose) = wanted.filter(|_| self.planted != Planted::NeverJoins) {
+            let deadline = Some(BULK_WAIT);
+            self.replicate(replication::Input::Want { purpose, deadline }, now);
         }
-        match self.wanted {
-            Some(Purpose::Join) if self.owner => self.wanted = None,
-            Some(purpose) => {
-                self.wanted = None;
-                let deadline = Some(BULK_WAIT);
-                self.replicate(replication::Input::Want { purpose, deadline }, now);
-                if !self.owner {
-                    self.ready(Readiness::BulkRunning, now, effects);
-                }
-            }
-            None => {}
+        let readiness = self.replicas.readiness();
+        if readiness != before {
+            effects.push(Effect::Ready(readiness));
+            self.tell(membership::Input::Readiness(readiness), now, effects);
         }
-    }
-
-    fn ready(&mut self, readiness: Readiness, now: Time, effects: &mut Vec<Effect>) {
-        self.readiness = readiness;
-        effects.push(Effect::Ready(readiness));
-        self.tell(membership::Input::Readiness(readiness), now, effects);
     }
 
     fn tell(&mut self, input: membership::Input<'_>, now: Time, effects: &mut Vec<Effect>) {
@@ -278,7 +265,7 @@ impl Daemon {
 
     fn replicate(&mut self, input: replication::Input<'_>, now: Time) {
         let Self { engine, watch, .. } = self;
-        self.replication.handle(input, &mut Table { engine, watch }, now);
+        self.replication.handle(input, &mut Watched::new(engine, watch), now);
     }
 
     /// Takes everything out that engine and machines have to say.
@@ -305,7 +292,7 @@ impl Daemon {
         while let Some(note) = self.engine.next_note() {
             noted = true;
             if self.planted != Planted::LosesNotes {
-                self.replicate(replication::Input::Note(told(note)), now);
+                self.replicate(replication::Input::Note(note), now);
             }
         }
         noted
@@ -348,7 +335,7 @@ impl Daemon {
         let mut any = false;
         loop {
             let Self { engine, watch, .. } = self;
-            let Some(output) = self.replication.poll_output(&mut Table { engine, watch }, now)
+            let Some(output) = self.replication.poll_output(&mut Watched::new(engine, watch), now)
             else {
                 return any;
             };
@@ -358,16 +345,14 @@ impl Daemon {
                     effects.push(Effect::Replicate(bytes.to_vec()));
                 }
                 replication::Output::Release(Release { place, id, up_to }) => {
-                    self.engine.release(place, id, u64::from(up_to), now);
+                    self.engine.release(place, id, up_to, now);
                 }
                 // Nobody is connected: the engine has let go of everything when it heard so.
                 replication::Output::ReleaseAll => {}
-                replication::Output::NewerTerm(term) => {
-                    let owner = self.owner;
-                    self.replicate(replication::Input::Role { owner, term }, now);
-                }
+                // Membership hears of it by heartbeats, and decides.
+                replication::Output::NewerTerm(_) => {}
                 replication::Output::Bulk(purpose, outcome) => {
-                    self.bulk_ended(purpose, outcome, now, effects);
+                    self.replicas(Fate::Ended(purpose, outcome), now, effects);
                 }
             }
         }
@@ -379,30 +364,12 @@ impl Daemon {
             self.engine.take_over(now);
             // The sweep begins with the next tick.
             self.tick_at = now;
-            self.ready(Readiness::Ready, now, effects);
         } else {
             self.engine.stand_down();
         }
         effects.push(Effect::Owns(owner, term));
         self.replicate(replication::Input::Role { owner, term }, now);
-        self.want(now, effects);
-    }
-
-    fn bulk_ended(
-        &mut self,
-        purpose: Purpose,
-        outcome: Outcome,
-        now: Time,
-        effects: &mut Vec<Effect>,
-    ) {
-        if self.owner || purpose == Purpose::Repair {
-            return;
-        }
-        match outcome {
-            Outcome::Complete => self.ready(Readiness::Ready, now, effects),
-            Outcome::DeadlinePassed => self.ready(Readiness::DeadlinePassed, now, effects),
-            Outcome::Abandoned => {}
-        }
+        self.replicas(if owner { Fate::Owned } else { Fate::Disowned }, now, effects);
     }
 
     /// What a member tells people, and what the transport makes of it.
@@ -417,16 +384,10 @@ impl Daemon {
                 self.disconnect(now, effects);
                 effects.push(Effect::Connect(self.attempt));
             }
-            // Whoever has just ceased to own still has the best table, until another owns.
             Event::Role { to: Role::Standby, .. } => {
-                self.wanted = self.wanted.or(Some(Purpose::Join));
-                self.ready(Readiness::BulkWaiting, now, effects);
-                self.want(now, effects);
+                self.replicas(Fate::Followed, now, effects);
             }
-            Event::SplitHealed { .. } => {
-                self.wanted = Some(Purpose::Merge);
-                self.want(now, effects);
-            }
+            Event::SplitHealed { .. } => self.replicas(Fate::SplitHealed, now, effects),
             Event::Path { .. }
             | Event::PeerBooted { .. }
             | Event::Role { .. }
@@ -494,20 +455,9 @@ impl Daemon {
 
     /// Whether this node could take the other's place without anybody's loss.
     pub(crate) fn is_sound(&self) -> bool {
-        let ready = self.connected && self.readiness == Readiness::Ready;
+        let ready = self.connected && self.replicas.readiness() == Readiness::Ready;
         ready && self.member.role() == Role::Standby
     }
-}
-
-/// An engine's note in the words of replication.
-fn told(note: Note) -> replication::Note {
-    let Note { kind, place, id, sync } = note;
-    let kind = match kind {
-        NoteKind::Opened => replication::NoteKind::Opened,
-        NoteKind::Changed | NoteKind::Moved => replication::NoteKind::Changed,
-        NoteKind::Closed(key, reason) => replication::NoteKind::Closed { key, reason },
-    };
-    replication::Note { kind, place, id, sync }
 }
 
 const _: () = assert!(ENGINE_TICK.as_nanos() <= Duration::from_secs(1).as_nanos());

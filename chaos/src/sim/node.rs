@@ -28,6 +28,8 @@ pub(crate) struct Node {
     /// How long everything may take, by each reason why it is slow.
     pub(crate) slow: Vec<Duration>,
     pub(crate) disk: Facts,
+    /// When the disk has done what it was given: it writes one thing after the other.
+    pub(crate) disk_busy: Time,
     pub(crate) boots: u32,
     /// The lease word: until when its program lets transit pass, by its own clock.
     pub(crate) lease: Option<Time>,
@@ -81,6 +83,7 @@ impl Node {
             pauses: 0,
             slow: Vec::new(),
             disk: Facts::default(),
+            disk_busy: Time::ZERO,
             boots: 0,
             lease: None,
             addresses: false,

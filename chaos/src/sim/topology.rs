@@ -7,7 +7,7 @@
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use cluster_core::membership::{Alone, Config, Kind, PathId, PeerConfig, Timing, Vip};
 use cluster_core::replication::Settings as Stream;
@@ -46,7 +46,7 @@ pub(crate) const FABRIC: PathId = PathId(0);
 /// Number of segments: fabric, LAN, WAN.
 pub(crate) const SEGMENTS: usize = 3;
 /// The cluster's secret: places flows into slots.
-pub(crate) const SECRET: [u64; 2] = [0x7269_6e67, 0x7761_6c6c];
+const SECRET: [u64; 2] = [0x7269_6e67, 0x7761_6c6c];
 
 /// The segment of a port; heartbeats' paths are numbered alike.
 pub(crate) const fn segment_of(port: PortId) -> usize {
@@ -189,17 +189,11 @@ impl Revision {
     }
 
     pub(crate) fn policy(self) -> Arc<Policy> {
-        static PARSED: LazyLock<[config::Policy; 2]> =
-            LazyLock::new(|| [parsed(RULES), parsed(&format!("{RULES}{SOMETIMES}"))]);
-        let policy = &PARSED[usize::from(self.permits_the_sometimes_denied())];
-        let compiled = Policy::compile(policy, u64::from(self.0), &["lan0", "wan0"]);
-        Arc::new(compiled.expect("the policy compiles"))
+        let more = if self.permits_the_sometimes_denied() { SOMETIMES } else { "" };
+        let text = format!("{RULES}{more}");
+        let compiled = Policy::from_text(&text, u64::from(self.0), &["lan0", "wan0"]);
+        Arc::new(compiled.expect("the policy is right"))
     }
-}
-
-fn parsed(text: &str) -> config::Policy {
-    let mut no_lists = |_: &str| Err("no lists".to_owned());
-    config::parse_policy("policy", text, &mut no_lists).expect("the policy is right").value
 }
 
 /// Services, by port.

@@ -15,7 +15,7 @@ use super::network::{End, Weather};
 use super::planted::Planted;
 use super::topology::{port_of, service};
 use super::world::{Event, World};
-use crate::limits::{QUIET, UNREACHABLE_AFTER};
+use crate::limits::{HEALING, QUIET, UNREACHABLE_AFTER};
 
 /// How long after it was sent a datagram must have been answered, in quiet times.
 const ANSWERED_WITHIN: core::time::Duration = core::time::Duration::from_millis(500);
@@ -213,6 +213,10 @@ impl World {
             it.acknowledged = true;
             self.log.note(now, Fact::Acknowledged { flow: number });
             self.survival.acknowledged(number);
+            // Each of both nodes may have a half of it, and one of the halves is given up.
+            if self.network.apart_ago(now).is_some_and(|ago| ago <= HEALING) {
+                self.survival.excuse(number);
+            }
         }
         let fate = it.peers.iter().find_map(|peer| peer.fate());
         if it.is_done() {

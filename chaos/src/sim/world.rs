@@ -407,6 +407,8 @@ impl World {
         node.disk = facts;
         if node.pauses > 0 {
             let later = self.now + core::time::Duration::from_millis(1);
+            // Nothing that is written later is heard of earlier.
+            node.disk_busy = node.disk_busy.max(later);
             self.queue.push(later, Event::Persisted { node: index, boot, facts });
             return;
         }
@@ -454,7 +456,9 @@ impl World {
         let frames = self.queue.iter().filter(|event| event.is_frame()).count() as u64;
         self.breaks(conservation::NAME, conservation::network(&self.network.books, frames));
         let apart = self.network.apart_ago(self.now);
-        self.breaks(overlap::NAME, self.overlap.look(apart, self.now));
+        let both_run = self.nodes.iter().all(Node::answers);
+        let found = self.overlap.look(apart, both_run, self.now);
+        self.breaks(overlap::NAME, found);
     }
 
     /// The end: what must have come to rest has.

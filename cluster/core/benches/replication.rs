@@ -14,10 +14,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use cluster_core::replication::{
-    Exported, Imported, Input, Note, NoteKind, Output, Replication, Row, Sessions, Settings,
+    Exported, Imported, Input, Output, Replication, Row, Sessions, Settings,
 };
 use cluster_core::{Boot, NodeId, Term};
 use criterion::{Criterion, Throughput, criterion_group};
+use engine::replication::{Note, NoteKind};
 use engine::session::{CloseReason, SessionId};
 use wire::{FlowKey, Protocol, Slot, Time};
 

@@ -30,26 +30,31 @@ mod rtt;
 mod sender;
 mod sessions;
 mod settings;
+mod table;
 #[cfg(test)]
 mod tests;
 mod view;
 mod window;
 
 pub mod envelope;
+pub mod replicas;
 
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use engine::replication::Note;
 use wire::Time;
 
 pub use self::bulk::{Outcome, Progress, Purpose};
 pub use self::envelope::SlotSet;
 pub use self::histogram::Histogram;
 pub use self::link::Link;
-pub use self::note::{Note, NoteKind, Release};
+pub use self::note::Release;
+pub use self::replicas::Replicas;
 pub use self::sender::{Lag, SenderCounters};
 pub use self::sessions::{Exported, Imported, Refusal, Row, Sessions};
 pub use self::settings::Settings;
+pub use self::table::Table;
 pub use self::view::{ReceiverCounters, View};
 
 use self::bulk::joiner::Joiner;
@@ -126,7 +131,7 @@ pub enum Output<'a> {
     Release(Release),
     /// All held packets may go: there is no peer to wait for.
     ReleaseAll,
-    /// The peer knows of a newer ownership.
+    /// The peer knows of a newer ownership. Who does not own follows it by itself.
     NewerTerm(Term),
     /// A bulk that this node wanted has ended, or need not be waited for.
     Bulk(Purpose, Outcome),
@@ -276,6 +281,8 @@ impl Replication {
         if purpose == Purpose::Merge {
             self.sender.forget_timeouts();
         }
+        // How an earlier one ended says nothing about this one.
+        self.events.retain(|event| !matches!(event, Waiting::Bulk(..)));
         self.joiner.want(purpose, SlotSet::ALL, deadline, now);
     }
 

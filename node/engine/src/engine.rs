@@ -504,6 +504,12 @@ impl Engine {
         self.replication.origins.name(stored)
     }
 
+    /// The slot that a flow falls into, on every node.
+    #[must_use]
+    pub fn slot_of(&self, key: &FlowKey) -> Slot {
+        slot(self.settings.secret, &PlacementKey::of_flow(key))
+    }
+
     /// What was counted so far.
     #[must_use]
     pub fn counters(&self) -> &Counters {

@@ -61,6 +61,14 @@ impl Policy {
         compile::compile(policy, epoch, ports)
     }
 
+    /// Compiles a policy that is all in one text, without list files: what tests and benches have.
+    pub fn from_text(text: &str, epoch: u64, ports: &[&str]) -> Result<Self, TextError> {
+        let mut no_lists = |_: &str| Err("no list files here".to_owned());
+        let checked = config::parse_policy("policy", text, &mut no_lists);
+        let policy = checked.map_err(TextError::Wrong)?.value;
+        Self::compile(&policy, epoch, ports).map_err(TextError::Beyond)
+    }
+
     /// The version of the policy; grows with every commit.
     pub const fn epoch(&self) -> u64 {
         self.epoch
@@ -198,6 +206,15 @@ impl Policy {
     pub const fn integrity(&self) -> &Integrity {
         &self.integrity
     }
+}
+
+/// Why a text became no policy.
+#[derive(Debug)]
+pub enum TextError {
+    /// It is wrong.
+    Wrong(Vec<config::Diagnostic>),
+    /// It is right, and cannot be compiled.
+    Beyond(CompileError),
 }
 
 /// What a policy does with a new flow.

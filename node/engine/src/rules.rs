@@ -215,9 +215,7 @@ mod tests {
                 "[[rule]]\nid = \"{id}\"\nfrom = \"a\"\nto = \"a\"\naction = \"permit\"\n"
             );
         }
-        let mut no_lists = |_: &str| Err("no lists".to_owned());
-        let parsed = config::parse_policy("test", &text, &mut no_lists).expect("a valid policy");
-        Policy::compile(&parsed.value, epoch, &["p"]).expect("a policy that compiles")
+        Policy::from_text(&text, epoch, &["p"]).expect("a valid policy")
     }
 
     #[test]
@@ -249,9 +247,7 @@ mod tests {
             for name in names {
                 text += &format!("{name} = [\"p-{name}\"]\n");
             }
-            let mut no_lists = |_: &str| Err("no lists".to_owned());
-            let parsed = config::parse_policy("test", &text, &mut no_lists).expect("valid");
-            Policy::compile(&parsed.value, epoch, &["p-a", "p-b", "p-c"]).expect("compiles")
+            Policy::from_text(&text, epoch, &["p-a", "p-b", "p-c"]).expect("a valid policy")
         };
         let policies = [zones(1, &["a", "b"]), zones(2, &["b", "c"]), zones(3, &["c", "b"])];
         let mut rules = Rules::new(&policies[0]);

@@ -81,12 +81,8 @@ impl Engine {
     fn sweep_one(&mut self, handle: Handle, session: &Session, now: Time) {
         if session.epoch != short_epoch(&self.policy) {
             let zones = zones_today(self, session);
-            match rematch::judge(self, session, zones, |zones| question(session, zones)) {
-                Rematch::Permitted(permission) => {
-                    self.renew(handle, permission, session.last_seen());
-                }
-                Rematch::Refused(_) => return self.close(handle, CloseReason::Policy, now),
-                Rematch::Postponed(_) => {}
+            if !self.judge_again(handle, session, zones, now) {
+                return;
             }
         }
         if self.sweep.pressure > 0 {
@@ -96,6 +92,26 @@ impl Engine {
 }
 
 impl Engine {
+    /// Judges a session of an older epoch, or of none, between the zones of initiator and responder today,
+    /// as far as they are known. Whether it lives.
+    pub(crate) fn judge_again(
+        &mut self,
+        handle: Handle,
+        session: &Session,
+        zones: Option<[Option<ZoneId>; 2]>,
+        now: Time,
+    ) -> bool {
+        match rematch::judge(self, session, zones, |zones| question(session, zones)) {
+            Rematch::Permitted(permission) => self.renew(handle, permission, session.last_seen()),
+            Rematch::Refused(_) => {
+                self.close(handle, CloseReason::Policy, now);
+                return false;
+            }
+            Rematch::Postponed(_) => {}
+        }
+        true
+    }
+
     /// Gives a session no more life than today's settings do.
     fn shorten(&mut self, handle: Handle) {
         let Some(session) = self.table.get(handle) else { return };

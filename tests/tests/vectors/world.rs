@@ -59,13 +59,9 @@ impl World {
 
     /// Puts a policy in force.
     pub(crate) fn commit(&mut self, text: &str) -> Result<(), String> {
-        let no_files = |name: &str| Err(format!("vectors have no list files: {name}"));
-        let checked = config::parse_policy("policy", text, &mut { no_files });
-        let policy = checked.map_err(|problems| format!("{problems:#?}"))?.value;
         self.epoch += 1;
-        let compiled = Policy::compile(&policy, self.epoch, network::port_names());
-        let compiled = compiled.map_err(|error| format!("{error:?}"))?;
-        self.engine.set_policy(Arc::new(compiled));
+        let compiled = Policy::from_text(text, self.epoch, network::port_names());
+        self.engine.set_policy(Arc::new(compiled.map_err(|error| format!("{error:#?}"))?));
         Ok(())
     }
 

@@ -1,11 +1,11 @@
 //! After a heal and a quiet time there is one owner, the other stands by and is ready, and both tables
 //! tell the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cluster_core::membership::{Readiness, Role};
 use engine::Engine;
-use engine::session::SessionId;
+use engine::session::{Session, SessionId};
 
 use super::super::node::Node;
 
@@ -21,8 +21,12 @@ pub(crate) fn look(nodes: &[Node; 2]) -> Option<String> {
         return Some(format!("the roles are {roles:?}"));
     }
     let standby = if roles[0] == Role::Standby { a } else { b };
-    if standby.readiness != Readiness::Ready || !standby.connected {
-        return Some(format!("the standby is {:?}, not ready", standby.readiness));
+    if standby.replicas.readiness() != Readiness::Ready || !standby.connected {
+        let tables = compare(&a.engine, &b.engine).unwrap_or_else(|| "tables are equal".to_owned());
+        return Some(format!(
+            "the standby is {:?}, not ready; {tables}",
+            standby.replicas.readiness()
+        ));
     }
     if a.revision != b.revision {
         return Some(format!("the policies are {:?} and {:?}", a.revision, b.revision));
@@ -30,18 +34,32 @@ pub(crate) fn look(nodes: &[Node; 2]) -> Option<String> {
     compare(&a.engine, &b.engine)
 }
 
+/// The first session that both do not tell alike.
 fn compare(a: &Engine, b: &Engine) -> Option<String> {
-    let (a, b) = (sessions(a), sessions(b));
-    let mut differ = a.iter().filter(|(id, word)| b.get(id) != Some(word));
-    let mut missing = b.iter().filter(|(id, _)| !a.contains_key(id));
-    let (id, _) = differ.next().or_else(|| missing.next())?;
-    let found = |table: &BTreeMap<SessionId, u64>| table.get(id).copied();
-    let counts = [a.len(), b.len()];
-    Some(format!("session {id} is {:?} and {:?}; {counts:?} sessions", found(&a), found(&b)))
+    let words = [a, b].map(words);
+    let ids: BTreeSet<SessionId> = words.iter().flat_map(BTreeMap::keys).copied().collect();
+    let differ = ids.iter().filter(|id| words[0].get(id) != words[1].get(id));
+    let id = *differ.clone().next()?;
+    let count = differ.count();
+    let pictures = [a, b].map(|engine| picture(engine, id));
+    Some(format!("{count} sessions differ, {id} is {} and {}", pictures[0], pictures[1]))
 }
 
-fn sessions(engine: &Engine) -> BTreeMap<SessionId, u64> {
+fn sessions(engine: &Engine) -> impl Iterator<Item = (SessionId, &Session)> {
     let places = 0..engine.sessions().capacity() as u32;
     let here = places.filter_map(|place| engine.session_at(place));
-    here.map(|(_, session)| (engine.session_id(session.id), engine.digest(session))).collect()
+    here.map(|(_, session)| (engine.session_id(session.id), session))
+}
+
+fn words(engine: &Engine) -> BTreeMap<SessionId, u64> {
+    sessions(engine).map(|(id, session)| (id, engine.digest(session))).collect()
+}
+
+fn picture(engine: &Engine, id: SessionId) -> String {
+    let Some((_, session)) = sessions(engine).find(|(other, _)| *other == id) else {
+        return "not there".to_owned();
+    };
+    let rule = engine.rule_of(session);
+    let (state, epoch, packets) = (session.tcp.state(), session.epoch, session.packets);
+    format!("{:?} {state:?} {rule:?} of epoch {epoch} {packets:?}", session.key)
 }

@@ -23,6 +23,8 @@ pub(crate) struct Overlap {
     /// When both last could while they were apart.
     overlapped: Option<Time>,
     marked: Option<Time>,
+    /// When one of them was last seen not to run.
+    silent: Option<Time>,
     /// How often two nodes that were apart could both forward.
     pub(crate) splits: u64,
 }
@@ -77,9 +79,19 @@ impl Overlap {
     }
 
     /// Whether the last split was marked in time; asked from time to time.
-    pub(crate) fn look(&self, apart: Option<Duration>, now: Time) -> Option<String> {
+    /// `both_run`: a node that does not run tells nobody, and is not heard.
+    pub(crate) fn look(
+        &mut self,
+        apart: Option<Duration>,
+        both_run: bool,
+        now: Time,
+    ) -> Option<String> {
         let overlapped = self.overlapped?;
-        let healed = apart.is_some_and(|ago| ago > MARKED_WITHIN);
+        if !both_run {
+            self.silent = Some(now);
+        }
+        let silent = self.silent.is_some_and(|at| now.since(at) <= MARKED_WITHIN);
+        let healed = apart.is_some_and(|ago| ago > MARKED_WITHIN) && !silent;
         let marked = self.marked.is_some_and(|at| at + HEALING >= overlapped);
         (healed && now.since(overlapped) > MARKED_WITHIN && !marked)
             .then(|| "both forwarded while they were apart, and nobody was told".to_owned())

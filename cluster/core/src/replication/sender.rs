@@ -17,12 +17,13 @@ mod tests;
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use engine::replication::{Note, NoteKind};
 use wire::Time;
 
 use self::fill::Pace;
 use super::deletes::{Delete, Deletes};
 use super::histogram::Histogram;
-use super::note::{Note, NoteKind, Release};
+use super::note::Release;
 use super::queues::{self, Queue, Queues, Stamp};
 use super::rtt::Rtt;
 use super::settings::Settings;
@@ -136,8 +137,8 @@ impl Sender {
         let queue = match note.kind {
             NoteKind::Opened => Queue::Insert,
             NoteKind::Changed if note.sync => Queue::Insert,
-            NoteKind::Changed => Queue::Update,
-            NoteKind::Closed { key, reason } => {
+            NoteKind::Changed | NoteKind::Moved => Queue::Update,
+            NoteKind::Closed(key, reason) => {
                 let noted = Stamp::of(now);
                 self.closed(note.place, Delete { key, id: note.id, reason, noted });
                 return None;
@@ -157,7 +158,7 @@ impl Sender {
 
     fn release_at_once(&mut self, note: &Note) -> Release {
         self.counters.degraded += 1;
-        Release { place: note.place, id: note.id, up_to: u32::MAX }
+        Release { place: note.place, id: note.id, up_to: u64::MAX }
     }
 
     fn closed(&mut self, place: u32, delete: Delete) {

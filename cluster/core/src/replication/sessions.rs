@@ -43,7 +43,7 @@ pub struct Exported {
     pub id: SessionId,
     /// Number of the session's last packet that is held and whose effects the record includes; 0 if
     /// none is. It comes back in the `Release`.
-    pub held_up_to: u32,
+    pub held_up_to: u64,
 }
 
 /// What became of a record.

@@ -41,7 +41,7 @@ pub(super) enum Carried {
         place: u32,
         id: SessionId,
         /// Number of the last held packet whose effects it includes; 0 if none.
-        held_up_to: u32,
+        held_up_to: u64,
         queue: Queue,
         noted: Stamp,
         /// [`BULK_PENDING`](super::queues::BULK_PENDING) and [`ANSWER`](super::queues::ANSWER).

@@ -96,10 +96,7 @@ pub(crate) fn policy(rules: u32) -> Arc<Policy> {
             text += &format!("destination = [\"{a}.{b}.{c}.{d}\"]\nservice = [\"tcp/443\"]\n");
         }
     }
-    let mut no_lists = |_: &str| Err("no lists".to_owned());
-    let checked = config::parse_policy("bench", &text, &mut no_lists).expect("a valid policy");
-    let compiled = Policy::compile(&checked.value, 1, &["lan", "wan"]);
-    Arc::new(compiled.expect("a policy that compiles"))
+    Arc::new(Policy::from_text(&text, 1, &["lan", "wan"]).expect("a valid policy"))
 }
 
 /// TCP connections, numbered from 0.

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use wire::{PlacementKey, Time, slot};
+use wire::Time;
 
 use super::Role;
 use crate::engine::Engine;
@@ -62,12 +62,18 @@ pub enum Refused {
     OtherWorker(WorkerId),
     /// The session of its name was opened from the other side.
     OtherInitiator,
+    /// The owner's policy, which is another than the record's, does not permit it: it has ended.
+    Denied,
 }
 
 impl Engine {
     /// Takes a record over.
     pub fn import(&mut self, record: &Record, now: Time) -> Imported {
         let imported = self.take_in(record, now);
+        let imported = match self.replication.role {
+            Role::Owner => self.judged(imported, record, now),
+            Role::Backup => imported,
+        };
         let counters = &mut self.replication.counters;
         *match imported {
             Imported::Opened(_) => &mut counters.opened,
@@ -77,6 +83,22 @@ impl Engine {
             Imported::Refused(_) => &mut counters.refused,
         } += 1;
         imported
+    }
+
+    /// Judges what came to an owner under another policy, between the zones that the record names. Its
+    /// next packet may never come, and until it is judged no other node can tell it alike.
+    fn judged(&mut self, imported: Imported, record: &Record, now: Time) -> Imported {
+        let handle = self.table.find(self.table.hash(&record.key), &record.key);
+        let found = handle.and_then(|handle| Some((handle, *self.table.get(handle)?)));
+        let Some((handle, session)) = found.filter(|(_, it)| it.epoch == NO_EPOCH) else {
+            return imported;
+        };
+        let zones = record.zones.map(|zone| self.policy.zone_named(zone));
+        let zones = zones.iter().all(Option::is_some).then_some(zones);
+        match self.judge_again(handle, &session, zones, now) {
+            true => imported,
+            false => Imported::Refused(Refused::Denied),
+        }
     }
 
     /// Ends the replica of session `id`, whose owner has ended it. A session of another name under the
@@ -157,8 +179,7 @@ impl Engine {
         if self.owns_all {
             return None;
         }
-        let slot = slot(self.settings.secret, &PlacementKey::of_flow(&record.key));
-        self.owner_of(slot).map(Refused::OtherWorker)
+        self.owner_of(self.slot_of(&record.key)).map(Refused::OtherWorker)
     }
 
     fn open_replica(&mut self, record: &Record, hash: u64, now: Time) -> Imported {

@@ -68,9 +68,7 @@ impl Firewall {
             let changes: Vec<FibChange> = (0..2).flat_map(surroundings).collect();
             engine.apply(&changes);
         }
-        let mut no_lists = |_: &str| Err("no lists".to_owned());
-        let parsed = config::parse_policy("policy", POLICY, &mut no_lists).expect("a valid policy");
-        let policy = Policy::compile(&parsed.value, 1, &["left", "right"]).expect("a good policy");
+        let policy = Policy::from_text(POLICY, 1, &["left", "right"]).expect("a valid policy");
         engine.set_policy(Arc::new(policy));
         Self { engine, wire }
     }

@@ -153,6 +153,7 @@ impl Joiner {
     ) {
         (self.purpose, self.slots, self.since) = (purpose, slots, now);
         self.deadline = deadline.map(|span| now + span);
+        self.outcome = None;
         self.apply(Event::Wanted, now);
     }
 

@@ -248,6 +248,6 @@ fn what_makes_no_sense_is_counted() {
     let id = engine::session::SessionId { node: 1, boot: 1, counter: 1 };
     let note = Note { kind: NoteKind::Opened, place: 4, id, sync: true };
     let release = alone.sender.note(&note, alone.now);
-    assert_eq!(release, Some(Release { place: 4, id, up_to: u32::MAX }), "nobody hangs");
+    assert_eq!(release, Some(Release { place: 4, id, up_to: u64::MAX }), "nobody hangs");
     assert_eq!(alone.sender.counters().misplaced, 1);
 }

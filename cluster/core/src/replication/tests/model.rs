@@ -4,11 +4,12 @@ use core::hash::{BuildHasher, Hash};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
+use engine::replication::{Note, NoteKind};
 use engine::session::{CloseReason, SessionId};
 use wire::{FlowKey, Protocol, SLOTS, Slot, Time};
 
 use crate::replication::keyed::Keyed;
-use crate::replication::{Exported, Imported, Note, NoteKind, Refusal, Row, Sessions};
+use crate::replication::{Exported, Imported, Refusal, Row, Sessions};
 
 /// A session of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,12 +141,13 @@ impl Table {
     pub(crate) fn close(&mut self, n: u16, reason: CloseReason) {
         let Some(entry) = self.take(&key(n)) else { return };
         self.ended.insert(entry.1.id);
-        let kind = NoteKind::Closed { key: entry.1.key, reason };
+        let kind = NoteKind::Closed(entry.1.key, reason);
         self.notes.push_back(Note { kind, place: entry.0, id: entry.1.id, sync: false });
     }
 
-    pub(crate) fn release(&mut self, id: SessionId, up_to: u32) {
+    pub(crate) fn release(&mut self, id: SessionId, up_to: u64) {
         let Some((_, last)) = self.holding.get(&id).copied() else { return };
+        let up_to = u32::try_from(up_to).unwrap_or(u32::MAX);
         if up_to >= last {
             self.holding.remove(&id);
         } else {
@@ -210,7 +212,7 @@ impl Sessions for Table {
     fn export(&mut self, place: u32, _: Time, out: &mut Vec<u8>) -> Option<Exported> {
         let entry = self.places.get(place as usize)?.as_ref()?;
         entry.write(out);
-        let held_up_to = self.holding.get(&entry.id).map_or(0, |(_, last)| *last);
+        let held_up_to = self.holding.get(&entry.id).map_or(0, |(_, last)| u64::from(*last));
         Some(Exported { id: entry.id, held_up_to })
     }
 

@@ -249,7 +249,8 @@ impl Pair {
                     let seen = peer.table.seen.get(&release.id).copied().unwrap_or(0);
                     if let Some((first, last)) = held
                         && !node.alone
-                        && (*first..=(*last).min(release.up_to)).any(|packet| packet > seen)
+                        && (*first..=*last)
+                            .any(|packet| packet > seen && u64::from(packet) <= release.up_to)
                     {
                         node.early.push(format!("{release:?} {held:?}, peer has {seen}"));
                     }

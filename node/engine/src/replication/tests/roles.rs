@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::rig::*;
 use crate::limits::{REPLICA_GRACE, TAKEOVER_GRACE};
-use crate::replication::{NoteKind, Role};
-use crate::{Reason, Verdict};
+use crate::replication::{Imported, NoteKind, Refused, Role};
+use crate::session::CloseReason;
+use crate::{Reason, RuleIndex, Verdict};
 
 const NOT_OWNER: Verdict = Verdict::Drop(Reason::NotOwner);
 
@@ -114,4 +115,34 @@ fn a_backup_leaves_sessions_of_an_older_policy_to_their_owner() {
     b.engine.take_over(b.now);
     b.wait(Duration::from_secs(1));
     assert!(b.engine.sessions().is_empty(), "an owner judges it");
+}
+
+#[test]
+fn an_owner_judges_at_once_what_comes_under_another_policy() {
+    let (mut a, mut b) = (Node::new(1), Node::new(2));
+    handshake(&mut a, 5_000);
+    b.commit(RULES, 2);
+    b.wait(Duration::from_secs(1));
+    b.follow(&mut a);
+    assert_eq!(rules(&b), rules(&a));
+    assert_eq!(rules(&b), [Some(RuleIndex(1))]);
+}
+
+#[test]
+fn what_an_owner_denies_does_not_come_in_by_a_record_of_another_policy() {
+    let (mut a, mut b) = (Node::new(1), Node::new(2));
+    handshake(&mut a, 5_000);
+    b.engine.set_peer(true, b.now);
+    b.commit(&RULES.replace("\"permit\"\nlog", "\"deny\"\nlog"), 2);
+    let record = a.records()[0];
+    assert_eq!(b.import(&record), Imported::Refused(Refused::Denied));
+    assert!(b.engine.sessions().is_empty());
+    // And its sender is told.
+    let closed = NoteKind::Closed(record.key, CloseReason::Policy);
+    assert!(b.notes().iter().any(|note| note.id == record.id && note.kind == closed));
+}
+
+fn rules(node: &Node) -> Vec<Option<RuleIndex>> {
+    let sessions = (0..64).filter_map(|place| node.engine.session_at(place));
+    sessions.map(|(_, session)| node.engine.rule_of(session)).collect()
 }
