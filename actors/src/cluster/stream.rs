@@ -143,7 +143,6 @@ impl Stream {
     }
 
     fn connect(&mut self, engine: &mut Engine, now: Time) {
-        engine.set_peer(true, now);
         self.handle(Input::Connected, engine, now);
         self.replicas(Event::Connected, engine, now);
     }
@@ -171,7 +170,7 @@ impl Stream {
                     self.unsent += u64::from(sent.is_err());
                 }
                 Output::Release(release) => table.release(&release, now),
-                Output::ReleaseAll => table.engine.set_peer(false, now),
+                Output::Peer(there) => table.engine.set_peer(there, now),
                 // Membership hears of it by heartbeats, and decides.
                 Output::NewerTerm(term) => tracing::debug!(%term, "the peer knows a newer term"),
                 Output::Bulk(purpose, outcome) => {

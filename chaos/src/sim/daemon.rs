@@ -228,7 +228,6 @@ impl Daemon {
         }
         self.connected = true;
         effects.push(Effect::Linked(attempt));
-        self.engine.set_peer(true, now);
         self.replicate(replication::Input::Connected, now);
         self.replicas(Fate::Connected, now, effects);
         self.settle(now, effects);
@@ -238,7 +237,6 @@ impl Daemon {
         self.attempt += 1;
         if std::mem::take(&mut self.connected) {
             self.replicate(replication::Input::Lost, now);
-            self.engine.set_peer(false, now);
             self.replicas(Fate::Lost, now, effects);
         }
     }
@@ -347,8 +345,7 @@ impl Daemon {
                 replication::Output::Release(Release { place, id, up_to }) => {
                     self.engine.release(place, id, up_to, now);
                 }
-                // Nobody is connected: the engine has let go of everything when it heard so.
-                replication::Output::ReleaseAll => {}
+                replication::Output::Peer(there) => self.engine.set_peer(there, now),
                 // Membership hears of it by heartbeats, and decides.
                 replication::Output::NewerTerm(_) => {}
                 replication::Output::Bulk(purpose, outcome) => {

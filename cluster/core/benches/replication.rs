@@ -140,7 +140,7 @@ impl Pair {
                     self.count += 1;
                 }
                 Output::Release(_) => self.released += 1,
-                Output::ReleaseAll | Output::NewerTerm(_) | Output::Bulk(..) => {}
+                Output::Peer(_) | Output::NewerTerm(_) | Output::Bulk(..) => {}
             }
         }
     }

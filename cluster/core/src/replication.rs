@@ -129,8 +129,8 @@ pub enum Output<'a> {
     Send(&'a [u8]),
     /// Packets held for a session may go.
     Release(Release),
-    /// All held packets may go: there is no peer to wait for.
-    ReleaseAll,
+    /// From here on there is a peer for whom packets wait; or there is none, and all held ones may go.
+    Peer(bool),
     /// The peer knows of a newer ownership. Who does not own follows it by itself.
     NewerTerm(Term),
     /// A bulk that this node wanted has ended, or need not be waited for.
@@ -140,7 +140,7 @@ pub enum Output<'a> {
 /// Outputs that wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waiting {
-    ReleaseAll,
+    Peer(bool),
     NewerTerm(Term),
     Bulk(Purpose, Outcome),
 }
@@ -190,7 +190,7 @@ impl Replication {
         }
         if let Some(event) = self.events.pop_front() {
             return Some(match event {
-                Waiting::ReleaseAll => Output::ReleaseAll,
+                Waiting::Peer(there) => Output::Peer(there),
                 Waiting::NewerTerm(term) => Output::NewerTerm(term),
                 Waiting::Bulk(purpose, outcome) => Output::Bulk(purpose, outcome),
             });
@@ -220,10 +220,13 @@ impl Replication {
         self.link = link;
         match action {
             Action::Nothing | Action::Meet | Action::Take => {}
-            Action::Resume => self.sender.connected(),
+            Action::Resume => {
+                self.sender.connected();
+                self.events.push_back(Waiting::Peer(true));
+            }
             Action::GiveUp => {
                 self.sender.connection_lost();
-                self.events.push_back(Waiting::ReleaseAll);
+                self.events.push_back(Waiting::Peer(false));
             }
             Action::Restart => self.peer_restarted(now),
             Action::RefuseUnconnected => self.counters.refused_unconnected += 1,

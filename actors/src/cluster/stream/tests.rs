@@ -218,3 +218,19 @@ fn what_the_worker_did_not_see_of_a_role_is_made_up_for() {
     assert_eq!(pair.nodes[0].engine.replicated().takeovers, takeovers + 1);
     assert_eq!(pair.nodes[0].readiness(), Readiness::Ready);
 }
+
+/// One of two connections gave way to the other: both words are there before the worker's next turn.
+#[test]
+fn a_connection_that_is_replaced_between_two_turns_is_replicated_over() {
+    let mut pair = Pair::new();
+    pair.nodes.iter().for_each(|node| {
+        node.word(Word::Lost);
+        node.word(Word::Connected);
+    });
+    pair.run(500);
+    let now = pair.now;
+    pair.nodes[0].open(5_000, now);
+    pair.run(10);
+    assert_eq!(pair.nodes.each_ref().map(Node::sessions), [1, 1]);
+    assert_eq!(pair.nodes[0].stream.view(now).machine.holds.count(), 1, "its packet waited");
+}

@@ -256,8 +256,8 @@ impl Pair {
                     }
                     node.table.release(release.id, release.up_to);
                 }
-                Output::ReleaseAll => {
-                    assert!(node.alone, "there is a peer");
+                Output::Peer(there) => {
+                    assert_eq!(there, !node.alone);
                     node.table.holding.clear();
                 }
                 Output::NewerTerm(term) => node.newer_terms.push(term),
