@@ -95,13 +95,13 @@ pub const DATAGRAM_SEND_BYTES: usize = 1 << 20;
 /// away the oldest.
 pub const DATAGRAM_RECEIVE_BYTES: usize = 4 << 20;
 
-/// Bytes in flight before the first acknowledgment, on every connection. QUIC's ten packets are made
-/// for the internet: a takeover begins with thousands of records at once, and would wait several
-/// round trips. This is a fabric of 10 Gbit/s times 0.1 ms, and still fits a receiver's socket buffer
-/// of Linux' default size (208 KiB).
-pub const INITIAL_WINDOW_BYTES: u64 = 128 << 10;
+/// Bytes in flight on each connection: what 10 Gbit/s carry in 0.8 ms, and three times what one worker's
+/// replication has under way. It does not shrink (`transport/window.rs` tells why); beyond it, packets
+/// wait in the sender.
+pub const FABRIC_WINDOW_BYTES: u64 = 1 << 20;
 
-/// Bytes that are asked for as the socket's own buffers; the kernel may give less.
+/// Bytes that are asked for as the socket's own buffers: several windows. The kernel may give less to
+/// who is not root.
 pub const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
 /// Bytes of one stream that are on their way, and of all streams of a connection: 10 Gbit/s times

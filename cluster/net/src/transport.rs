@@ -27,6 +27,7 @@ mod switchboard;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tuning;
+mod window;
 
 use core::fmt;
 use core::net::SocketAddr;

@@ -7,6 +7,7 @@ use std::io::{self, IoSliceMut};
 use std::net::UdpSocket;
 use std::sync::Arc;
 
+use nix::sys::socket::{setsockopt, sockopt};
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, Runtime as _, TokioRuntime, UdpPoller};
 use socket2::SockRef;
@@ -29,9 +30,13 @@ impl Watched {
     pub(super) fn bind(listen: SocketAddr, counters: Arc<Counters>) -> io::Result<Arc<Self>> {
         let socket = UdpSocket::bind(listen)?;
         let buffers = SockRef::from(&socket);
-        // The kernel gives what it allows.
-        let _ = buffers.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
-        let _ = buffers.set_send_buffer_size(SOCKET_BUFFER_BYTES);
+        // Root may have more than `net.core.rmem_max`; others get what the kernel allows.
+        if setsockopt(&socket, sockopt::RcvBufForce, &SOCKET_BUFFER_BYTES).is_err() {
+            let _ = buffers.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
+        }
+        if setsockopt(&socket, sockopt::SndBufForce, &SOCKET_BUFFER_BYTES).is_err() {
+            let _ = buffers.set_send_buffer_size(SOCKET_BUFFER_BYTES);
+        }
         let inner = TokioRuntime.wrap_udp_socket(socket)?;
         Ok(Arc::new(Self { inner, counters }))
     }

@@ -4,11 +4,12 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt, congestion};
+use quinn::{ClientConfig, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt};
 
+use super::window::Fixed;
 use crate::limits::{
-    DATAGRAM_RECEIVE_BYTES, DATAGRAM_SEND_BYTES, FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKES,
-    IDLE_TIMEOUT, INITIAL_WINDOW_BYTES, KEEP_ALIVE, RECONNECT_MAX, RECONNECT_MIN,
+    DATAGRAM_RECEIVE_BYTES, DATAGRAM_SEND_BYTES, FABRIC_WINDOW_BYTES, FRAME_TIMEOUT,
+    HANDSHAKE_TIMEOUT, HANDSHAKES, IDLE_TIMEOUT, KEEP_ALIVE, RECONNECT_MAX, RECONNECT_MIN,
     STREAM_WINDOW_BYTES,
 };
 
@@ -39,15 +40,13 @@ impl Default for Timing {
     }
 }
 
-/// Cubic, since quinn calls its BBR experimental, with a first window made for a fabric.
 fn transport(timing: &Timing) -> Arc<TransportConfig> {
-    let mut cubic = congestion::CubicConfig::default();
-    cubic.initial_window(INITIAL_WINDOW_BYTES);
+    let window = Arc::new(Fixed { bytes: FABRIC_WINDOW_BYTES });
     let mut transport = TransportConfig::default();
     transport
         .max_idle_timeout(timing.idle.try_into().ok())
         .keep_alive_interval(Some(timing.keep_alive))
-        .congestion_controller_factory(Arc::new(cubic))
+        .congestion_controller_factory(window)
         .mtu_discovery_config(Some(MtuDiscoveryConfig::default()))
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(VarInt::from_u32(1))
