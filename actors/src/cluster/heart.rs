@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use wire::Time;
 
 use super::limits::{
-    FAREWELL, HEARTBEATS_PER_READ, PRIORITY, REQUESTS, STOP_PATIENCE, WORKER_STUCK_AFTER,
+    FAREWELL, HEARTBEATS_PER_READ, PRIORITY, REQUESTS, STOP_PATIENCE, TURN_MAX, WORKER_STUCK_AFTER,
 };
 use super::ownership::{Completeness, Ownership, readiness};
 use super::paths::Paths;
@@ -238,7 +238,12 @@ impl Heart {
 
     fn carry_out(&mut self, output: Output, now: Time) {
         match output {
-            Output::SendHeartbeat { to: _, path, bytes } => self.paths.send(path, &bytes, now),
+            Output::SendHeartbeat { to: _, path, bytes } => {
+                // Stopped in the middle of a turn: what it says was true when the turn began.
+                if clock::now().since(now) < TURN_MAX {
+                    self.paths.send(path, &bytes, now);
+                }
+            }
             Output::Persist(facts) => {
                 if self.facts.try_send(facts).is_err() {
                     self.state.lasting = self.state.lasting.and(Fitness::DISK_FAILED);

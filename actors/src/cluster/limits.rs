@@ -45,6 +45,11 @@ pub(super) const MESSAGE_BYTES: usize = 1_100;
 /// Heartbeats read from one path in one go: a second's worth, after a pause.
 pub(super) const HEARTBEATS_PER_READ: usize = 128;
 
+/// A turn of the membership thread in which its heartbeats are true: half of the detection time, as for a
+/// pause between two turns. What was to be said before is not said: the peer may own by now, and would
+/// take an old claim for a rival's.
+pub(super) const TURN_MAX: Duration = Duration::from_millis(25);
+
 /// The pause before a heartbeat socket whose interface failed is opened anew.
 pub(super) const SOCKET_PAUSE: Duration = Duration::from_millis(500);
 

@@ -22,7 +22,7 @@ pub use lease::Lease;
 pub use poison::{Failpoint, Poison};
 pub use port::{MemoryPort, Port};
 pub use prefetch::prefetch;
-pub use realtime::run_first;
+pub use realtime::{favour, run_first};
 pub use wake::Bell;
 pub use worker::{Parts, Turn, Worker};
 pub use xsk::XskPort;

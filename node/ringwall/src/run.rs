@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::failure::Failure;
-use crate::limits::{RUNTIME_THREADS, STOP_TIMEOUT};
+use crate::limits::{NICENESS, RUNTIME_THREADS, STOP_TIMEOUT};
 use crate::server::{self, Claim, SocketError};
 use crate::{files, render};
 
@@ -111,8 +111,12 @@ fn start(plan: Plan, json: bool) -> Result<(), RunError> {
     BpfDir::prepare(Path::new(&plan.node.bpf_dir)).map_err(RunError::Xdp)?;
     let socket = Claim::stake(Path::new(&plan.node.api.socket)).map_err(RunError::Socket)?;
     // Threads inherit what the one that starts them has: this comes before all others.
+    let favoured = datapath::favour(NICENESS);
     let capabilities = capabilities::keep().map_err(RunError::Capabilities)?;
     tracing::info!(kept = capabilities.join(","), "capabilities");
+    if let Err(error) = favoured {
+        tracing::warn!(%error, "no favour from the scheduler: a busy machine slows the firewall down");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(RUNTIME_THREADS)
         .enable_all()
