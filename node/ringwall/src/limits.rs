@@ -24,7 +24,7 @@ pub(crate) const EXPLAIN_SESSIONS: u32 = 1;
 /// Threads of the daemon's own runtime: API, netlink, policy. Packets have threads of their own.
 pub(crate) const RUNTIME_THREADS: usize = 2;
 
-/// Niceness of the daemon's threads: five times the share of a busy processor that ordinary work has, less
+/// Niceness of the daemon's threads: nine times the share of a busy processor that ordinary work has, less
 /// than what a system keeps for itself. Packets must not wait for a backup job.
 pub(crate) const NICENESS: i8 = -10;
 
