@@ -179,6 +179,8 @@ struct Claim {
     since: Time,
     detection: Duration,
     from: Option<NodeId>,
+    /// It is on disk, in this term or a lower one.
+    noted: bool,
 }
 
 /// What is counted.

@@ -63,7 +63,8 @@ impl Member {
         let last = self.last_owner;
         let detection = last.map_or(Duration::ZERO, |last| now.since(last.heard_at));
         let why = self.why(trigger, now);
-        self.claim = Some(Claim { why, since: now, detection, from: last.map(|last| last.node) });
+        let from = last.map(|last| last.node);
+        self.claim = Some(Claim { why, since: now, detection, from, noted: false });
         self.want(self.highest_term().next(), self.config.node);
         self.owner = None;
     }
@@ -83,7 +84,7 @@ impl Member {
         if self.role == Role::Closed {
             let from = Some(self.config.node);
             let (why, detection) = (Why::Regained, Duration::ZERO);
-            self.claim = Some(Claim { why, since: now, detection, from });
+            self.claim = Some(Claim { why, since: now, detection, from, noted: true });
             self.lease.claim(now);
         }
         self.tally.takeovers += 1;

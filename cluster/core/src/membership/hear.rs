@@ -8,7 +8,7 @@ use super::heartbeat::{Flags, Heartbeat, PathId, Refusal};
 use super::liveness::{Change, State};
 use super::messages::{Event, Facts, Output, Refused, Request};
 use super::ownership::Role;
-use super::{LastOwner, Member, Promise, WasAlone, Wish, vips};
+use super::{Claim, LastOwner, Member, Promise, WasAlone, Wish, vips};
 use crate::NodeId;
 use crate::limits::ALONE_TOLD;
 
@@ -158,6 +158,7 @@ impl Member {
         self.saved = facts;
         if new && self.role == Role::TakingOver && self.is_claimed() {
             self.lease.claim(now);
+            self.claim = self.claim.map(|claim| Claim { noted: true, ..claim });
         }
     }
 

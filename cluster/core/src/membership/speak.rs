@@ -80,9 +80,11 @@ impl Member {
         }
     }
 
-    /// A claim is told once it is on disk; an earlier one that is, is another.
+    /// A claim is told once it is on disk; an earlier one that is, is another. While its term is being
+    /// raised it is told in the old one: whoever gives way to it must not begin to claim anew.
     fn told_role(&self) -> Role {
-        let untold = self.role == Role::TakingOver && !self.is_claimed();
+        let noted = self.claim.is_some_and(|claim| claim.noted);
+        let untold = self.role == Role::TakingOver && !noted;
         if untold { Role::Standby } else { self.role }
     }
 

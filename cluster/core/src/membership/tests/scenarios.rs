@@ -325,3 +325,24 @@ fn a_clock_that_goes_back_is_held() {
     assert!(member.next_deadline().unwrap() > Time::from_secs(9));
     assert_eq!(member.tally().pauses, 0);
 }
+
+/// Two claims that are on their way to slow disks at once: the weaker one must not claim anew while the
+/// stronger one raises its term above it.
+#[test]
+fn an_owner_that_was_unable_for_a_moment_does_not_begin_a_race_of_claims() {
+    for seed in 0..60 {
+        let mut world = World::settled(2, 0, seed);
+        world.hosts.iter_mut().for_each(|host| host.disk_us = (5_000, 30_000));
+        let (from, term) = (world.now, world.view(0).term);
+        world.tell(0, Input::Fitness(Fitness::WORKERS_STUCK));
+        let spell = 5 + world.rng.below(40);
+        world.run_ms(spell);
+        world.tell(0, Input::Fitness(Fitness::FIT));
+        world.run_ms(1_000);
+        world.assert_safe();
+        assert_eq!(world.actives().len(), 1, "seed {seed}");
+        let gap = longest_gap(&world, from, world.now);
+        let claims = world.view(0).term.0.max(world.view(1).term.0) - term.0;
+        assert!(claims <= 3 && gap.as_millis() <= 200, "seed {seed}: {claims} claims, {gap:?}");
+    }
+}
