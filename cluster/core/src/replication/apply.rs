@@ -45,9 +45,7 @@ impl Replication {
         }
         if header.term > self.newest_term {
             self.newest_term = header.term;
-            if !self.owner {
-                self.term = header.term;
-            }
+            self.follow_newest_term();
             self.events.push_back(Waiting::NewerTerm(header.term));
         }
         match header.kind {

@@ -152,7 +152,7 @@ fn an_older_ownership_is_refused_and_told_the_newer() {
     assert!(pair.nodes[1].table.get(1).is_none(), "node 0 owns no more");
     assert_eq!(pair.nodes[0].newer_terms, [Term(2)]);
     assert!(pair.views()[1].received.refused_term > 0);
-    pair.role(0, false, Term(2));
+    pair.role(0, false, Term(1));
     pair.run(500);
     assert!(pair.nodes[1].table.get(1).is_some(), "what it had is not lost");
 }
