@@ -108,6 +108,7 @@ impl Loom {
             replicas: Replicas::new(),
             unsent: 0,
             notes_lost: 0,
+            conflicts: 0,
         }));
         self.ends.push(StreamEnd { words, bell });
         self.streams.push(Arc::clone(&stream));

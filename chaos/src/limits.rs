@@ -52,6 +52,15 @@ pub const UNREACHABLE_AFTER: u32 = 2;
 /// Flows of a run: honest ones, denied ones and forged ones.
 pub const FLOWS: u32 = 560;
 
+/// A run is worth counting from so many flows on,
+pub const BAR_FLOWS: u64 = 500;
+
+/// so many faults,
+pub const BAR_FAULTS: u64 = 5;
+
+/// and so many virtual seconds: below that it finds little.
+pub const BAR_SECONDS: u64 = 60;
+
 /// Faults of a run, at least and at most.
 pub const FAULTS: (u64, u64) = (6, 11);
 

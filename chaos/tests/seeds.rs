@@ -68,6 +68,37 @@ fn an_owner_judges_what_it_is_told_under_an_older_policy() {
     clean(2625);
 }
 
+/// Behind a cut a client's SYN came to one node, and its connection was opened by the other. The first
+/// one kept, and its session was kept: nothing told it from a forged ACK. The open one stays.
+#[test]
+fn after_a_split_the_open_half_of_a_connection_stays() {
+    for seed in [1_063, 2_243] {
+        clean(seed);
+    }
+}
+
+/// Both nodes forward, a node that is down or paused at the heal tells nobody yet, and what was opened
+/// meanwhile has a half on each of them.
+#[test]
+fn a_split_is_told_of_when_both_nodes_run() {
+    clean(3_936);
+}
+
+/// Two claims in a row, each on its way to a disk: the second is not on it before the first.
+#[test]
+fn a_disk_writes_one_thing_after_the_other() {
+    clean(3_003);
+}
+
+/// An owner votes for its heir, which is on its disk, and the heir is heard, before it ceases to own. It
+/// stayed in its old term, and nothing that it said was taken: it never joined.
+#[test]
+fn who_hands_over_follows_into_the_term_of_its_heir() {
+    for seed in [18, 38] {
+        clean(seed);
+    }
+}
+
 /// A node forwards alone, behind a cut, and then loses its memory. The other one cannot know, so the
 /// time is not marked; nothing else may come of it.
 #[test]

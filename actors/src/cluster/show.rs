@@ -100,6 +100,7 @@ fn stream(worker: u16, it: &StreamView, now: Time) -> api::ClusterStream {
         records_sent: sent.records,
         records_received: got.records,
         records_refused: got.refused_full + got.refused_malformed + got.refused_unknown,
+        conflicts: it.conflicts,
         messages_lost: sent.lost_overtaken + sent.lost_expired + sent.lost_connection + it.unsent,
         notes_lost: it.notes_lost,
     }

@@ -50,6 +50,8 @@ pub struct Stream {
     pub(super) unsent: u64,
     /// Times that the engine's notes found no room; the digests find what they leave behind.
     pub(super) notes_lost: u64,
+    /// Flows of which both nodes had a session of their own, as the engine counts them.
+    pub(super) conflicts: u64,
 }
 
 /// A stream as it stands.
@@ -58,6 +60,8 @@ pub(super) struct StreamView {
     pub(super) machine: View,
     pub(super) unsent: u64,
     pub(super) notes_lost: u64,
+    /// Flows of which both nodes had a session of their own, as the engine counts them.
+    pub(super) conflicts: u64,
 }
 
 /// What a stream wants after a turn.
@@ -93,6 +97,7 @@ impl Stream {
             self.handle(Input::Note(left), engine, now);
         }
         self.notes_lost += u64::from(engine.take_notes_lost());
+        self.conflicts = engine.replicated().conflicts;
         if self.machine.next_deadline(now).is_some_and(|at| at <= now) {
             self.handle(Input::Time, engine, now);
         }
@@ -108,8 +113,8 @@ impl Stream {
 
     /// The stream as it stands.
     pub(super) fn view(&self, now: Time) -> StreamView {
-        let (unsent, notes_lost) = (self.unsent, self.notes_lost);
-        StreamView { machine: self.machine.view(now), unsent, notes_lost }
+        let Self { unsent, notes_lost, conflicts, .. } = *self;
+        StreamView { machine: self.machine.view(now), unsent, notes_lost, conflicts }
     }
 
     /// Gives the engine the role that this node has.

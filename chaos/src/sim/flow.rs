@@ -23,6 +23,8 @@ pub(crate) struct Flow {
     pub(crate) content: Content,
     /// The time that an event is due for it, so that there is no second one.
     pub(crate) due: Option<Time>,
+    /// Whether it has begun.
+    pub(crate) begun: bool,
 }
 
 /// What is said.
@@ -105,7 +107,7 @@ impl Flow {
         let hosts = [0; 2].map(|_| dice.below(HOSTS as u64) as usize);
         let v6 = dice.per_mille(400);
         let ends = Ends { v6, side, hosts, ports: [port, service] };
-        Self { ends, starts, content, due: None }
+        Self { ends, starts, content, due: None, begun: false }
     }
 }
 

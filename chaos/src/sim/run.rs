@@ -6,6 +6,7 @@ use super::invariants::Violation;
 use super::log::LEGEND;
 use super::topology::Sim;
 use super::world::{Tally, World};
+use crate::limits::{BAR_FAULTS, BAR_FLOWS, BAR_SECONDS};
 
 /// How a run ended.
 #[derive(Clone, Debug)]
@@ -40,6 +41,13 @@ pub fn run(sim: &Sim) -> Outcome {
 }
 
 impl Outcome {
+    /// Whether the run was long and wild enough to count.
+    #[must_use]
+    pub const fn counts(&self) -> bool {
+        let Tally { flows, faults, .. } = self.tally;
+        flows >= BAR_FLOWS && faults >= BAR_FAULTS && self.sim.seconds >= BAR_SECONDS
+    }
+
     pub(super) fn of(world: &World) -> Self {
         let broken = world.violation.is_some();
         let told = broken || world.sim.log_all;

@@ -2,6 +2,7 @@
 
 use cluster_core::replication::{Exported, Imported, Row, Sessions, Table};
 use engine::Engine;
+use engine::replication::Contest;
 use engine::session::{CloseReason, SessionId};
 use wire::{FlowKey, Time};
 
@@ -35,8 +36,8 @@ impl Sessions for Watched<'_> {
         self.table.identity(record)
     }
 
-    fn import(&mut self, record: &[u8], now: Time) -> Imported {
-        let imported = self.table.import(record, now);
+    fn import(&mut self, record: &[u8], contest: Contest, now: Time) -> Imported {
+        let imported = self.table.import(record, contest, now);
         match imported {
             Imported::Applied { place, .. } | Imported::Stale { place, .. } => self.see(place),
             Imported::Refused(_) => {}

@@ -88,6 +88,8 @@ pub(crate) enum Event {
 pub struct Tally {
     /// Events.
     pub events: u64,
+    /// Flows that began.
+    pub flows: u64,
     /// Frames that left a node.
     pub forwarded: u64,
     /// Frames that came to hosts.
@@ -108,6 +110,7 @@ impl Tally {
     /// Adds what another run saw.
     pub fn add(&mut self, other: &Self) {
         self.events += other.events;
+        self.flows += other.flows;
         self.forwarded += other.forwarded;
         self.arrived += other.arrived;
         self.forged += other.forged;

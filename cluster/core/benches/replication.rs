@@ -18,7 +18,7 @@ use cluster_core::replication::{
 };
 use cluster_core::{Boot, NodeId, Term};
 use criterion::{Criterion, Throughput, criterion_group};
-use engine::replication::{Note, NoteKind};
+use engine::replication::{Contest, Note, NoteKind};
 use engine::session::{CloseReason, SessionId};
 use wire::{FlowKey, Protocol, Slot, Time};
 
@@ -64,7 +64,7 @@ impl Sessions for Table {
         Some(id(u32::from_be_bytes(*record.first_chunk()?)))
     }
 
-    fn import(&mut self, record: &[u8], _: Time) -> Imported {
+    fn import(&mut self, record: &[u8], _: Contest, _: Time) -> Imported {
         let place = u32::from_be_bytes(*record.first_chunk().expect("made here"));
         self.records[place as usize].copy_from_slice(record);
         Imported::Applied { place, replaced: false }

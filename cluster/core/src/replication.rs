@@ -265,10 +265,11 @@ impl Replication {
     fn role(&mut self, owner: bool, term: Term, now: Time) {
         self.term = self.term.max(term);
         self.newest_term = self.newest_term.max(term);
-        if owner == self.owner {
+        let changed = std::mem::replace(&mut self.owner, owner) != owner;
+        self.follow_newest_term();
+        if !changed {
             return;
         }
-        self.owner = owner;
         self.comparer.reset();
         self.teller.rest_until(now);
         if owner {
@@ -278,6 +279,13 @@ impl Replication {
             self.sender.forget_timeouts();
         }
         self.take_outcome();
+    }
+
+    /// Whoever does not own is of the newest term that it heard of, also while it still owned.
+    fn follow_newest_term(&mut self) {
+        if !self.owner {
+            self.term = self.newest_term;
+        }
     }
 
     fn want(&mut self, purpose: Purpose, deadline: Option<Duration>, now: Time) {

@@ -100,6 +100,8 @@ pub struct ClusterStream {
     pub records_received: u64,
     /// Records that were not taken.
     pub records_refused: u64,
+    /// Flows of which each node had a session of its own, as after a split; one of the two was closed.
+    pub conflicts: u64,
     /// Messages given up, and sent again.
     pub messages_lost: u64,
     /// Changes that found no room; digests find what they leave behind.

@@ -26,7 +26,7 @@ pub use self::export::Exported;
 use self::hold::Held;
 pub(crate) use self::hold::Packet as HeldPacket;
 pub use self::hold::Unconfirmed;
-pub use self::import::{Imported, Refused};
+pub use self::import::{Contest, Imported, Refused};
 pub(crate) use self::notes::Notes;
 pub use self::notes::{Note, NoteKind};
 pub(crate) use self::origins::Origins;

@@ -2,7 +2,7 @@
 //! taken over by an owner and by a backup that becomes one. What comes out again is the same session.
 
 use engine::record::{LEN, Record};
-use engine::replication::Imported;
+use engine::replication::{Contest, Imported};
 use engine::{Engine, Origin, PortId};
 use wire::build::Builder;
 
@@ -47,7 +47,7 @@ fn elsewhere(record: &Record) -> Record {
 
 /// Whether the record became a session.
 fn import(engine: &mut Engine, record: &Record) -> bool {
-    let handle = match engine.import(record, START) {
+    let handle = match engine.import(record, Contest::Owners, START) {
         Imported::Opened(handle) | Imported::Updated(handle) => handle,
         Imported::Stale { .. } | Imported::Conflict { .. } | Imported::Refused(_) => return false,
     };

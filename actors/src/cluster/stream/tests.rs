@@ -56,6 +56,7 @@ impl Node {
             replicas: Replicas::new(),
             unsent: 0,
             notes_lost: 0,
+            conflicts: 0,
         };
         Self { engine, stream, ownership, completeness, words, sent }
     }
@@ -127,6 +128,10 @@ impl Pair {
         self.run(10);
     }
 
+    fn conflicts(&self) -> [u64; 2] {
+        self.nodes.each_ref().map(|node| node.stream.view(self.now).conflicts)
+    }
+
     /// They hear each other again, and the first one follows the second.
     fn heal(&mut self, told: bool) {
         if told {
@@ -179,7 +184,19 @@ fn after_a_split_both_nodes_have_what_each_of_them_opened() {
     pair.split();
     pair.heal(true);
     assert_eq!(pair.nodes.each_ref().map(Node::sessions), [2, 2]);
+    assert_eq!(pair.conflicts(), [0, 0]);
     assert_eq!(pair.nodes.each_ref().map(Node::readiness), [Readiness::Ready; 2]);
+}
+
+#[test]
+fn a_flow_that_both_have_opened_is_one_session_afterwards_and_is_counted() {
+    let mut pair = Pair::new();
+    pair.split();
+    let now = pair.now;
+    pair.nodes.iter_mut().for_each(|node| node.open(7_000, now));
+    pair.heal(true);
+    assert_eq!(pair.nodes.each_ref().map(Node::sessions), [3, 3]);
+    assert!(pair.conflicts().iter().all(|count| *count >= 1), "{:?}", pair.conflicts());
 }
 
 #[test]

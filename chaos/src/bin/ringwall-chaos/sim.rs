@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use clap::Args;
-use ringwall_chaos::limits::SECONDS_MIN;
+use ringwall_chaos::limits::{BAR_FAULTS, BAR_FLOWS, BAR_SECONDS, SECONDS_MIN};
 use ringwall_chaos::sim::{Outcome, Sim, Tally, run as run_one};
 
 /// What to run.
@@ -37,6 +37,8 @@ pub(crate) struct Options {
 #[derive(Debug, Default)]
 struct Sum {
     runs: u64,
+    /// Runs that were long and wild enough, and those of them that broke nothing.
+    counted: [u64; 2],
     broken: Vec<Outcome>,
     tally: Tally,
     connections: [u64; 3],
@@ -83,6 +85,8 @@ fn work(options: &Options, next: &AtomicU64, sum: &Mutex<Sum>) {
 impl Sum {
     fn add(&mut self, outcome: Outcome) {
         self.runs += 1;
+        self.counted[0] += u64::from(outcome.counts());
+        self.counted[1] += u64::from(outcome.counts() && outcome.violation.is_none());
         self.splits += outcome.splits;
         self.tally.add(&outcome.tally);
         for (sum, one) in self.connections.iter_mut().zip(outcome.connections) {
@@ -101,7 +105,7 @@ fn print_lines(outcome: &Outcome) -> io::Result<()> {
 
 fn tell(options: &Options, sum: &Sum, seconds: f64) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let Tally { events, forwarded, forged, answered, faults, takeovers, .. } = sum.tally;
+    let Tally { events, flows, forwarded, forged, answered, faults, takeovers, .. } = sum.tally;
     let [acknowledged, completed, exempt] = sum.connections;
     for outcome in &sum.broken {
         writeln!(out, "{outcome}")?;
@@ -121,9 +125,15 @@ fn tell(options: &Options, sum: &Sum, seconds: f64) -> io::Result<()> {
         sum.broken.len(),
         sum.splits
     )?;
+    let [counted, clean] = sum.counted;
     writeln!(
         out,
-        "{forwarded} frames forwarded, {forged} forged sent, {answered} datagrams answered in quiet"
+        "{counted} of them count (at least {BAR_FLOWS} flows, {BAR_FAULTS} faults, {BAR_SECONDS} s): \
+         {clean} clean"
+    )?;
+    writeln!(
+        out,
+        "{flows} flows, {forwarded} frames forwarded, {forged} forged sent, {answered} datagrams answered in quiet"
     )?;
     writeln!(
         out,

@@ -48,7 +48,9 @@ impl Overlap {
     }
 
     /// A node has lost its memory: of a split that it took part in, nobody may ever hear. Its lease
-    /// word may live on for a moment.
+    /// word may live on for a moment. The other one cannot tell it from a node that was dead all the
+    /// time: an owner that went on alone had nothing to note on its disk, so whoever marked what it does
+    /// not know would do so after every crash.
     pub(crate) const fn forget(&mut self, now: Time) {
         self.marked = Some(now);
     }

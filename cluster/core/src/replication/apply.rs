@@ -1,5 +1,6 @@
 //! What comes from the peer.
 
+use engine::replication::Contest;
 use wire::Time;
 
 use super::digest;
@@ -45,9 +46,7 @@ impl Replication {
         }
         if header.term > self.newest_term {
             self.newest_term = header.term;
-            if !self.owner {
-                self.term = header.term;
-            }
+            self.follow_newest_term();
             self.events.push_back(Waiting::NewerTerm(header.term));
         }
         match header.kind {
@@ -107,7 +106,8 @@ impl Replication {
             self.counters.refused_ended += 1;
             return;
         }
-        match sessions.import(bytes, now) {
+        let contest = if self.is_merging() { Contest::Further } else { Contest::Owners };
+        match sessions.import(bytes, contest, now) {
             Imported::Applied { place, replaced } => {
                 self.counters.replaced += u64::from(replaced);
                 self.joiner.mark(place);
@@ -137,13 +137,18 @@ impl Replication {
     /// (`settled`: an answer is not answered, and what was overtaken was overtaken by it), or the
     /// owner has another session under this key: then it is ours that is wrong, a sweep drops it.
     fn stale(&mut self, place: u32, same: bool, settled: bool, now: Time) {
-        let merging = self.joiner.is_merging() || self.bulk_owner.is_merging();
+        let merging = self.is_merging();
         if same || merging {
             self.joiner.mark(place);
         }
         if !settled && (same || merging || self.owner) {
             self.sender.answer(place, now);
         }
+    }
+
+    /// Whether both tables are being merged: both nodes have owned.
+    fn is_merging(&self) -> bool {
+        self.joiner.is_merging() || self.bulk_owner.is_merging()
     }
 
     fn control<S: Sessions>(&mut self, message: &Message<'_>, sessions: &S, now: Time) {

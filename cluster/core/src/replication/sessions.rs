@@ -1,6 +1,7 @@
 //! What replication must know of a session table: a record is bytes, and everything about them is
 //! asked here. The driver implements it over an engine, tests over a model.
 
+use engine::replication::Contest;
 use engine::session::{CloseReason, SessionId};
 use wire::{FlowKey, Slot, Time};
 
@@ -14,9 +15,10 @@ pub trait Sessions {
     /// The identity that `record` is about, if it can be read.
     fn identity(&self, record: &[u8]) -> Option<SessionId>;
 
-    /// Merges `record` into the table. Of two records of one key the order is: identity, state,
-    /// windows; a state never goes back and a window never slides back.
-    fn import(&mut self, record: &[u8], now: Time) -> Imported;
+    /// Merges `record` into the table. Of two records of one session the order is: state, windows; a
+    /// state never goes back and a window never slides back. `contest` decides between two sessions of
+    /// one key.
+    fn import(&mut self, record: &[u8], contest: Contest, now: Time) -> Imported;
 
     /// Ends the session of `key` if it is `id`, else does nothing. `reason` is the peer's, or
     /// `None` if this version does not know it or the owner just no longer has the session.

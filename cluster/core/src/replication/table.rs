@@ -5,7 +5,7 @@ mod tests;
 
 use engine::Engine;
 use engine::record::Record;
-use engine::replication::{Imported as Import, Refused};
+use engine::replication::{Contest, Imported as Import, Refused};
 use engine::session::{CloseReason, Flags, SessionId};
 use wire::{FlowKey, Time};
 
@@ -50,11 +50,11 @@ impl Sessions for Table<'_> {
         Record::parse(record).ok().map(|(record, _)| record.id)
     }
 
-    fn import(&mut self, record: &[u8], now: Time) -> Imported {
+    fn import(&mut self, record: &[u8], contest: Contest, now: Time) -> Imported {
         let Ok((record, _)) = Record::parse(record) else {
             return Imported::Refused(Refusal::Malformed);
         };
-        match self.engine.import(&record, now) {
+        match self.engine.import(&record, contest, now) {
             Import::Opened(handle) | Import::Updated(handle) => {
                 Imported::Applied { place: handle.place(), replaced: false }
             }

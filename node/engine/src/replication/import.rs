@@ -2,12 +2,15 @@
 //!
 //! *Which of two sessions of one key.* Of one engine in one run, the one of the higher count is newer.
 //! Else there is no order that two clocks would agree upon, and the owner's word counts: a backup takes
-//! what comes for its own, an owner keeps what it has, and the other one is a conflict.
+//! what comes for its own, an owner keeps what it has, and the other one is a conflict. But after a split
+//! both have owned, and the packets went to one of them: then the one that is further on stays, whoever
+//! has it, and the owner's word decides between equals only.
 //!
 //! *Which of two pictures of one session.* Attempt and state, then windows, then packets: each only
 //! goes forward, so that records may be repeated and overtake one another. What has no order (the
 //! last segment, the rest of the life) goes with the picture that is further on.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use wire::Time;
@@ -19,7 +22,7 @@ use crate::record::Record;
 use crate::rules::{NO_EPOCH, short_epoch};
 use crate::session::{CloseReason, Flags, Opening, Peer, Session, SessionId};
 use crate::table::{self, Handle};
-use crate::tcp::Standing;
+use crate::tcp::{Standing, State};
 use crate::{RuleIndex, WorkerId, ZoneId};
 
 use super::origins::Origins;
@@ -49,6 +52,15 @@ pub enum Imported {
     Refused(Refused),
 }
 
+/// Which of two sessions of one key stays, if two nodes opened them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contest {
+    /// The owner's.
+    Owners,
+    /// The one that is further on; of equals the owner's. Both nodes have owned.
+    Further,
+}
+
 /// Why a record was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -68,8 +80,8 @@ pub enum Refused {
 
 impl Engine {
     /// Takes a record over.
-    pub fn import(&mut self, record: &Record, now: Time) -> Imported {
-        let imported = self.take_in(record, now);
+    pub fn import(&mut self, record: &Record, contest: Contest, now: Time) -> Imported {
+        let imported = self.take_in(record, contest, now);
         let imported = match self.replication.role {
             Role::Owner => self.judged(imported, record, now),
             Role::Backup => imported,
@@ -117,7 +129,7 @@ impl Engine {
         true
     }
 
-    fn take_in(&mut self, record: &Record, now: Time) -> Imported {
+    fn take_in(&mut self, record: &Record, contest: Contest, now: Time) -> Imported {
         if let Some(refused) = self.refuses(record) {
             return Imported::Refused(refused);
         }
@@ -137,7 +149,28 @@ impl Engine {
             }
             return self.merge(handle, &here, record, now);
         }
+        if !Origins::is_same(here.id, id) && self.stays(&here, record, contest, now) {
+            let kept = self.replication.origins.name(here.id);
+            return Imported::Conflict { kept, ended: record.id };
+        }
         self.choose(handle, &here, id, record, now)
+    }
+
+    /// Whether the session here, of another engine than the record's, is the one of both that stays.
+    fn stays(&self, here: &Session, record: &Record, contest: Contest, now: Time) -> bool {
+        let owner = match self.replication.role {
+            Role::Owner => Ordering::Greater,
+            Role::Backup => Ordering::Less,
+        };
+        let order = match contest {
+            Contest::Owners => owner,
+            Contest::Further => {
+                let there = (record.tcp.state(), record.flags.has(Flags::REPLY_SEEN));
+                let here = (here.tcp.state(), here.flags.has(Flags::REPLY_SEEN));
+                progress(here).cmp(&progress(there)).then(owner)
+            }
+        };
+        order.is_gt() && self.replication.ends(here) > now
     }
 
     /// Another session of the same key.
@@ -157,9 +190,6 @@ impl Engine {
             }
             self.close(handle, CloseReason::Reopened, now);
             return self.open_replica(record, hash, now);
-        }
-        if self.replication.role == Role::Owner && self.replication.ends(here) > now {
-            return Imported::Conflict { kept: name, ended: record.id };
         }
         self.close(handle, CloseReason::Conflict, now);
         match self.open_replica(record, hash, now) {
@@ -333,6 +363,19 @@ fn is_newer(a: &Session, b: &Session) -> bool {
         (true, false) => true,
         (false, true) => false,
         (false, false) | (true, true) => packets(a) > packets(b),
+    }
+}
+
+/// How far a session has come, of which another node has another one: a connection that is over counts
+/// for nothing, and one that is open for more than one that has only begun.
+const fn progress((state, answered): (State, bool)) -> u8 {
+    match state {
+        State::TimeWait | State::Close => 0,
+        State::SynSent | State::SynSent2 => 1,
+        State::SynReceived | State::PickedUp => 2,
+        State::Established | State::FinWait | State::CloseWait | State::LastAck => 3,
+        State::None if answered => 2,
+        State::None => 1,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use engine::replication::Contest;
 use wire::Time;
 
 use super::comparer::Found;
@@ -124,7 +125,7 @@ fn insert(table: &mut Table, n: u16) {
     let entry = Entry { key: model::key(n), id, rank: 1, window: 1, held: 0 };
     let mut record = Vec::new();
     entry.write(&mut record);
-    table.import(&record, Time::ZERO);
+    table.import(&record, Contest::Owners, Time::ZERO);
 }
 
 #[test]

@@ -95,10 +95,11 @@ fn of_two_sessions_of_one_key_the_owners_stays() {
     open(&mut b, 5_000);
     let (bytes, (place, own)) = (record(&mut a), places(&mut b)[0]);
     let stale = Imported::Stale { place, id: own };
-    assert_eq!(Table { engine: &mut b }.import(&bytes, NOW), stale);
+    assert_eq!(Table { engine: &mut b }.import(&bytes, Contest::Owners, NOW), stale);
     b.stand_down();
     let mut table = Table { engine: &mut b };
-    let Imported::Applied { place, replaced: true } = table.import(&bytes, NOW) else {
+    let Imported::Applied { place, replaced: true } = table.import(&bytes, Contest::Owners, NOW)
+    else {
         panic!("a backup takes its owner's");
     };
     assert_eq!(places(&mut b), [(place, places(&mut a)[0].1)]);
@@ -110,9 +111,16 @@ fn what_is_not_taken_is_refused_for_a_reason() {
     open(&mut a, 5_000);
     let bytes = record(&mut a);
     let mut table = Table { engine: &mut b };
-    assert_eq!(table.import(&bytes[1..], NOW), Imported::Refused(Refusal::Malformed));
+    assert_eq!(
+        table.import(&bytes[1..], Contest::Owners, NOW),
+        Imported::Refused(Refusal::Malformed)
+    );
     assert_eq!(table.identity(&bytes[1..]), None);
-    assert_eq!(table.import(&bytes, NOW), Imported::Refused(Refusal::Unknown), "no such domain");
+    assert_eq!(
+        table.import(&bytes, Contest::Owners, NOW),
+        Imported::Refused(Refusal::Unknown),
+        "no such domain"
+    );
     let reasons = [
         (Refused::TableFull, Refusal::Full),
         (Refused::OriginsFull, Refusal::Full),
@@ -148,7 +156,7 @@ fn a_delete_ends_the_session_of_its_name_alone() {
     let bytes = record(&mut a);
     b.stand_down();
     let mut table = Table { engine: &mut b };
-    table.import(&bytes, NOW);
+    table.import(&bytes, Contest::Owners, NOW);
     let record = Record::parse(&bytes).unwrap().0;
     let other = SessionId { counter: record.id.counter + 1, ..record.id };
     let key: FlowKey = record.key;

@@ -4,7 +4,7 @@ use core::hash::{BuildHasher, Hash};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
-use engine::replication::{Note, NoteKind};
+use engine::replication::{Contest, Note, NoteKind};
 use engine::session::{CloseReason, SessionId};
 use wire::{FlowKey, Protocol, SLOTS, Slot, Time};
 
@@ -220,7 +220,7 @@ impl Sessions for Table {
         Entry::read(record).map(|entry| entry.id)
     }
 
-    fn import(&mut self, record: &[u8], _: Time) -> Imported {
+    fn import(&mut self, record: &[u8], contest: Contest, _: Time) -> Imported {
         let Some(new) = Entry::read(record) else { return Imported::Refused(Refusal::Malformed) };
         let seen = self.seen.entry(new.id).or_default();
         *seen = (*seen).max(new.held);
@@ -240,7 +240,11 @@ impl Sessions for Table {
                 false => Imported::Applied { place, replaced: false },
             };
         }
-        if new.id < old.id {
+        let strength = |it: &Entry| match contest {
+            Contest::Owners => (false, it.id),
+            Contest::Further => (it.rank > 1, it.id),
+        };
+        if strength(&new) < strength(old) {
             return Imported::Stale { place, id: old.id };
         }
         self.losers.push(old.id);

@@ -152,7 +152,7 @@ fn an_older_ownership_is_refused_and_told_the_newer() {
     assert!(pair.nodes[1].table.get(1).is_none(), "node 0 owns no more");
     assert_eq!(pair.nodes[0].newer_terms, [Term(2)]);
     assert!(pair.views()[1].received.refused_term > 0);
-    pair.role(0, false, Term(2));
+    pair.role(0, false, Term(1));
     pair.run(500);
     assert!(pair.nodes[1].table.get(1).is_some(), "what it had is not lost");
 }
@@ -206,6 +206,7 @@ fn after_a_split_both_tables_become_one() {
         pair.close(0, 1, CloseReason::Timeout);
         pair.close(0, 2, CloseReason::TcpFin);
         pair.change(1, 1, true, false);
+        pair.change(0, 41, true, false);
         pair.weather = FOUL;
         pair.role(0, false, Term(2));
         pair.connect();
@@ -221,6 +222,8 @@ fn after_a_split_both_tables_become_one() {
         assert_eq!(pair.nodes[0].table.sessions(), pair.nodes[1].table.sessions(), "seed {seed}");
         assert_eq!(pair.nodes[1].table.count(), 69, "all flows but the one that was closed");
         assert!(pair.nodes[1].table.get(1).is_some(), "where its packets went it lived");
+        let kept = [41, 42].map(|n| pair.nodes[1].table.get(n).unwrap().id.node);
+        assert_eq!(kept, [1, 2], "the one that is further on");
         let losers: Vec<_> = pair.nodes.iter().map(|node| node.table.losers.len()).collect();
         let counted = pair.views().map(|view| view.received.replaced as usize);
         assert_eq!(losers, counted, "each loser is counted");

@@ -7,8 +7,8 @@ use crate::record::Record;
 use crate::replication::{Imported, NoteKind, Refused};
 use crate::rules::NO_EPOCH;
 use crate::session::{CloseReason, SessionId};
-use crate::{Verdict, WorkerId};
-use wire::Time;
+use crate::{Reason, Verdict, WorkerId};
+use wire::{TcpFlags, Time};
 
 #[test]
 fn a_session_comes_over_as_it_is() {
@@ -83,6 +83,66 @@ fn of_two_nodes_sessions_the_owners_stays() {
     assert!(matches!(b.import(&of_a), Imported::Updated(_)));
     assert_eq!((a.engine.replicated().conflicts, b.engine.replicated().conflicts), (1, 1));
     assert!(!a.engine.delete_replica(&of_a.key, of_a.id, a.now), "an owner is told by nobody");
+}
+
+/// The client's SYN came to both, as hosts that look for their gateway do; the rest to one of them.
+#[test]
+fn after_a_split_the_session_that_is_further_on_stays_whoever_has_it() {
+    for owner_is_open in [false, true] {
+        let (mut owner, mut other) = (Node::new(1), Node::new(2));
+        let (open, begun) =
+            if owner_is_open { (&mut owner, &mut other) } else { (&mut other, &mut owner) };
+        handshake(open, 5_000);
+        begun.arrive(LAN, &tcp(5_000, false, SYN, 0, 0));
+        let (kept, ended) = (open.records()[0].id, begun.records()[0].id);
+        let [of_owner, of_other] = [&mut owner, &mut other].map(|node| node.records()[0]);
+        other.engine.stand_down();
+        let conflict = Imported::Conflict { kept, ended };
+        assert_eq!([owner.merge(&of_other), other.merge(&of_owner)], [conflict; 2]);
+        assert_eq!([owner.records()[0].id, other.records()[0].id], [kept; 2]);
+        // What stays has seen both peers' numbers: nobody makes an ACK up that passes.
+        let forged = tcp(5_000, true, ACK, 1 << 30, 1);
+        assert_eq!(owner.verdict(WAN, &forged), Verdict::Drop(Reason::TcpWindow));
+        assert_eq!(owner.verdict(LAN, &tcp(5_000, false, ACK, 1, 1)), Verdict::Forward(WAN));
+    }
+}
+
+#[test]
+fn of_sessions_that_are_equally_far_the_owners_stays_also_after_a_split() {
+    let open: [fn(&mut Node); 3] = [
+        |node| _ = node.arrive(LAN, &udp(6_000, false)),
+        |node| _ = node.arrive(LAN, &tcp(6_000, false, SYN, 0, 0)),
+        |node| handshake(node, 6_000),
+    ];
+    for open in open {
+        let (mut a, mut b) = (Node::new(1), Node::new(2));
+        open(&mut a);
+        open(&mut b);
+        let [of_a, of_b] = [&mut a, &mut b].map(|node| node.records()[0]);
+        b.engine.stand_down();
+        let conflict = Imported::Conflict { kept: of_a.id, ended: of_b.id };
+        assert_eq!([a.merge(&of_b), b.merge(&of_a)], [conflict; 2]);
+    }
+}
+
+#[test]
+fn after_a_split_an_answered_flow_stays_and_a_connection_that_is_over_does_not() {
+    let (mut a, mut b) = (Node::new(1), Node::new(2));
+    for node in [&mut a, &mut b] {
+        node.arrive(LAN, &udp(6_000, false));
+    }
+    b.arrive(WAN, &udp(6_000, true));
+    let of_b = b.records()[0];
+    assert!(matches!(a.merge(&of_b), Imported::Conflict { kept, .. } if kept == of_b.id));
+    let (mut a, mut b) = (Node::new(1), Node::new(2));
+    handshake(&mut b, 5_000);
+    b.arrive(LAN, &tcp(5_000, false, TcpFlags(TcpFlags::RST.0 | ACK.0), 1, 1));
+    a.arrive(LAN, &tcp(5_000, false, SYN, 9_000, 0));
+    let of_a = a.records()[0].id;
+    for record in b.records() {
+        assert!(matches!(a.merge(&record), Imported::Conflict { kept, .. } if kept == of_a));
+    }
+    assert_eq!(a.records()[0].id, of_a);
 }
 
 #[test]

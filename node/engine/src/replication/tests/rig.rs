@@ -9,7 +9,7 @@ use wire::{TcpFlags, Time};
 use crate::fib::{FibChange, NeighbourState, NextHops, Route, RouteKind};
 use crate::policy::Policy;
 use crate::record::Record;
-use crate::replication::{Imported, Note};
+use crate::replication::{Contest, Imported, Note};
 use crate::session::SessionId;
 use crate::table::Cursor;
 use crate::{
@@ -149,7 +149,12 @@ impl Node {
     }
 
     pub(super) fn import(&mut self, record: &Record) -> Imported {
-        self.engine.import(record, self.now)
+        self.engine.import(record, Contest::Owners, self.now)
+    }
+
+    /// The same after a split.
+    pub(super) fn merge(&mut self, record: &Record) -> Imported {
+        self.engine.import(record, Contest::Further, self.now)
     }
 
     /// Takes over all that `other` has.

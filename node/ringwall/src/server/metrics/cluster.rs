@@ -4,10 +4,11 @@ use config::api::{Cluster, ClusterStream};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 /// Counters: name, help.
-const COUNTERS: [(&str, &str); 6] = [
+const COUNTERS: [(&str, &str); 7] = [
     ("ringwall_cluster_records_sent_total", "Session records sent"),
     ("ringwall_cluster_records_received_total", "Session records received"),
     ("ringwall_cluster_records_refused_total", "Session records that were not taken"),
+    ("ringwall_cluster_conflicts_total", "Flows of which each node had a session"),
     ("ringwall_cluster_messages_lost_total", "Replication messages that were sent again"),
     ("ringwall_cluster_holds_total", "Packets that waited for the peer"),
     ("ringwall_cluster_notes_lost_total", "Changes that found no room until digests"),
@@ -52,6 +53,7 @@ fn stream(stream: &ClusterStream) {
         ("ringwall_cluster_records_sent_total", stream.records_sent),
         ("ringwall_cluster_records_received_total", stream.records_received),
         ("ringwall_cluster_records_refused_total", stream.records_refused),
+        ("ringwall_cluster_conflicts_total", stream.conflicts),
         ("ringwall_cluster_messages_lost_total", stream.messages_lost),
         ("ringwall_cluster_holds_total", stream.holds),
         ("ringwall_cluster_notes_lost_total", stream.notes_lost),
