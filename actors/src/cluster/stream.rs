@@ -85,8 +85,13 @@ impl Stream {
                     self.handle(Input::Lost, engine, now);
                     self.replicas(Event::Lost, engine, now);
                 }
-                Word::Message(bytes) => self.handle(Input::Message(&bytes), engine, now),
+                Word::Message(bytes) => {
+                    self.handle(Input::Message(&bytes), engine, now);
+                    continue;
+                }
             }
+            // Before the next word: what the engine is told of its peer has an order.
+            self.carry_out(engine, now);
         }
     }
 
