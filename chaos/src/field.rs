@@ -4,5 +4,6 @@
 //! ([`figures`]).
 
 pub mod figures;
+pub mod limits;
 pub mod log;
 pub mod traffic;
