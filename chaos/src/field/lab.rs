@@ -218,10 +218,11 @@ impl Lab {
         let text = self.switch.run(read).map_err(Failure::system("read the switch's counters"))?;
         let mut lines = text.lines().filter_map(|line| line.trim_start().split_once(':'));
         // bytes packets errs drop …
-        let found = lines.find(|(name, _)| *name == port).and_then(|(_, counts)| {
-            counts.split_whitespace().nth(1)?.parse().ok()
-        });
-        found.ok_or_else(|| Failure::Strange { what: format!("the counters of {port}"), said: text })
+        let found = lines
+            .find(|(name, _)| *name == port)
+            .and_then(|(_, counts)| counts.split_whitespace().nth(1)?.parse().ok());
+        found
+            .ok_or_else(|| Failure::Strange { what: format!("the counters of {port}"), said: text })
     }
 
     fn nft(&self, rules: &str) -> Result<(), Failure> {

@@ -31,7 +31,12 @@ pub(crate) struct Pair {
 
 impl Pair {
     /// Makes the cluster of both, by files alone, and starts them.
-    pub(crate) fn new(lab: &Lab, binary: &Path, folder: &Path, wants: Wants) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        lab: &Lab,
+        binary: &Path,
+        folder: &Path,
+        wants: Wants,
+    ) -> Result<Self, Failure> {
         let bpf = |number| format!("/sys/fs/bpf/ringwall-field-{}-{number}", std::process::id());
         let mut pair = Self {
             binary: binary.to_owned(),
@@ -102,7 +107,11 @@ impl Pair {
     fn found(&self, lab: &Lab) -> Result<(), Failure> {
         let [first, second] = Node::BOTH;
         let file = |node| self.node_file(node);
-        self.verb(lab, first, &["cluster", "init", "--name", "field", "--node", text(&file(first))])?;
+        self.verb(
+            lab,
+            first,
+            &["cluster", "init", "--name", "field", "--node", text(&file(first))],
+        )?;
         let output = self.folder.join("token.txt");
         let mut command = Command::new(&self.binary);
         command.args(["cluster", "token", "--node", text(&file(first))]);

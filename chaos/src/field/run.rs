@@ -177,7 +177,8 @@ impl<'a> Run<'a> {
                         self.faults.note(line.at, format!("role {} {role}", node.name()));
                     }
                 }
-                let lines = said.iter().map(|(node, line)| format!("{} {}", node.name(), line.more));
+                let lines =
+                    said.iter().map(|(node, line)| format!("{} {}", node.name(), line.more));
                 log::write(&self.folder, "nodes.log", lines)?;
             }
             Firewalls::Keepalived(peer) => {

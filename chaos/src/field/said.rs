@@ -22,7 +22,13 @@ impl Said {
     pub(crate) fn role(&self) -> Option<String> {
         let field = |name| self.more.get(name).map(plain);
         let is_role = self.message == "the role of this node changed";
-        is_role.then(|| format!("{} term {}", field("to").unwrap_or_default(), field("term").unwrap_or_default()))
+        is_role.then(|| {
+            format!(
+                "{} term {}",
+                field("to").unwrap_or_default(),
+                field("term").unwrap_or_default()
+            )
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The place of a scenario's runs: the network, the firewalls in it, and a folder.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::Signal;
@@ -38,7 +38,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(crate) const fn name(&self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         match self {
             Self::Ringwall(_) => "ringwall",
             Self::Keepalived(Tuning::Default) => "keepalived",
@@ -52,7 +52,8 @@ impl Kind {
 pub(crate) struct Site {
     pub(crate) firewalls: Firewalls,
     pub(crate) lab: Lab,
-    folder: Folder,
+    /// Last: what the others stand on.
+    _folder: Folder,
 }
 
 impl Site {
@@ -69,11 +70,7 @@ impl Site {
                 Firewalls::Keepalived(Keepalived::new(&lab, path, *tuning)?)
             }
         };
-        Ok(Self { firewalls, lab, folder })
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder.path
+        Ok(Self { firewalls, lab, _folder: folder })
     }
 
     /// Everything works again, and the nodes have settled; the active one.
@@ -200,8 +197,10 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Nothing can be done about a failure.
-        self.disks.iter().for_each(|disk| drop(umount2(disk, MntFlags::MNT_DETACH)));
+        for disk in &self.disks {
+            // Nothing can be done about a failure.
+            let _ = umount2(disk, MntFlags::MNT_DETACH);
+        }
         let _ = std::fs::remove_dir_all(&self.path);
     }
 }

@@ -46,7 +46,7 @@ use super::log::{self, Entry};
 pub const FIRST_PORT: u16 = 7_000;
 
 /// What is where among them.
-struct Port;
+pub(super) struct Port;
 
 impl Port {
     const SLOW: u16 = FIRST_PORT;
@@ -54,7 +54,7 @@ impl Port {
     const PROBED: u16 = FIRST_PORT + 1;
     const YOUNG: u16 = FIRST_PORT + 2;
     const BULK: u16 = FIRST_PORT + 3;
-    const LOAD: u16 = FIRST_PORT + 4;
+    pub(super) const LOAD: u16 = FIRST_PORT + 4;
 
     const fn stream(number: usize) -> u16 {
         FIRST_PORT + 5 + number as u16

@@ -23,9 +23,7 @@ use socket2::{SockFilter, Socket};
 use super::failure::Failure;
 use super::lab::{CLIENT, Lab, Node, SERVER, Segment, VIPS};
 use super::log::{self, Nanos};
-use super::traffic::FIRST_PORT;
-
-const LOAD_PORT: u16 = FIRST_PORT + 15;
+use super::traffic::Port;
 
 /// What of a frame is read: Ethernet, IPv4 or ARP.
 const SNAP: usize = 64;
@@ -133,7 +131,7 @@ fn filter() -> Vec<SockFilter> {
     /// `SKF_AD_OFF + SKF_AD_PKTTYPE`, and `PACKET_OUTGOING`, of linux/filter.h and linux/if_packet.h.
     const PACKET_TYPE: u32 = 0xffff_f004;
     const OUTGOING: u32 = 4;
-    let (load, port) = (u32::from(LOAD_PORT), [34, 36]);
+    let (load, port) = (u32::from(Port::LOAD), [34, 36]);
     [
         (0x30, 0, 0, PACKET_TYPE), //     0 ldb its direction
         (0x15, 14, 0, OUTGOING),   //     1 to the node: no
@@ -177,7 +175,8 @@ impl Tap {
         loop {
             let mut into = [IoSliceMut::new(&mut bytes)];
             let flags = MsgFlags::MSG_DONTWAIT;
-            let got = recvmsg::<LinkAddr>(self.socket.as_raw_fd(), &mut into, Some(&mut control), flags);
+            let got =
+                recvmsg::<LinkAddr>(self.socket.as_raw_fd(), &mut into, Some(&mut control), flags);
             let Ok(got) = got else { return };
             let at = got.cmsgs().ok().and_then(|mut all| {
                 all.find_map(|it| match it {
@@ -186,7 +185,9 @@ impl Tap {
                 })
             });
             let length = got.bytes;
-            let (Some(at), Some(kind)) = (at, kind(self.segment, &bytes[..length])) else { continue };
+            let (Some(at), Some(kind)) = (at, kind(self.segment, &bytes[..length])) else {
+                continue;
+            };
             let at = at.tv_sec() as u64 * 1_000_000_000 + at.tv_nsec() as u64;
             seen.push(Seen { at, node: self.node, segment: self.segment, kind });
         }

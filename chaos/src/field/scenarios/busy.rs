@@ -20,7 +20,8 @@ pub(crate) const BUSY: Scenario = Scenario {
 fn run(run: &mut Run<'_>) -> Result<(), Failure> {
     run.settle()?;
     let streams = [Side::Client, Side::Server].map(|from| StreamPlan { per_second: 200, from });
-    let plan = Plan { streams: streams.to_vec(), slow: 100, young_per_second: 10, ..Plan::default() };
+    let plan =
+        Plan { streams: streams.to_vec(), slow: 100, young_per_second: 10, ..Plan::default() };
     let over = AtomicBool::new(false);
     let length = run.settings.length;
     run.while_flowing(&plan, |run, _| {

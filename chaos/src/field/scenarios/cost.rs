@@ -111,7 +111,8 @@ fn measure(run: &mut Run<'_>, node: Node) -> Result<Cost, Failure> {
 fn so_far(run: &mut Run<'_>, node: Node) -> Result<Cost, Failure> {
     let emitted = Segment::DATA.map(|segment| run.site.lab.emitted(segment, node));
     let packets = emitted.into_iter().sum::<Result<u64, Failure>>()?;
-    let gone = || Failure::Late { what: "the active daemon".to_owned(), seen: "nothing".to_owned() };
+    let gone =
+        || Failure::Late { what: "the active daemon".to_owned(), seen: "nothing".to_owned() };
     let cpu = run.site.pair()?.process(node).ok_or_else(gone)?.cpu()?;
     Ok(Cost { cpu, packets })
 }
