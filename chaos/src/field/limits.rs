@@ -100,3 +100,7 @@ pub(crate) const PROBED: usize = 4;
 
 /// Forged segments of a run at most: each is known by a window of its own.
 pub(crate) const PROBES: u32 = 2_700;
+
+/// A node that emitted nothing for so long was not at work meanwhile: transit flows all the time, and a
+/// node that goes on where it was stopped is not counted for the time of its stop.
+pub(crate) const SILENCE: Duration = Duration::from_millis(500);
