@@ -2,6 +2,42 @@
 
 use std::time::Duration;
 
+// --- the spine --------------------------------------------------------------------------------
+
+/// Part of the measured capacity that a run's traffic takes: the bars are for half of it.
+pub(crate) const LOAD_SHARE: f64 = 0.5;
+
+/// Bytes of data in a full TCP segment: 1,500 less IPv4, TCP, and its timestamps.
+pub(crate) const SEGMENT_BYTES: f64 = 1_448.0;
+
+/// Packets that a transfer's segment makes: itself, and an acknowledgment for every second one.
+pub(crate) const BULK_PACKETS_PER_SEGMENT: f64 = 1.5;
+
+/// Least bytes a second of all transfers together, however slow the machine: below it, a transfer
+/// would hardly be told from a slow connection.
+pub(crate) const BULK_BYTES_MIN: u64 = 1_000_000;
+
+/// How long a standby may take to be complete, its start with a large table included; six times the
+/// bar, so that a miss is measured and not only seen.
+pub(crate) const RESYNC: Duration = Duration::from_secs(60);
+
+/// How long two tables may take to be proven equal: some rounds of digests, under load.
+pub(crate) const AGREEMENT: Duration = Duration::from_secs(20);
+
+/// How long a healed pair may take to settle; three times the bar, so that a miss is measured.
+pub(crate) const HEALING: Duration = Duration::from_secs(30);
+
+/// First packets a second when a table is filled: what a node with a standby opens without loss.
+pub(crate) const FILL_PER_SECOND: f64 = 40_000.0;
+
+/// Of them in one go, between two looks at the clock: a millisecond's worth.
+pub(crate) const FILL_BURST: u32 = 40;
+
+/// How long filling may take in all: a million at that rate, four times over.
+pub(crate) const FILL_PATIENCE: Duration = Duration::from_secs(120);
+
+// --- the traffic ------------------------------------------------------------------------------
+
 /// What is owed to a connection after which it is called dead. A kernel that lost a few segments in
 /// a row retransmits after 0.2, 0.4, 0.8, … s, so an outage of 5 s is over after 13 s at most.
 pub const PATIENCE: Duration = Duration::from_secs(15);
@@ -101,36 +137,6 @@ pub(crate) const PROBED: usize = 4;
 /// Forged segments of a run at most: each is known by a window of its own.
 pub(crate) const PROBES: u32 = 2_700;
 
-// --- the spine --------------------------------------------------------------------------------
-
-/// Part of the measured capacity that a run's traffic takes: the bars are for half of it.
-pub(crate) const LOAD_SHARE: f64 = 0.5;
-
-/// Bytes of data in a full TCP segment: 1,500 less IPv4, TCP, and its timestamps.
-pub(crate) const SEGMENT_BYTES: f64 = 1_448.0;
-
-/// Packets that a transfer's segment makes: itself, and an acknowledgment for every second one.
-pub(crate) const BULK_PACKETS_PER_SEGMENT: f64 = 1.5;
-
-/// Least bytes a second of all transfers together, however slow the machine: below it, a transfer
-/// would hardly be told from a slow connection.
-pub(crate) const BULK_BYTES_MIN: u64 = 1_000_000;
-
-/// How long a standby may take to be complete, its start with a large table included; six times the
-/// bar, so that a miss is measured and not only seen.
-pub(crate) const RESYNC: Duration = Duration::from_secs(60);
-
-/// How long two tables may take to be proven equal: some rounds of digests, under load.
-pub(crate) const AGREEMENT: Duration = Duration::from_secs(20);
-
-/// How long a healed pair may take to settle; three times the bar, so that a miss is measured.
-pub(crate) const HEALING: Duration = Duration::from_secs(30);
-
-/// First packets a second when a table is filled: what a node with a standby opens without loss.
-pub(crate) const FILL_PER_SECOND: f64 = 40_000.0;
-
-/// Of them in one go, between two looks at the clock: a millisecond's worth.
-pub(crate) const FILL_BURST: u32 = 40;
-
-/// How long filling may take in all: a million at that rate, four times over.
-pub(crate) const FILL_PATIENCE: Duration = Duration::from_secs(120);
+/// A node that emitted nothing for so long was not at work meanwhile: transit flows all the time, and a
+/// node that goes on where it was stopped is not counted for the time of its stop.
+pub(crate) const SILENCE: Duration = Duration::from_millis(500);

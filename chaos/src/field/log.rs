@@ -55,6 +55,8 @@ pub enum Event {
     Echoed,
     /// A transfer has come so far.
     Progress,
+    /// It did not move from here on for longer than usual; the next entry tells until when.
+    Paused,
     /// The sender of a transfer has sent its last byte.
     Ended,
     /// Its receiver has seen the end.
@@ -81,13 +83,14 @@ pub enum Event {
 }
 
 impl Event {
-    const NAMES: [(Self, &str); 19] = [
+    const NAMES: [(Self, &str); 20] = [
         (Self::Connect, "connect"),
         (Self::Established, "established"),
         (Self::Open, "open"),
         (Self::Sent, "sent"),
         (Self::Echoed, "echoed"),
         (Self::Progress, "progress"),
+        (Self::Paused, "paused"),
         (Self::Ended, "ended"),
         (Self::Done, "done"),
         (Self::Reset, "reset"),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use config::api::{COUNTERS, Counters};
 use serde_json::json;
 
 use super::failure::Failure;
@@ -180,6 +181,14 @@ impl<'a> Run<'a> {
                 let lines =
                     said.iter().map(|(node, line)| format!("{} {}", node.name(), line.more));
                 log::write(&self.folder, "nodes.log", lines)?;
+                // A node that is dead has none to tell.
+                let counters = Node::BOTH.map(|node| pair.api(node).get::<Counters>(COUNTERS).ok());
+                let lines = Node::BOTH.iter().zip(counters).flat_map(|(node, counters)| {
+                    let total = counters.map(|it| it.total).unwrap_or_default();
+                    let counted = total.into_iter().filter(|(_, count)| *count > 0);
+                    counted.map(|(name, count)| format!("{} {name} {count}", node.name()))
+                });
+                log::write(&self.folder, "counters.log", lines)?;
             }
             Firewalls::Keepalived(peer) => {
                 for (at, node, role) in peer.said(self.started) {

@@ -161,7 +161,7 @@ impl Transfer {
         }
         let paused = turn.now.saturating_sub(moved) > PAUSE;
         if paused {
-            self.tell(Event::Progress, at, before, entries);
+            self.tell(Event::Paused, at, before, entries);
         }
         if paused || turn.now.saturating_sub(self.told) >= BULK_LINE {
             self.told = turn.now;
