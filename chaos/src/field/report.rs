@@ -92,8 +92,9 @@ impl Report {
     /// Every figure of all runs, in order of size.
     fn distributions(&self) -> BTreeMap<String, Distribution> {
         let mut all: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-        for figures in self.carried_out() {
-            for (name, value) in numbers(figures) {
+        for (name, value) in self.carried_out().flat_map(numbers) {
+            // Points in time are no sizes.
+            if !["fault", "gap_from"].contains(&&*name) {
                 all.entry(name).or_default().push(value);
             }
         }
@@ -272,6 +273,7 @@ fn numbers(figures: &Figures) -> Vec<(String, f64)> {
 
 /// As many digits as mean something.
 fn number(value: f64) -> String {
+    let value = value + 0.0; // A sum of nothing is -0.
     if value.fract() == 0.0 || value.abs() >= 1_000.0 {
         format!("{value:.0}")
     } else if value.abs() >= 10.0 {
