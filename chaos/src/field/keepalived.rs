@@ -104,7 +104,7 @@ impl Keepalived {
         let (own, other) = (Segment::Fabric.address(node), Segment::Fabric.address(node.other()));
         format!(
             "Sync {{\n Mode FTFW {{ DisableExternalCache Off }}\n UDP {{\n  IPv4_address {own}\n  \
-             IPv4_Destination_Address {other}\n  Port 3780\n  Interface fab0\n  \
+             IPv4_Destination_Address {other}\n  Port 3780\n  Interface fabric0\n  \
              SndSocketBuffer 8388608\n  RcvSocketBuffer 8388608\n  Checksum on\n }}\n \
              Options {{ TCPWindowTracking Off }}\n}}\n\
              General {{\n HashSize 32768\n HashLimit 524288\n LogFile {log}\n LockFile {lock}\n \
@@ -169,12 +169,13 @@ impl Keepalived {
         let _ = std::fs::remove_file(self.path(node, "conntrackd.lock"));
         let mut command = Command::new("conntrackd");
         command.arg("-C").arg(self.path(node, "conntrackd.conf"));
-        let conntrackd = Group::start(lab, node, &mut command, &self.path(node, "conntrackd.out"))?;
+        let output = self.path(node, "conntrackd.out");
+        let mut conntrackd = Group::start(lab, node, &mut command, &output)?;
         let socket = self.path(node, "ct");
-        wait_for(PATIENCE, "conntrackd", || match socket.exists() {
-            true => Ok(()),
-            false => Err("no socket".to_owned()),
-        })?;
+        while !socket.exists() {
+            conntrackd.0.check()?;
+            pause(Duration::from_millis(50))?;
+        }
         let keepalived = self.start_keepalived(lab, node)?;
         self.machines[node.index()] = Some(Machine { conntrackd, keepalived });
         Ok(())
@@ -183,7 +184,7 @@ impl Keepalived {
     fn start_keepalived(&self, lab: &Lab, node: Node) -> Result<Group, Failure> {
         let path = |name| self.path(node, name);
         let mut command = Command::new("keepalived");
-        command.args(["--dont-fork", "--vrrp", "--log-console", "--use-file"]);
+        command.args(["--dont-fork", "--vrrp", "--log-console", "--no-syslog", "--use-file"]);
         command.arg(path("keepalived.conf"));
         command.arg("--pid").arg(path("keepalived.pid"));
         command.arg("--vrrp_pid").arg(path("vrrp.pid"));

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //!             ┌── lan0 fw1 wan0 ──┐
-//!  client ── lan       ║ fab0     wan ── server        the client's gateway is the vip 10.1.0.1,
+//!  client ── lan       ║ fabric0  wan ── server        the client's gateway is the vip 10.1.0.1,
 //!             └── lan0 fw2 wan0 ──┘                     the server's the vip 10.2.0.1
 //! ```
 //!
-//! `lan`, `wan` and `fab` are bridges in a namespace of their own, the switch; the cable of node N to
+//! `lan`, `wan` and `fabric` are bridges in a namespace of their own, the switch; the cable of node N to
 //! the segment S ends in its port `S-N`. What is done to the network is done there, as in life.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -77,7 +77,7 @@ impl Segment {
         match self {
             Self::Lan => "lan",
             Self::Wan => "wan",
-            Self::Fabric => "fab",
+            Self::Fabric => "fabric",
         }
     }
 

@@ -94,7 +94,7 @@ impl Pair {
              [[port]]\nname = \"lan\"\ninterface = \"lan0\"\n\
              [[port]]\nname = \"wan\"\ninterface = \"wan0\"\n\
              [cluster]\nlisten = \"{}:7400\"\npeers = [\"{}:7400\"]\n\
-             [fabric]\ninterface = \"fab0\"\n{}[api]\nsocket = {:?}\n\
+             [fabric]\ninterface = \"fabric0\"\n{}[api]\nsocket = {:?}\n\
              [log]\nformat = \"json\"\nfile = {log:?}\n",
             self.wants.sessions,
             Segment::Fabric.address(node),
