@@ -58,8 +58,11 @@ pub struct Figures {
     pub young_tried: u64,
     pub young_opened: u64,
     pub young_dead: u64,
-    /// No SYN-ACK until the end.
+    /// No SYN-ACK until the end; one only after a SYN had been sent again.
     pub young_unanswered: u64,
+    pub young_retried: u64,
+    /// Ended by a reset or another error of the socket.
+    pub young_reset: u64,
     /// Half-way (SYN-ACK seen, no echo yet) at the first fault.
     pub young_halfway: Option<u64>,
     /// From SYN to SYN-ACK before the first fault.
@@ -108,7 +111,9 @@ pub struct Figures {
 pub fn figures(folder: &Path) -> Result<Figures, Error> {
     let mut figures = Figures::default();
     figures.run(folder)?;
-    let faults: Vec<Told> = log::read(folder, "faults.log")?.unwrap_or_default();
+    let mut faults: Vec<Told> = log::read(folder, "faults.log")?.unwrap_or_default();
+    // What a node said by itself was noted at the end.
+    faults.sort_by_key(|line| line.at);
     figures.fault = faults.iter().find(|line| line.what.starts_with("fault ")).map(|it| it.at);
     figures.streams(folder)?;
     figures.slow(&log::read(folder, "slow.log")?.unwrap_or_default());

@@ -75,7 +75,11 @@ pub(crate) const FILES: u64 = 65_536;
 /// Connections that wait to be accepted: a tenth of a second of young ones and a burst of slow ones.
 pub(crate) const BACKLOG: i32 = 4_096;
 
-/// Slow and young connections that are opened in one turn of their thread, so that a start is no flood.
+/// Slow connections that are opened a second at the start, so that it is no flood.
+pub(crate) const OPENED_PER_SECOND: u32 = 2_000;
+
+/// Young connections that are opened in one turn of their thread: 4,000 a second at one turn a
+/// millisecond.
 pub(crate) const OPENED_AT_ONCE: usize = 4;
 
 /// Time between two messages of a slow connection.

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::super::log::{Entry, Event, Nanos};
 use super::{Figures, greatest, millis, percentile};
 
+/// A handshake that took so many milliseconds needed a second SYN, which Linux sends after a second.
+const RETRIED: f64 = 900.0;
+
 /// The entries of each connection, in order.
 fn by_id(entries: &[Entry]) -> BTreeMap<u32, Vec<Entry>> {
     let mut all = BTreeMap::<u32, Vec<Entry>>::new();
@@ -81,6 +84,7 @@ impl Figures {
             self.young_opened += u64::from(opened.is_some());
             self.young_dead += u64::from(opened.is_some() && echoed.is_none());
             self.young_unanswered += u64::from(opened.is_none());
+            self.young_reset += u64::from(has(connection, Event::Reset));
             opening.extend(tried.zip(opened));
         }
         if let (Some(fault), false) = (self.fault, all.is_empty()) {
@@ -88,6 +92,8 @@ impl Figures {
             self.young_halfway = Some(halfway.count() as u64);
         }
         let span = |(tried, opened): &(Nanos, Nanos)| millis(*tried, *opened);
+        let retried = opening.iter().filter(|pair| span(pair) >= RETRIED);
+        self.young_retried = retried.count() as u64;
         self.young_open_max_ms = greatest(opening.iter().map(span));
         let fault = self.fault.unwrap_or(Nanos::MAX);
         let before = opening.iter().filter(|(_, opened)| *opened < fault);

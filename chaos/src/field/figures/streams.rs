@@ -7,15 +7,15 @@ use std::str::FromStr;
 use super::super::log::{self, Error, Nanos, NotALine, Receipt};
 use super::{Figures, greatest, millis};
 
-/// A line of `stream-N.refused`, of which the number is enough.
-struct Refused(u64);
+/// A line of `stream-N.refused`; how many there are is enough.
+struct Refused;
 
 impl FromStr for Refused {
     type Err = NotALine;
 
     fn from_str(line: &str) -> Result<Self, NotALine> {
         let [number, _] = log::words(line)?;
-        Ok(Self(log::parsed(number)?))
+        log::parsed::<u64>(number).map(|_| Self)
     }
 }
 
@@ -43,7 +43,7 @@ impl Figures {
             self.counts(&sent, &received);
             self.gaps(&sent, received);
             let refused = log::read::<Refused>(folder, &format!("stream-{stream}.refused"))?;
-            self.lost_unsent += refused.iter().flatten().map(|Refused(_)| 1).sum::<u64>();
+            self.lost_unsent += refused.map_or(0, |lines| lines.len()) as u64;
         }
         let dropped = log::read(folder, "sockets.log")?;
         self.lost_at_socket = dropped.iter().flatten().map(|Dropped(count)| count).sum();

@@ -153,6 +153,7 @@ fn a_young_connection_is_dead_only_if_its_syn_ack_was_seen() {
     let figures = of(&[fault(50), ("young.log", text)]);
     assert_eq!((figures.young_tried, figures.young_opened), (5, 4));
     assert_eq!((figures.young_dead, figures.young_unanswered), (1, 1));
+    assert_eq!((figures.young_retried, figures.young_reset), (1, 1));
     assert_eq!(figures.young_halfway, Some(2));
     let opening = (figures.young_open_p50_us, figures.young_open_p99_us);
     assert_eq!(opening, (Some(2_000.0), Some(5_000.0)));
@@ -171,8 +172,7 @@ fn a_takeover_is_another_node_or_another_term() {
         (&[("", 62, "role fw2 active term 4"), ("", 99, "role fw1 active term 5")], 2, Some(12.0)),
     ] {
         let mut all = vec![first, ("", 50, "fault kill fw1")];
-        all.extend(more);
-        all.sort_by_key(|line| line.1);
+        all.splice(..0, more.iter().copied());
         let text = lines(&all).lines().map(|line| format!("{}\n", line.trim())).collect();
         let figures = of(&[("faults.log", text)]);
         assert_eq!((figures.takeovers, figures.role_change_ms), (takeovers, change), "{more:?}");

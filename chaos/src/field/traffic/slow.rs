@@ -9,7 +9,7 @@ use super::sockets::at;
 use super::talk::{Heard, Talk, Watch};
 use super::task::{Class, Ready, Signals, Task, Usage};
 use super::{Ends, Error, Port};
-use crate::field::limits::{LOOK, OPENED_AT_ONCE, PATIENCE, PROBED, SLOW_PERIOD};
+use crate::field::limits::{LOOK, OPENED_PER_SECOND, PATIENCE, PROBED, SLOW_PERIOD};
 use crate::field::log::{self, Entry, Event};
 
 /// Starts them; each is counted in `ready` once it is open.
@@ -94,10 +94,9 @@ impl Slow {
     }
 
     fn turn(&mut self, stopped: bool) -> Result<(), Error> {
-        for _ in 0..OPENED_AT_ONCE {
-            if !stopped && self.connections.len() < self.count {
-                self.open()?;
-            }
+        let due = (monotonic() - self.start).as_secs_f64() * f64::from(OPENED_PER_SECOND);
+        while !stopped && self.connections.len() < self.count.min(due as usize) {
+            self.open()?;
         }
         for id in self.watch.wait(LOOK.as_millis() as u16)? {
             self.news(id)?;

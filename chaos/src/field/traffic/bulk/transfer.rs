@@ -183,3 +183,94 @@ impl Transfer {
 fn would_block(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::NotConnected)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A transfer that receives, and the far end of its connection.
+    fn receiver() -> (Transfer, TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let near = listener.accept().unwrap().0;
+        (Transfer::new(Side::Server, near, None), far)
+    }
+
+    /// Steps until there is an event.
+    fn outcome(transfer: &mut Transfer) -> (Event, u64) {
+        let turn = Turn { now: monotonic(), share: 1 << 20, stopped: false };
+        let mut entries = Vec::new();
+        loop {
+            if let Some(event) = transfer.step(&turn, &mut entries) {
+                assert_eq!(entries.last().map(|entry| entry.event), Some(event));
+                return (event, transfer.bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_is_compared_until_the_end() {
+        for (spoilt, expected) in [(None, Event::Done), (Some(70_000), Event::Wrong)] {
+            let (mut transfer, mut far) = receiver();
+            let mut bytes = pattern::bytes(4, 0, PERIOD).to_vec();
+            bytes.extend(pattern::bytes(4, PERIOD as u64, 100_000 - PERIOD));
+            if let Some(place) = spoilt {
+                bytes[place] ^= 1_u8;
+            }
+            let sender = std::thread::spawn(move || {
+                far.write_all(&4_u32.to_le_bytes()).unwrap();
+                // The other end may give it up before the last.
+                let _ = far.write_all(&bytes);
+            });
+            let (event, bytes) = outcome(&mut transfer);
+            assert_eq!(event, expected);
+            assert!(spoilt.map_or(bytes == 100_000, |place| bytes <= place as u64), "{bytes}");
+            drop(transfer);
+            sender.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_reset_and_silence_are_told() {
+        let (mut transfer, mut far) = receiver();
+        far.write_all(&4_u32.to_le_bytes()).unwrap();
+        socket2::SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(far);
+        assert_eq!(outcome(&mut transfer).0, Event::Reset);
+
+        let (mut transfer, mut far) = receiver();
+        transfer.stream.set_nonblocking(true).unwrap();
+        far.write_all(&4_u32.to_le_bytes()).unwrap();
+        let mut entries = Vec::new();
+        let mut turn = Turn { now: transfer.moved.0, share: 1, stopped: false };
+        while transfer.state() == State::Opening {
+            assert_eq!(transfer.step(&turn, &mut entries), None);
+        }
+        turn.now += PATIENCE;
+        assert_eq!(transfer.step(&turn, &mut entries), None);
+        turn.now += Duration::from_millis(1);
+        assert_eq!(transfer.step(&turn, &mut entries), Some(Event::Stalled));
+        assert_eq!(transfer.state(), State::Over);
+    }
+
+    #[test]
+    fn a_sender_keeps_to_its_share_and_makes_up_for_little() {
+        let (near, mut far) = {
+            let (transfer, far) = receiver();
+            (transfer.stream, far)
+        };
+        let mut transfer = Transfer::new(Side::Client, near, Some(2));
+        let mut entries = Vec::new();
+        let mut turn = Turn { now: monotonic(), share: 1_000, stopped: false };
+        assert_eq!(transfer.step(&turn, &mut entries), Some(Event::Open));
+        for _ in 0..3 {
+            assert_eq!(transfer.step(&turn, &mut entries), None);
+        }
+        turn.stopped = true;
+        assert_eq!(transfer.step(&turn, &mut entries), Some(Event::Ended));
+        assert_eq!(transfer.bytes, 3_000);
+        let mut all = Vec::new();
+        far.read_to_end(&mut all).unwrap();
+        assert_eq!(all, [&2_u32.to_le_bytes(), pattern::bytes(2, 0, 3_000)].concat());
+    }
+}
