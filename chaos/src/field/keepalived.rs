@@ -86,16 +86,16 @@ impl Keepalived {
 
     fn write(&self, node: Node, name: &str, text: &str) -> Result<PathBuf, Failure> {
         let path = self.path(node, name);
-        let failed = || Failure::system(format!("write {}", path.display()));
-        std::fs::write(&path, text).map_err(failed())?;
-        let runs = std::fs::Permissions::from_mode(0o700);
-        std::fs::set_permissions(&path, runs).map_err(failed())?;
+        let failed = Failure::system(format!("write {}", path.display()));
+        std::fs::write(&path, text).map_err(failed)?;
         Ok(path)
     }
 
     fn write_files(&self, node: Node) -> Result<(), Failure> {
         self.write(node, "conntrackd.conf", &self.conntrackd(node))?;
-        self.write(node, "notify", &self.notify(node))?;
+        let notify = self.write(node, "notify", &self.notify(node))?;
+        let runs = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(notify, runs).map_err(Failure::system("let a script run"))?;
         self.write(node, "keepalived.conf", &self.keepalived(node)).map(drop)
     }
 

@@ -33,6 +33,9 @@ pub(crate) const FILL_PER_SECOND: f64 = 40_000.0;
 /// Of them in one go, between two looks at the clock: a millisecond's worth.
 pub(crate) const FILL_BURST: u32 = 40;
 
+/// How long VRRP with advertisements each second takes to notice a death: three of them and the skew.
+pub(crate) const PEER_OUTAGE: Duration = Duration::from_secs(4);
+
 /// How long filling may take in all: a million at that rate, four times over.
 pub(crate) const FILL_PATIENCE: Duration = Duration::from_secs(120);
 

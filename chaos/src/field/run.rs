@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use config::api::{COUNTERS, Counters};
+use config::api::{CLUSTER, COUNTERS, Counters};
 use serde_json::json;
 
 use super::failure::Failure;
 use super::fault::{Fault, Faults};
 use super::figures::{Figures, figures};
+use super::keepalived::Tuning;
 use super::lab::Node;
-use super::limits::{BULK_BYTES_MIN, BULK_PACKETS_PER_SEGMENT, LOAD_SHARE, SEGMENT_BYTES};
+use super::limits::{
+    BULK_BYTES_MIN, BULK_PACKETS_PER_SEGMENT, LOAD_SHARE, PEER_OUTAGE, SEGMENT_BYTES,
+};
 use super::log::{self, Nanos};
 use super::site::{Firewalls, Kind, Site};
 use super::traffic::{Capacity, Plan, Side, StreamPlan, Traffic, capacity};
@@ -44,6 +47,8 @@ pub(crate) struct Run<'a> {
     plan: Plan,
     measured: BTreeMap<String, f64>,
     active: Option<Node>,
+    /// Lines of `cluster.log`.
+    views: Vec<String>,
 }
 
 impl<'a> Run<'a> {
@@ -66,6 +71,7 @@ impl<'a> Run<'a> {
             plan: Plan::default(),
             measured: BTreeMap::new(),
             active: None,
+            views: Vec::new(),
         })
     }
 
@@ -122,8 +128,21 @@ impl<'a> Run<'a> {
         wire.finish(&self.folder)
     }
 
+    /// Does it, and keeps what the nodes said of their cluster just before.
     pub(crate) fn strike(&mut self, fault: Fault) -> Result<(), Failure> {
+        self.look(&format!("before {fault}"));
         self.faults.strike(self.site, fault)
+    }
+
+    /// A line of `cluster.log` for each of our nodes that answers.
+    pub(crate) fn look(&mut self, when: &str) {
+        let Firewalls::Ringwall(pair) = &self.site.firewalls else { return };
+        for node in Node::BOTH {
+            if let Ok(view) = pair.api(node).get::<serde_json::Value>(CLUSTER) {
+                let name = node.name();
+                self.views.push(format!("{} {name} {when}: {view}", log::now()));
+            }
+        }
     }
 
     /// A line of `faults.log`, of this moment.
@@ -136,12 +155,21 @@ impl<'a> Run<'a> {
         self.measured.insert(name.to_owned(), value);
     }
 
+    /// How long to watch after a fault: `length`, and for the peer the time that it takes by design.
+    pub(crate) fn outlast(&self, length: Duration) -> Duration {
+        match self.settings.kind {
+            Kind::Ringwall(_) | Kind::Keepalived(Tuning::Fast) => length,
+            Kind::Keepalived(Tuning::Default) => length + PEER_OUTAGE,
+        }
+    }
+
     pub(crate) fn pause(&self, length: Duration) -> Result<(), Failure> {
         pause(length)
     }
 
     /// Leaves the last logs, and gives the figures of all of them.
     pub(crate) fn finish(mut self, scenario: &str) -> Result<Figures, Failure> {
+        self.look("at the end");
         self.note_roles()?;
         let about = json!({
             "scenario": scenario,
@@ -163,6 +191,7 @@ impl<'a> Run<'a> {
             },
             "measured": self.measured,
         });
+        log::write(&self.folder, "cluster.log", &self.views)?;
         log::write(&self.folder, "run.json", [format!("{about:#}")])?;
         self.faults.write(&self.folder)?;
         Ok(figures(&self.folder)?)

@@ -62,7 +62,7 @@ fn die(run: &mut Run<'_>, fault: fn(Node) -> Fault) -> Result<(), Failure> {
         run.pause(BEFORE)?;
         traffic.probe()?;
         run.strike(fault(active))?;
-        run.pause(AFTER / 2)?;
+        run.pause(run.outlast(AFTER / 2))?;
         traffic.probe()?;
         run.pause(AFTER / 2)
     })

@@ -97,7 +97,7 @@ fn broken(run: &mut Run<'_>, fault: Fault) -> Result<(), Failure> {
     run.while_flowing(&plan, |run, _| {
         run.pause(BEFORE)?;
         run.strike(fault)?;
-        run.pause(BROKEN)?;
+        run.pause(run.outlast(BROKEN))?;
         run.strike(Fault::Heal)?;
         run.pause(AFTER)
     })

@@ -34,10 +34,10 @@ fn run(run: &mut Run<'_>) -> Result<(), Failure> {
     run.while_flowing(&plan, |run, _| {
         run.pause(BEFORE)?;
         run.strike(Fault::Pause(active))?;
-        let waited = run.pause(STOPPED);
+        let waited = run.pause(run.outlast(STOPPED));
         // Also when the user wants an end: a stopped process could not be asked for anything.
         run.strike(Fault::Continue(active))?;
         waited?;
-        run.pause(AFTER)
+        run.pause(run.outlast(AFTER))
     })
 }

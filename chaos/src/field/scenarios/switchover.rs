@@ -39,6 +39,6 @@ fn run(run: &mut Run<'_>) -> Result<(), Failure> {
     run.while_flowing(&plan, |run, _| {
         run.pause(BEFORE)?;
         run.strike(Fault::Switchover(active))?;
-        run.pause(AFTER)
+        run.pause(run.outlast(AFTER))
     })
 }
