@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use netns::Namespace;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
 use super::failure::Failure;
@@ -33,7 +33,8 @@ impl Process {
         let said = said.map_err(failed("write to"))?;
         let also = said.try_clone().map_err(failed("write to"))?;
         command.stdin(Stdio::null()).stdout(said).stderr(also);
-        let child = namespace.spawn(command).map_err(Failure::system(format!("start {name}")))?;
+        let child = namespace.run(|| unmasked().and_then(|()| command.spawn()));
+        let child = child.map_err(Failure::system(format!("start {name}")))?;
         Ok(Self { name, child, output: output.to_owned() })
     }
 
@@ -90,11 +91,17 @@ impl Drop for Process {
     }
 }
 
+/// A child inherits the signals that its parent's thread has blocked; this thread lives for one child.
+fn unmasked() -> std::io::Result<()> {
+    Ok(SigSet::empty().thread_set_mask()?)
+}
+
 /// Runs a program to its end inside `namespace`; what it said, if it succeeded.
 pub(crate) fn run(namespace: &Namespace, command: &mut Command) -> Result<String, Failure> {
     let what = format!("{command:?}");
     command.stdin(Stdio::null());
-    let output = namespace.output(command).map_err(Failure::system(format!("run {what}")))?;
+    let output = namespace.run(|| unmasked().and_then(|()| command.output()));
+    let output = output.map_err(Failure::system(format!("run {what}")))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() {
         return Ok(text(&output.stdout));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use config::api::{CLUSTER, COUNTERS, Counters};
+use config::api::{CLUSTER, COUNTERS, ClusterStream, Counters};
 use serde_json::json;
 
 use super::failure::Failure;
@@ -131,7 +131,25 @@ impl<'a> Run<'a> {
     /// Does it, and keeps what the nodes said of their cluster just before.
     pub(crate) fn strike(&mut self, fault: Fault) -> Result<(), Failure> {
         self.look(&format!("before {fault}"));
+        self.look_at_streams();
         self.faults.strike(self.site, fault)
+    }
+
+    /// Before the first fault: what the active node has replicated. Nothing, and what follows breaks.
+    fn look_at_streams(&mut self) {
+        let Some(active) = self.active else { return };
+        let Firewalls::Ringwall(pair) = &self.site.firewalls else { return };
+        if self.measured.contains_key("replicated_records") {
+            return;
+        }
+        let Ok(view) = pair.api(active).cluster() else { return };
+        let sum = |of: fn(&ClusterStream) -> u64| view.streams.iter().map(of).sum::<u64>() as f64;
+        let figures = [
+            ("replicated_records", sum(|it| it.records_sent)),
+            ("replication_behind", sum(|it| it.behind)),
+            ("replication_behind_ms", sum(|it| it.behind_milliseconds)),
+        ];
+        figures.into_iter().for_each(|(name, value)| self.measured(name, value));
     }
 
     /// A line of `cluster.log` for each of our nodes that answers.

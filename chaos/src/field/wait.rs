@@ -14,7 +14,7 @@ const POLL: Duration = Duration::from_millis(20);
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// From here on SIGINT and SIGTERM end waits, so that everything is taken down in order. To be called
-/// before any other thread is started, which then has these signals blocked as well; children do not.
+/// before any other thread is started, which then has these signals blocked as well.
 ///
 /// # Errors
 /// [`Failure::System`].

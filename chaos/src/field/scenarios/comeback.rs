@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::field::failure::Failure;
 use crate::field::fault::Fault;
 use crate::field::fill::fill;
+use crate::field::lab::Node;
 use crate::field::limits::{AGREEMENT, RESYNC};
 use crate::field::run::{Run, Settings};
 use crate::field::scenario::{Bar, Of, Scenario};
@@ -46,7 +47,6 @@ fn run(run: &mut Run<'_>) -> Result<(), Failure> {
         run.strike(Fault::Restart(active))?;
         let begun = Instant::now();
         run.await_ready(active, RESYNC)?;
-        run.note(format!("resync done {}", active.name()));
         let agreed = run.await_agreement(AGREEMENT);
         run.measured("digests_agree", f64::from(u8::from(agreed.is_ok())));
         run.measured("agreement_s", begun.elapsed().as_secs_f64());
@@ -55,24 +55,27 @@ fn run(run: &mut Run<'_>) -> Result<(), Failure> {
 }
 
 impl Run<'_> {
-    /// Waits until `node` stands by with complete replicas.
-    pub(super) fn await_ready(
-        &mut self,
-        node: crate::field::lab::Node,
-        limit: Duration,
-    ) -> Result<(), Failure> {
+    /// Waits until `node` stands by with complete replicas, and notes it; whether it came to that. That
+    /// it did not is a result: the figure is missing then, and its bar does not hold.
+    pub(super) fn await_ready(&mut self, node: Node, limit: Duration) -> Result<bool, Failure> {
         let api = self.site.pair()?.api(node);
-        wait_for(limit, "a complete standby", || match api.cluster() {
+        let ready = wait_for(limit, "a complete standby", || match api.cluster() {
             Ok(it) if it.role == "standby" && it.readiness == "ready" => Ok(()),
             other => Err(format!("{other:?}")),
-        })
+        });
+        match ready {
+            Ok(()) => self.note(format!("resync done {}", node.name())),
+            Err(Failure::Late { .. }) => self.look("not ready"),
+            Err(other) => return Err(other),
+        }
+        Ok(ready.is_ok())
     }
 
     /// Waits until digests that were compared from now on prove that both tables are the same.
     pub(super) fn await_agreement(&mut self, limit: Duration) -> Result<(), Failure> {
         let begun = Instant::now();
         let pair = self.site.pair()?;
-        let apis = crate::field::lab::Node::BOTH.map(|node| pair.api(node));
+        let apis = Node::BOTH.map(|node| pair.api(node));
         wait_for(limit, "digests that agree", || {
             let views = apis.each_ref().map(|api| api.cluster());
             let agreed = views.iter().flatten().flat_map(|it| &it.streams).any(|stream| {
