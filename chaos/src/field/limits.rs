@@ -17,9 +17,9 @@ pub(crate) const BULK_PACKETS_PER_SEGMENT: f64 = 1.5;
 /// would hardly be told from a slow connection.
 pub(crate) const BULK_BYTES_MIN: u64 = 1_000_000;
 
-/// How long a standby may take to be complete, its start with a large table included; six times the
+/// How long a standby may take to be complete, its start with a large table included: many times the
 /// bar, so that a miss is measured and not only seen.
-pub(crate) const RESYNC: Duration = Duration::from_secs(60);
+pub(crate) const RESYNC: Duration = Duration::from_secs(180);
 
 /// How long two tables may take to be proven equal: some rounds of digests, under load.
 pub(crate) const AGREEMENT: Duration = Duration::from_secs(20);

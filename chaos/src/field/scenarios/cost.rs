@@ -31,10 +31,9 @@ pub(crate) const COST: Scenario = Scenario {
 };
 
 fn run(run: &mut Run<'_>) -> Result<(), Failure> {
-    let active = run.settle()?;
-    // Its counts begin with the daemon: those of earlier runs are not of this load.
-    run.strike(Fault::Stop(active.other()))?;
-    run.strike(Fault::Stop(active))?;
+    // Counts of holds begin with the daemon: those of earlier runs are not of this load.
+    let site = &mut *run.site;
+    Node::BOTH.iter().try_for_each(|node| site.firewalls.stop(&site.lab, *node))?;
     let active = run.settle()?;
     holds(run, active)?;
     established(run, active)
