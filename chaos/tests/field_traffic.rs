@@ -39,48 +39,47 @@ struct Lab {
 /// One at a time: they share the cores. Without a lab where the test cannot run, which a line tells.
 fn lab() -> (MutexGuard<'static, ()>, Option<Lab>) {
     static ONE: Mutex<()> = Mutex::new(());
-    (ONE.lock().unwrap_or_else(PoisonError::into_inner), new_lab())
-}
-
-fn new_lab() -> Option<Lab> {
-    let why = netns::available().err().or_else(|| {
+    let turn = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let missing = netns::available().err().or_else(|| {
         let nft = Command::new("nft").arg("--version").output();
         nft.err().map(|error| format!("nft cannot be run: {error}"))
     });
-    if let Some(why) = why {
-        assert!(std::env::var_os("RINGWALL_REQUIRE_ALL").is_none(), "{why}");
-        eprintln!("SKIPPED field_traffic: {why}");
-        return None;
-    }
-    let [client, router, server] =
-        ["fieldc", "fieldr", "fields"].map(|name| Namespace::new(name).unwrap());
-    let options = VethOptions::default();
-    veth(End::new(&client, "c0"), End::new(&router, "lan"), &options).unwrap();
-    veth(End::new(&router, "wan"), End::new(&server, "s0"), &options).unwrap();
-    for (namespace, link, last) in [
-        (&client, "c0", "0.2"),
-        (&router, "lan", "0.1"),
-        (&router, "wan", "1.1"),
-        (&server, "s0", "1.2"),
-    ] {
-        let (net, host) = last.split_once('.').unwrap();
-        namespace.add_address(link, &format!("10.77.{net}.{host}/24")).unwrap();
-        namespace.add_address(link, &format!("fd77:{net}::{host}/64")).unwrap();
-    }
-    wait_ready(&[(&client, "c0"), (&router, "lan"), (&router, "wan"), (&server, "s0")]).unwrap();
-    for (namespace, net) in [(&client, 0), (&server, 1)] {
-        namespace.add_route("0.0.0.0/0", &format!("10.77.{net}.1")).unwrap();
-        namespace.add_route("::/0", &format!("fd77:{net}::1")).unwrap();
-    }
-    router.set_sysctl("net/ipv4/ip_forward", "1").unwrap();
-    router.set_sysctl("net/ipv6/conf/all/forwarding", "1").unwrap();
-    let lab = Lab { client, router, server };
-    lab.nft(RULES);
-    lab.router.set_sysctl("net/netfilter/nf_conntrack_tcp_loose", "0").unwrap();
-    Some(lab)
+    let Some(why) = missing else { return (turn, Some(Lab::new())) };
+    assert!(std::env::var_os("RINGWALL_REQUIRE_ALL").is_none(), "{why}");
+    eprintln!("SKIPPED field_traffic: {why}");
+    (turn, None)
 }
 
 impl Lab {
+    fn new() -> Self {
+        let [client, router, server] =
+            ["fieldc", "fieldr", "fields"].map(|name| Namespace::new(name).unwrap());
+        let options = VethOptions::default();
+        veth(End::new(&client, "c0"), End::new(&router, "lan"), &options).unwrap();
+        veth(End::new(&router, "wan"), End::new(&server, "s0"), &options).unwrap();
+        for (namespace, link, net, host) in [
+            (&client, "c0", 0, 2),
+            (&router, "lan", 0, 1),
+            (&router, "wan", 1, 1),
+            (&server, "s0", 1, 2),
+        ] {
+            namespace.add_address(link, &format!("10.77.{net}.{host}/24")).unwrap();
+            namespace.add_address(link, &format!("fd77:{net}::{host}/64")).unwrap();
+        }
+        wait_ready(&[(&client, "c0"), (&router, "lan"), (&router, "wan"), (&server, "s0")])
+            .unwrap();
+        for (namespace, net) in [(&client, 0), (&server, 1)] {
+            namespace.add_route("0.0.0.0/0", &format!("10.77.{net}.1")).unwrap();
+            namespace.add_route("::/0", &format!("fd77:{net}::1")).unwrap();
+        }
+        router.set_sysctl("net/ipv4/ip_forward", "1").unwrap();
+        router.set_sysctl("net/ipv6/conf/all/forwarding", "1").unwrap();
+        let lab = Self { client, router, server };
+        lab.nft(RULES);
+        lab.router.set_sysctl("net/netfilter/nf_conntrack_tcp_loose", "0").unwrap();
+        lab
+    }
+
     fn ends(&self) -> Ends<'_> {
         self.ends_at(["10.77.0.2", "10.77.1.2"])
     }
@@ -157,7 +156,7 @@ fn an_outage_is_seen_as_what_it_was() {
     eprintln!("outage of {least:?} to {most:?}\n{figures:#?}");
     let gap = figures.gap_ms.unwrap();
     assert!(gap >= least.as_secs_f64() * 1e3, "the streams saw less than what was done to them");
-    let slack = 20.0 + figures.send_pause_ms.unwrap();
+    let slack = 100.0 + figures.send_pause_ms.unwrap();
     assert!(gap <= most.as_secs_f64() * 1e3 + slack, "the streams saw more than that");
     // 7,000 datagrams a second, for as long.
     let (low, high) = (least.as_secs_f64() * 7e3 * 0.5, most.as_secs_f64() * 7e3 * 1.5);

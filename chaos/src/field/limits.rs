@@ -134,6 +134,9 @@ pub(crate) const TRIAL_SETTLE: Duration = Duration::from_millis(20);
 /// Rate of the first trial, packets a second: more than one core can send.
 pub(crate) const FLAT_OUT: u64 = 2_000_000;
 
+/// The search ends within one part of so many of the capacity: it is no more exact than that.
+pub(crate) const TRIAL_CLOSE: u64 = 16;
+
 /// One lost of so many is still no loss: the machine has other work, too.
 pub(crate) const TRIAL_LOSS: u64 = 1_000;
 

@@ -125,7 +125,8 @@ pub struct Plan {
 pub struct Capacity {
     /// Small datagrams a second.
     pub packets_per_second: u32,
-    /// Received of those sent at that rate, 1.0 is all.
+    /// Received of those sent at that rate, 1.0 is all. Clearly less if no rate without loss was found;
+    /// the other number is then what arrived of too many.
     pub received: f64,
 }
 

@@ -38,6 +38,7 @@ impl Bulk {
         let listener = ends.server.run(|| listen(address))?;
         let from = ends.client_address;
         let share = rate * BULK_TURN.as_micros() as u64 / 1_000_000 / count.max(1) as u64;
+        let share = share.max(1);
         let flags = signals.clone();
         let server = Task::start("bulk-server", ends.server, Class::Ordinary, move || {
             let mut end = End::new(Side::Server, share, Ready::default());

@@ -9,6 +9,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, sendmmsg};
@@ -20,7 +21,7 @@ use super::task::{Class, Signals, Task, Usage};
 use super::{Capacity, Ends, Error, Port};
 use crate::field::limits::{
     BULK_LINE, DATAGRAM, FLAT_OUT, HELLO, LOAD_ARREARS, LOAD_BATCH, LOAD_FLOWS, LOAD_TURN, LOOK,
-    START_WAIT, TRIAL, TRIAL_LOSS, TRIAL_SETTLE, TRIALS,
+    START_WAIT, TRIAL, TRIAL_CLOSE, TRIAL_LOSS, TRIAL_SETTLE, TRIALS,
 };
 use crate::field::log::{self, Sample, now};
 
@@ -190,11 +191,12 @@ fn count(
     }
 }
 
-/// What one trial came to, packets a second.
+/// What one trial came to.
 #[derive(Clone, Copy, Debug)]
 struct Trial {
     sent: u64,
     received: u64,
+    lasted: Duration,
 }
 
 impl Trial {
@@ -202,60 +204,80 @@ impl Trial {
         self.received + self.sent / TRIAL_LOSS >= self.sent
     }
 
+    /// Packets a second.
     fn rate(self) -> u64 {
-        (self.sent as f64 / TRIAL.as_secs_f64()) as u64
+        (self.sent as f64 / self.lasted.as_secs_f64()) as u64
+    }
+
+    fn arrived_rate(self) -> u64 {
+        (self.received as f64 / self.lasted.as_secs_f64()) as u64
+    }
+}
+
+/// Trials of one load after the other.
+struct Trials<'a> {
+    ends: &'a Ends<'a>,
+    batches: Batches,
+    sink: Sink,
+}
+
+impl Trials<'_> {
+    fn run(&mut self, rate: u64) -> Result<Trial, Error> {
+        let before = self.arrived()?;
+        let total = AtomicU64::new(0);
+        let start = monotonic();
+        self.batches.run(rate, &total, || monotonic() >= start + TRIAL)?;
+        let lasted = monotonic() - start;
+        sleep_until(monotonic() + TRIAL_SETTLE);
+        Ok(Trial { sent: total.into_inner(), received: self.arrived()? - before, lasted })
+    }
+
+    fn arrived(&self) -> Result<u64, Error> {
+        let address = self.sink.address;
+        self.ends.server.run(|| dropped_at(address))
     }
 }
 
 /// Finds the highest rate without loss: first as fast as can be, then between what worked and what did
-/// not.
+/// not, twice.
 pub(super) fn search(ends: &Ends<'_>) -> Result<Capacity, Error> {
     let LoadFlows { sources, sink } = LoadFlows::open(ends)?;
-    let mut batches = Batches::new(sources);
-    let mut try_rate = |rate: u64| -> Result<Trial, Error> {
-        let before = ends.server.run(|| dropped_at(sink.address))?;
-        let total = AtomicU64::new(0);
-        let end = monotonic() + TRIAL;
-        batches.run(rate, &total, || monotonic() >= end)?;
-        sleep_until(monotonic() + TRIAL_SETTLE);
-        let received = ends.server.run(|| dropped_at(sink.address))? - before;
-        Ok(Trial { sent: total.into_inner(), received })
-    };
-    let mut best = Trial { sent: 0, received: 0 };
-    let flat_out = try_rate(FLAT_OUT)?;
-    let (mut low, mut high) = (0, flat_out.rate());
-    if flat_out.lossless() {
-        best = flat_out;
-        low = high;
-    }
+    let mut trials = Trials { ends, batches: Batches::new(sources), sink };
+    let flat_out = trials.run(FLAT_OUT)?;
+    let mut best = flat_out;
+    let high = flat_out.rate();
+    let (mut low, mut high) = (if flat_out.lossless() { high } else { 0 }, high);
+    let mut failed = None;
     for _ in 0..TRIALS {
-        if high - low <= high / 32 {
+        if best.lossless() && high - low <= high / TRIAL_CLOSE {
             break;
         }
         let rate = (low + high) / 2;
-        let trial = try_rate(rate)?;
+        let trial = trials.run(rate)?;
         if trial.lossless() {
             (low, best) = (trial.rate().clamp(low, high), trial);
-        } else {
+        } else if failed.replace(rate) == Some(rate) {
             high = rate;
         }
     }
-    Ok(Capacity {
-        packets_per_second: best.rate() as u32,
-        received: best.received as f64 / best.sent.max(1) as f64,
-    })
+    // Without any rate that lost nothing: what arrived of too many.
+    let through = if best.lossless() { best.rate() } else { flat_out.arrived_rate() };
+    let received = best.received as f64 / best.sent.max(1) as f64;
+    Ok(Capacity { packets_per_second: through as u32, received })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Trial;
+    use super::{TRIAL, Trial};
 
     #[test]
     fn one_in_a_thousand_is_no_loss() {
         for (sent, received, lossless) in
             [(0, 0, true), (999, 998, false), (1_000, 999, true), (100_000, 99_899, false)]
         {
-            assert_eq!(Trial { sent, received }.lossless(), lossless, "{received} of {sent}");
+            let trial = Trial { sent, received, lasted: TRIAL * 2 };
+            assert_eq!(trial.lossless(), lossless, "{received} of {sent}");
+            assert_eq!(trial.rate(), sent * 10 / 3);
         }
     }
 }

@@ -238,9 +238,9 @@ fn drain(socket: &UdpSocket, receipts: &mut Vec<Receipt>) -> Result<(), Error> {
 /// The kernel's time of receipt; ours, should it have told none.
 pub(super) fn stamp(messages: nix::Result<impl Iterator<Item = ControlMessageOwned>>) -> Nanos {
     let told = messages.ok().and_then(|mut messages| {
-        messages.find_map(|message| match message {
-            ControlMessageOwned::ScmTimestampns(time) => Some(Duration::from(time)),
-            _ => None,
+        messages.find_map(|message| {
+            let ControlMessageOwned::ScmTimestampns(time) = message else { return None };
+            Some(Duration::from(time))
         })
     });
     told.map_or_else(now, |time| time.as_nanos() as Nanos)

@@ -72,10 +72,8 @@ impl Talk {
                 self.back = end;
                 if end == MESSAGE { Heard::Echo } else { Heard::Nothing }
             }
-            Err(error) => match error.kind() {
-                ErrorKind::WouldBlock | ErrorKind::Interrupted => Heard::Nothing,
-                _ => Heard::of(&error),
-            },
+            Err(error) if later(&error) => Heard::Nothing,
+            Err(error) => Heard::of(&error),
         }
     }
 
@@ -88,6 +86,11 @@ impl Heard {
     pub(super) fn of(error: &io::Error) -> Self {
         if error.kind() == ErrorKind::TimedOut { Self::TimedOut } else { Self::Reset }
     }
+}
+
+/// Whether there is only nothing to be read yet.
+fn later(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 /// The bytes of a message: every one depends on the connection and the message.

@@ -85,11 +85,8 @@ impl Transfer {
     }
 
     fn after(&mut self, event: Event) {
-        self.state = match event {
-            Event::Open => self.role(),
-            // A sender that has ended still holds its socket; the receiver tells of the rest.
-            _ => State::Over,
-        };
+        // A sender that has ended still holds its socket; the receiver tells of the rest.
+        self.state = if event == Event::Open { self.role() } else { State::Over };
     }
 
     /// What this end does in this transfer: the client sends in every other.
