@@ -44,7 +44,7 @@ impl Keeper {
         }
         self.stuck = false;
         self.lease.renew(deadline);
-        self.word.renew(deadline)?;
+        self.word.renew(clock::of_kernel(deadline))?;
         Ok(())
     }
 }

@@ -275,7 +275,7 @@ impl Heart {
 
     fn set_lease(&mut self, until: Time) {
         self.lease.renew(until);
-        let set = self.word.renew(until);
+        let set = self.word.renew(clock::of_kernel(until));
         if let Err(error) = &set
             && !self.state.word_failed
         {

@@ -86,6 +86,9 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
         pair: plan.zip(loom),
     })
     .await?;
+    if !clock::offset().is_zero() {
+        tracing::warn!(ahead = ?clock::offset(), "a test has set this node's clock");
+    }
     Ok(Node {
         config,
         started: clock::now(),

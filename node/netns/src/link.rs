@@ -15,6 +15,13 @@ const VETH_INFO_PEER: u16 = 1;
 const UP: u32 = libc::IFF_UP as u32;
 const CARRIER: u32 = libc::IFF_RUNNING as u32;
 
+/// `IFLA_BRPORT_STATE` and `IFLA_BRPORT_ISOLATED` of linux/if_link.h.
+const PORT_STATE: u16 = 1;
+const PORT_ISOLATED: u16 = 33;
+/// `BR_STATE_DISABLED` and `BR_STATE_FORWARDING` of linux/if_bridge.h.
+const DISABLED: u8 = 0;
+const FORWARDING: u8 = 3;
+
 /// One end of a veth pair.
 #[derive(Clone, Copy, Debug)]
 pub struct End<'a> {
@@ -147,6 +154,35 @@ impl Namespace {
         let mut message = Message::new(libc::RTM_NEWLINK, 0, &ifinfo(index, 0, 0));
         message.number(libc::IFLA_MASTER, self.link(bridge)?.index);
         self.route_request(&format!("plug {link} into {bridge}"), message).map(drop)
+    }
+
+    /// Lets a bridge's port pass frames, or none in either direction. Its link keeps its carrier: what
+    /// is behind it cannot tell.
+    ///
+    /// # Errors
+    /// [`Error::NoLink`], [`Error::Netlink`], for instance for a link that is in no bridge.
+    pub fn enable_port(&self, link: &str, enabled: bool) -> Result<(), Error> {
+        let state = if enabled { FORWARDING } else { DISABLED };
+        self.set_port(link, PORT_STATE, state)
+    }
+
+    /// Isolated ports of one bridge pass no frames to each other, but to all others. Their links keep
+    /// their carrier.
+    ///
+    /// # Errors
+    /// As [`Namespace::enable_port`].
+    pub fn isolate_port(&self, link: &str, isolated: bool) -> Result<(), Error> {
+        self.set_port(link, PORT_ISOLATED, u8::from(isolated))
+    }
+
+    fn set_port(&self, link: &str, attribute: u16, value: u8) -> Result<(), Error> {
+        let mut header = ifinfo(self.link(link)?.index, 0, 0);
+        header[0] = libc::AF_BRIDGE as u8;
+        let mut message = Message::new(libc::RTM_SETLINK, 0, &header);
+        message.nest(libc::IFLA_PROTINFO, |port| {
+            port.attribute(attribute, &[value]);
+        });
+        self.route_request(&format!("set the bridge's port {link}"), message).map(drop)
     }
 
     /// Deletes the link, and with a veth its other end.

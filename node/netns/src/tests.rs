@@ -60,6 +60,37 @@ fn links_are_as_asked_for() {
     }
 }
 
+/// Three hosts at one switch; what its ports do is not seen by the links behind them.
+#[test]
+fn ports_of_a_bridge_are_disabled_and_isolated() {
+    let Some((a, b)) = pair(1) else { return };
+    let switch = Namespace::new("nst").unwrap();
+    switch.add_bridge("lan").unwrap();
+    for (host, port, address) in [(&a, "p1", "10.8.0.1"), (&b, "p2", "10.8.0.2")] {
+        veth(End::new(&switch, port), End::new(host, "lan0"), &VethOptions::default()).unwrap();
+        switch.plug(port, "lan").unwrap();
+        host.add_address("lan0", &format!("{address}/24")).unwrap();
+        wait_ready(&[(&switch, port), (host, "lan0")]).unwrap();
+    }
+    let heard = b.run(|| UdpSocket::bind("10.8.0.2:7000")).unwrap();
+    heard.set_read_timeout(Some(std::time::Duration::from_millis(200))).unwrap();
+    let sender = a.run(|| UdpSocket::bind("10.8.0.1:7000")).unwrap();
+    let passes = || {
+        sender.send_to(b"x", "10.8.0.2:7000").unwrap();
+        heard.recv_from(&mut [0; 8]).is_ok()
+    };
+    assert!(passes());
+    switch.enable_port("p2", false).unwrap();
+    assert!(!passes() && b.link("lan0").unwrap().carrier);
+    switch.enable_port("p2", true).unwrap();
+    assert!(passes());
+    ["p1", "p2"].iter().for_each(|port| switch.isolate_port(port, true).unwrap());
+    assert!(!passes());
+    switch.isolate_port("p1", false).unwrap();
+    assert!(passes(), "to one that is not isolated");
+    assert!(a.enable_port("left", true).is_err(), "in no bridge");
+}
+
 #[test]
 fn offloads_are_off_unless_wanted() {
     let Some((a, b)) = pair(1) else { return };

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! cargo run --release -p ringwall-chaos --bin ringwall-chaos -- sim --seed 1 --seeds 300 --seconds 60
+//! cargo run --release -p ringwall-chaos --bin ringwall-chaos -- field run crash --runs 20
 //! ```
 
+mod field;
 mod sim;
 
 use std::process::ExitCode;
@@ -22,10 +24,13 @@ struct Cli {
 enum What {
     /// Two nodes in virtual time, from a seed.
     Sim(sim::Options),
+    /// Two nodes as processes, in network namespaces, under faults.
+    Field(field::Options),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().what {
         What::Sim(options) => sim::run(&options),
+        What::Field(options) => field::run(&options),
     }
 }

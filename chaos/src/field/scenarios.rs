@@ -1,0 +1,11 @@
+//! The scenarios, one file for each kind of fault.
+
+pub(super) mod bulk_sync;
+pub(super) mod busy;
+pub(super) mod comeback;
+pub(super) mod cost;
+pub(super) mod crash;
+pub(super) mod cuts;
+pub(super) mod disk;
+pub(super) mod pause;
+pub(super) mod switchover;
