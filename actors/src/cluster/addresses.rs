@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use cluster_core::membership::Vip;
 use cluster_core::membership::vips::Order;
+use datapath::Lease;
 use rtnetlink::Handle;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{
@@ -16,8 +17,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, timeout};
 
-use super::announce::announce;
+use super::announce::Announcement;
 use super::limits::{ADDRESS_LIFE_SECONDS, ADDRESS_ORDERS, ADDRESS_RENEWAL, NETLINK_TIMEOUT};
+use crate::clock;
 use crate::ports::Watched;
 
 /// Carries orders out until their sender is gone, then takes off what is still on.
@@ -27,6 +29,8 @@ pub(super) struct Addresses {
     /// Those that are on.
     held: Vec<Vip>,
     watched: watch::Receiver<Vec<Watched>>,
+    /// Ends when this process is paused, too: orders may have grown old then.
+    lease: Lease,
 }
 
 impl Addresses {
@@ -34,10 +38,11 @@ impl Addresses {
     pub(super) async fn start(
         vips: Vec<Vip>,
         watched: watch::Receiver<Vec<Watched>>,
+        lease: Lease,
     ) -> io::Result<(mpsc::Sender<Order>, JoinHandle<()>)> {
         let (connection, handle, _) = rtnetlink::new_connection()?;
         tokio::spawn(connection);
-        let this = Self { handle, vips, held: Vec::new(), watched };
+        let this = Self { handle, vips, held: Vec::new(), watched, lease };
         this.clear().await;
         let (orders, ordered) = mpsc::channel(ADDRESS_ORDERS);
         Ok((orders, tokio::spawn(this.run(ordered))))
@@ -75,8 +80,12 @@ impl Addresses {
         }
     }
 
-    /// The kernel forgets what nobody renews.
+    /// The kernel forgets what nobody renews. After a pause another node may hold the addresses, and the
+    /// order to remove them is on its way.
     async fn renew(&self) {
+        if !self.lease.covers(clock::now()) {
+            return;
+        }
         for vip in &self.held {
             self.add(*vip).await;
         }
@@ -130,8 +139,15 @@ impl Addresses {
 
     fn announce(&self, vip: Vip) {
         let Some((_, name, mac)) = self.link(vip) else { return };
-        if let Err(error) = announce(&name, mac, vip.address) {
-            tracing::warn!(address = %vip.address, interface = name, %error, "not announced");
+        let announcement = Announcement::new(&name, mac, vip.address);
+        match announcement.and_then(|it| it.send(&self.lease)) {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::debug!(address = %vip.address, "not announced: no lease any more")
+            }
+            Err(error) => {
+                tracing::warn!(address = %vip.address, interface = name, %error, "not announced");
+            }
         }
     }
 

@@ -3,9 +3,12 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
+use datapath::Lease;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, bind, send, socket};
+
+use crate::clock;
 
 const MAC: usize = 6;
 const ETHERNET: usize = 14;
@@ -17,20 +20,38 @@ const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 /// Flags of an advertisement (RFC 4861 §4.4): from a router, overrides what is known.
 const ROUTER_OVERRIDE: u8 = 0b1010_0000;
 
-/// Sends the announcement of `address` by `interface`, whose link-layer address is `mac`.
-pub(super) fn announce(interface: &str, mac: [u8; MAC], address: IpAddr) -> io::Result<()> {
-    let frame = match address {
-        IpAddr::V4(address) => arp(mac, address),
-        IpAddr::V6(address) => advertisement(mac, address),
-    };
-    let mut links = nix::ifaddrs::getifaddrs()?.filter(|it| it.interface_name == interface);
-    let link = links.find_map(|it| it.address?.as_link_addr().copied());
-    let link = link.ok_or(io::ErrorKind::NotFound)?;
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let packets = socket(AddressFamily::Packet, SockType::Raw, flags, None)?;
-    bind(packets.as_raw_fd(), &link)?;
-    send(packets.as_raw_fd(), &frame, MsgFlags::empty())?;
-    Ok(())
+/// An announcement that only needs to be sent.
+pub(super) struct Announcement {
+    frame: Vec<u8>,
+    packets: OwnedFd,
+}
+
+impl Announcement {
+    /// That of `address` by `interface`, whose link-layer address is `mac`.
+    pub(super) fn new(interface: &str, mac: [u8; MAC], address: IpAddr) -> io::Result<Self> {
+        let frame = match address {
+            IpAddr::V4(address) => arp(mac, address),
+            IpAddr::V6(address) => advertisement(mac, address),
+        };
+        let mut links = nix::ifaddrs::getifaddrs()?.filter(|it| it.interface_name == interface);
+        let link = links.find_map(|it| it.address?.as_link_addr().copied());
+        let link = link.ok_or(io::ErrorKind::NotFound)?;
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let packets = socket(AddressFamily::Packet, SockType::Raw, flags, None)?;
+        bind(packets.as_raw_fd(), &link)?;
+        Ok(Self { frame, packets })
+    }
+
+    /// Sends it, unless the lease has ended by now: the order to announce may be old. Whether it was.
+    pub(super) fn send(self, lease: &Lease) -> io::Result<bool> {
+        // Nothing stands between this look and the system call that could take long, but a pause of
+        // the whole process; the new owner's later announcements outlast that.
+        if !lease.covers(clock::now()) {
+            return Ok(false);
+        }
+        send(self.packets.as_raw_fd(), &self.frame, MsgFlags::empty())?;
+        Ok(true)
+    }
 }
 
 fn arp(mac: [u8; MAC], address: Ipv4Addr) -> Vec<u8> {
@@ -77,6 +98,27 @@ mod tests {
     use super::*;
 
     const OWN: [u8; MAC] = [2, 0, 0, 0, 0, 7];
+
+    #[test]
+    fn nothing_is_announced_when_the_lease_has_ended() {
+        if let Err(reason) = netns::available() {
+            assert!(std::env::var_os("RINGWALL_REQUIRE_ALL").is_none(), "{reason}");
+            eprintln!("skipped: {reason}");
+            return;
+        }
+        let namespace = netns::Namespace::new("announce").expect("a network namespace");
+        let sent = |address: &str, lease: &Lease| {
+            let address = address.parse().expect("an address");
+            namespace.run(|| Announcement::new("lo", OWN, address)?.send(lease)).expect("prepared")
+        };
+        let lease = Lease::default();
+        for address in ["10.0.1.1", "fd01::1"] {
+            lease.renew(clock::now() + core::time::Duration::from_secs(60));
+            assert!(sent(address, &lease));
+            lease.renew(clock::now());
+            assert!(!sent(address, &lease));
+        }
+    }
 
     #[test]
     fn an_arp_announcement_names_its_address_twice() {

@@ -190,8 +190,15 @@ fn describe(
             program.set_port(ifindex, &port_config(config, index, seen.link.mac))?;
         }
     }
+    program.set_vips(vips(config))?;
     program.set_host_addresses(state.addresses.iter().copied())?;
     Ok(())
+}
+
+/// The addresses that this node shares with others, by domain.
+fn vips(config: &config::Node) -> impl Iterator<Item = (u16, std::net::IpAddr)> {
+    let shared = if config.cluster.is_some() { config.vips.as_slice() } else { &[] };
+    shared.iter().map(|vip| (config.ports[vip.port].domain, vip.address))
 }
 
 /// A port as the XDP program sees it.

@@ -211,9 +211,16 @@ pub const STEPS_PER_TURN: usize = 8;
 pub const VIPS_MAX: usize = 256;
 
 /// When a new holder announces its addresses, after it got them: at once, again when a switch that
-/// was busy with the first has time, and at 1 s and 2 s as VRRP and Linux' bonding repeat theirs.
-pub const ANNOUNCE_AT: [Duration; 4] =
-    [Duration::ZERO, Duration::from_millis(50), Duration::from_secs(1), Duration::from_secs(2)];
+/// was busy with the first has time, at 1 s and 2 s as VRRP and Linux' bonding repeat theirs, and when
+/// the kernel of a dead holder has certainly lost them: until then (4 s after its daemon's death) it may
+/// ask for a neighbour in a VIP's name, which tells that neighbour the wrong place.
+pub const ANNOUNCE_AT: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_millis(50),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+];
 
 /// Announcements after those: well below the 5 minutes after which switches forget a port, at the
 /// cost of two packets a minute for each address.

@@ -94,6 +94,21 @@ struct ipv6 {
 	be32 source[4], destination[4];
 };
 
+// Between Ethernet and IPv4 (RFC 826); of two-byte words, as its fields are not aligned.
+struct arp {
+	be16 hardware, protocol;
+	u8 hardware_length, protocol_length;
+	be16 operation, sender[5], target_hardware[3];
+	be32 target;
+};
+
+// RFC 4861 §4.3.
+struct solicitation {
+	u8 type, code;
+	be16 checksum;
+	be32 reserved, target[4];
+};
+
 struct transport {
 	be16 source_port, destination_port;
 };
@@ -101,6 +116,8 @@ struct transport {
 #define ETH_IPV4 BE16(0x0800)
 #define ETH_ARP BE16(0x0806)
 #define ETH_IPV6 BE16(0x86dd)
+#define ARP_REQUEST BE16(1)
+#define NEIGHBOUR_SOLICITATION 135
 
 enum protocol {
 	HOP_BY_HOP = 0,

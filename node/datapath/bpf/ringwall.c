@@ -4,8 +4,10 @@
 //
 // A frame sent to AF_XDP cannot go back to the kernel, so traffic for the host itself is decided
 // here. It is decided the same way when no daemon runs; transit is dropped then, because the lease
-// has run out or no socket is there. Nothing here relies on the kernel's forwarding switches: the
-// kernel is only ever handed frames for the host's own addresses and the link's own protocols.
+// has run out or no socket is there. So is what is for an address of the cluster's (VIP), and who
+// asks for one by ARP or neighbour discovery: the kernel may have it still, and would answer.
+// Nothing here relies on the kernel's forwarding switches: the kernel is only ever handed frames
+// for the host's own addresses and the link's own protocols.
 //
 // Every frame moves exactly one counter. Built by bpf/build.sh; the object is committed.
 //
@@ -55,12 +57,17 @@ enum stat {
 	STAT_LINK_CONTROL,  // ARP, neighbour discovery, MLD, IGMP: to the kernel
 	STAT_HOST_DENIED,   // IP for the host, not allowed
 	STAT_LEASE_EXPIRED, // transit without a valid lease
+	STAT_VIP_WITHOUT_LEASE, // to a VIP, or asking for one, without a valid lease
 	STAT_NO_WORKER,	    // transit, and no socket on this port and queue
 	STAT_MALFORMED,	    // IP for the host whose headers are cut off or endless
 	STAT_NOT_FOR_US,    // sent to another station's MAC, or routed IP sent to all stations
 	STAT_NO_PORT,	    // arrived by an interface that is not configured
 	STATS,
 };
+
+// What an address is to this node: bits of the values of `addresses`.
+#define OWN 1 // the kernel has it
+#define VIP 2 // the cluster's: for who has the lease, whatever the kernel has
 
 enum mode { MODE_ROUTED = 0, MODE_WIRE = 1 };
 
@@ -74,7 +81,7 @@ struct port {
 	u8 zero;
 };
 
-// An address of the host: IPv4 as ::ffff:a.b.c.d.
+// An address of the host or the cluster: IPv4 as ::ffff:a.b.c.d.
 struct address {
 	be32 bytes[4];
 	u32 domain;
@@ -91,7 +98,7 @@ struct services {
 	u64 words[SERVICE_WORDS];
 };
 
-// A bit for each value of `filter_bit`: set if one of the host's addresses has it.
+// A bit for each value of `filter_bit`: set if one of `addresses` has it.
 struct filter {
 	u64 words[FILTER_WORDS];
 };
@@ -172,7 +179,10 @@ struct frame {
 	void *context;
 	void *end;
 	u32 port; // its index
+	u32 domain;
 };
+
+INLINE int silent_about(u32 domain, const be32 target[4]);
 
 // A packet for the host, with its transport header.
 struct packet {
@@ -325,6 +335,13 @@ INLINE u32 host_icmp(const struct frame *frame, const struct packet *packet, con
 	if (header + 8 > (u8 *)frame->end)
 		return STAT_MALFORMED;
 	u8 type = header[0], code = header[1];
+	if (packet->protocol == ICMPV6 && type == NEIGHBOUR_SOLICITATION) {
+		const struct solicitation *asked = (const void *)header;
+		if ((void *)(asked + 1) > frame->end)
+			return STAT_MALFORMED;
+		if (silent_about(frame->domain, asked->target))
+			return STAT_VIP_WITHOUT_LEASE;
+	}
 	if (icmp_link_control(packet, type))
 		return STAT_LINK_CONTROL;
 	if (packet->unicast && icmp_answer(packet->protocol, type))
@@ -465,12 +482,15 @@ INLINE u32 open_ipv6(const struct frame *frame, const struct ipv6 *ip, struct pa
 	return transport >> 16;
 }
 
-// Where a packet for the host goes.
-APART u32 to_host(struct xdp_md *context, u32 port)
+// Where a packet for the host goes. `place` is the lower half of its port's word.
+APART u32 to_host(struct xdp_md *context, u32 place)
 {
 	void *data = (void *)(long)context->data;
 	void *end = (void *)(long)context->data_end;
-	struct frame frame = {.context = context, .end = end, .port = port};
+	struct frame frame = {.context = context,
+			      .end = end,
+			      .port = place % MAX_PORTS,
+			      .domain = place >> 16};
 	const struct ethernet *ethernet = data;
 	struct packet packet = {};
 	if ((void *)(ethernet + 1) > end)
@@ -534,18 +554,46 @@ INLINE u32 filter_bit(const struct address *address)
 	return sum >> 48;
 }
 
-// Whether an address is the host's. Nearly all are not, and a bit says so.
-INLINE int own(const struct address *address)
+// What an address is to this node: OWN, VIP, both or 0. Nearly all are nothing, and a bit says so.
+INLINE u32 standing_of(const struct address *address)
 {
 	u32 zero = 0, bit = filter_bit(address);
 	struct filter *bits = map_lookup(&filter, &zero);
 	if (bits && !(*(volatile u64 *)&bits->words[bit >> 6] >> (bit & 63) & 1))
 		return 0;
-	return map_lookup(&addresses, address) != 0;
+	const u8 *standing = map_lookup(&addresses, address);
+	return standing ? *(volatile u8 *)standing : 0;
+}
+
+// True for a VIP without a valid lease: another node may answer for it.
+INLINE int leaseless(struct cpu *cpu, u32 standing)
+{
+	return standing & VIP && !lease_holds(cpu);
+}
+
+// As leaseless, for the target of a neighbour solicitation.
+INLINE int silent_about(u32 domain, const be32 target[4])
+{
+	u32 zero = 0;
+	struct cpu *cpu = map_lookup(&cpus, &zero);
+	struct address address = {.domain = domain};
+	__builtin_memcpy(address.bytes, target, 16);
+	return !cpu || leaseless(cpu, standing_of(&address));
+}
+
+// An ARP request for a VIP; the kernel answers for any address that it has, on any port.
+INLINE u32 locate_arp(const struct arp *arp, const void *end, u32 domain, struct cpu *cpu)
+{
+	// The kernel does not read one that is cut off.
+	if ((void *)(arp + 1) > end || arp->operation != ARP_REQUEST)
+		return STAT_LINK_CONTROL;
+	struct address address = {.bytes = {0, 0, BE32(0xffff), arp->target}, .domain = domain};
+	return leaseless(cpu, standing_of(&address)) ? STAT_VIP_WITHOUT_LEASE : STAT_LINK_CONTROL;
 }
 
 // STAT_TO_WORKER for transit, STAT_TO_HOST for what `to_host` judges, or where the packet goes.
-INLINE u32 locate_ipv4(const struct ipv4 *ip, const void *end, u32 domain, int group)
+INLINE u32 locate_ipv4(const struct ipv4 *ip, const void *end, u32 domain, int group,
+		       struct cpu *cpu)
 {
 	// A header that is no header is the worker's to name.
 	if ((void *)(ip + 1) > end || ip->version_length >> 4 != 4)
@@ -553,13 +601,19 @@ INLINE u32 locate_ipv4(const struct ipv4 *ip, const void *end, u32 domain, int g
 	if ((ip->version_length & 15) < sizeof(*ip) / 4)
 		return STAT_TO_WORKER;
 	struct address address = {.bytes = {0, 0, BE32(0xffff), ip->destination}, .domain = domain};
-	if (multicast4(ip->destination) || own(&address))
+	if (multicast4(ip->destination))
+		return STAT_TO_HOST;
+	u32 standing = standing_of(&address);
+	if (leaseless(cpu, standing))
+		return STAT_VIP_WITHOUT_LEASE;
+	if (standing & OWN)
 		return STAT_TO_HOST;
 	return group ? STAT_NOT_FOR_US : STAT_TO_WORKER;
 }
 
 // As locate_ipv4.
-INLINE u32 locate_ipv6(const struct ipv6 *ip, const void *end, u32 domain, int group)
+INLINE u32 locate_ipv6(const struct ipv6 *ip, const void *end, u32 domain, int group,
+		       struct cpu *cpu)
 {
 	if ((void *)(ip + 1) > end || *(u8 *)ip >> 4 != 6)
 		return STAT_TO_WORKER;
@@ -569,7 +623,10 @@ INLINE u32 locate_ipv6(const struct ipv6 *ip, const void *end, u32 domain, int g
 	int link_local = destination[0] == 0xfe && (destination[1] & 0xc0) == 0x80;
 	struct address address = {.domain = domain};
 	__builtin_memcpy(address.bytes, ip->destination, 16);
-	if (multicast || link_local || own(&address))
+	u32 standing = multicast ? 0 : standing_of(&address);
+	if (leaseless(cpu, standing))
+		return STAT_VIP_WITHOUT_LEASE;
+	if (multicast || link_local || standing & OWN)
 		return STAT_TO_HOST;
 	return group ? STAT_NOT_FOR_US : STAT_TO_WORKER;
 }
@@ -584,7 +641,8 @@ INLINE int other_station(const struct port *port, const struct ethernet *etherne
 }
 
 // As locate_ipv4, for a frame on a routed port.
-INLINE u32 locate(const struct port *port, const struct ethernet *ethernet, void *end, u32 domain)
+INLINE u32 locate(const struct port *port, const struct ethernet *ethernet, void *end, u32 domain,
+		  struct cpu *cpu)
 {
 	if ((void *)(ethernet + 1) > end)
 		return STAT_TO_WORKER;
@@ -593,10 +651,12 @@ INLINE u32 locate(const struct port *port, const struct ethernet *ethernet, void
 	// IP that is to be routed must have been sent to this station alone (RFC 1812 §5.3.4).
 	int group = ethernet->destination[0] & 1;
 	if (ethernet->type == ETH_IPV4)
-		return locate_ipv4((void *)(ethernet + 1), end, domain, group);
+		return locate_ipv4((void *)(ethernet + 1), end, domain, group, cpu);
 	if (ethernet->type == ETH_IPV6)
-		return locate_ipv6((void *)(ethernet + 1), end, domain, group);
-	return ethernet->type == ETH_ARP ? STAT_LINK_CONTROL : STAT_TO_WORKER;
+		return locate_ipv6((void *)(ethernet + 1), end, domain, group, cpu);
+	if (ethernet->type == ETH_ARP)
+		return locate_arp((void *)(ethernet + 1), end, domain, cpu);
+	return STAT_TO_WORKER;
 }
 
 INLINE u32 judge_frame(struct xdp_md *context, struct cpu *cpu)
@@ -616,9 +676,9 @@ INLINE u32 judge_frame(struct xdp_md *context, struct cpu *cpu)
 	if (!port || !word)
 		return STAT_NO_PORT;
 	u32 index = word % MAX_PORTS, mode = word >> 8 & 0xff, domain = word >> 16 & 0xffff;
-	u32 way = mode == MODE_ROUTED ? locate(port, data, end, domain) : STAT_TO_WORKER;
+	u32 way = mode == MODE_ROUTED ? locate(port, data, end, domain, cpu) : STAT_TO_WORKER;
 	if (way == STAT_TO_HOST)
-		return to_host(context, index);
+		return to_host(context, word);
 	return way == STAT_TO_WORKER ? transit(cpu, index, queue) : way;
 }
 

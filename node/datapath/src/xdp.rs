@@ -14,6 +14,9 @@
 //!   anyone needs a service, also if it is a client: so does a DHCP client.
 //! - Later fragments for the host: the first one is judged.
 //!
+//! Without a valid lease nothing that is sent to an address of the cluster's (VIP) or asks for one
+//! (ARP request, neighbour solicitation), whether or not the kernel has the address.
+//!
 //! Never what is source-routed through the host: the kernel would send it on. Everything else is
 //! transit and needs the lease and a socket; on a wire, everything is.
 
@@ -49,7 +52,7 @@ use attach::Attachment;
 use filter::{FilterWords, filter};
 use inbound::{ServiceKey, ServiceWords};
 use limits::CPU_WORDS;
-use port::{AddressKey, PortValue, address_key, ifindex_of, slot};
+use port::{AddressKey, OWN, PortValue, VIP, address_key, ifindex_of, slot};
 
 /// Built by `bpf/build.sh`.
 static OBJECT: &[u8] = include_bytes_aligned!("../bpf/ringwall.bpf.o");
@@ -62,6 +65,9 @@ pub struct Program {
     sockets: XskMap<MapData>,
     lease: LeaseWord,
     addresses: HashMap<MapData, AddressKey, u8>,
+    /// The host's own in `addresses`, and the cluster's.
+    own: BTreeSet<AddressKey>,
+    vips: BTreeSet<AddressKey>,
     filter: Array<MapData, FilterWords>,
     inbound: HashMap<MapData, ServiceKey, ServiceWords>,
     cpus: PerCpuArray<MapData, [u64; CPU_WORDS]>,
@@ -83,6 +89,8 @@ impl Program {
             sockets: take(&mut ebpf, "sockets")?,
             lease: LeaseWord::take(&mut ebpf)?,
             addresses: take(&mut ebpf, "addresses")?,
+            own: BTreeSet::new(),
+            vips: BTreeSet::new(),
             filter: take(&mut ebpf, "filter")?,
             inbound: take(&mut ebpf, "inbound")?,
             cpus: take(&mut ebpf, "cpus")?,
@@ -137,19 +145,40 @@ impl Program {
         &mut self,
         wanted: impl IntoIterator<Item = (u16, IpAddr)>,
     ) -> Result<(), Error> {
+        self.own = wanted.into_iter().map(|(domain, it)| address_key(domain, it)).collect();
+        self.set_addresses()
+    }
+
+    /// Makes these (domain, address) pairs the cluster's, and no others: what is for one of them, or
+    /// asks for it, needs a valid lease, whether or not it is the host's own as well.
+    ///
+    /// # Errors
+    /// As [`Self::set_host_addresses`].
+    pub fn set_vips(
+        &mut self,
+        wanted: impl IntoIterator<Item = (u16, IpAddr)>,
+    ) -> Result<(), Error> {
+        self.vips = wanted.into_iter().map(|(domain, it)| address_key(domain, it)).collect();
+        self.set_addresses()
+    }
+
+    fn set_addresses(&mut self) -> Result<(), Error> {
         let failed = Error::map("addresses");
-        let wanted: BTreeSet<AddressKey> =
-            wanted.into_iter().map(|(domain, address)| address_key(domain, address)).collect();
-        let present: BTreeSet<AddressKey> =
-            self.addresses.keys().collect::<Result<_, _>>().map_err(&failed)?;
-        self.set_filter(wanted.union(&present))?;
-        for key in wanted.difference(&present) {
-            self.addresses.insert(key, 1, 0).map_err(&failed)?;
+        let mut wanted: BTreeMap<AddressKey, u8> =
+            self.vips.iter().map(|key| (*key, VIP)).collect();
+        self.own.iter().for_each(|key| *wanted.entry(*key).or_default() |= OWN);
+        let present: BTreeMap<AddressKey, u8> =
+            self.addresses.iter().collect::<Result<_, _>>().map_err(&failed)?;
+        self.set_filter(wanted.keys().chain(present.keys()))?;
+        for (key, standing) in &wanted {
+            if present.get(key) != Some(standing) {
+                self.addresses.insert(key, standing, 0).map_err(&failed)?;
+            }
         }
-        for key in present.difference(&wanted) {
+        for key in present.keys().filter(|key| !wanted.contains_key(*key)) {
             removed("addresses", self.addresses.remove(key))?;
         }
-        self.set_filter(&wanted)
+        self.set_filter(wanted.keys())
     }
 
     fn set_filter<'a>(

@@ -137,6 +137,111 @@ fn what_keeps_the_link_working_goes_to_the_kernel_without_a_lease() {
     expect(&bench, &frame::ip4(PEER, HOST, 1, 2, &[0x11; 8]), Stat::HostDenied);
 }
 
+/// The cluster's addresses in these tests, which the kernel has, too.
+const VIP: &str = "10.8.0.100";
+const VIP6: &str = "2001:db8:8::100";
+
+/// The bench with the cluster's addresses, and echo and DNS allowed.
+fn with_vips() -> Option<Bench> {
+    let mut bench = ready()?;
+    let vips = [VIP, VIP6].map(|text| (DOMAIN, text.parse::<IpAddr>().unwrap()));
+    bench.program.set_vips(vips).unwrap();
+    let own = Bench::addresses().into_iter().chain(vips);
+    bench.program.set_host_addresses(own).unwrap();
+    let mut inbound = HostInbound::new();
+    inbound.allow_numbers(17, 53, 53);
+    inbound.allow_numbers(1, 0x0800, 0x08ff);
+    inbound.allow_numbers(58, 0x8000, 0x80ff);
+    bench.program.set_host_inbound(bench.port, &inbound).unwrap();
+    Some(bench)
+}
+
+/// Expects what it says with a lease, and of all `about_vips` that they are dropped without one.
+#[track_caller]
+fn expect_lease_decides(bench: &mut Bench, about_vips: &[(Vec<u8>, Stat)]) {
+    for lease in [Time::MAX, Time(1), Time::MAX, Time::ZERO] {
+        bench.program.renew_lease(lease).unwrap();
+        for (frame, stat) in about_vips {
+            let stat = if lease == Time::MAX { *stat } else { Stat::VipWithoutLease };
+            expect(bench, frame, stat);
+        }
+    }
+}
+
+#[test]
+fn who_asks_for_a_vip_is_heard_with_a_lease_only() {
+    let Some(mut bench) = with_vips() else { return };
+    let mut asks = vec![(frame::arp_for(1, VIP), Stat::LinkControl)];
+    for to in ["ff02::1:ff00:100", VIP6, LINK_LOCAL, HOST6] {
+        let solicitation = frame::solicitation(to, VIP6);
+        let hop_by_hop = (0, vec![58, 0, 1, 4, 0, 0, 0, 0]);
+        asks.push((frame::with_extensions(&solicitation, &[hop_by_hop]), Stat::LinkControl));
+        asks.push((solicitation, Stat::LinkControl));
+    }
+    expect_lease_decides(&mut bench, &asks);
+}
+
+#[test]
+fn who_asks_for_another_address_is_always_heard() {
+    let Some(mut bench) = with_vips() else { return };
+    for lease in [Time::ZERO, Time::MAX] {
+        bench.program.renew_lease(lease).unwrap();
+        for target in [HOST, PEER, "10.8.0.101", "0.0.0.0"] {
+            expect(&bench, &frame::arp_for(1, target), Stat::LinkControl);
+        }
+        // An answer to a question of the host's own, and one too short for a target.
+        expect(&bench, &frame::arp_for(2, VIP), Stat::LinkControl);
+        expect(&bench, &frame::arp_for(1, VIP)[..41], Stat::LinkControl);
+        for target in [HOST6, LINK_LOCAL, PEER6, "2001:db8:8::101"] {
+            let to_group = frame::solicitation("ff02::1:ff00:100", target);
+            expect(&bench, &to_group, Stat::LinkControl);
+            expect(&bench, &frame::solicitation(HOST6, target), Stat::LinkControl);
+        }
+        // Of an advertisement the kernel learns; no other type has its target there.
+        let mut advertisement = frame::solicitation("ff02::1", VIP6);
+        advertisement[54] = 136;
+        expect(&bench, &advertisement, Stat::LinkControl);
+        expect(&bench, &frame::solicitation("ff02::1:ff00:100", VIP6)[..77], Stat::Malformed);
+    }
+}
+
+#[test]
+fn a_vip_is_reached_with_a_lease_only() {
+    let Some(mut bench) = with_vips() else { return };
+    let mut later = frame::udp4(PEER, VIP, 9, 53);
+    later[20..22].copy_from_slice(&1_u16.to_be_bytes());
+    let packets = [
+        (frame::icmp4(PEER, VIP, 8, 0), Stat::ToHost),
+        (frame::icmp6(PEER6, VIP6, 64, 128), Stat::ToHost),
+        (frame::icmp6(PEER6, VIP6, 255, 136), Stat::LinkControl),
+        (frame::udp4(PEER, VIP, 9, 53), Stat::ToHost),
+        (frame::udp6(PEER6, VIP6, 9, 54), Stat::HostDenied),
+        (frame::tcp4(PEER, VIP, 9, 22, 0x02), Stat::HostDenied),
+        (later, Stat::ToHost),
+    ];
+    expect_lease_decides(&mut bench, &packets);
+    bench.program.renew_lease(Time::ZERO).unwrap();
+    expect(&bench, &frame::icmp4(PEER, HOST, 8, 0), Stat::ToHost);
+    expect(&bench, &frame::icmp6(PEER6, HOST6, 64, 128), Stat::ToHost);
+}
+
+#[test]
+fn a_vip_that_the_kernel_has_not_is_transit_with_a_lease() {
+    let Some(mut bench) = with_vips() else { return };
+    bench.program.set_host_addresses(Bench::addresses()).unwrap();
+    let echoes = [
+        (frame::icmp4(PEER, VIP, 8, 0), Stat::NoWorker),
+        (frame::icmp6(PEER6, VIP6, 64, 128), Stat::NoWorker),
+    ];
+    expect_lease_decides(&mut bench, &echoes);
+    // Of another domain it is somebody else's, and without a cluster the host's own.
+    bench.program.set_vips([(DOMAIN + 1, VIP.parse().unwrap())]).unwrap();
+    expect(&bench, &echoes[0].0, Stat::LeaseExpired);
+    expect(&bench, &frame::arp_for(1, VIP), Stat::LinkControl);
+    bench.program.set_host_addresses([(DOMAIN, VIP.parse().unwrap())]).unwrap();
+    expect(&bench, &echoes[0].0, Stat::ToHost);
+}
+
 #[test]
 fn neighbour_discovery_for_somebody_else_is_transit() {
     // The kernel would forward it if forwarding is on.

@@ -6,6 +6,8 @@
 //!             └── lan0 fw2 wan0 ──┘                     the server's the vip 10.2.0.1
 //! ```
 
+mod paused;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 use netns::{End, Namespace, VethOptions, veth, wait_ready};
 use ringwall_tests::{
     Background, Outcome, TempDir, binary, require, root, run_command, temp_dir, wait_for,
+    wait_for_some,
 };
 use serde_json::Value;
 
@@ -172,6 +175,15 @@ impl Pair {
         });
     }
 
+    /// Waits until one of them is active and the other, complete, stands by; which one is active.
+    #[track_caller]
+    fn settles_somehow(&self) -> usize {
+        let active = |pair: &Self| (0..2).find(|index| pair.role(*index) == "active");
+        let first = wait_for_some(PATIENCE, "an active node", || active(self));
+        self.settles(first);
+        first
+    }
+
     fn last_words(&self) -> String {
         let said = self.nodes.iter().flatten().map(|node| node.to_string());
         said.collect::<Vec<_>>().join("\n====\n")
@@ -211,10 +223,7 @@ fn the_death_of_the_active_node_breaks_no_connection() {
     let mut pair = Pair::new();
     pair.found();
     (0..2).for_each(|index| pair.start(index));
-    let is_active = |pair: &Pair| (0..2).filter(|it| pair.role(*it) == "active").count() == 1;
-    wait_for(PATIENCE, "one active node", || is_active(&pair));
-    let active = (0..2).find(|index| pair.role(*index) == "active").expect("one of them");
-    pair.settles(active);
+    let active = pair.settles_somehow();
 
     let _server = tcp_echo(&pair.server, "10.2.0.2", PORT);
     let mut stream = connect(&pair.client, at("10.2.0.2", PORT), PATIENCE).expect("by the vip");

@@ -10,6 +10,12 @@ pub(super) type PortValue = [u8; 16];
 /// `struct address` of the program.
 pub(super) type AddressKey = [u8; 20];
 
+/// `OWN` of the program: the kernel has the address.
+pub(super) const OWN: u8 = 1;
+
+/// `VIP` of the program: the address is the cluster's.
+pub(super) const VIP: u8 = 2;
+
 /// `PORT_CHECK_MAC` of the program.
 const CHECK_MAC: u8 = 1;
 

@@ -15,6 +15,9 @@ pub enum Stat {
     HostDenied,
     /// Transit without a valid lease.
     LeaseExpired,
+    /// To an address of the cluster's (VIP), or asking for one by ARP or neighbour discovery, without
+    /// a valid lease.
+    VipWithoutLease,
     /// Transit, and no socket on this port and queue.
     NoWorker,
     /// IP for the host whose headers are cut off or endless.
@@ -26,12 +29,13 @@ pub enum Stat {
 }
 
 impl Stat {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ToWorker,
         Self::ToHost,
         Self::LinkControl,
         Self::HostDenied,
         Self::LeaseExpired,
+        Self::VipWithoutLease,
         Self::NoWorker,
         Self::Malformed,
         Self::NotForUs,
@@ -46,6 +50,7 @@ impl Stat {
             Self::LinkControl => "link-control",
             Self::HostDenied => "host-denied",
             Self::LeaseExpired => "lease-expired",
+            Self::VipWithoutLease => "vip-without-lease",
             Self::NoWorker => "no-worker",
             Self::Malformed => "malformed",
             Self::NotForUs => "not-for-us",
@@ -59,6 +64,7 @@ impl Stat {
             Self::ToWorker | Self::ToHost | Self::LinkControl => false,
             Self::HostDenied
             | Self::LeaseExpired
+            | Self::VipWithoutLease
             | Self::NoWorker
             | Self::Malformed
             | Self::NotForUs
@@ -151,8 +157,8 @@ mod tests {
         }
         stats.add(&cpu);
         stats.add(&cpu);
-        assert_eq!(stats.received(), 90);
-        assert_eq!(stats.get(Stat::NoPort), 18);
-        assert_eq!(stats.iter().filter(|(stat, _)| stat.is_drop()).count(), 6);
+        assert_eq!(stats.received(), 110);
+        assert_eq!(stats.get(Stat::NoPort), 20);
+        assert_eq!(stats.iter().filter(|(stat, _)| stat.is_drop()).count(), 7);
     }
 }

@@ -14,6 +14,20 @@ pub(crate) fn arp() -> Vec<u8> {
     with_type(0x0806, &[0; 46])
 }
 
+/// A request (1) or a reply (2), about the address `target`.
+pub(crate) fn arp_for(operation: u16, target: &str) -> Vec<u8> {
+    let head = [0, 1, 8, 0, 6, 4];
+    let sender = [&PEER_MAC[..], &octets("10.8.0.2")].concat();
+    let asked = [&[0; 6][..], &octets(target), &[0; 18]].concat();
+    with_type(0x0806, &[&head[..], &operation.to_be_bytes(), &sender, &asked].concat())
+}
+
+/// A neighbour solicitation for `target`, sent to `to`.
+pub(crate) fn solicitation(to: &str, target: &str) -> Vec<u8> {
+    let mac = [&[1, 1][..], &PEER_MAC].concat();
+    ip6("fe80::2", to, 255, 58, &[&[135, 0, 0, 0, 0, 0, 0, 0][..], &octets(target), &mac].concat())
+}
+
 pub(crate) fn ip4(from: &str, to: &str, ttl: u8, protocol: u8, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(20 + payload.len()).unwrap().to_be_bytes();
     let header = [0x45, 0, length[0], length[1], 0, 1, 0, 0, ttl, protocol, 0, 0];
