@@ -15,6 +15,7 @@
 
 mod addresses;
 mod announce;
+mod conflicts;
 mod fabric;
 mod heart;
 mod limits;
@@ -160,8 +161,9 @@ impl Part {
         let (commands, commanded) = sync_channel(COMMANDS);
         let line = Line { commands, bell: Bell::new().map_err(system)? };
         let (facts, memory) = memory::start(plan.store, line.clone()).map_err(system)?;
-        let (orders, addresses) =
-            Addresses::start(plan.vips, around.watched.clone()).await.map_err(system)?;
+        let (orders, addresses) = Addresses::start(plan.vips, around.watched.clone(), line.clone())
+            .await
+            .map_err(system)?;
         let names = plan.paths.iter().map(|path| path.name.clone()).collect();
         let (heard, hearing) = watch::channel(false);
         let fabric = Fabric {

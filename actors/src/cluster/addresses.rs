@@ -2,6 +2,7 @@
 //! order in which the machine said so. The kernel is told to keep them for a short while only, and again
 //! and again: when the daemon is gone, they are.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 
@@ -17,6 +18,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::announce::announce;
+use super::conflicts::Listener;
+use super::heart::{Command, Line};
 use super::limits::{ADDRESS_LIFE_SECONDS, ADDRESS_ORDERS, ADDRESS_RENEWAL, NETLINK_TIMEOUT};
 use crate::ports::Watched;
 
@@ -27,6 +30,9 @@ pub(super) struct Addresses {
     /// Those that are on.
     held: Vec<Vip>,
     watched: watch::Receiver<Vec<Watched>>,
+    /// Hear who else uses them, while they are on.
+    listeners: Vec<Listener>,
+    line: Line,
 }
 
 impl Addresses {
@@ -34,10 +40,11 @@ impl Addresses {
     pub(super) async fn start(
         vips: Vec<Vip>,
         watched: watch::Receiver<Vec<Watched>>,
+        line: Line,
     ) -> io::Result<(mpsc::Sender<Order>, JoinHandle<()>)> {
         let (connection, handle, _) = rtnetlink::new_connection()?;
         tokio::spawn(connection);
-        let this = Self { handle, vips, held: Vec::new(), watched };
+        let this = Self { handle, vips, held: Vec::new(), watched, listeners: Vec::new(), line };
         this.clear().await;
         let (orders, ordered) = mpsc::channel(ADDRESS_ORDERS);
         Ok((orders, tokio::spawn(this.run(ordered))))
@@ -53,7 +60,10 @@ impl Addresses {
                     Some(order) => self.carry_out(order).await,
                     None => break,
                 },
-                _ = renewal.tick() => self.renew().await,
+                _ = renewal.tick() => {
+                    self.renew().await;
+                    self.look_for_conflicts();
+                }
             }
         }
         self.clear().await;
@@ -69,6 +79,8 @@ impl Addresses {
             }
             Order::Remove(vip) => {
                 self.held.retain(|held| *held != vip);
+                // The next owner is about to say that it has them.
+                self.listeners.clear();
                 self.remove(vip, true).await;
             }
             Order::Announce(vip) => self.announce(vip),
@@ -79,6 +91,36 @@ impl Addresses {
     async fn renew(&self) {
         for vip in &self.held {
             self.add(*vip).await;
+        }
+    }
+
+    /// Tells membership whose addresses somebody else uses, each once.
+    fn look_for_conflicts(&mut self) {
+        let mut used = BTreeSet::new();
+        for vip in &self.held {
+            let Some((index, name, own)) = self.link(*vip) else { continue };
+            let Some(listener) = self.listeners.iter().find(|it| it.index == index) else {
+                match Listener::open(&name, index) {
+                    Ok(listener) => self.listeners.push(listener),
+                    Err(error) => {
+                        tracing::warn!(interface = name, %error, "conflicts are not seen")
+                    }
+                }
+                continue;
+            };
+            let on_port = |address| {
+                self.held.iter().any(|held| held.port == vip.port && held.address == address)
+            };
+            listener.look(|mac, address| {
+                if mac != own && on_port(address) {
+                    used.insert(address);
+                }
+            });
+        }
+        for address in used {
+            if !self.line.tell(Command::Conflict(address)) {
+                tracing::error!(%address, "SOMEBODY ELSE USES IT, and membership takes no commands");
+            }
         }
     }
 
