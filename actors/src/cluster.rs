@@ -15,6 +15,7 @@
 
 mod addresses;
 mod announce;
+mod conflicts;
 mod fabric;
 mod heart;
 mod limits;
@@ -161,7 +162,7 @@ impl Part {
         let line = Line { commands, bell: Bell::new().map_err(system)? };
         let (facts, memory) = memory::start(plan.store, line.clone()).map_err(system)?;
         let (orders, addresses) =
-            Addresses::start(plan.vips, around.watched.clone(), around.lease.clone())
+            Addresses::start(plan.vips, around.watched.clone(), around.lease.clone(), line.clone())
                 .await
                 .map_err(system)?;
         let names = plan.paths.iter().map(|path| path.name.clone()).collect();

@@ -2,6 +2,7 @@
 //! order in which the machine said so. The kernel is told to keep them for a short while only, and again
 //! and again: when the daemon is gone, they are.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 
@@ -18,6 +19,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::announce::Announcement;
+use super::conflicts::Listener;
+use super::heart::{Command, Line};
 use super::limits::{ADDRESS_LIFE_SECONDS, ADDRESS_ORDERS, ADDRESS_RENEWAL, NETLINK_TIMEOUT};
 use crate::clock;
 use crate::ports::Watched;
@@ -31,6 +34,9 @@ pub(super) struct Addresses {
     watched: watch::Receiver<Vec<Watched>>,
     /// Ends when this process is paused, too: orders may have grown old then.
     lease: Lease,
+    /// Hear who else uses them, while they are on.
+    listeners: Vec<Listener>,
+    line: Line,
 }
 
 impl Addresses {
@@ -39,10 +45,12 @@ impl Addresses {
         vips: Vec<Vip>,
         watched: watch::Receiver<Vec<Watched>>,
         lease: Lease,
+        line: Line,
     ) -> io::Result<(mpsc::Sender<Order>, JoinHandle<()>)> {
         let (connection, handle, _) = rtnetlink::new_connection()?;
         tokio::spawn(connection);
-        let this = Self { handle, vips, held: Vec::new(), watched, lease };
+        let (held, listeners) = (Vec::new(), Vec::new());
+        let this = Self { handle, vips, held, watched, lease, listeners, line };
         this.clear().await;
         let (orders, ordered) = mpsc::channel(ADDRESS_ORDERS);
         Ok((orders, tokio::spawn(this.run(ordered))))
@@ -58,7 +66,10 @@ impl Addresses {
                     Some(order) => self.carry_out(order).await,
                     None => break,
                 },
-                _ = renewal.tick() => self.renew().await,
+                _ = renewal.tick() => {
+                    self.renew().await;
+                    self.look_for_conflicts();
+                }
             }
         }
         self.clear().await;
@@ -74,6 +85,8 @@ impl Addresses {
             }
             Order::Remove(vip) => {
                 self.held.retain(|held| *held != vip);
+                // The next owner is about to say that it has them.
+                self.listeners.clear();
                 self.remove(vip, true).await;
             }
             Order::Announce(vip) => self.announce(vip),
@@ -88,6 +101,36 @@ impl Addresses {
         }
         for vip in &self.held {
             self.add(*vip).await;
+        }
+    }
+
+    /// Tells membership whose addresses somebody else uses, each once.
+    fn look_for_conflicts(&mut self) {
+        let mut used = BTreeSet::new();
+        for vip in &self.held {
+            let Some((index, name, own)) = self.link(*vip) else { continue };
+            let Some(listener) = self.listeners.iter().find(|it| it.index == index) else {
+                match Listener::open(&name, index) {
+                    Ok(listener) => self.listeners.push(listener),
+                    Err(error) => {
+                        tracing::warn!(interface = name, %error, "conflicts are not seen")
+                    }
+                }
+                continue;
+            };
+            let on_port = |address| {
+                self.held.iter().any(|held| held.port == vip.port && held.address == address)
+            };
+            listener.look(|mac, address| {
+                if mac != own && on_port(address) {
+                    used.insert(address);
+                }
+            });
+        }
+        for address in used {
+            if !self.line.tell(Command::Conflict(address)) {
+                tracing::error!(%address, "SOMEBODY ELSE USES IT, and membership takes no commands");
+            }
         }
     }
 

@@ -54,7 +54,7 @@ impl Announcement {
     }
 }
 
-fn arp(mac: [u8; MAC], address: Ipv4Addr) -> Vec<u8> {
+pub(super) fn arp(mac: [u8; MAC], address: Ipv4Addr) -> Vec<u8> {
     let mut frame = [&[0xff; MAC][..], &mac, &[0x08, 0x06]].concat();
     // Ethernet, IPv4, lengths of their addresses, request.
     frame.extend([0, 1, 8, 0, 6, 4, 0, 1]);
@@ -66,7 +66,7 @@ fn arp(mac: [u8; MAC], address: Ipv4Addr) -> Vec<u8> {
     frame
 }
 
-fn advertisement(mac: [u8; MAC], address: Ipv6Addr) -> Vec<u8> {
+pub(super) fn advertisement(mac: [u8; MAC], address: Ipv6Addr) -> Vec<u8> {
     let mut body = vec![136, 0, 0, 0, ROUTER_OVERRIDE, 0, 0, 0];
     body.extend(address.octets());
     body.extend([2, 1]); // target link-layer address, in units of 8 bytes

@@ -11,6 +11,7 @@
 //! answer with a [`Command`].
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub(super) enum Command {
     Stopped(u64),
     /// Another policy is in force.
     Policy([u8; 16]),
+    /// Somebody else uses an address of the group.
+    Conflict(IpAddr),
     /// The operator asks for something.
     Request(Request, oneshot::Sender<Result<(), Refused>>),
     /// Somebody wants to see.
@@ -181,6 +184,7 @@ impl Heart {
                 }
                 Command::Stopped(number) => self.handle(Input::Stopped { number }, now),
                 Command::Policy(digest) => self.handle(Input::Policy(digest), now),
+                Command::Conflict(address) => self.handle(Input::Conflict(address), now),
                 Command::Request(request, answer) => self.ask(request, answer, now),
                 // Whoever asked may have gone.
                 Command::View(seen) => drop(seen.send(self.member.view())),

@@ -26,6 +26,10 @@ pub(super) const ADDRESS_LIFE_SECONDS: u32 = 4;
 /// How often it is renewed: four times in its life.
 pub(super) const ADDRESS_RENEWAL: Duration = Duration::from_secs(1);
 
+/// ARP packets and IPv6 packets read in one look for who uses our addresses. A segment that floods us
+/// with them costs no more; a conflict is still seen, since whoever uses an address goes on saying so.
+pub(super) const CLAIMS_PER_LOOK: usize = 256;
+
 /// Messages of the peer that one worker has not read yet: four windows of the sender.
 pub(super) const STREAM_INBOX: usize = 1_024;
 
