@@ -45,7 +45,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use self::addresses::Addresses;
-use self::fabric::{Fabric, Link, StreamEnd};
+use self::fabric::{Fabric, InboxFull, Link, StreamEnd};
 use self::heart::{Command, Heart, Line, State};
 use self::limits::{ANSWER_TIMEOUT, COMMANDS, MESSAGE_BYTES, STREAM_INBOX, STREAM_OUTBOX};
 use self::ownership::{Completeness, Ownership};
@@ -100,7 +100,7 @@ impl Loom {
         let mut settings = Settings::new(self.own, self.boot, self.peer, number, places, self.seed);
         settings.message_bytes = MESSAGE_BYTES;
         let (words, inbox) = mpsc::channel(STREAM_INBOX);
-        let completeness = Completeness::default();
+        let (completeness, refused) = (Completeness::default(), InboxFull::default());
         let stream = Arc::new(Mutex::new(Stream {
             machine: Replication::new(settings),
             secret: self.secret,
@@ -112,8 +112,9 @@ impl Loom {
             connected: false,
             unsent: 0,
             notes_lost: 0,
+            inbox_full: refused.clone(),
         }));
-        self.ends.push(StreamEnd { words, bell });
+        self.ends.push(StreamEnd { words, bell, refused });
         self.streams.push(Arc::clone(&stream));
         self.completeness.push(completeness);
         stream
@@ -245,7 +246,9 @@ impl Part {
         for (shard, stream) in self.shards.iter().zip(&self.streams) {
             let stream = Arc::clone(stream);
             // On the worker's own thread, which is the only one that takes the lock.
-            let view = shard.ask(move |_| stream::lock(&stream).view(clock::now())).await;
+            let view = shard
+                .ask(move |worker| stream::lock(&stream).view(worker.engine(), clock::now()))
+                .await;
             streams.push(view.ok());
         }
         Ok(show::cluster(&membership, &streams, &self.names, clock::now()))

@@ -3,6 +3,9 @@
 //! The peer counts as connected while the transport has a connection to the same number of workers *and*
 //! heartbeats are heard: QUIC takes seconds to notice a death, and held packets wait for that.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
 use bytes::Bytes;
 use cluster_core::NodeId;
 use cluster_core::replication::envelope::Message;
@@ -16,6 +19,32 @@ use super::stream::Word;
 pub(super) struct StreamEnd {
     pub(super) words: mpsc::Sender<Word>,
     pub(super) bell: Bell,
+    pub(super) refused: InboxFull,
+}
+
+impl StreamEnd {
+    /// Gives the worker a message of the peer.
+    fn deliver(&self, message: Bytes) {
+        if self.words.try_send(Word::Message(message)).is_err() {
+            self.refused.count();
+        }
+        self.bell.ring();
+    }
+}
+
+/// Messages that found a worker's inbox full: lost on the way, and sent again by the peer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct InboxFull(Arc<AtomicU64>);
+
+impl InboxFull {
+    fn count(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// What the transport's task works with.
@@ -114,16 +143,31 @@ impl Fabric {
 
     fn deliver(&self, datagram: &Datagram) {
         let Ok(message) = Message::parse(&datagram.bytes) else { return };
-        let Some(end) = self.ends.get(usize::from(message.header.stream)) else { return };
-        // Full: lost on the way, and sent again.
-        let _ = end.words.try_send(Word::Message(datagram.bytes.clone()));
-        end.bell.ring();
+        if let Some(end) = self.ends.get(usize::from(message.header.stream)) {
+            end.deliver(datagram.bytes.clone());
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Link;
+    use super::*;
+
+    #[test]
+    fn a_message_that_finds_no_room_is_counted() {
+        let (words, mut inbox) = mpsc::channel(1);
+        let bell = Bell::new().expect("a bell");
+        let end = StreamEnd { words, bell, refused: InboxFull::default() };
+        let message = || Bytes::from_static(b"news");
+        end.deliver(message());
+        assert_eq!(end.refused.get(), 0);
+        end.deliver(message());
+        end.deliver(message());
+        assert_eq!(end.refused.get(), 2);
+        assert!(inbox.try_recv().is_ok(), "the first is there");
+        end.deliver(message());
+        assert_eq!(end.refused.get(), 2, "there is room again");
+    }
 
     #[test]
     fn streams_are_told_of_a_peer_that_is_connected_and_heard() {

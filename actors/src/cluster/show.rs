@@ -76,7 +76,7 @@ fn path(view: &PathView, names: &[String]) -> api::ClusterPath {
 
 fn stream(worker: u16, it: &StreamView, now: Time) -> api::ClusterStream {
     let (view, sent, got) = (&it.machine, &it.machine.sent, &it.machine.received);
-    let lag = view.lag;
+    let (lag, engine) = (view.lag, &it.engine);
     api::ClusterStream {
         worker,
         connected: view.link == Link::Up,
@@ -102,6 +102,15 @@ fn stream(worker: u16, it: &StreamView, now: Time) -> api::ClusterStream {
         records_refused: got.refused_full + got.refused_malformed + got.refused_unknown,
         messages_lost: sent.lost_overtaken + sent.lost_expired + sent.lost_connection + it.unsent,
         notes_lost: it.notes_lost,
+        inbox_full: it.inbox_full,
+        replicas_opened: engine.opened,
+        replicas_updated: engine.updated,
+        replicas_ended: engine.deleted,
+        records_stale: engine.stale,
+        conflicts: engine.conflicts,
+        takeovers: engine.takeovers,
+        holds_expired: engine.holds_expired,
+        holds_skipped: engine.holds_skipped,
     }
 }
 

@@ -5,6 +5,9 @@
 //!  after:  notes of the engine ──► machine ──► messages to the transport, holds released
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -13,9 +16,11 @@ use cluster_core::limits::BULK_DEADLINE;
 use cluster_core::membership::Readiness;
 use cluster_core::replication::{Input, Outcome, Output, Purpose, Replication, View};
 use engine::Engine;
+use engine::replication::Replicated;
 use tokio::sync::mpsc;
 use wire::Time;
 
+use super::fabric::InboxFull;
 use super::limits::{MESSAGES_PER_TURN, NOTES_PER_TURN};
 use super::ownership::{Completeness, Ownership};
 use super::sessions::{Table, note};
@@ -50,14 +55,18 @@ pub struct Stream {
     pub(super) unsent: u64,
     /// Times that the engine's notes found no room; the digests find what they leave behind.
     pub(super) notes_lost: u64,
+    /// Messages of the peer that found no room on their way in.
+    pub(super) inbox_full: InboxFull,
 }
 
-/// A stream as it stands.
+/// A stream as it stands, and what its engine counted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StreamView {
     pub(super) machine: View,
+    pub(super) engine: Replicated,
     pub(super) unsent: u64,
     pub(super) notes_lost: u64,
+    pub(super) inbox_full: u64,
 }
 
 /// What a stream wants after a turn.
@@ -110,9 +119,14 @@ impl Stream {
     }
 
     /// The stream as it stands.
-    pub(super) fn view(&self, now: Time) -> StreamView {
-        let (unsent, notes_lost) = (self.unsent, self.notes_lost);
-        StreamView { machine: self.machine.view(now), unsent, notes_lost }
+    pub(super) fn view(&self, engine: &Engine, now: Time) -> StreamView {
+        StreamView {
+            machine: self.machine.view(now),
+            engine: *engine.replicated(),
+            unsent: self.unsent,
+            notes_lost: self.notes_lost,
+            inbox_full: self.inbox_full.get(),
+        }
     }
 
     /// Gives the engine the role that this node has.

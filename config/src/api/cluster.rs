@@ -104,6 +104,33 @@ pub struct ClusterStream {
     pub messages_lost: u64,
     /// Changes that found no room; digests find what they leave behind.
     pub notes_lost: u64,
+    /// Messages of the peer that found the worker's inbox full; they come again.
+    #[serde(default)]
+    pub inbox_full: u64,
+    /// Sessions opened by a record.
+    #[serde(default)]
+    pub replicas_opened: u64,
+    /// Records that told something new of a known session.
+    #[serde(default)]
+    pub replicas_updated: u64,
+    /// Replicas ended by their owner's word.
+    #[serde(default)]
+    pub replicas_ended: u64,
+    /// Records older than what was known.
+    #[serde(default)]
+    pub records_stale: u64,
+    /// Sessions that both nodes had opened with one key.
+    #[serde(default)]
+    pub conflicts: u64,
+    /// Times that the worker became the owner.
+    #[serde(default)]
+    pub takeovers: u64,
+    /// Waits for the peer that took too long.
+    #[serde(default)]
+    pub holds_expired: u64,
+    /// Packets that should have waited and found no room to.
+    #[serde(default)]
+    pub holds_skipped: u64,
 }
 
 /// A transfer of all sessions to this node.
