@@ -41,6 +41,7 @@ use cluster_net::transport::{self, Transport, VERSIONS};
 use config::api;
 use datapath::xdp::LeaseWord;
 use datapath::{Bell, Lease};
+use engine::replication::Unconfirmed;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
@@ -65,6 +66,7 @@ pub(crate) struct Loom {
     peer: NodeId,
     secret: [u64; 2],
     seed: u64,
+    unconfirmed: config::Unconfirmed,
     ownership: Ownership,
     outbox: mpsc::Sender<Bytes>,
     outgoing: mpsc::Receiver<Bytes>,
@@ -83,6 +85,7 @@ impl Loom {
             peer: plan.peer,
             secret: plan.placement_secret(),
             seed,
+            unconfirmed: plan.unconfirmed,
             ownership: Ownership::default(),
             outbox,
             outgoing,
@@ -95,6 +98,10 @@ impl Loom {
     /// The stream of the next worker, whose engine has so many places and now keeps replicas only.
     pub(crate) fn stream(&mut self, engine: &mut engine::Engine, bell: Bell) -> SharedStream {
         engine.stand_down();
+        engine.set_unconfirmed(match self.unconfirmed {
+            config::Unconfirmed::Forward => Unconfirmed::Forward,
+            config::Unconfirmed::Drop => Unconfirmed::Drop,
+        });
         let number = self.streams.len() as u16;
         let places = engine.sessions().capacity() as u32;
         let mut settings = Settings::new(self.own, self.boot, self.peer, number, places, self.seed);
@@ -137,6 +144,7 @@ pub(crate) struct Part {
     streams: Vec<SharedStream>,
     /// Names of the paths, by number.
     names: Vec<String>,
+    unconfirmed: config::Unconfirmed,
     /// Threads and tasks in the order in which they end.
     ending: Mutex<Option<Ending>>,
 }
@@ -207,8 +215,9 @@ impl Part {
             addresses,
             fabric: tokio::spawn(fabric.run()),
         };
-        let (shards, streams) = (around.shards, loom.streams);
-        Ok(Self { line, shards, streams, names, ending: Mutex::new(Some(ending)) })
+        let (shards, streams, unconfirmed) = (around.shards, loom.streams, loom.unconfirmed);
+        let ending = Mutex::new(Some(ending));
+        Ok(Self { line, shards, streams, names, unconfirmed, ending })
     }
 
     /// Hands over, stops owning, takes addresses off.
@@ -251,7 +260,9 @@ impl Part {
                 .await;
             streams.push(view.ok());
         }
-        Ok(show::cluster(&membership, &streams, &self.names, clock::now()))
+        let mut cluster = show::cluster(&membership, &streams, &self.names, clock::now());
+        self.unconfirmed.name().clone_into(&mut cluster.unconfirmed);
+        Ok(cluster)
     }
 
     async fn asked<T>(

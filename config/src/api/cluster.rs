@@ -27,6 +27,10 @@ pub struct Cluster {
     pub policy_differs: bool,
     /// It waits for its disk.
     pub saving: bool,
+    /// What becomes of a packet that waits for the peer, and is not confirmed in time: `forward` or
+    /// `drop`, as the node file says.
+    #[serde(default)]
+    pub unconfirmed: String,
     /// The other members.
     pub members: Vec<ClusterMember>,
     /// Replication, for each worker.

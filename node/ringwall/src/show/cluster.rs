@@ -59,6 +59,7 @@ fn this_node(cluster: &Cluster, out: &mut Out<'_>) -> Result<(), Failure> {
         _ => "none: it forwards nothing".to_owned(),
     };
     out.line(format!("lease {lease}; fitness {fitness}; replicas {readiness}"))?;
+    out.line(format!("packets that the peer does not confirm: {}", cluster.unconfirmed))?;
     if cluster.policy_differs {
         out.line("the dead owner ran ANOTHER POLICY: commit it here, or `cluster claim`")?;
     }
