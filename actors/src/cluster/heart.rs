@@ -28,7 +28,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use wire::Time;
 
 use super::limits::{
-    FAREWELL, HEARTBEATS_PER_READ, PRIORITY, REQUESTS, STOP_PATIENCE, WORKER_STUCK_AFTER,
+    FAREWELL, HANDOVER_PATIENCE, HEARTBEATS_PER_READ, PRIORITY, REQUESTS, STOP_PATIENCE,
+    WORKER_STUCK_AFTER,
 };
 use super::ownership::{Completeness, Ownership, readiness};
 use super::paths::Paths;
@@ -120,8 +121,40 @@ pub(super) struct State {
     next: Option<Command>,
     asked: VecDeque<(Request, oneshot::Sender<Result<(), Refused>>)>,
     stopping: Option<Time>,
+    heir: Heir,
     disowned: Option<Time>,
     word_failed: bool,
+}
+
+/// Who takes over from a node that stops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Heir {
+    /// To be asked, or asked again: the standby may soon be complete.
+    #[default]
+    Unasked,
+    /// The standby: the switchover is under way.
+    Found,
+    /// Nobody who could.
+    Nobody,
+}
+
+impl Heir {
+    /// What the answer to a request for a switchover says.
+    const fn of(answer: Result<(), Refused>) -> Self {
+        match answer {
+            Ok(()) => Self::Found,
+            Err(Refused::Busy | Refused::PeerNotReady(..)) => Self::Unasked,
+            Err(
+                Refused::NotOwner(_)
+                | Refused::Owned(_)
+                | Refused::NoPeer
+                | Refused::PeerUnfit(..)
+                | Refused::PeerPolicyDiffers(_)
+                | Refused::NotDrained
+                | Refused::Unable(_),
+            ) => Self::Nobody,
+        }
+    }
 }
 
 impl Heart {
@@ -143,6 +176,7 @@ impl Heart {
         self.paths.open(now);
         self.hear(now);
         self.obey(now);
+        self.hand_over(now);
         self.judge(now);
         if self.member.next_deadline().is_some_and(|at| at <= now) {
             self.handle(Input::Timeout, now);
@@ -186,9 +220,20 @@ impl Heart {
                 Command::View(seen) => drop(seen.send(self.member.view())),
                 Command::Stop => {
                     self.state.stopping = self.state.stopping.or(Some(now));
-                    self.state.lasting = self.state.lasting.and(Fitness::STOPPING);
                 }
             }
+        }
+    }
+
+    /// A planned stop is a switchover, if there is anybody to take over; only then the node calls itself
+    /// unfit, which would end its lease before another has one.
+    fn hand_over(&mut self, now: Time) {
+        let Some(since) = self.state.stopping else { return };
+        let tried = now.since(since) >= HANDOVER_PATIENCE;
+        if tried || self.state.heir == Heir::Nobody || !self.member.role().owns() {
+            self.state.lasting = self.state.lasting.and(Fitness::STOPPING);
+        } else if self.state.heir == Heir::Unasked {
+            self.handle(Input::Request(Request::Failover), now);
         }
     }
 
@@ -300,6 +345,9 @@ impl Heart {
     }
 
     fn answer(&mut self, request: Request, result: Result<(), Refused>) {
+        if self.state.stopping.is_some() && request == Request::Failover {
+            self.state.heir = Heir::of(result);
+        }
         let asked = &mut self.state.asked;
         let Some(index) = asked.iter().position(|(it, _)| *it == request) else { return };
         if let Some((_, answer)) = asked.remove(index) {
@@ -367,5 +415,26 @@ async fn confirm(shards: Vec<Shard>, line: Line, number: u64) {
     }
     if !line.tell(Command::Stopped(number)) {
         tracing::error!("the membership thread takes no commands");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_stops_waits_for_a_standby_that_is_about_to_be_complete() {
+        let peer = NodeId(2);
+        for (answer, heir) in [
+            (Ok(()), Heir::Found),
+            (Err(Refused::PeerNotReady(peer, Readiness::BulkRunning)), Heir::Unasked),
+            (Err(Refused::Busy), Heir::Unasked),
+            (Err(Refused::NoPeer), Heir::Nobody),
+            (Err(Refused::PeerUnfit(peer, Fitness::STOPPING)), Heir::Nobody),
+            (Err(Refused::PeerPolicyDiffers(peer)), Heir::Nobody),
+            (Err(Refused::NotOwner(Some(peer))), Heir::Nobody),
+        ] {
+            assert_eq!(Heir::of(answer), heir, "{answer:?}");
+        }
     }
 }

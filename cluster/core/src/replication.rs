@@ -33,6 +33,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod view;
+mod walk;
 mod window;
 
 pub mod envelope;

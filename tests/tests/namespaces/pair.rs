@@ -7,6 +7,7 @@
 //! ```
 
 mod paused;
+mod stopped;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
