@@ -199,6 +199,7 @@ impl Part {
             worker_bells: fabric.ends.iter().map(|end| end.bell.clone()).collect(),
             pulses: around.shards.iter().map(|shard| shard.pulse.clone()).collect(),
             shards: around.shards.clone(),
+            streams: loom.streams.clone(),
             watched: around.watched,
             tracked: plan.tracked,
             addresses: orders,

@@ -11,6 +11,7 @@
 //! answer with a [`Command`].
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
@@ -28,11 +29,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use wire::Time;
 
 use super::limits::{
-    FAREWELL, HANDOVER_PATIENCE, HEARTBEATS_PER_READ, PRIORITY, REQUESTS, STOP_PATIENCE,
-    WORKER_STUCK_AFTER,
+    FAREWELL, HANDOVER_PATIENCE, HEARTBEATS_PER_READ, LAST_RECORDS, LAST_RECORDS_PAUSE, PRIORITY,
+    REQUESTS, STOP_PATIENCE, WORKER_STUCK_AFTER,
 };
 use super::ownership::{Completeness, Ownership, readiness};
 use super::paths::Paths;
+use super::stream::{self, SharedStream};
 use super::tell::tell;
 use crate::clock;
 use crate::lease::Pulse;
@@ -97,6 +99,7 @@ pub(super) struct Heart {
     pub(super) worker_bells: Vec<Bell>,
     pub(super) pulses: Vec<Pulse>,
     pub(super) shards: Vec<Shard>,
+    pub(super) streams: Vec<SharedStream>,
     pub(super) watched: watch::Receiver<Vec<Watched>>,
     /// Ports that must have a link.
     pub(super) tracked: Vec<usize>,
@@ -292,7 +295,8 @@ impl Heart {
             Output::LeaseUntil(until) => self.set_lease(until),
             Output::LeaseEnd { number } => {
                 self.set_lease(Time::ZERO);
-                let ended = confirm(self.shards.clone(), self.line.clone(), number);
+                let workers = self.shards.iter().cloned().zip(self.streams.iter().cloned());
+                let ended = confirm(workers.collect(), self.line.clone(), number);
                 drop(self.runtime.spawn(ended));
             }
             Output::BecomeOwner { term, slots: _ } => self.set_owner(true, term, now),
@@ -331,8 +335,9 @@ impl Heart {
     }
 
     /// A node that does not own must know the owner's term all the same: replication refuses older ones.
+    /// But a claim of its own is no owner yet: what the old one still sends is taken.
     fn follow(&self) {
-        if !self.member.role().owns() {
+        if !self.member.role().claims() {
             self.ownership.set(false, self.state.noted);
             self.worker_bells.iter().for_each(Bell::ring);
         }
@@ -404,13 +409,24 @@ impl Heart {
     }
 }
 
-/// Confirms an end of the lease when every worker has begun a turn after it.
-async fn confirm(shards: Vec<Shard>, line: Line, number: u64) {
-    for shard in &shards {
-        if let Err(error) = shard.ask(|_| ()).await {
-            // The lease ends by its time.
-            tracing::error!(shard = shard.index, %error, "the end of the lease is not confirmed");
-            return;
+/// Confirms an end of the lease when every worker has begun a turn after it, and the peer has what they
+/// did before: its word that it owns may come sooner than the last records of this node.
+async fn confirm(workers: Vec<(Shard, SharedStream)>, line: Line, number: u64) {
+    let patience = clock::now() + LAST_RECORDS;
+    for (shard, stream) in &workers {
+        loop {
+            let stream = Arc::clone(stream);
+            let asked = shard.ask(move |_| stream::lock(&stream).is_settled(clock::now())).await;
+            match asked {
+                Ok(settled) if settled || clock::now() >= patience => break,
+                Ok(_) => tokio::time::sleep(LAST_RECORDS_PAUSE).await,
+                Err(error) => {
+                    // The lease ends by its time.
+                    let shard = shard.index;
+                    tracing::error!(shard, %error, "the end of the lease is not confirmed");
+                    return;
+                }
+            }
         }
     }
     if !line.tell(Command::Stopped(number)) {

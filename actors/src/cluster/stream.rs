@@ -118,6 +118,12 @@ impl Stream {
         !self.inbox.is_empty() || self.ownership.get() != self.role
     }
 
+    /// Whether the peer has all that changed, or there is none.
+    pub(super) fn is_settled(&self, now: Time) -> bool {
+        let lag = self.machine.view(now).lag;
+        !self.connected || (lag.queued, lag.deletes_queued, lag.in_flight) == (0, 0, 0)
+    }
+
     /// The stream as it stands.
     pub(super) fn view(&self, engine: &Engine, now: Time) -> StreamView {
         StreamView {
