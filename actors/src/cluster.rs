@@ -46,7 +46,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use self::addresses::Addresses;
-use self::fabric::{Fabric, InboxFull, Link, StreamEnd};
+use self::fabric::{Fabric, InboxFull, Link, PeerWorkers, StreamEnd};
 use self::heart::{Command, Heart, Line, State};
 use self::limits::{ANSWER_TIMEOUT, COMMANDS, MESSAGE_BYTES, STREAM_INBOX, STREAM_OUTBOX};
 use self::ownership::{Completeness, Ownership};
@@ -145,6 +145,7 @@ pub(crate) struct Part {
     /// Names of the paths, by number.
     names: Vec<String>,
     unconfirmed: config::Unconfirmed,
+    peer_workers: PeerWorkers,
     /// Threads and tasks in the order in which they end.
     ending: Mutex<Option<Ending>>,
 }
@@ -178,6 +179,7 @@ impl Part {
                 .map_err(system)?;
         let names = plan.paths.iter().map(|path| path.name.clone()).collect();
         let (heard, hearing) = watch::channel(false);
+        let peer_workers = PeerWorkers::default();
         let fabric = Fabric {
             transport,
             inbox,
@@ -185,6 +187,7 @@ impl Part {
             outgoing: loom.outgoing,
             heard: hearing,
             link: Link::default(),
+            peer_workers: peer_workers.clone(),
             ends: loom.ends,
         };
         let heart = Heart {
@@ -218,7 +221,7 @@ impl Part {
         };
         let (shards, streams, unconfirmed) = (around.shards, loom.streams, loom.unconfirmed);
         let ending = Mutex::new(Some(ending));
-        Ok(Self { line, shards, streams, names, unconfirmed, ending })
+        Ok(Self { line, shards, streams, names, unconfirmed, peer_workers, ending })
     }
 
     /// Hands over, stops owning, takes addresses off.
@@ -263,6 +266,7 @@ impl Part {
         }
         let mut cluster = show::cluster(&membership, &streams, &self.names, clock::now());
         self.unconfirmed.name().clone_into(&mut cluster.unconfirmed);
+        cluster.not_replicating = self.peer_workers.mismatch(self.shards.len());
         Ok(cluster)
     }
 

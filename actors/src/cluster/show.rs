@@ -32,6 +32,7 @@ pub(super) fn cluster(
         policy_differs: view.policy_differs,
         saving: view.saving,
         unconfirmed: String::new(),
+        not_replicating: None,
         members: view.members.iter().map(|it| member(it, names)).collect(),
         streams: numbered.filter_map(|(at, it)| Some(stream(at, it.as_ref()?, now))).collect(),
         last_failover: view.last_failover.map(|it| api::Failover {

@@ -27,6 +27,9 @@ pub struct Cluster {
     pub policy_differs: bool,
     /// It waits for its disk.
     pub saving: bool,
+    /// Why no session is replicated, if that does not change by itself.
+    #[serde(default)]
+    pub not_replicating: Option<String>,
     /// What becomes of a packet that waits for the peer, and is not confirmed in time: `forward` or
     /// `drop`, as the node file says.
     #[serde(default)]

@@ -60,6 +60,9 @@ fn this_node(cluster: &Cluster, out: &mut Out<'_>) -> Result<(), Failure> {
     };
     out.line(format!("lease {lease}; fitness {fitness}; replicas {readiness}"))?;
     out.line(format!("packets that the peer does not confirm: {}", cluster.unconfirmed))?;
+    if let Some(why) = &cluster.not_replicating {
+        out.line(format!("NO SESSION IS REPLICATED: {why}"))?;
+    }
     if cluster.policy_differs {
         out.line("the dead owner ran ANOTHER POLICY: commit it here, or `cluster claim`")?;
     }
