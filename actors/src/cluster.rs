@@ -41,11 +41,12 @@ use cluster_net::transport::{self, Transport, VERSIONS};
 use config::api;
 use datapath::xdp::LeaseWord;
 use datapath::{Bell, Lease};
+use engine::replication::Unconfirmed;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use self::addresses::Addresses;
-use self::fabric::{Fabric, Link, StreamEnd};
+use self::fabric::{Fabric, InboxFull, Link, PeerWorkers, StreamEnd};
 use self::heart::{Command, Heart, Line, State};
 use self::limits::{ANSWER_TIMEOUT, COMMANDS, MESSAGE_BYTES, STREAM_INBOX, STREAM_OUTBOX};
 use self::ownership::{Completeness, Ownership};
@@ -64,6 +65,7 @@ pub(crate) struct Loom {
     boot: Boot,
     peer: NodeId,
     seed: u64,
+    unconfirmed: config::Unconfirmed,
     ownership: Ownership,
     outbox: mpsc::Sender<Bytes>,
     outgoing: mpsc::Receiver<Bytes>,
@@ -81,6 +83,7 @@ impl Loom {
             boot: plan.boot,
             peer: plan.peer,
             seed,
+            unconfirmed: plan.unconfirmed,
             ownership: Ownership::default(),
             outbox,
             outgoing,
@@ -93,12 +96,16 @@ impl Loom {
     /// The stream of the next worker, whose engine has so many places and now keeps replicas only.
     pub(crate) fn stream(&mut self, engine: &mut engine::Engine, bell: Bell) -> SharedStream {
         engine.stand_down();
+        engine.set_unconfirmed(match self.unconfirmed {
+            config::Unconfirmed::Forward => Unconfirmed::Forward,
+            config::Unconfirmed::Drop => Unconfirmed::Drop,
+        });
         let number = self.streams.len() as u16;
         let places = engine.sessions().capacity() as u32;
         let mut settings = Settings::new(self.own, self.boot, self.peer, number, places, self.seed);
         settings.message_bytes = MESSAGE_BYTES;
         let (words, inbox) = mpsc::channel(STREAM_INBOX);
-        let completeness = Completeness::default();
+        let (completeness, refused) = (Completeness::default(), InboxFull::default());
         let stream = Arc::new(Mutex::new(Stream {
             machine: Replication::new(settings),
             ownership: self.ownership.clone(),
@@ -109,9 +116,9 @@ impl Loom {
             replicas: Replicas::new(),
             unsent: 0,
             notes_lost: 0,
-            conflicts: 0,
+            inbox_full: refused.clone(),
         }));
-        self.ends.push(StreamEnd { words, bell });
+        self.ends.push(StreamEnd { words, bell, refused });
         self.streams.push(Arc::clone(&stream));
         self.completeness.push(completeness);
         stream
@@ -134,6 +141,8 @@ pub(crate) struct Part {
     streams: Vec<SharedStream>,
     /// Names of the paths, by number.
     names: Vec<String>,
+    unconfirmed: config::Unconfirmed,
+    peer_workers: PeerWorkers,
     /// Threads and tasks in the order in which they end.
     ending: Mutex<Option<Ending>>,
 }
@@ -167,6 +176,7 @@ impl Part {
                 .map_err(system)?;
         let names = plan.paths.iter().map(|path| path.name.clone()).collect();
         let (heard, hearing) = watch::channel(false);
+        let peer_workers = PeerWorkers::default();
         let fabric = Fabric {
             transport,
             inbox,
@@ -174,6 +184,7 @@ impl Part {
             outgoing: loom.outgoing,
             heard: hearing,
             link: Link::default(),
+            peer_workers: peer_workers.clone(),
             ends: loom.ends,
         };
         let heart = Heart {
@@ -188,6 +199,7 @@ impl Part {
             worker_bells: fabric.ends.iter().map(|end| end.bell.clone()).collect(),
             pulses: around.shards.iter().map(|shard| shard.pulse.clone()).collect(),
             shards: around.shards.clone(),
+            streams: loom.streams.clone(),
             watched: around.watched,
             tracked: plan.tracked,
             addresses: orders,
@@ -204,8 +216,9 @@ impl Part {
             addresses,
             fabric: tokio::spawn(fabric.run()),
         };
-        let (shards, streams) = (around.shards, loom.streams);
-        Ok(Self { line, shards, streams, names, ending: Mutex::new(Some(ending)) })
+        let (shards, streams, unconfirmed) = (around.shards, loom.streams, loom.unconfirmed);
+        let ending = Mutex::new(Some(ending));
+        Ok(Self { line, shards, streams, names, unconfirmed, peer_workers, ending })
     }
 
     /// Hands over, stops owning, takes addresses off.
@@ -243,10 +256,15 @@ impl Part {
         for (shard, stream) in self.shards.iter().zip(&self.streams) {
             let stream = Arc::clone(stream);
             // On the worker's own thread, which is the only one that takes the lock.
-            let view = shard.ask(move |_| stream::lock(&stream).view(clock::now())).await;
+            let view = shard
+                .ask(move |worker| stream::lock(&stream).view(worker.engine(), clock::now()))
+                .await;
             streams.push(view.ok());
         }
-        Ok(show::cluster(&membership, &streams, &self.names, clock::now()))
+        let mut cluster = show::cluster(&membership, &streams, &self.names, clock::now());
+        self.unconfirmed.name().clone_into(&mut cluster.unconfirmed);
+        cluster.not_replicating = self.peer_workers.mismatch(self.shards.len());
+        Ok(cluster)
     }
 
     async fn asked<T>(

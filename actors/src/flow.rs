@@ -198,3 +198,24 @@ pub async fn ask<T: Send + 'static>(
     let answer = tokio::time::timeout(ASK_TIMEOUT, answered).await;
     answer.map_err(|_| NoAnswer)?.map_err(|_| NoAnswer)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+
+    #[test]
+    fn a_worker_rests_until_the_first_thing_that_its_stream_waits_for() {
+        let now = Time::from_secs(1_000);
+        let after = |millis| now + Duration::from_millis(millis);
+        let idle = after(500);
+        let wish = |at_once, until| Some(Wish { at_once, until });
+        assert_eq!(rest(idle, None, now), Some(idle));
+        assert_eq!(rest(idle, wish(false, None), now), Some(idle));
+        // A packet that is held for at most 20 ms.
+        assert_eq!(rest(idle, wish(false, Some(after(20))), now), Some(after(20)));
+        assert_eq!(rest(idle, wish(false, Some(after(900))), now), Some(idle));
+        assert_eq!(rest(idle, wish(false, Some(now)), now), None, "it is time");
+        assert_eq!(rest(idle, wish(true, Some(after(20))), now), None);
+    }
+}

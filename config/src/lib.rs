@@ -37,8 +37,8 @@ pub use diagnostic::{Checked, Diagnostic, Severity};
 pub use diff::{Change, FieldChange, diff};
 pub use fit::{Misfit, misfits};
 pub use node::{
-    Api, Checksum, Cluster, Fabric, Log, LogFormat, Metrics, Node, OnExit, Placement, Port, Vip,
-    Wire, ZeroCopy,
+    Api, Checksum, Cluster, Fabric, Log, LogFormat, Metrics, Node, OnExit, Placement, Port,
+    Unconfirmed, Vip, Wire, ZeroCopy,
 };
 pub use parse::{inline_lists, parse_node, parse_policy};
 pub use policy::{

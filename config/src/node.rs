@@ -105,6 +105,30 @@ pub struct Cluster {
     pub peers: Vec<SocketAddr>,
     /// How slots are given to nodes. Counts at `cluster init` only.
     pub placement: Placement,
+    /// What becomes of a packet that waits for the peer, and is not confirmed in time.
+    pub unconfirmed: Unconfirmed,
+}
+
+/// What becomes of packets under a rule with `replication = "sync"` that the peer does not confirm
+/// within 20 ms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unconfirmed {
+    /// They leave without: a slow peer costs no connection.
+    #[default]
+    Forward,
+    /// They are dropped: no connection begins that a takeover would lose.
+    Drop,
+}
+
+impl Unconfirmed {
+    /// As in the node file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Drop => "drop",
+        }
+    }
 }
 
 /// How slots are given to nodes.

@@ -1,8 +1,8 @@
 //! Node files, right and wrong.
 
 use ringwall_config::{
-    Checksum, Cluster, Fabric, LogFormat, Node, OnExit, Placement, Severity, Vip, Wire, ZeroCopy,
-    limits, parse_node,
+    Checksum, Cluster, Fabric, LogFormat, Node, OnExit, Placement, Severity, Unconfirmed, Vip,
+    Wire, ZeroCopy, limits, parse_node,
 };
 
 const HEAD: &str = "[node]\nid = 1\nname = \"fw1\"\n";
@@ -229,7 +229,7 @@ const CLUSTER: &str = "[cluster]\nlisten = \"10.0.9.1:7400\"\n";
 fn a_node_of_a_pair() {
     let text = format!(
         "{HEAD}{LAN}{WAN}{CLUSTER}peers = [\"10.0.9.2:7400\", \"[fd00::2]:7400\"]\n\
-         placement = \"hash\"\n[fabric]\ninterface = \"sync0\"\ngeneve-port = 1\nheartbeat-port = 2\n\
+         placement = \"hash\"\nunconfirmed = \"drop\"\n[fabric]\ninterface = \"sync0\"\ngeneve-port = 1\nheartbeat-port = 2\n\
          [[vip]]\ngroup = \"g1\"\nport = \"wan\"\naddress = \"10.0.1.1/24\"\nrank = 255\n\
          [[vip]]\ngroup = \"g2\"\nport = \"lan\"\naddress = \"2001:db8::1/64\"\n"
     );
@@ -237,7 +237,8 @@ fn a_node_of_a_pair() {
     let places = ["10.0.9.1:7400", "10.0.9.2:7400", "[fd00::2]:7400"];
     let [listen, first, second] = places.map(|place| place.parse().unwrap());
     let peers = vec![first, second];
-    assert_eq!(node.cluster, Some(Cluster { listen, peers, placement: Placement::Hash }));
+    let (placement, unconfirmed) = (Placement::Hash, Unconfirmed::Drop);
+    assert_eq!(node.cluster, Some(Cluster { listen, peers, placement, unconfirmed }));
     let fabric = Fabric { interface: "sync0".to_owned(), geneve_port: 1, heartbeat_port: 2 };
     assert_eq!(node.fabric, Some(fabric));
     let vip = |group: &str, port, address: &str, length, rank| Vip {
@@ -256,6 +257,7 @@ fn a_pairs_defaults() {
     let node = node(&format!("{HEAD}{LAN}{CLUSTER}[fabric]\ninterface = \"sync0\"\n"));
     let cluster = node.cluster.unwrap();
     assert_eq!((cluster.peers.len(), cluster.placement), (0, Placement::Vip));
+    assert_eq!(cluster.unconfirmed, Unconfirmed::Forward);
     let fabric = node.fabric.unwrap();
     assert_eq!((fabric.geneve_port, fabric.heartbeat_port), (6081, 7401));
 }
@@ -283,6 +285,14 @@ fn what_is_wrong_with_a_cluster() {
     assert_eq!(
         bad("listen = \"10.0.9.1:7400\"\nplacement = \"vips\""),
         ["9:13 `vips` is no value of `placement` [did you mean `vip`?]"]
+    );
+    assert_eq!(
+        bad("listen = \"10.0.9.1:7400\"\nunconfirmed = \"dropp\""),
+        ["9:15 `dropp` is no value of `unconfirmed` [did you mean `drop`?]"]
+    );
+    assert_eq!(
+        bad("listen = \"10.0.9.1:7400\"\nunconfirmed = true"),
+        ["9:15 expected a string, found a boolean"]
     );
     assert_eq!(
         bad("listen = \"10.0.9.1:7400\"\npeer = []"),

@@ -3,6 +3,9 @@
 //! The peer counts as connected while the transport has a connection to the same number of workers *and*
 //! heartbeats are heard: QUIC takes seconds to notice a death, and held packets wait for that.
 
+use core::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::Arc;
+
 use bytes::Bytes;
 use cluster_core::NodeId;
 use cluster_core::replication::envelope::Message;
@@ -16,6 +19,51 @@ use super::stream::Word;
 pub(super) struct StreamEnd {
     pub(super) words: mpsc::Sender<Word>,
     pub(super) bell: Bell,
+    pub(super) refused: InboxFull,
+}
+
+impl StreamEnd {
+    /// Gives the worker a message of the peer.
+    fn deliver(&self, message: Bytes) {
+        if self.words.try_send(Word::Message(message)).is_err() {
+            self.refused.count();
+        }
+        self.bell.ring();
+    }
+}
+
+/// Messages that found a worker's inbox full: lost on the way, and sent again by the peer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct InboxFull(Arc<AtomicU64>);
+
+impl InboxFull {
+    fn count(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How many workers the peer has: sessions are replicated from each worker to the same one of the peer,
+/// so both need as many.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PeerWorkers(Arc<AtomicU16>);
+
+impl PeerWorkers {
+    fn set(&self, workers: u16) {
+        self.0.store(workers, Ordering::Relaxed);
+    }
+
+    /// Why nothing can be replicated between it and a node with `own` workers.
+    pub(super) fn mismatch(&self, own: usize) -> Option<String> {
+        let theirs = self.0.load(Ordering::Relaxed);
+        let differ = theirs != 0 && usize::from(theirs) != own;
+        differ
+            .then(|| format!("this node has {own} `workers`, its peer {theirs}: both need as many"))
+    }
 }
 
 /// What the transport's task works with.
@@ -27,6 +75,7 @@ pub(super) struct Fabric {
     pub(super) outgoing: mpsc::Receiver<Bytes>,
     pub(super) heard: watch::Receiver<bool>,
     pub(super) link: Link,
+    pub(super) peer_workers: PeerWorkers,
 }
 
 /// Whether there is a peer to replicate to.
@@ -77,15 +126,12 @@ impl Fabric {
     async fn event(&mut self, event: Event) {
         match event {
             Event::PeerUp { node, boot, version: _, hello } => {
-                let (own, theirs) = (self.ends.len(), usize::from(hello.workers));
-                self.link.connected = node == self.peer && own == theirs;
-                if own != theirs {
-                    tracing::error!(
-                        %node, own, theirs,
-                        "NO SESSION IS REPLICATED: both nodes need as many `workers`"
-                    );
-                } else {
-                    tracing::info!(%node, boot = boot.0, "connected to the peer");
+                self.peer_workers.set(hello.workers);
+                let mismatch = self.peer_workers.mismatch(self.ends.len());
+                self.link.connected = node == self.peer && mismatch.is_none();
+                match mismatch {
+                    Some(why) => tracing::error!(%node, why, "NO SESSION IS REPLICATED"),
+                    None => tracing::info!(%node, boot = boot.0, "connected to the peer"),
                 }
                 self.pass_on().await;
             }
@@ -114,16 +160,44 @@ impl Fabric {
 
     fn deliver(&self, datagram: &Datagram) {
         let Ok(message) = Message::parse(&datagram.bytes) else { return };
-        let Some(end) = self.ends.get(usize::from(message.header.stream)) else { return };
-        // Full: lost on the way, and sent again.
-        let _ = end.words.try_send(Word::Message(datagram.bytes.clone()));
-        end.bell.ring();
+        if let Some(end) = self.ends.get(usize::from(message.header.stream)) {
+            end.deliver(datagram.bytes.clone());
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Link;
+    use super::*;
+
+    #[test]
+    fn nodes_with_unequal_numbers_of_workers_say_so() {
+        let peer = PeerWorkers::default();
+        assert_eq!(peer.mismatch(2), None, "not heard yet");
+        peer.set(2);
+        assert_eq!(peer.mismatch(2), None);
+        peer.set(1);
+        assert_eq!(
+            peer.mismatch(2).expect("they differ"),
+            "this node has 2 `workers`, its peer 1: both need as many"
+        );
+    }
+
+    #[test]
+    fn a_message_that_finds_no_room_is_counted() {
+        let (words, mut inbox) = mpsc::channel(1);
+        let bell = Bell::new().expect("a bell");
+        let end = StreamEnd { words, bell, refused: InboxFull::default() };
+        let message = || Bytes::from_static(b"news");
+        end.deliver(message());
+        assert_eq!(end.refused.get(), 0);
+        end.deliver(message());
+        end.deliver(message());
+        assert_eq!(end.refused.get(), 2);
+        assert!(inbox.try_recv().is_ok(), "the first is there");
+        end.deliver(message());
+        assert_eq!(end.refused.get(), 2, "there is room again");
+    }
 
     #[test]
     fn streams_are_told_of_a_peer_that_is_connected_and_heard() {

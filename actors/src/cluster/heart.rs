@@ -12,6 +12,7 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
@@ -29,10 +30,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use wire::Time;
 
 use super::limits::{
-    FAREWELL, HEARTBEATS_PER_READ, PRIORITY, REQUESTS, STOP_PATIENCE, TURN_MAX, WORKER_STUCK_AFTER,
+    FAREWELL, HANDOVER_PATIENCE, HEARTBEATS_PER_READ, LAST_RECORDS, LAST_RECORDS_PAUSE, PRIORITY,
+    REQUESTS, STOP_PATIENCE, TURN_MAX, WORKER_STUCK_AFTER,
 };
 use super::ownership::{Completeness, Ownership, readiness};
 use super::paths::Paths;
+use super::stream::{self, SharedStream};
 use super::tell::tell;
 use crate::clock;
 use crate::lease::Pulse;
@@ -99,6 +102,7 @@ pub(super) struct Heart {
     pub(super) worker_bells: Vec<Bell>,
     pub(super) pulses: Vec<Pulse>,
     pub(super) shards: Vec<Shard>,
+    pub(super) streams: Vec<SharedStream>,
     pub(super) watched: watch::Receiver<Vec<Watched>>,
     /// Ports that must have a link.
     pub(super) tracked: Vec<usize>,
@@ -123,8 +127,40 @@ pub(super) struct State {
     next: Option<Command>,
     asked: VecDeque<(Request, oneshot::Sender<Result<(), Refused>>)>,
     stopping: Option<Time>,
+    heir: Heir,
     disowned: Option<Time>,
     word_failed: bool,
+}
+
+/// Who takes over from a node that stops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Heir {
+    /// To be asked, or asked again: the standby may soon be complete.
+    #[default]
+    Unasked,
+    /// The standby: the switchover is under way.
+    Found,
+    /// Nobody who could.
+    Nobody,
+}
+
+impl Heir {
+    /// What the answer to a request for a switchover says.
+    const fn of(answer: Result<(), Refused>) -> Self {
+        match answer {
+            Ok(()) => Self::Found,
+            Err(Refused::Busy | Refused::PeerNotReady(..)) => Self::Unasked,
+            Err(
+                Refused::NotOwner(_)
+                | Refused::Owned(_)
+                | Refused::NoPeer
+                | Refused::PeerUnfit(..)
+                | Refused::PeerPolicyDiffers(_)
+                | Refused::NotDrained
+                | Refused::Unable(_),
+            ) => Self::Nobody,
+        }
+    }
 }
 
 impl Heart {
@@ -146,6 +182,7 @@ impl Heart {
         self.paths.open(now);
         self.hear(now);
         self.obey(now);
+        self.hand_over(now);
         self.judge(now);
         if self.member.next_deadline().is_some_and(|at| at <= now) {
             self.handle(Input::Timeout, now);
@@ -190,9 +227,20 @@ impl Heart {
                 Command::View(seen) => drop(seen.send(self.member.view())),
                 Command::Stop => {
                     self.state.stopping = self.state.stopping.or(Some(now));
-                    self.state.lasting = self.state.lasting.and(Fitness::STOPPING);
                 }
             }
+        }
+    }
+
+    /// A planned stop is a switchover, if there is anybody to take over; only then the node calls itself
+    /// unfit, which would end its lease before another has one.
+    fn hand_over(&mut self, now: Time) {
+        let Some(since) = self.state.stopping else { return };
+        let tried = now.since(since) >= HANDOVER_PATIENCE;
+        if tried || self.state.heir == Heir::Nobody || !self.member.role().owns() {
+            self.state.lasting = self.state.lasting.and(Fitness::STOPPING);
+        } else if self.state.heir == Heir::Unasked {
+            self.handle(Input::Request(Request::Failover), now);
         }
     }
 
@@ -256,7 +304,8 @@ impl Heart {
             Output::LeaseUntil(until) => self.set_lease(until),
             Output::LeaseEnd { number } => {
                 self.set_lease(Time::ZERO);
-                let ended = confirm(self.shards.clone(), self.line.clone(), number);
+                let workers = self.shards.iter().cloned().zip(self.streams.iter().cloned());
+                let ended = confirm(workers.collect(), self.line.clone(), number);
                 drop(self.runtime.spawn(ended));
             }
             Output::BecomeOwner { term, slots: _ } => self.set_owner(true, term, now),
@@ -295,8 +344,9 @@ impl Heart {
     }
 
     /// A node that does not own must know the owner's term all the same: replication refuses older ones.
+    /// But a claim of its own is no owner yet: what the old one still sends is taken.
     fn follow(&self) {
-        if !self.member.role().owns() {
+        if !self.member.role().claims() {
             self.ownership.set(false, self.state.noted);
             self.worker_bells.iter().for_each(Bell::ring);
         }
@@ -309,6 +359,9 @@ impl Heart {
     }
 
     fn answer(&mut self, request: Request, result: Result<(), Refused>) {
+        if self.state.stopping.is_some() && request == Request::Failover {
+            self.state.heir = Heir::of(result);
+        }
         let asked = &mut self.state.asked;
         let Some(index) = asked.iter().position(|(it, _)| *it == request) else { return };
         if let Some((_, answer)) = asked.remove(index) {
@@ -386,16 +439,48 @@ impl Heart {
     }
 }
 
-/// Confirms an end of the lease when every worker has begun a turn after it.
-async fn confirm(shards: Vec<Shard>, line: Line, number: u64) {
-    for shard in &shards {
-        if let Err(error) = shard.ask(|_| ()).await {
-            // The lease ends by its time.
-            tracing::error!(shard = shard.index, %error, "the end of the lease is not confirmed");
-            return;
+/// Confirms an end of the lease when every worker has begun a turn after it, and the peer has what they
+/// did before: its word that it owns may come sooner than the last records of this node.
+async fn confirm(workers: Vec<(Shard, SharedStream)>, line: Line, number: u64) {
+    let patience = clock::now() + LAST_RECORDS;
+    for (shard, stream) in &workers {
+        loop {
+            let stream = Arc::clone(stream);
+            let asked = shard.ask(move |_| stream::lock(&stream).is_settled(clock::now())).await;
+            match asked {
+                Ok(settled) if settled || clock::now() >= patience => break,
+                Ok(_) => tokio::time::sleep(LAST_RECORDS_PAUSE).await,
+                Err(error) => {
+                    // The lease ends by its time.
+                    let shard = shard.index;
+                    tracing::error!(shard, %error, "the end of the lease is not confirmed");
+                    return;
+                }
+            }
         }
     }
     if !line.tell(Command::Stopped(number)) {
         tracing::error!("the membership thread takes no commands");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_stops_waits_for_a_standby_that_is_about_to_be_complete() {
+        let peer = NodeId(2);
+        for (answer, heir) in [
+            (Ok(()), Heir::Found),
+            (Err(Refused::PeerNotReady(peer, Readiness::BulkRunning)), Heir::Unasked),
+            (Err(Refused::Busy), Heir::Unasked),
+            (Err(Refused::NoPeer), Heir::Nobody),
+            (Err(Refused::PeerUnfit(peer, Fitness::STOPPING)), Heir::Nobody),
+            (Err(Refused::PeerPolicyDiffers(peer)), Heir::Nobody),
+            (Err(Refused::NotOwner(Some(peer))), Heir::Nobody),
+        ] {
+            assert_eq!(Heir::of(answer), heir, "{answer:?}");
+        }
     }
 }

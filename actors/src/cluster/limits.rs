@@ -64,7 +64,18 @@ pub(super) const WORKER_STUCK_AFTER: Duration = Duration::from_millis(200);
 /// How long a node that stops goes on telling so, after it owns no more.
 pub(super) const FAREWELL: Duration = Duration::from_millis(100);
 
-/// How long it tries to hand over before it stops all the same.
+/// How long an owner whose lease ended waits until the peer has its last records: a round trip on a fabric,
+/// several times over. Nothing is forwarded meanwhile, and under load there is always something new.
+pub(super) const LAST_RECORDS: Duration = Duration::from_millis(5);
+
+/// The pause before it looks again.
+pub(super) const LAST_RECORDS_PAUSE: Duration = Duration::from_millis(1);
+
+/// How long it tries to hand over before it stops all the same: an offer's life, and some for a standby
+/// that is about to be complete. With one that is, or none, it takes some ten milliseconds.
+pub(super) const HANDOVER_PATIENCE: Duration = Duration::from_millis(700);
+
+/// How long a stop may take altogether, whatever becomes of it.
 pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a request of the operator waits for the machine's answer.

@@ -63,6 +63,7 @@ pub(crate) struct Plan {
     pub(super) rank: u16,
     /// Ports that have an address of the group.
     pub(super) tracked: Vec<usize>,
+    pub(super) unconfirmed: config::Unconfirmed,
 }
 
 impl Plan {
@@ -101,6 +102,7 @@ impl Plan {
             vips: config.vips.iter().map(vip).collect(),
             rank: config.vips.first().map_or(0, |vip| vip.rank.into()),
             tracked,
+            unconfirmed: cluster.unconfirmed,
         }))
     }
 

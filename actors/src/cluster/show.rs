@@ -31,6 +31,8 @@ pub(super) fn cluster(
         readiness: readiness_name(view.readiness).to_owned(),
         policy_differs: view.policy_differs,
         saving: view.saving,
+        unconfirmed: String::new(),
+        not_replicating: None,
         members: view.members.iter().map(|it| member(it, names)).collect(),
         streams: numbered.filter_map(|(at, it)| Some(stream(at, it.as_ref()?, now))).collect(),
         last_failover: view.last_failover.map(|it| api::Failover {
@@ -76,7 +78,7 @@ fn path(view: &PathView, names: &[String]) -> api::ClusterPath {
 
 fn stream(worker: u16, it: &StreamView, now: Time) -> api::ClusterStream {
     let (view, sent, got) = (&it.machine, &it.machine.sent, &it.machine.received);
-    let lag = view.lag;
+    let (lag, engine) = (view.lag, &it.engine);
     api::ClusterStream {
         worker,
         connected: view.link == Link::Up,
@@ -100,9 +102,17 @@ fn stream(worker: u16, it: &StreamView, now: Time) -> api::ClusterStream {
         records_sent: sent.records,
         records_received: got.records,
         records_refused: got.refused_full + got.refused_malformed + got.refused_unknown,
-        conflicts: it.conflicts,
         messages_lost: sent.lost_overtaken + sent.lost_expired + sent.lost_connection + it.unsent,
         notes_lost: it.notes_lost,
+        inbox_full: it.inbox_full,
+        replicas_opened: engine.opened,
+        replicas_updated: engine.updated,
+        replicas_ended: engine.deleted,
+        records_stale: engine.stale,
+        conflicts: engine.conflicts,
+        takeovers: engine.takeovers,
+        holds_expired: engine.holds_expired,
+        holds_skipped: engine.holds_skipped,
     }
 }
 

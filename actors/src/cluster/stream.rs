@@ -13,11 +13,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use cluster_core::limits::BULK_DEADLINE;
 use cluster_core::replication::replicas::Event;
-use cluster_core::replication::{Input, Output, Replicas, Replication, Table, View};
+use cluster_core::replication::{Input, Link, Output, Replicas, Replication, Table, View};
 use engine::Engine;
+use engine::replication::Replicated;
 use tokio::sync::mpsc;
 use wire::Time;
 
+use super::fabric::InboxFull;
 use super::limits::{MESSAGES_PER_TURN, NOTES_PER_TURN};
 use super::ownership::{Completeness, Ownership, Standing};
 
@@ -50,18 +52,18 @@ pub struct Stream {
     pub(super) unsent: u64,
     /// Times that the engine's notes found no room; the digests find what they leave behind.
     pub(super) notes_lost: u64,
-    /// Flows of which both nodes had a session of their own, as the engine counts them.
-    pub(super) conflicts: u64,
+    /// Messages of the peer that found no room on their way in.
+    pub(super) inbox_full: InboxFull,
 }
 
-/// A stream as it stands.
+/// A stream as it stands, and what its engine counted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StreamView {
     pub(super) machine: View,
+    pub(super) engine: Replicated,
     pub(super) unsent: u64,
     pub(super) notes_lost: u64,
-    /// Flows of which both nodes had a session of their own, as the engine counts them.
-    pub(super) conflicts: u64,
+    pub(super) inbox_full: u64,
 }
 
 /// What a stream wants after a turn.
@@ -102,7 +104,6 @@ impl Stream {
             self.handle(Input::Note(left), engine, now);
         }
         self.notes_lost += u64::from(engine.take_notes_lost());
-        self.conflicts = engine.replicated().conflicts;
         if self.machine.next_deadline(now).is_some_and(|at| at <= now) {
             self.handle(Input::Time, engine, now);
         }
@@ -116,10 +117,21 @@ impl Stream {
         !self.inbox.is_empty() || self.ownership.get() != self.standing
     }
 
+    /// Whether the peer has all that changed, or there is none.
+    pub(super) fn is_settled(&self, now: Time) -> bool {
+        let View { link, lag, .. } = self.machine.view(now);
+        link == Link::Down || (lag.queued, lag.deletes_queued, lag.in_flight) == (0, 0, 0)
+    }
+
     /// The stream as it stands.
-    pub(super) fn view(&self, now: Time) -> StreamView {
-        let Self { unsent, notes_lost, conflicts, .. } = *self;
-        StreamView { machine: self.machine.view(now), unsent, notes_lost, conflicts }
+    pub(super) fn view(&self, engine: &Engine, now: Time) -> StreamView {
+        StreamView {
+            machine: self.machine.view(now),
+            engine: *engine.replicated(),
+            unsent: self.unsent,
+            notes_lost: self.notes_lost,
+            inbox_full: self.inbox_full.get(),
+        }
     }
 
     /// Gives the engine the role that this node has.

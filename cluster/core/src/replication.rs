@@ -34,6 +34,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod view;
+mod walk;
 mod window;
 
 pub mod envelope;

@@ -119,6 +119,11 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 /// taken by the peer. Then the peer stalls, and the connection is closed.
 pub const FRAME_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a transport that stops waits until its goodbyes have left, which takes a millisecond. What
+/// remains of the closing period (RFC 9000 §10.2: three probe timeouts, up to 3 s when nothing was
+/// measured yet) is for packets under way; these are answered by a stateless reset or not at all.
+pub const GOODBYE_TIMEOUT: Duration = Duration::from_millis(30);
+
 /// How long nothing at all may come from a peer before its connection is thrown away. This cleans up;
 /// it detects no failure: heartbeats do that in milliseconds, elsewhere.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -49,7 +49,7 @@ pub use protocol::VERSIONS;
 pub use tuning::Timing;
 
 use crate::identity::Identity;
-use crate::limits::{BULK_BLOCK_BYTES, BULK_BLOCKS, DATAGRAMS, EVENTS, FRAME_TIMEOUT, PEERS};
+use crate::limits::{BULK_BLOCK_BYTES, BULK_BLOCKS, DATAGRAMS, EVENTS, GOODBYE_TIMEOUT, PEERS};
 use crate::message::{ControlMessage, Hello};
 use crate::tls::{self, Judge, Members};
 use crate::{Counter, Counters};
@@ -188,7 +188,7 @@ impl Transport {
         let endpoint = &self.sender.shared.endpoint;
         endpoint.close(Close::Done.code(), b"");
         self.tasks.shutdown().await;
-        let _ = timeout(FRAME_TIMEOUT, self.sender.shared.endpoint.wait_idle()).await;
+        let _ = timeout(GOODBYE_TIMEOUT, self.sender.shared.endpoint.wait_idle()).await;
     }
 }
 

@@ -27,6 +27,13 @@ pub struct Cluster {
     pub policy_differs: bool,
     /// It waits for its disk.
     pub saving: bool,
+    /// Why no session is replicated, if that does not change by itself.
+    #[serde(default)]
+    pub not_replicating: Option<String>,
+    /// What becomes of a packet that waits for the peer, and is not confirmed in time: `forward` or
+    /// `drop`, as the node file says.
+    #[serde(default)]
+    pub unconfirmed: String,
     /// The other members.
     pub members: Vec<ClusterMember>,
     /// Replication, for each worker.
@@ -100,12 +107,37 @@ pub struct ClusterStream {
     pub records_received: u64,
     /// Records that were not taken.
     pub records_refused: u64,
-    /// Flows of which each node had a session of its own, as after a split; one of the two was closed.
-    pub conflicts: u64,
     /// Messages given up, and sent again.
     pub messages_lost: u64,
     /// Changes that found no room; digests find what they leave behind.
     pub notes_lost: u64,
+    /// Messages of the peer that found the worker's inbox full; they come again.
+    #[serde(default)]
+    pub inbox_full: u64,
+    /// Sessions opened by a record.
+    #[serde(default)]
+    pub replicas_opened: u64,
+    /// Records that told something new of a known session.
+    #[serde(default)]
+    pub replicas_updated: u64,
+    /// Replicas ended by their owner's word.
+    #[serde(default)]
+    pub replicas_ended: u64,
+    /// Records older than what was known.
+    #[serde(default)]
+    pub records_stale: u64,
+    /// Flows of which each node had a session of its own, as after a split; one of the two was closed.
+    #[serde(default)]
+    pub conflicts: u64,
+    /// Times that the worker became the owner.
+    #[serde(default)]
+    pub takeovers: u64,
+    /// Waits for the peer that took too long.
+    #[serde(default)]
+    pub holds_expired: u64,
+    /// Packets that should have waited and found no room to.
+    #[serde(default)]
+    pub holds_skipped: u64,
 }
 
 /// A transfer of all sessions to this node.

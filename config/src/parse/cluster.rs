@@ -7,12 +7,14 @@ use super::fields::{self, Fields};
 use super::ports::{Ports, check_interface, small, string_span};
 use super::reader::{Reader, Value, quoted};
 use crate::limits::{PEERS_MAX, RANK_MAX, VIPS_MAX};
-use crate::{Cluster, Fabric, Placement, Vip};
+use crate::{Cluster, Fabric, Placement, Unconfirmed, Vip};
 
-const CLUSTER_KEYS: [&str; 3] = ["listen", "peers", "placement"];
+const CLUSTER_KEYS: [&str; 4] = ["listen", "peers", "placement", "unconfirmed"];
 const FABRIC_KEYS: [&str; 3] = ["interface", "geneve-port", "heartbeat-port"];
 const VIP_KEYS: [&str; 4] = ["group", "port", "address", "rank"];
 const PLACEMENT: [(&str, Placement); 2] = [("vip", Placement::Vip), ("hash", Placement::Hash)];
+const UNCONFIRMED: [(&str, Unconfirmed); 2] =
+    [("forward", Unconfirmed::Forward), ("drop", Unconfirmed::Drop)];
 /// RFC 8926 §3.3.
 const GENEVE_PORT_DEFAULT: u16 = 6081;
 const HEARTBEAT_PORT_DEFAULT: u16 = 7401;
@@ -47,11 +49,12 @@ impl Pair {
 fn cluster(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Cluster> {
     let fields = Fields::new(reader, value, "[cluster]", &CLUSTER_KEYS)?;
     let placement = fields.choice(reader, "placement", &PLACEMENT).unwrap_or_default();
+    let unconfirmed = fields.choice(reader, "unconfirmed", &UNCONFIRMED).unwrap_or_default();
     let listen = fields.required_string(reader, "listen")?;
     let span = fields.get("listen").map_or(fields.span.clone(), Value::span);
     let listen = place(reader, listen, &span);
     let peers = peers(reader, &fields, listen);
-    Some(Cluster { listen: listen?, peers, placement })
+    Some(Cluster { listen: listen?, peers, placement, unconfirmed })
 }
 
 fn peers(

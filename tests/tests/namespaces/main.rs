@@ -6,6 +6,8 @@
 //! | `closed.rs` | nothing passes without a live daemon: killed, stopped, restarted, detached |
 //! | `panics.rs` | a flow actor that panics breaks no connection |
 //! | `pair.rs` | two firewalls as one: exactly one is active, and its death breaks no connection |
+//! | `pair/stopped.rs` | a node that is stopped hands over first |
+//! | `pair/workers.rs` | two workers, IPv6, and unequal numbers of workers |
 //! | `pair/paused.rs` | a node that is paused does not answer for the addresses |
 //! | `host.rs` | the node's own traffic |
 //! | `starting.rs` | without a policy, without an interface |

@@ -7,6 +7,8 @@
 //! ```
 
 mod paused;
+mod stopped;
+mod workers;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,10 +51,16 @@ struct Pair {
     switch: Namespace,
     folder: TempDir,
     bpf: [PathBuf; 2],
+    /// Of each node.
+    workers: [u32; 2],
 }
 
 impl Pair {
     fn new() -> Self {
+        Self::with_workers([1, 1])
+    }
+
+    fn with_workers(workers: [u32; 2]) -> Self {
         let namespace = |name| Namespace::new(name).expect("a network namespace");
         let bpf = |at: u32| format!("/sys/fs/bpf/ringwall-pair-{}-{at}", std::process::id()).into();
         let pair = Self {
@@ -63,6 +71,7 @@ impl Pair {
             switch: namespace("rwp-switch"),
             folder: temp_dir(),
             bpf: [bpf(1), bpf(2)],
+            workers,
         };
         pair.cable();
         std::fs::write(pair.path("policy.toml"), POLICY).unwrap();
@@ -74,23 +83,27 @@ impl Pair {
 
     fn cable(&self) {
         let switch = &self.switch;
-        let plug = |inside: &Namespace, name: &str, segment: &str, port: &str, address: &str| {
-            let options = VethOptions { mtu: 1500, queues: 1, offloads: false };
-            veth(End::new(switch, port), End::new(inside, name), &options).unwrap();
-            switch.plug(port, segment).unwrap();
-            inside.add_address(name, address).unwrap();
-            wait_ready(&[(switch, port), (inside, name)]).unwrap();
-        };
+        let queues = self.workers.into_iter().max().expect("two nodes");
+        let plug =
+            |inside: &Namespace, name: &str, segment: &str, port: &str, addresses: &[&str]| {
+                let options = VethOptions { mtu: 1500, queues, offloads: false };
+                veth(End::new(switch, port), End::new(inside, name), &options).unwrap();
+                switch.plug(port, segment).unwrap();
+                addresses.iter().for_each(|address| inside.add_address(name, address).unwrap());
+                wait_ready(&[(switch, port), (inside, name)]).unwrap();
+            };
         ["lan", "wan", "fab"].into_iter().for_each(|it| switch.add_bridge(it).unwrap());
-        plug(&self.client, "c0", "lan", "lan-c", "10.1.0.2/24");
-        plug(&self.server, "s0", "wan", "wan-s", "10.2.0.2/24");
+        plug(&self.client, "c0", "lan", "lan-c", &["10.1.0.2/24", "fd01::2/64"]);
+        plug(&self.server, "s0", "wan", "wan-s", &["10.2.0.2/24", "fd02::2/64"]);
         for (router, at) in self.routers.iter().zip(1..) {
-            plug(router, "lan0", "lan", &format!("lan-{at}"), &format!("10.1.0.{}/24", 10 + at));
-            plug(router, "wan0", "wan", &format!("wan-{at}"), &format!("10.2.0.{}/24", 10 + at));
-            plug(router, "fab0", "fab", &format!("fab-{at}"), &format!("10.9.0.{at}/24"));
+            plug(router, "lan0", "lan", &format!("lan-{at}"), &[&format!("10.1.0.{}/24", 10 + at)]);
+            plug(router, "wan0", "wan", &format!("wan-{at}"), &[&format!("10.2.0.{}/24", 10 + at)]);
+            plug(router, "fab0", "fab", &format!("fab-{at}"), &[&format!("10.9.0.{at}/24")]);
         }
         self.client.add_route("0.0.0.0/0", "10.1.0.1").unwrap();
         self.server.add_route("0.0.0.0/0", "10.2.0.1").unwrap();
+        self.client.add_route("::/0", "fd01::1").unwrap();
+        self.server.add_route("::/0", "fd02::1").unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -107,6 +120,7 @@ impl Pair {
 
     fn node_text(&self, index: usize) -> String {
         let (id, other, rank) = (index + 1, 2 - index, 120 - 10 * index);
+        let workers = self.workers[index];
         let (data, bpf) = (self.path(&format!("data{id}")), &self.bpf[index]);
         let vip = |port: &str, address: &str| {
             format!(
@@ -115,14 +129,16 @@ impl Pair {
             )
         };
         format!(
-            "[node]\nid = {id}\nname = \"fw{id}\"\nworkers = 1\ndata-dir = {data:?}\n\
+            "[node]\nid = {id}\nname = \"fw{id}\"\nworkers = {workers}\ndata-dir = {data:?}\n\
              bpf-dir = {bpf:?}\n\
              [[port]]\nname = \"lan\"\ninterface = \"lan0\"\n\
              [[port]]\nname = \"wan\"\ninterface = \"wan0\"\n\
              [cluster]\nlisten = \"10.9.0.{id}:7400\"\npeers = [\"10.9.0.{other}:7400\"]\n\
-             [fabric]\ninterface = \"fab0\"\n{}{}[api]\nsocket = {:?}\n",
+             [fabric]\ninterface = \"fab0\"\n{}{}{}{}[api]\nsocket = {:?}\n",
             vip("lan", "10.1.0.1/24"),
             vip("wan", "10.2.0.1/24"),
+            vip("lan", "fd01::1/64"),
+            vip("wan", "fd02::1/64"),
             self.socket(index),
         )
     }

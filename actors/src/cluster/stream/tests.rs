@@ -1,3 +1,5 @@
+mod holds;
+
 use std::time::Duration;
 
 use cluster_core::membership::Readiness;
@@ -56,7 +58,7 @@ impl Node {
             replicas: Replicas::new(),
             unsent: 0,
             notes_lost: 0,
-            conflicts: 0,
+            inbox_full: InboxFull::default(),
         };
         Self { engine, stream, ownership, completeness, words, sent }
     }
@@ -129,7 +131,7 @@ impl Pair {
     }
 
     fn conflicts(&self) -> [u64; 2] {
-        self.nodes.each_ref().map(|node| node.stream.view(self.now).conflicts)
+        self.nodes.each_ref().map(|node| node.stream.view(&node.engine, self.now).engine.conflicts)
     }
 
     /// They hear each other again, and the first one follows the second.
@@ -249,5 +251,9 @@ fn a_connection_that_is_replaced_between_two_turns_is_replicated_over() {
     pair.nodes[0].open(5_000, now);
     pair.run(10);
     assert_eq!(pair.nodes.each_ref().map(Node::sessions), [1, 1]);
-    assert_eq!(pair.nodes[0].stream.view(now).machine.holds.count(), 1, "its packet waited");
+    assert_eq!(
+        pair.nodes[0].stream.view(&pair.nodes[0].engine, now).machine.holds.count(),
+        1,
+        "its packet waited"
+    );
 }

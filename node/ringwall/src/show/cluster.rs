@@ -29,7 +29,22 @@ pub(super) fn run(daemon: &Daemon, out: &mut Out<'_>) -> Result<(), Failure> {
         ["WORKER", "PEER", "BEHIND", "BY", "ROUND TRIP", "HELD", "P50", "P99", "BULK", "IN SYNC"];
     let mut streams = Table::new(&heading);
     cluster.streams.iter().for_each(|it| streams.row(stream(it)));
-    Ok(streams.print("no worker answers", out)?)
+    streams.print("no worker answers", out)?;
+    let heading = [
+        "WORKER",
+        "OPENED",
+        "UPDATED",
+        "ENDED",
+        "STALE",
+        "REFUSED",
+        "CONFLICTS",
+        "EXPIRED",
+        "SKIPPED",
+        "INBOX FULL",
+    ];
+    let mut counts = Table::new(&heading);
+    cluster.streams.iter().for_each(|it| counts.row(counted(it)));
+    Ok(counts.print("", out)?)
 }
 
 fn this_node(cluster: &Cluster, out: &mut Out<'_>) -> Result<(), Failure> {
@@ -44,6 +59,10 @@ fn this_node(cluster: &Cluster, out: &mut Out<'_>) -> Result<(), Failure> {
         _ => "none: it forwards nothing".to_owned(),
     };
     out.line(format!("lease {lease}; fitness {fitness}; replicas {readiness}"))?;
+    out.line(format!("packets that the peer does not confirm: {}", cluster.unconfirmed))?;
+    if let Some(why) = &cluster.not_replicating {
+        out.line(format!("NO SESSION IS REPLICATED: {why}"))?;
+    }
     if cluster.policy_differs {
         out.line("the dead owner ran ANOTHER POLICY: commit it here, or `cluster claim`")?;
     }
@@ -93,6 +112,23 @@ fn stream(it: &ClusterStream) -> [String; 10] {
         or_none(bulk.as_deref()),
         in_sync,
     ]
+}
+
+/// Replicas opened, updated and ended; records not taken; holds that did not end by a confirmation.
+fn counted(it: &ClusterStream) -> [String; 10] {
+    [
+        u64::from(it.worker),
+        it.replicas_opened,
+        it.replicas_updated,
+        it.replicas_ended,
+        it.records_stale,
+        it.records_refused,
+        it.conflicts,
+        it.holds_expired,
+        it.holds_skipped,
+        it.inbox_full,
+    ]
+    .map(|count| count.to_string())
 }
 
 fn microseconds(span: Option<u64>) -> String {

@@ -9,6 +9,7 @@ use super::{Outcome, Progress, Purpose};
 use crate::limits::{BULK_RENEW, BULK_REPEAT, PAGE_INTERVAL, PAGE_PLACES, VERIFY_ROUNDS};
 use crate::replication::envelope::{SlotSet, Writer};
 use crate::replication::sessions::Sessions;
+use crate::replication::walk;
 
 /// Where the joiner stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -250,7 +251,7 @@ impl Joiner {
             marks.get(place as usize / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
         };
         victims.clear();
-        let next = sessions.page(self.cursor, PAGE_PLACES, |row| {
+        let next = walk::step(&*sessions, self.cursor, |row| {
             if slots.contains(row.slot) && !marked(row.place) {
                 victims.push((*row.key, row.id));
             }

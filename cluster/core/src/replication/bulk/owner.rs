@@ -2,10 +2,11 @@
 
 use wire::Time;
 
-use crate::limits::{BULK_QUEUE_LOW, BULK_REPEAT, PAGE_PLACES};
+use crate::limits::{BULK_QUEUE_LOW, BULK_REPEAT};
 use crate::replication::envelope::{SlotSet, Writer};
 use crate::replication::sender::Sender;
 use crate::replication::sessions::Sessions;
+use crate::replication::walk;
 
 /// Where the owner stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -164,7 +165,7 @@ impl Owner {
 
     fn page<S: Sessions>(&mut self, sender: &mut Sender, sessions: &S, now: Time) {
         let (slots, offered) = (&self.slots, &mut self.offered);
-        let next = sessions.page(self.cursor, PAGE_PLACES, |row| {
+        let next = walk::step(sessions, self.cursor, |row| {
             if slots.contains(row.slot) {
                 sender.offer(row.place, now);
                 *offered += 1;

@@ -2,8 +2,9 @@
 
 use wire::{SLOTS, Time};
 
-use crate::limits::{PAGE_INTERVAL, PAGE_PLACES};
+use crate::limits::PAGE_INTERVAL;
 use crate::replication::sessions::Sessions;
+use crate::replication::walk;
 
 /// A walk over the table that adds up a word for each session.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl Sums {
     pub(super) fn work<S: Sessions>(&mut self, sessions: &S, now: Time) -> bool {
         let Some(walk) = self.walk.filter(|walk| walk.step_at <= now) else { return false };
         let words = &mut self.words;
-        let next = sessions.page(walk.cursor, PAGE_PLACES, |row| {
+        let next = walk::step(sessions, walk.cursor, |row| {
             let word = &mut words[usize::from(row.slot.0 % SLOTS)];
             *word = word.wrapping_add(row.word);
         });

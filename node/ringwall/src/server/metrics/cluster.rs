@@ -4,7 +4,7 @@ use config::api::{Cluster, ClusterStream};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 /// Counters: name, help.
-const COUNTERS: [(&str, &str); 7] = [
+const COUNTERS: [(&str, &str); 15] = [
     ("ringwall_cluster_records_sent_total", "Session records sent"),
     ("ringwall_cluster_records_received_total", "Session records received"),
     ("ringwall_cluster_records_refused_total", "Session records that were not taken"),
@@ -12,6 +12,14 @@ const COUNTERS: [(&str, &str); 7] = [
     ("ringwall_cluster_messages_lost_total", "Replication messages that were sent again"),
     ("ringwall_cluster_holds_total", "Packets that waited for the peer"),
     ("ringwall_cluster_notes_lost_total", "Changes that found no room until digests"),
+    ("ringwall_cluster_inbox_full_total", "Messages that found the worker's inbox full"),
+    ("ringwall_cluster_replicas_opened_total", "Sessions opened by a record"),
+    ("ringwall_cluster_replicas_updated_total", "Records that told something new"),
+    ("ringwall_cluster_replicas_ended_total", "Replicas ended by their owner's word"),
+    ("ringwall_cluster_records_stale_total", "Session records older than what was known"),
+    ("ringwall_cluster_takeovers_total", "Times that the worker became the owner"),
+    ("ringwall_cluster_holds_expired_total", "Waits for the peer that took too long"),
+    ("ringwall_cluster_holds_skipped_total", "Packets that found no room to wait"),
 ];
 
 /// Gauges: name, help.
@@ -57,6 +65,14 @@ fn stream(stream: &ClusterStream) {
         ("ringwall_cluster_messages_lost_total", stream.messages_lost),
         ("ringwall_cluster_holds_total", stream.holds),
         ("ringwall_cluster_notes_lost_total", stream.notes_lost),
+        ("ringwall_cluster_inbox_full_total", stream.inbox_full),
+        ("ringwall_cluster_replicas_opened_total", stream.replicas_opened),
+        ("ringwall_cluster_replicas_updated_total", stream.replicas_updated),
+        ("ringwall_cluster_replicas_ended_total", stream.replicas_ended),
+        ("ringwall_cluster_records_stale_total", stream.records_stale),
+        ("ringwall_cluster_takeovers_total", stream.takeovers),
+        ("ringwall_cluster_holds_expired_total", stream.holds_expired),
+        ("ringwall_cluster_holds_skipped_total", stream.holds_skipped),
     ];
     for (name, value) in values {
         counter!(name, &label).absolute(value);
