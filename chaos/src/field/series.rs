@@ -56,5 +56,5 @@ fn one(
     let done = (scenario.run)(&mut run);
     // Also of a run that failed: what was done and said tells why.
     let figures = run.finish(scenario.name);
-    done.and_then(|()| figures)
+    done.and(figures)
 }
