@@ -46,7 +46,11 @@ impl Api {
         path: &str,
         request: &impl Serialize,
     ) -> Result<T, Failure> {
-        let body = serde_json::to_string(request).expect("requests are plain data");
+        let strange = |error: serde_json::Error| Failure::Strange {
+            what: format!("a request to {path}"),
+            said: error.to_string(),
+        };
+        let body = serde_json::to_string(request).map_err(strange)?;
         self.ask("POST", path, &body)
     }
 

@@ -60,7 +60,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let id = i32::try_from(self.0.id()).expect("process ids fit an i32");
+        let id = self.0.id().cast_signed();
         // It is its group's leader, and has not been waited for.
         let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
     }
@@ -200,12 +200,11 @@ impl Keepalived {
 
     /// Planned: keepalived is asked to end, says so to its peer, and is started again.
     pub(crate) fn switchover(&mut self, lab: &Lab, from: Node) -> Result<(), Failure> {
-        let Some(machine) = &mut self.machines[from.index()] else { return Ok(()) };
+        let Some(mut machine) = self.machines[from.index()].take() else { return Ok(()) };
         machine.keepalived.0.signal(Signal::SIGTERM)?;
         machine.keepalived.0.ends(PATIENCE)?;
-        let again = self.start_keepalived(lab, from)?;
-        let machine = self.machines[from.index()].as_mut();
-        machine.expect("it runs, as seen above").keepalived = again;
+        let keepalived = self.start_keepalived(lab, from)?;
+        self.machines[from.index()] = Some(Machine { keepalived, ..machine });
         Ok(())
     }
 
@@ -219,7 +218,7 @@ impl Keepalived {
     }
 
     /// Waits until one machine has both addresses, the other one none, and both have said so.
-    pub(crate) fn settle(&mut self, lab: &Lab) -> Result<Node, Failure> {
+    pub(crate) fn settle(&self, lab: &Lab) -> Result<Node, Failure> {
         let active = wait_for(PATIENCE, "one machine with both addresses", || {
             let held = Node::BOTH.map(|node| held(lab, node));
             let last = Node::BOTH.map(|node| self.last_role(node));

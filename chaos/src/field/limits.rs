@@ -33,6 +33,10 @@ pub(crate) const FILL_PER_SECOND: f64 = 40_000.0;
 /// Of them in one go, between two looks at the clock: a millisecond's worth.
 pub(crate) const FILL_BURST: u32 = 40;
 
+/// How long a switchover may be refused, because the standby is not ready for instance, until the run
+/// is none.
+pub(crate) const SWITCHOVER_PATIENCE: Duration = Duration::from_secs(10);
+
 /// How long VRRP with advertisements each second takes to notice a death: three of them and the skew.
 pub(crate) const PEER_OUTAGE: Duration = Duration::from_secs(4);
 

@@ -4,7 +4,7 @@
 //! | file | line | by |
 //! |---|---|---|
 //! | `run.json` | the run as a whole | spine |
-//! | `faults.log` | `ns fault WHAT...`, `ns role NODE active\|standby term N`, `ns resync done NODE`, … | spine |
+//! | `faults.log` | `ns what...`, as told below | spine |
 //! | `wire.log` | `ns node port kind` | spine |
 //! | `stream-N.sent` | `seq ns` | traffic |
 //! | `stream-N.refused` | `seq errno`: of those sent, what the sender's own kernel refused | traffic |
@@ -13,7 +13,10 @@
 //! | `slow.log`, `young.log`, `probes.log` | `id event ns` | traffic |
 //! | `bulk.log` | `id event ns bytes` | traffic |
 //! | `load.log` | `ns sent received`, totals so far | traffic |
-//! | `threads.log` | `name cpu_ns wall_ns fifo\|refused\|ordinary`, a line a thread of the traffic | traffic |
+//! | `threads.log` | `name cpu_ns wall_ns fifo\|refused\|ordinary`, a line a thread | traffic |
+//!
+//! Of `faults.log` the figures read `fault WHAT…` (`fault restart …` is one), `role NODE active term N`
+//! and `resync done NODE`; a line `role …` of who is active comes before the first fault.
 
 use std::fmt;
 use std::fs;

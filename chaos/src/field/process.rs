@@ -55,8 +55,8 @@ impl Process {
 
     /// Sends a signal to it; it has not been waited for, so its number is its own.
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), Failure> {
-        let id = i32::try_from(self.id()).expect("process ids fit an i32");
-        kill(Pid::from_raw(id), signal).map_err(Failure::call(format!("signal {}", self.name)))
+        kill(Pid::from_raw(self.id().cast_signed()), signal)
+            .map_err(Failure::call(format!("signal {}", self.name)))
     }
 
     /// Waits for its end.

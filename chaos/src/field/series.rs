@@ -53,6 +53,8 @@ fn one(
         None => site.insert(Site::new(&settings.kind, (scenario.wants)(settings))?),
     };
     let mut run = Run::new(site, settings, number, folder.to_owned())?;
-    (scenario.run)(&mut run)?;
-    run.finish(scenario.name)
+    let done = (scenario.run)(&mut run);
+    // Also of a run that failed: what was done and said tells why.
+    let figures = run.finish(scenario.name);
+    done.and(figures)
 }

@@ -179,9 +179,9 @@ impl Tap {
                 recvmsg::<LinkAddr>(self.socket.as_raw_fd(), &mut into, Some(&mut control), flags);
             let Ok(got) = got else { return };
             let at = got.cmsgs().ok().and_then(|mut all| {
-                all.find_map(|it| match it {
-                    ControlMessageOwned::ScmTimestampns(at) => Some(at),
-                    _ => None,
+                all.find_map(|it| {
+                    let ControlMessageOwned::ScmTimestampns(at) = it else { return None };
+                    Some(at)
                 })
             });
             let length = got.bytes;
