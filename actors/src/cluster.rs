@@ -46,7 +46,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use self::addresses::Addresses;
-use self::fabric::{Fabric, InboxFull, Link, PeerWorkers, StreamEnd};
+use self::fabric::{Fabric, InboxFull, Link, MessageRoom, PeerWorkers, StreamEnd};
 use self::heart::{Command, Heart, Line, State};
 use self::limits::{ANSWER_TIMEOUT, COMMANDS, MESSAGE_BYTES, STREAM_INBOX, STREAM_OUTBOX};
 use self::ownership::{Completeness, Ownership};
@@ -67,6 +67,7 @@ pub(crate) struct Loom {
     seed: u64,
     unconfirmed: config::Unconfirmed,
     ownership: Ownership,
+    room: MessageRoom,
     outbox: mpsc::Sender<Bytes>,
     outgoing: mpsc::Receiver<Bytes>,
     ends: Vec<StreamEnd>,
@@ -85,6 +86,7 @@ impl Loom {
             seed,
             unconfirmed: plan.unconfirmed,
             ownership: Ownership::default(),
+            room: MessageRoom::default(),
             outbox,
             outgoing,
             ends: Vec::new(),
@@ -111,6 +113,7 @@ impl Loom {
             ownership: self.ownership.clone(),
             completeness: completeness.clone(),
             inbox,
+            room: self.room.clone(),
             outbox: self.outbox.clone(),
             standing: self.ownership.get(),
             replicas: Replicas::new(),
@@ -181,6 +184,7 @@ impl Part {
             transport,
             inbox,
             peer: plan.peer,
+            room: loom.room,
             outgoing: loom.outgoing,
             heard: hearing,
             link: Link::default(),

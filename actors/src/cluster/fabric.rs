@@ -3,7 +3,7 @@
 //! The peer counts as connected while the transport has a connection to the same number of workers *and*
 //! heartbeats are heard: QUIC takes seconds to notice a death, and held packets wait for that.
 
-use core::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,7 +12,9 @@ use cluster_core::replication::envelope::Message;
 use cluster_net::transport::{Datagram, Event, Inbox, Transport};
 use datapath::Bell;
 use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
 
+use super::limits::{MESSAGE_BYTES, PATH_LOOK};
 use super::stream::Word;
 
 /// One worker's stream, from outside.
@@ -47,6 +49,26 @@ impl InboxFull {
     }
 }
 
+/// Bytes of a message that the path to the peer carries, as the transport finds out.
+#[derive(Clone, Debug)]
+pub(super) struct MessageRoom(Arc<AtomicUsize>);
+
+impl Default for MessageRoom {
+    fn default() -> Self {
+        Self(Arc::new(AtomicUsize::new(MESSAGE_BYTES)))
+    }
+}
+
+impl MessageRoom {
+    fn set(&self, bytes: usize) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// How many workers the peer has: sessions are replicated from each worker to the same one of the peer,
 /// so both need as many.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +94,7 @@ pub(super) struct Fabric {
     pub(super) inbox: Inbox,
     pub(super) peer: NodeId,
     pub(super) ends: Vec<StreamEnd>,
+    pub(super) room: MessageRoom,
     pub(super) outgoing: mpsc::Receiver<Bytes>,
     pub(super) heard: watch::Receiver<bool>,
     pub(super) link: Link,
@@ -101,6 +124,8 @@ impl Fabric {
     /// Runs until the streams or the membership thread are gone.
     pub(super) async fn run(mut self) {
         self.link.heard = *self.heard.borrow_and_update();
+        let mut look = tokio::time::interval(PATH_LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 Some(event) = self.inbox.events.recv() => self.event(event).await,
@@ -111,6 +136,7 @@ impl Fabric {
                     // Each refusal is counted by the transport; the machine sends it again.
                     let _ = self.transport.sender().try_datagram(self.peer, message);
                 }
+                _ = look.tick() => self.look_at_path(),
                 changed = self.heard.changed() => {
                     if changed.is_err() {
                         break;
@@ -123,9 +149,17 @@ impl Fabric {
         self.transport.stop().await;
     }
 
+    /// Messages may be as long as the path carries.
+    fn look_at_path(&self) {
+        if let Some(bytes) = self.transport.sender().datagram_bytes(self.peer) {
+            self.room.set(bytes);
+        }
+    }
+
     async fn event(&mut self, event: Event) {
         match event {
             Event::PeerUp { node, boot, version: _, hello } => {
+                self.look_at_path();
                 self.peer_workers.set(hello.workers);
                 let mismatch = self.peer_workers.mismatch(self.ends.len());
                 self.link.connected = node == self.peer && mismatch.is_none();

@@ -31,7 +31,7 @@ pub(super) const ADDRESS_RENEWAL: Duration = Duration::from_secs(1);
 pub(super) const CLAIMS_PER_LOOK: usize = 256;
 
 /// Messages of the peer that one worker has not read yet: four windows of the sender.
-pub(super) const STREAM_INBOX: usize = 1_024;
+pub(super) const STREAM_INBOX: usize = 2_048;
 
 /// Messages of all workers that the transport has not taken yet.
 pub(super) const STREAM_OUTBOX: usize = 4_096;
@@ -45,6 +45,10 @@ pub(super) const NOTES_PER_TURN: usize = 4_096;
 /// Bytes of a replication message: they fit into a QUIC datagram before its path's MTU is known (1,200
 /// bytes of UDP, less what QUIC adds).
 pub(super) const MESSAGE_BYTES: usize = 1_100;
+
+/// How often the drivers ask the transport how long a datagram may be. It finds the path's MTU within a
+/// second of a connection's start, and looks for another one every ten minutes.
+pub(super) const PATH_LOOK: Duration = Duration::from_millis(500);
 
 /// Heartbeats read from one path in one go: a second's worth, after a pause.
 pub(super) const HEARTBEATS_PER_READ: usize = 128;

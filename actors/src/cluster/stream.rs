@@ -19,7 +19,7 @@ use engine::replication::Replicated;
 use tokio::sync::mpsc;
 use wire::Time;
 
-use super::fabric::InboxFull;
+use super::fabric::{InboxFull, MessageRoom};
 use super::limits::{MESSAGES_PER_TURN, NOTES_PER_TURN};
 use super::ownership::{Completeness, Ownership, Standing};
 
@@ -44,6 +44,7 @@ pub struct Stream {
     pub(super) ownership: Ownership,
     pub(super) completeness: Completeness,
     pub(super) inbox: mpsc::Receiver<Word>,
+    pub(super) room: MessageRoom,
     pub(super) outbox: mpsc::Sender<Bytes>,
     /// The role that the engine has, and what else it was told of the ownership.
     pub(super) standing: Standing,
@@ -79,6 +80,7 @@ impl Stream {
     /// Before the worker's turn.
     pub(crate) fn before(&mut self, engine: &mut Engine, now: Time) {
         self.follow(engine, now);
+        self.machine.set_message_bytes(self.room.get());
         for _ in 0..MESSAGES_PER_TURN {
             let Ok(word) = self.inbox.try_recv() else { break };
             match word {

@@ -15,6 +15,7 @@ use std::process::Command;
 use netns::{End, Namespace, VethOptions, veth, wait_ready};
 
 use super::failure::Failure;
+use super::limits::FABRIC_MTU;
 use super::process::run;
 use super::traffic::Ends;
 
@@ -150,7 +151,8 @@ impl Lab {
         port: &str,
         address: Ipv4Addr,
     ) -> Result<(), Failure> {
-        let options = VethOptions { mtu: 1500, queues: 1, offloads: false };
+        let mtu = if segment == Segment::Fabric { FABRIC_MTU } else { 1_500 };
+        let options = VethOptions { mtu, queues: 1, offloads: false };
         veth(End::new(&self.switch, port), End::new(inside, link), &options)?;
         self.switch.plug(port, segment.name())?;
         inside.add_address(link, &format!("{address}/24"))?;

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 // --- the spine --------------------------------------------------------------------------------
 
+/// Bytes of a frame on the fabric: jumbo frames, as between two machines side by side. Room for what a
+/// node puts around a packet that it passes on, and for more records in a message.
+pub(crate) const FABRIC_MTU: u32 = 9_000;
+
 /// Part of the measured capacity that a run's traffic takes: the bars are for half of it.
 pub(crate) const LOAD_SHARE: f64 = 0.5;
 

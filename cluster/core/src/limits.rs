@@ -12,10 +12,14 @@ pub const MESSAGE_BYTES: usize = 1_200;
 /// Bytes that the longest message must be able to have: a message of digests has 1,094.
 pub const MESSAGE_BYTES_MIN: usize = 1_100;
 
-/// Messages that may be without an acknowledgment. At 7 records each and a round trip of 2 ms (two
-/// hops through a busy runtime), 256 let 900,000 records a second pass. At the limit records wait in
+/// Bytes of the longest message on a path that carries jumbo frames: [`ITEMS_PER_MESSAGE_MAX`] records fill
+/// no more than twice as much.
+pub const MESSAGE_BYTES_MAX: usize = 8_800;
+
+/// Messages that may be without an acknowledgment. At 7 records each and a round trip of 5 ms (two
+/// hops through busy runtimes), 512 let 700,000 records a second pass. At the limit records wait in
 /// their queues, and merge.
-pub const WINDOW_MESSAGES: u64 = 256;
+pub const WINDOW_MESSAGES: u64 = 512;
 
 /// Messages after the cumulative acknowledgment that a message tells one by one: a word of bits.
 /// Messages beyond it wait until the gap before them is given up, one round trip later.
@@ -65,8 +69,8 @@ pub const DELETES_MAX: usize = 16_384;
 pub const DELETE_BYTES: usize = 4 + 40 + 14 + 1;
 
 /// Deleted identities that a receiver keeps while earlier messages are missing. Messages of twice the
-/// window can stand between the oldest kept and the newest; a message that would need more is not
-/// taken, so it comes again.
+/// window can stand between the oldest kept and the newest, each of the usual length full of deletes; a
+/// message that would need more is not taken, so it comes again.
 pub const TOMBSTONES_MAX: usize =
     2 * WINDOW_MESSAGES as usize * (MESSAGE_BYTES.div_ceil(DELETE_BYTES));
 
@@ -91,9 +95,9 @@ pub const PAGE_INTERVAL: Duration = Duration::from_millis(1);
 /// Sessions of a bulk that wait in the queue before the next page is taken: a few messages' worth.
 pub const BULK_QUEUE_LOW: u32 = 256;
 
-/// Bytes of bulk without an acknowledgment: under half of the window, so that live changes
-/// always find room beside it.
-pub const BULK_WINDOW_BYTES: u32 = 120_000;
+/// Bytes of bulk without an acknowledgment: under half of the window in messages of the shortest kind, so
+/// that live changes always find room beside it.
+pub const BULK_WINDOW_BYTES: u32 = 250_000;
 
 /// How often a request, beginning or end of a bulk is said again until it is answered.
 pub const BULK_REPEAT: Duration = Duration::from_millis(100);
@@ -126,8 +130,8 @@ pub const DIGEST_ROUNDS_REMEMBERED: usize = 64;
 /// never stood still.
 pub const VERIFY_ROUNDS: u32 = 8;
 
-/// Buckets of the histogram of hold times, by powers of two of nanoseconds: up to 2^40 ns, 18 min.
-pub const HOLD_BUCKETS: usize = 40;
+/// Buckets of the histogram of hold times, four for each power of two of nanoseconds: up to 2^40 ns, 18 min.
+pub const HOLD_BUCKETS: usize = 160;
 // --- membership: heartbeats and leases ---------------------------------------------------------
 
 /// Time between two heartbeats of a path. At 10 ms a peer's death is seen in well below 100 ms, and

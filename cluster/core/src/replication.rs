@@ -64,7 +64,7 @@ use self::digest::{Comparer, Teller};
 use self::link::{Action, Event, Run};
 use self::receiver::Receiver;
 use self::sender::{Releases, Sender};
-use crate::limits::{MESSAGE_BYTES_MIN, VERIFY_ROUNDS};
+use crate::limits::{MESSAGE_BYTES_MAX, MESSAGE_BYTES_MIN, VERIFY_ROUNDS};
 use crate::{Boot, Term};
 
 /// One stream between two nodes, in both directions.
@@ -149,7 +149,7 @@ enum Waiting {
 impl Replication {
     /// A stream without a connection, of a node that does not own.
     pub fn new(mut settings: Settings) -> Self {
-        settings.message_bytes = settings.message_bytes.max(MESSAGE_BYTES_MIN);
+        settings.message_bytes = within_limits(settings.message_bytes);
         Self {
             term: settings.term,
             newest_term: settings.term,
@@ -165,10 +165,15 @@ impl Replication {
             close_rounds: 0,
             releases: Releases::new(),
             events: VecDeque::new(),
-            buffer: Vec::with_capacity(2 * settings.message_bytes),
+            buffer: Vec::with_capacity(2 * MESSAGE_BYTES_MAX),
             counters: ReceiverCounters::default(),
             settings,
         }
+    }
+
+    /// The path to the peer carries messages of so many bytes now.
+    pub fn set_message_bytes(&mut self, bytes: usize) {
+        self.settings.message_bytes = within_limits(bytes);
     }
 
     /// Takes an input.
@@ -352,4 +357,8 @@ impl Replication {
             self.events.push_back(Waiting::Bulk(purpose, outcome));
         }
     }
+}
+
+fn within_limits(message_bytes: usize) -> usize {
+    message_bytes.clamp(MESSAGE_BYTES_MIN, MESSAGE_BYTES_MAX)
 }

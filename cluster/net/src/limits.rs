@@ -87,6 +87,9 @@ pub const DATAGRAMS: usize = 4096;
 /// Bulk blocks that wait for the driver: 1 MiB. When full, the stream is not read on.
 pub const BULK_BLOCKS: usize = 16;
 
+/// Bytes of a UDP datagram that are tried on a path: what a jumbo frame of 9,000 bytes carries over IPv6.
+pub const DATAGRAM_UDP_BYTES: u16 = 8_952;
+
 /// Bytes of datagrams that wait in a connection to be sent. One that does not fit is refused to the
 /// caller: quinn would throw away the oldest, which is the one that has waited longest.
 pub const DATAGRAM_SEND_BYTES: usize = 1 << 20;

@@ -54,6 +54,7 @@ impl Node {
             completeness: completeness.clone(),
             inbox,
             outbox,
+            room: MessageRoom::default(),
             standing: ownership.get(),
             replicas: Replicas::new(),
             unsent: 0,

@@ -1,11 +1,14 @@
-//! Times by powers of two.
+//! Times by quarters of powers of two.
 
 use core::time::Duration;
 
 use crate::limits::HOLD_BUCKETS;
 
-/// Counts of times; bucket n has those of at least 2^n ns and below 2^(n+1), the first also 0 and the
-/// last all that are longer.
+/// Parts that a power of two is cut into.
+const PARTS: usize = 4;
+
+/// Counts of times. Four buckets of one width share what lies between 2^n ns and 2^(n+1); those of the
+/// first two powers have one place for several, and the last bucket has all that are longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Histogram {
     buckets: [u64; HOLD_BUCKETS],
@@ -20,8 +23,7 @@ impl Default for Histogram {
 impl Histogram {
     /// Counts one.
     pub fn add(&mut self, nanos: u64) {
-        let bucket = nanos.checked_ilog2().unwrap_or(0) as usize;
-        self.buckets[bucket.min(HOLD_BUCKETS - 1)] += 1;
+        self.buckets[bucket(nanos).min(HOLD_BUCKETS - 1)] += 1;
     }
 
     /// How many were counted.
@@ -37,9 +39,20 @@ impl Histogram {
             seen += count;
             seen >= wanted
         };
-        let bucket = self.buckets.iter().position(reached)?;
-        Some(Duration::from_nanos(2 << bucket))
+        self.buckets.iter().position(reached).map(|bucket| Duration::from_nanos(end(bucket)))
     }
+}
+
+fn bucket(nanos: u64) -> usize {
+    let power = nanos.checked_ilog2().unwrap_or(0);
+    let part = ((nanos << 2) >> power) as usize % PARTS;
+    power as usize * PARTS + part
+}
+
+/// What a bucket's times stay below.
+fn end(bucket: usize) -> u64 {
+    let (power, part) = (bucket / PARTS, bucket % PARTS);
+    ((PARTS + part + 1) as u64) << power >> 2
 }
 
 #[cfg(test)]
@@ -54,8 +67,21 @@ mod tests {
         histogram.add(u64::MAX);
         assert_eq!(histogram.below(500), Some(Duration::from_nanos(1_024)));
         assert_eq!(histogram.below(990), Some(Duration::from_nanos(1_024)));
-        assert_eq!(histogram.below(1_000), Some(Duration::from_nanos(1 << HOLD_BUCKETS)));
+        assert_eq!(histogram.below(1_000), Some(Duration::from_nanos(1 << (HOLD_BUCKETS / PARTS))));
         histogram.add(0);
         assert_eq!(histogram.count(), 101);
+    }
+
+    #[test]
+    fn a_bucket_is_a_quarter_of_its_power_wide() {
+        for power in 3..38 {
+            for part in 0..4_u64 {
+                let start = (4 + part) << power >> 2;
+                let width = 1_u64 << power >> 2;
+                let at = bucket(start);
+                assert_eq!((bucket(start + width - 1), end(at)), (at, start + width), "{start}");
+                assert_eq!(bucket(start - 1), at - 1, "{start}");
+            }
+        }
     }
 }

@@ -8,9 +8,9 @@ use quinn::{ClientConfig, MtuDiscoveryConfig, ServerConfig, TransportConfig, Var
 
 use super::window::Fixed;
 use crate::limits::{
-    DATAGRAM_RECEIVE_BYTES, DATAGRAM_SEND_BYTES, FABRIC_WINDOW_BYTES, FRAME_TIMEOUT,
-    HANDSHAKE_TIMEOUT, HANDSHAKES, IDLE_TIMEOUT, KEEP_ALIVE, RECONNECT_MAX, RECONNECT_MIN,
-    STREAM_WINDOW_BYTES,
+    DATAGRAM_RECEIVE_BYTES, DATAGRAM_SEND_BYTES, DATAGRAM_UDP_BYTES, FABRIC_WINDOW_BYTES,
+    FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKES, IDLE_TIMEOUT, KEEP_ALIVE, RECONNECT_MAX,
+    RECONNECT_MIN, STREAM_WINDOW_BYTES,
 };
 
 /// The times of an endpoint. Tests have shorter ones.
@@ -42,12 +42,14 @@ impl Default for Timing {
 
 fn transport(timing: &Timing) -> Arc<TransportConfig> {
     let window = Arc::new(Fixed { bytes: FABRIC_WINDOW_BYTES });
+    let mut discovery = MtuDiscoveryConfig::default();
+    discovery.upper_bound(DATAGRAM_UDP_BYTES);
     let mut transport = TransportConfig::default();
     transport
         .max_idle_timeout(timing.idle.try_into().ok())
         .keep_alive_interval(Some(timing.keep_alive))
         .congestion_controller_factory(window)
-        .mtu_discovery_config(Some(MtuDiscoveryConfig::default()))
+        .mtu_discovery_config(Some(discovery))
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(VarInt::from_u32(1))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))

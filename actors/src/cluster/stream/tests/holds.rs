@@ -74,6 +74,7 @@ fn owner() -> (Stream, Around) {
         completeness: Completeness::default(),
         inbox,
         outbox,
+        room: MessageRoom::default(),
         standing: Standing::default(),
         replicas: Replicas::new(),
         unsent: 0,

@@ -117,12 +117,12 @@ fn deletes_wait_for_each_other_but_not_for_long() {
 
 #[test]
 fn a_full_window_lets_nothing_out_and_an_acknowledgment_opens_it() {
-    let mut alone = Alone::new(512, |_| {});
+    let mut alone = Alone::new(1_024, |_| {});
     for n in 0..WINDOW_MESSAGES as u16 {
         alone.open(n, false);
         assert_eq!(alone.send(), Some(1));
     }
-    alone.open(300, false);
+    alone.open(WINDOW_MESSAGES as u16, false);
     assert_eq!(alone.send(), None);
     alone.acknowledge(1, 0);
     assert_eq!(alone.send(), Some(1));
