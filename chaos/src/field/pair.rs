@@ -222,12 +222,15 @@ fn settled(active: &Cluster, standby: &Cluster) -> bool {
     owns && connected && complete && fit && paths.map(|it| &it.state).all(|state| state == "up")
 }
 
+/// What the traffic needs. Datagrams that fill the table must not be forgotten before it is full.
 fn policy() -> String {
     let last = FIRST_PORT + 15;
     format!(
-        "[timeouts]\nudp-first = \"20m\"\nudp-stream = \"20m\"\n\n[zones]\ntrust = [\"lan\"]\nuntrust = [\"wan\"]\n\n[[rule]]\nid = \"services\"\n\
+        "[timeouts]\nudp-first = \"20m\"\nudp-stream = \"20m\"\n\n\
+         [zones]\ntrust = [\"lan\"]\nuntrust = [\"wan\"]\n\n[[rule]]\nid = \"services\"\n\
          from = \"trust\"\nto = \"untrust\"\n\
-         service = [\"tcp/{FIRST_PORT}-{last}\", \"udp/{FIRST_PORT}-{last}\"]\naction = \"permit\"\n"
+         service = [\"tcp/{FIRST_PORT}-{last}\", \"udp/{FIRST_PORT}-{last}\"]\n\
+         action = \"permit\"\n"
     )
 }
 
