@@ -358,7 +358,7 @@ impl<P: Port> Worker<P> {
         if let Some(worker) = elsewhere {
             let given =
                 peer(&mut self.peers, worker).is_some_and(|p| p.give(ingress, bytes).is_ok());
-            self.engine.hand_off(given, 1);
+            self.engine.hand_off(origin, given, 1);
             if let Some(frame) = self.batch.take() {
                 self.umem.free(frame);
             }

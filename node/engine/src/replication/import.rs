@@ -68,6 +68,9 @@ impl Engine {
     /// Takes a record over.
     pub fn import(&mut self, record: &Record, now: Time) -> Imported {
         let imported = self.take_in(record, now);
+        if let Imported::Opened(handle) | Imported::Updated(handle) = imported {
+            self.want_next_hops(handle);
+        }
         let counters = &mut self.replication.counters;
         *match imported {
             Imported::Opened(_) => &mut counters.opened,
