@@ -20,6 +20,7 @@ mod heart;
 mod limits;
 mod memory;
 mod ownership;
+mod passing;
 mod paths;
 mod plan;
 mod sessions;
@@ -49,11 +50,13 @@ use self::fabric::{Fabric, Link, StreamEnd};
 use self::heart::{Command, Heart, Line, State};
 use self::limits::{ANSWER_TIMEOUT, COMMANDS, MESSAGE_BYTES, STREAM_INBOX, STREAM_OUTBOX};
 use self::ownership::{Completeness, Ownership};
+pub(crate) use self::passing::Passing;
 use self::paths::Paths;
 pub use self::plan::ClusterError;
 pub(crate) use self::plan::Plan;
 use self::stream::{SharedStream, Stream};
 use crate::clock;
+use crate::flow::XskWorker;
 use crate::policy::InForce;
 use crate::ports::Watched;
 use crate::shard::Shard;
@@ -66,6 +69,7 @@ pub(crate) struct Loom {
     secret: [u64; 2],
     seed: u64,
     ownership: Ownership,
+    passing: Passing,
     outbox: mpsc::Sender<Bytes>,
     outgoing: mpsc::Receiver<Bytes>,
     ends: Vec<StreamEnd>,
@@ -75,7 +79,7 @@ pub(crate) struct Loom {
 
 impl Loom {
     /// `seed` is a number that nobody outside may guess.
-    pub(crate) fn new(plan: &Plan, seed: u64) -> Self {
+    pub(crate) fn new(plan: &Plan, passing: Passing, seed: u64) -> Self {
         let (outbox, outgoing) = mpsc::channel(STREAM_OUTBOX);
         Self {
             own: plan.identity.node,
@@ -84,6 +88,7 @@ impl Loom {
             secret: plan.placement_secret(),
             seed,
             ownership: Ownership::default(),
+            passing,
             outbox,
             outgoing,
             ends: Vec::new(),
@@ -92,8 +97,14 @@ impl Loom {
         }
     }
 
-    /// The stream of the next worker, whose engine has so many places and now keeps replicas only.
-    pub(crate) fn stream(&mut self, engine: &mut engine::Engine, bell: Bell) -> SharedStream {
+    /// Connects the next worker, whose engine now keeps replicas only: its stream.
+    pub(crate) fn join(&mut self, worker: &mut XskWorker) -> std::io::Result<SharedStream> {
+        self.passing.join(worker)?;
+        let bell = worker.bell().clone();
+        Ok(self.stream(worker.engine(), bell))
+    }
+
+    fn stream(&mut self, engine: &mut engine::Engine, bell: Bell) -> SharedStream {
         engine.stand_down();
         let number = self.streams.len() as u16;
         let places = engine.sessions().capacity() as u32;
@@ -108,6 +119,7 @@ impl Loom {
             completeness: completeness.clone(),
             inbox,
             outbox: self.outbox.clone(),
+            latecomers: self.passing.latecomers.clone(),
             role: self.ownership.get(),
             connected: false,
             unsent: 0,
@@ -184,6 +196,8 @@ impl Part {
             lease: around.lease,
             word: around.word,
             ownership: loom.ownership,
+            latecomers: loom.passing.latecomers,
+            streams: loom.streams.clone(),
             completeness: loom.completeness,
             worker_bells: fabric.ends.iter().map(|end| end.bell.clone()).collect(),
             pulses: around.shards.iter().map(|shard| shard.pulse.clone()).collect(),

@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use cluster_core::membership::vips::Order;
 use cluster_core::membership::{
-    Event, Facts, Fitness, Input, Member, Output, PathId, Readiness, Refused, Request, View,
+    Event, Facts, Fitness, Input, Member, Output, PathId, Readiness, Refused, Request, Role, View,
 };
 use cluster_core::{NodeId, Term};
 use datapath::xdp::LeaseWord;
-use datapath::{Bell, Lease};
+use datapath::{Bell, Latecomers, Lease};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use tokio::runtime::Handle;
@@ -28,10 +28,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use wire::Time;
 
 use super::limits::{
-    FAREWELL, HEARTBEATS_PER_READ, PRIORITY, REQUESTS, STOP_PATIENCE, WORKER_STUCK_AFTER,
+    FAREWELL, HEARTBEATS_PER_READ, HOLD_AHEAD, PRIORITY, REQUESTS, SETTLE_PATIENCE, STOP_PATIENCE,
+    WORKER_STUCK_AFTER,
 };
 use super::ownership::{Completeness, Ownership, readiness};
 use super::paths::Paths;
+use super::stream::{self, SharedStream};
 use super::tell::tell;
 use crate::clock;
 use crate::lease::Pulse;
@@ -92,6 +94,9 @@ pub(super) struct Heart {
     pub(super) lease: Lease,
     pub(super) word: LeaseWord,
     pub(super) ownership: Ownership,
+    /// What workers do with packets without a lease.
+    pub(super) latecomers: Latecomers,
+    pub(super) streams: Vec<SharedStream>,
     pub(super) completeness: Vec<Completeness>,
     pub(super) worker_bells: Vec<Bell>,
     pub(super) pulses: Vec<Pulse>,
@@ -121,6 +126,11 @@ pub(super) struct State {
     asked: VecDeque<(Request, oneshot::Sender<Result<(), Refused>>)>,
     stopping: Option<Time>,
     disowned: Option<Time>,
+    /// Until when packets are passed on, and until when the lease lives, as the workers were told.
+    passing_until: Time,
+    leased_until: Time,
+    /// Whether packets are held.
+    holding: bool,
     word_failed: bool,
 }
 
@@ -147,6 +157,7 @@ impl Heart {
         if self.member.next_deadline().is_some_and(|at| at <= now) {
             self.handle(Input::Timeout, now);
         }
+        self.hold(now);
     }
 
     fn handle(&mut self, input: Input<'_>, now: Time) {
@@ -172,8 +183,8 @@ impl Heart {
             match command {
                 Command::Persisted(facts) => {
                     self.state.lasting.0 &= !Fitness::DISK_FAILED.0;
-                    self.handle(Input::Persisted(facts), now);
                     self.state.noted = self.state.noted.max(facts.term);
+                    self.handle(Input::Persisted(facts), now);
                     self.follow();
                 }
                 Command::DiskFailed => {
@@ -186,7 +197,7 @@ impl Heart {
                 Command::View(seen) => drop(seen.send(self.member.view())),
                 Command::Stop => {
                     self.state.stopping = self.state.stopping.or(Some(now));
-                    self.state.lasting = self.state.lasting.and(Fitness::STOPPING);
+                    self.handle(Input::Request(Request::Failover), now);
                 }
             }
         }
@@ -205,6 +216,10 @@ impl Heart {
     fn judge(&mut self, now: Time) {
         if self.watched.has_changed().unwrap_or(false) {
             self.look_at_ports();
+        }
+        // Who hands over does so first; whom nobody takes it from ceases all the same.
+        if self.state.stopping.is_some() && self.member.role() != Role::Yielding {
+            self.state.lasting = self.state.lasting.and(Fitness::STOPPING);
         }
         let moves = |pulse: &Pulse| pulse.beats_within(now, WORKER_STUCK_AFTER);
         let workers = match self.pulses.iter().all(moves) {
@@ -244,21 +259,27 @@ impl Heart {
                     self.state.lasting = self.state.lasting.and(Fitness::DISK_FAILED);
                 }
             }
-            Output::LeaseUntil(until) => self.set_lease(until),
+            Output::LeaseUntil(until) => self.set_lease(until, now),
             Output::LeaseEnd { number } => {
-                self.set_lease(Time::ZERO);
-                let ended = confirm(self.shards.clone(), self.line.clone(), number);
-                drop(self.runtime.spawn(ended));
+                let stop = Stop {
+                    shards: self.shards.clone(),
+                    streams: self.streams.clone(),
+                    planned: self.latecomers.are_passed_on(now),
+                    until: self.state.leased_until,
+                };
+                self.set_lease(Time::ZERO, now);
+                drop(self.runtime.spawn(stop.confirm(self.line.clone(), number)));
             }
             Output::BecomeOwner { term, slots: _ } => self.set_owner(true, term, now),
             // Who hands over has voted for its heir's term already.
             Output::StopOwning { term } => {
                 self.set_owner(false, term.max(self.state.noted), now);
             }
-            Output::PassOn { to, until: _ } => {
-                // Not carried out: there is no data path over the fabric. Latecomers are dropped, and
-                // sent again by whoever sent them.
-                tracing::debug!(%to, "packets that still come here are not passed on");
+            Output::PassOn { to, until } => {
+                tracing::info!(%to, "packets that come here are passed on");
+                // The claim that they go to is noted here, as the peer's.
+                self.latecomers.set_term(self.state.noted.0);
+                self.pass_on(until);
             }
             Output::AddAddress(vip) => self.order(Order::Add(vip)),
             Output::RemoveAddress(vip) => self.order(Order::Remove(vip)),
@@ -268,9 +289,46 @@ impl Heart {
         }
     }
 
-    fn set_lease(&mut self, until: Time) {
-        self.lease.renew(until);
+    fn set_lease(&mut self, until: Time, now: Time) {
+        if until == Time::ZERO {
+            self.lease.end();
+        } else {
+            self.lease.renew(until);
+        }
+        // What is held leaves, or is passed on, with a worker's next turn.
+        if (self.state.leased_until > now) != (until > now) {
+            self.worker_bells.iter().for_each(Bell::ring);
+        }
+        self.state.leased_until = until;
         let set = self.word.renew(until);
+        self.word_set(set);
+    }
+
+    fn pass_on(&mut self, until: Time) {
+        self.state.passing_until = until;
+        self.latecomers.pass_on(until);
+        self.let_latecomers(until);
+    }
+
+    /// While this node waits for its lease, packets wait for it, too.
+    fn hold(&mut self, now: Time) {
+        let before = self.state.holding;
+        self.state.holding = self.member.role() == Role::TakingOver;
+        if self.state.holding {
+            let until = now + HOLD_AHEAD;
+            self.latecomers.hold(until);
+            self.let_latecomers(until.max(self.state.passing_until));
+        } else if before {
+            self.latecomers.hold(Time::ZERO);
+        }
+    }
+
+    fn let_latecomers(&mut self, until: Time) {
+        let set = self.word.let_latecomers(until);
+        self.word_set(set);
+    }
+
+    fn word_set(&mut self, set: Result<(), datapath::xdp::Error>) {
         if let Err(error) = &set
             && !self.state.word_failed
         {
@@ -280,14 +338,22 @@ impl Heart {
     }
 
     fn set_owner(&mut self, owner: bool, term: Term, now: Time) {
+        if owner {
+            self.latecomers.pass_on(Time::ZERO);
+            self.state.passing_until = Time::ZERO;
+        }
+        self.latecomers.set_term(term.0);
         self.ownership.set(owner, term);
         self.state.disowned = (!owner).then_some(now);
         self.worker_bells.iter().for_each(Bell::ring);
     }
 
     /// A node that does not own must know the owner's term all the same: replication refuses older ones.
+    /// But a claim of its own that is not granted yet is no reason to: the owner still tells of changes.
     fn follow(&self) {
-        if !self.member.role().owns() {
+        let role = self.member.role();
+        if !role.owns() && role != Role::TakingOver {
+            self.latecomers.set_term(self.state.noted.0);
             self.ownership.set(false, self.state.noted);
             self.worker_bells.iter().for_each(Bell::ring);
         }
@@ -350,22 +416,59 @@ impl Heart {
 
     /// The node forwards nothing from here on, whatever became of the hand-over.
     fn close(&mut self) {
-        self.set_lease(Time::ZERO);
+        let now = clock::now();
+        self.set_lease(Time::ZERO, now);
         let (_, term) = self.ownership.get();
-        self.set_owner(false, term, clock::now());
+        self.set_owner(false, term, now);
+        self.latecomers.hold(Time::ZERO);
+        self.pass_on(Time::ZERO);
     }
 }
 
-/// Confirms an end of the lease when every worker has begun a turn after it.
-async fn confirm(shards: Vec<Shard>, line: Line, number: u64) {
-    for shard in &shards {
-        if let Err(error) = shard.ask(|_| ()).await {
-            // The lease ends by its time.
-            tracing::error!(shard = shard.index, %error, "the end of the lease is not confirmed");
-            return;
+/// An end of the lease that is to be confirmed.
+struct Stop {
+    shards: Vec<Shard>,
+    streams: Vec<SharedStream>,
+    /// Whether the peer waits for it, and gets the packets meanwhile.
+    planned: bool,
+    /// When the lease would have ended by itself.
+    until: Time,
+}
+
+impl Stop {
+    /// Confirms it when every worker has begun a turn after it; a planned one when all is sent that was
+    /// judged before, too, and the peer knows all changes, or takes too long to.
+    async fn confirm(self, line: Line, number: u64) {
+        let patience = clock::now() + SETTLE_PATIENCE;
+        for (shard, stream) in self.shards.iter().zip(&self.streams) {
+            loop {
+                match self.stopped(shard, stream, patience).await {
+                    Some(true) => break,
+                    Some(false) if clock::now() <= self.until => {}
+                    // The lease ends by its time.
+                    Some(false) | None => return,
+                }
+            }
+        }
+        if !line.tell(Command::Stopped(number)) {
+            tracing::error!("the membership thread takes no commands");
         }
     }
-    if !line.tell(Command::Stopped(number)) {
-        tracing::error!("the membership thread takes no commands");
+
+    /// Whether a worker has stopped; `None` if it does not answer.
+    async fn stopped(&self, shard: &Shard, stream: &SharedStream, patience: Time) -> Option<bool> {
+        let (stream, planned) = (stream.clone(), self.planned);
+        let stopped = shard.ask(move |worker| {
+            let now = clock::now();
+            let settled = !planned || now >= patience || stream::lock(&stream).is_settled(now);
+            (!planned || worker.has_stopped(now)) && settled
+        });
+        match stopped.await {
+            Ok(stopped) => Some(stopped),
+            Err(error) => {
+                tracing::error!(shard = shard.index, %error, "the end of the lease is not confirmed");
+                None
+            }
+        }
     }
 }

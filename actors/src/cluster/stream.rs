@@ -12,6 +12,7 @@ use cluster_core::Term;
 use cluster_core::limits::BULK_DEADLINE;
 use cluster_core::membership::Readiness;
 use cluster_core::replication::{Input, Outcome, Output, Purpose, Replication, View};
+use datapath::Latecomers;
 use engine::Engine;
 use tokio::sync::mpsc;
 use wire::Time;
@@ -43,6 +44,7 @@ pub struct Stream {
     pub(super) completeness: Completeness,
     pub(super) inbox: mpsc::Receiver<Word>,
     pub(super) outbox: mpsc::Sender<Bytes>,
+    pub(super) latecomers: Latecomers,
     /// The role that the engine has, and its term.
     pub(super) role: (bool, Term),
     pub(super) connected: bool,
@@ -96,6 +98,8 @@ impl Stream {
             self.handle(Input::Note(note(&left)), engine, now);
         }
         self.notes_lost += u64::from(engine.take_notes_lost());
+        // An owner that passes packets on has stopped: nothing is merged any more by waiting.
+        self.machine.set_hurry(self.role.0 && self.latecomers.are_passed_on(now));
         if self.machine.next_deadline(now).is_some_and(|at| at <= now) {
             self.handle(Input::Time, engine, now);
         }
@@ -107,6 +111,11 @@ impl Stream {
     /// Whether something has come since the last turn; to be asked after the worker lay down.
     pub(crate) fn is_due(&self) -> bool {
         !self.inbox.is_empty() || self.ownership.get() != self.role
+    }
+
+    /// Whether the peer has all that there is to tell.
+    pub(super) fn is_settled(&self, now: Time) -> bool {
+        self.machine.is_settled(now)
     }
 
     /// The stream as it stands.

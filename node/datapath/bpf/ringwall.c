@@ -643,6 +643,7 @@ int ringwall(struct xdp_md *context)
 	if (!cpu)
 		return XDP_DROP;
 	u32 way = judge_frame(context, cpu);
+	OPAQUE(way);
 	if (way >= STATS)
 		return XDP_DROP;
 	cpu->counters[way] += 1;

@@ -6,6 +6,7 @@
 //! | `closed.rs` | nothing passes without a live daemon: killed, stopped, restarted, detached |
 //! | `panics.rs` | a flow actor that panics breaks no connection |
 //! | `pair.rs` | two firewalls as one: exactly one is active, and its death breaks no connection |
+//! | `switchover.rs` | planned switchovers lose no packet and break no connection |
 //! | `host.rs` | the node's own traffic |
 //! | `starting.rs` | without a policy, without an interface |
 //! | `operate.rs` | a second instance, interfaces that come and go, policies committed live |
@@ -24,5 +25,6 @@ mod panics;
 mod programs;
 mod sockets;
 mod starting;
+mod switchover;
 mod traffic;
 mod wire;

@@ -39,8 +39,8 @@ impl Member {
             Act::Own => self.own(now),
             Act::Offer => self.offer(now),
             Act::Concede => self.concede(now),
-            Act::End => self.end(),
-            Act::PassOn => self.pass_on(now),
+            Act::End => self.end(now),
+            Act::Leave => self.leave(now),
             Act::Withdraw => self.withdraw(),
             Act::Stop => self.stop(trigger),
             Act::Abandon => self.abandon(),
@@ -127,19 +127,21 @@ impl Member {
         self.want(term, to);
     }
 
-    fn end(&mut self) {
+    /// From the last packet that is forwarded here, packets are passed on: the peer holds them until it
+    /// has the lease.
+    fn end(&mut self, now: Time) {
         if let Some(offer) = self.offer.as_mut() {
             offer.stage = Stage::Ending;
+            let to = offer.to;
+            self.push(Output::PassOn { to, until: now + PASS_ON });
         }
         self.end_lease();
         self.release_addresses();
     }
 
-    fn pass_on(&mut self, now: Time) {
+    fn leave(&mut self, now: Time) {
         self.stop_owning();
-        if let Some(offer) = self.offer.take() {
-            self.push(Output::PassOn { to: offer.to, until: now + PASS_ON });
-        }
+        self.offer = None;
         self.switched_at = Some(now);
         if self.wish == Wish::Failover {
             self.wish = Wish::None;
