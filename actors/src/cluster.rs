@@ -254,13 +254,22 @@ impl Part {
         let (seen, view) = oneshot::channel();
         let membership = self.asked(Command::View(seen), view).await?;
         let mut streams = Vec::new();
+        let (mut passed_on, mut passed_in) = (0, 0);
         for (shard, stream) in self.shards.iter().zip(&self.streams) {
             let stream = Arc::clone(stream);
             // On the worker's own thread, which is the only one that takes the lock.
-            let view = shard.ask(move |_| stream::lock(&stream).view(clock::now())).await;
-            streams.push(view.ok());
+            let view = shard.ask(move |worker| {
+                let counters = worker.engine().counters();
+                let passed = (counters.passed_on, counters.passed_in);
+                (stream::lock(&stream).view(clock::now()), passed)
+            });
+            let view = view.await.ok();
+            let (on, into) = view.as_ref().map_or((0, 0), |(_, passed)| *passed);
+            (passed_on, passed_in) = (passed_on + on, passed_in + into);
+            streams.push(view.map(|(view, _)| view));
         }
-        Ok(show::cluster(&membership, &streams, &self.names, clock::now()))
+        let cluster = show::cluster(&membership, &streams, &self.names, clock::now());
+        Ok(api::Cluster { passed_on, passed_in, ..cluster })
     }
 
     async fn asked<T>(

@@ -129,8 +129,8 @@ pub(super) struct State {
     /// Until when packets are passed on, and until when the lease lives, as the workers were told.
     passing_until: Time,
     leased_until: Time,
-    /// Whether packets are held.
-    holding: bool,
+    /// Until when they are held.
+    holding_until: Time,
     word_failed: bool,
 }
 
@@ -184,6 +184,10 @@ impl Heart {
                 Command::Persisted(facts) => {
                     self.state.lasting.0 &= !Fitness::DISK_FAILED.0;
                     self.state.noted = self.state.noted.max(facts.term);
+                    // Before the vote is told: what is passed on from then on belongs to its term.
+                    if self.latecomers.are_passed_on(now) {
+                        self.latecomers.set_term(self.state.noted.0);
+                    }
                     self.handle(Input::Persisted(facts), now);
                     self.follow();
                 }
@@ -276,9 +280,7 @@ impl Heart {
                 self.set_owner(false, term.max(self.state.noted), now);
             }
             Output::PassOn { to, until } => {
-                tracing::info!(%to, "packets that come here are passed on");
-                // The claim that they go to is noted here, as the peer's.
-                self.latecomers.set_term(self.state.noted.0);
+                tracing::info!(%to, "packets that come without a lease are passed on");
                 self.pass_on(until);
             }
             Output::AddAddress(vip) => self.order(Order::Add(vip)),
@@ -307,19 +309,23 @@ impl Heart {
     fn pass_on(&mut self, until: Time) {
         self.state.passing_until = until;
         self.latecomers.pass_on(until);
-        self.let_latecomers(until);
+        self.let_latecomers(until.max(self.state.holding_until));
     }
 
-    /// While this node waits for its lease, packets wait for it, too.
+    /// While this node waits for its lease, packets wait for it, too: the first one of an heir, or an owner's
+    /// next one, if acknowledgments are late. The words are set ahead: an owner's before its lease is over.
     fn hold(&mut self, now: Time) {
-        let before = self.state.holding;
-        self.state.holding = self.member.role() == Role::TakingOver;
-        if self.state.holding {
-            let until = now + HOLD_AHEAD;
+        let until = match self.member.role() {
+            Role::TakingOver => now + HOLD_AHEAD,
+            Role::Active => now.max(self.state.leased_until) + HOLD_AHEAD,
+            Role::Listening | Role::Standby | Role::Yielding | Role::Drained | Role::Closed => {
+                Time::ZERO
+            }
+        };
+        if until != self.state.holding_until {
+            self.state.holding_until = until;
             self.latecomers.hold(until);
             self.let_latecomers(until.max(self.state.passing_until));
-        } else if before {
-            self.latecomers.hold(Time::ZERO);
         }
     }
 
@@ -420,6 +426,7 @@ impl Heart {
         self.set_lease(Time::ZERO, now);
         let (_, term) = self.ownership.get();
         self.set_owner(false, term, now);
+        self.state.holding_until = Time::ZERO;
         self.latecomers.hold(Time::ZERO);
         self.pass_on(Time::ZERO);
     }

@@ -31,6 +31,8 @@ pub(super) fn cluster(
         readiness: readiness_name(view.readiness).to_owned(),
         policy_differs: view.policy_differs,
         saving: view.saving,
+        passed_on: 0, // The workers count them.
+        passed_in: 0,
         members: view.members.iter().map(|it| member(it, names)).collect(),
         streams: numbered.filter_map(|(at, it)| Some(stream(at, it.as_ref()?, now))).collect(),
         last_failover: view.last_failover.map(|it| api::Failover {

@@ -88,6 +88,12 @@ impl Fabric {
         self.receiver.as_fd()
     }
 
+    /// The socket that it sends by.
+    #[must_use]
+    pub const fn sender(&self) -> &UdpSocket {
+        &self.sender
+    }
+
     /// Passes a frame on that came in by `port`.
     pub(crate) fn pass_on(&self, port: PortId, frame: &[u8]) -> Result<(), Reason> {
         let Label { number, domain } = *self.labels.get(port.index()).ok_or(Reason::FabricPort)?;

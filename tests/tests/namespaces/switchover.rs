@@ -144,7 +144,10 @@ fn ten_switchovers_lose_no_packet_and_break_no_connection() {
     let talk = Talk::start(&pair.client);
     for round in 0..ROUNDS {
         let before = talk.pieces.load(Ordering::Relaxed);
-        pair.verb(active, &["cluster", "failover"]).exits(0);
+        // The standby fetches all sessions first, each time.
+        wait_for(PATIENCE, "a standby that can take over", || {
+            pair.verb(active, &["cluster", "failover"]).status == Some(0)
+        });
         active = 1 - active;
         pair.settles(active);
         wait_for(PATIENCE, "an answer on the connection", || {

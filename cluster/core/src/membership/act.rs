@@ -39,7 +39,7 @@ impl Member {
             Act::Own => self.own(now),
             Act::Offer => self.offer(now),
             Act::Concede => self.concede(now),
-            Act::End => self.end(now),
+            Act::End => self.end(),
             Act::Leave => self.leave(now),
             Act::Withdraw => self.withdraw(),
             Act::Stop => self.stop(trigger),
@@ -116,7 +116,8 @@ impl Member {
     }
 
     /// Votes for the peer that has taken the offer. Forwarding goes on until that is on disk; it is not
-    /// renewed any more.
+    /// renewed any more. From the last packet that is forwarded here, if a slow disk outlasts the lease, or
+    /// when that is ended, packets are passed on: the peer holds them until it has the lease.
     fn concede(&mut self, now: Time) {
         let Some(offer) = self.offer.as_mut() else { return };
         offer.stage = Stage::Taken;
@@ -124,16 +125,13 @@ impl Member {
         let Some(index) = self.peers.iter().position(|peer| peer.node == to) else { return };
         let term = self.peers[index].said.as_ref().map_or(offered, |said| said.term);
         self.promise_to(index, now);
+        self.push(Output::PassOn { to, until: now + PASS_ON });
         self.want(term, to);
     }
 
-    /// From the last packet that is forwarded here, packets are passed on: the peer holds them until it
-    /// has the lease.
-    fn end(&mut self, now: Time) {
+    fn end(&mut self) {
         if let Some(offer) = self.offer.as_mut() {
             offer.stage = Stage::Ending;
-            let to = offer.to;
-            self.push(Output::PassOn { to, until: now + PASS_ON });
         }
         self.end_lease();
         self.release_addresses();

@@ -133,8 +133,8 @@ pub enum Output {
         /// The term that it owned in.
         term: Term,
     },
-    /// Pass packets that arrive while there is no lease on to the new owner, for a while. It comes just
-    /// before the [`Output::LeaseEnd`] of a switchover.
+    /// Pass packets that arrive while there is no lease on to the new owner, for a while. It comes before
+    /// the [`Output::LeaseEnd`] of a switchover.
     PassOn {
         /// The new owner: it has claimed, and has no lease yet.
         to: NodeId,

@@ -84,9 +84,9 @@ pub enum Act {
     Own,
     /// Offer the ownership to the peer.
     Offer,
-    /// Vote for the peer that has taken the offer.
+    /// Vote for the peer that has taken the offer; what comes without a lease is passed on to it.
     Concede,
-    /// End the lease and give the addresses up, in a planned way; latecomers are passed on.
+    /// End the lease and give the addresses up, in a planned way.
     End,
     /// Stop owning after a planned end.
     Leave,
