@@ -2,7 +2,7 @@
 //! whether the fabric is wide enough.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use config::Port;
 use datapath::fabric::{FabricParts, Label};
@@ -34,17 +34,12 @@ pub(crate) struct Passing {
 impl Passing {
     /// Connects a worker to the other node.
     pub(super) fn join(&self, worker: &mut XskWorker) -> io::Result<()> {
-        let any = match self.local {
-            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
         let receiver = open(SocketAddr::new(self.local, self.peer.port()))?;
         // A port of its own, so that the peer's workers share what the workers of this node send.
-        let sender = open(SocketAddr::new(any, 0))?;
-        sender.connect(&self.peer.into())?;
+        let sender = open(SocketAddr::new(self.local, 0))?;
         worker.join_fabric(Fabric::new(FabricParts {
             key: TagKey::new(self.key),
-            peer: self.peer.ip(),
+            peer: self.peer,
             labels: self.labels.clone(),
             longest_frame: self.longest_frame,
             receiver: receiver.into(),
@@ -120,7 +115,10 @@ pub(super) fn warn_of_narrow(interface: &str, mtu: u32, ports: &[Watched]) {
     for port in ports.iter().filter(|port| mtu < port.link.mtu + MTU_OVERHEAD) {
         let (port, wanted) = (&port.name, port.link.mtu + MTU_OVERHEAD);
         tracing::warn!(
-            port, interface, mtu, wanted,
+            port,
+            interface,
+            mtu,
+            wanted,
             "THE FABRIC IS TOO NARROW: in a switchover long packets of the port are lost; set \
              `ip link set {interface} mtu {wanted}`, on both nodes"
         );

@@ -14,18 +14,19 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 
 use engine::{PortId, Reason};
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, sendmsg};
+use nix::sys::socket::{MsgFlags, SockaddrStorage, sendmsg};
 use wire::geneve::{Passed, Refused, TagKey};
 use wire::limits::PASS_HOPS_MAX;
 
 use crate::lease::Latecomers;
-use crate::limits::FABRIC_DATAGRAM;
+use crate::limits::{FABRIC_DATAGRAM, FABRIC_TERMS_BACK};
 
 /// One worker's end of the fabric.
 #[derive(Debug)]
 pub struct Fabric {
     key: TagKey,
     peer: IpAddr,
+    to: SockaddrStorage,
     labels: Vec<Label>,
     longest_frame: usize,
     receiver: UdpSocket,
@@ -41,15 +42,15 @@ pub struct Fabric {
 pub struct FabricParts {
     /// The key of tags, the same on all nodes.
     pub key: TagKey,
-    /// The address of the other node.
-    pub peer: IpAddr,
+    /// The address of the other node, and its Geneve port.
+    pub peer: SocketAddr,
     /// What the ports are called between nodes, in `PortId` order.
     pub labels: Vec<Label>,
     /// The longest frame that fits through.
     pub longest_frame: usize,
     /// Bound to the Geneve port, not blocking.
     pub receiver: UdpSocket,
-    /// Connected to the peer's Geneve port, not blocking.
+    /// Bound to this node's address, not blocking. Not connected: there need be no way to the peer yet.
     pub sender: UdpSocket,
     /// What is done without a lease.
     pub latecomers: Latecomers,
@@ -79,7 +80,18 @@ impl Fabric {
     pub fn new(parts: FabricParts) -> Self {
         let FabricParts { key, peer, labels, longest_frame, receiver, sender, latecomers } = parts;
         let buffer = vec![0; FABRIC_DATAGRAM].into();
-        Self { key, peer, labels, longest_frame, receiver, sender, latecomers, buffer, frame: 0..0 }
+        Self {
+            key,
+            peer: peer.ip(),
+            to: peer.into(),
+            labels,
+            longest_frame,
+            receiver,
+            sender,
+            latecomers,
+            buffer,
+            frame: 0..0,
+        }
     }
 
     /// What to sleep on.
@@ -114,12 +126,9 @@ impl Fabric {
         }
         let head = passed.head(&self.key, frame);
         let parts = [IoSlice::new(&head), IoSlice::new(frame)];
-        let sent = || sendmsg::<()>(self.sender.as_raw_fd(), &parts, &[], FLAGS, None);
-        match sent() {
+        match sendmsg(self.sender.as_raw_fd(), &parts, &[], FLAGS, Some(&self.to)) {
             Ok(_) => Ok(()),
             Err(Errno::EMSGSIZE) => Err(Reason::FabricTooBig),
-            // What an earlier packet met; this one has not been tried.
-            Err(Errno::ECONNREFUSED) => sent().map(|_| ()).map_err(|_| Reason::FabricFull),
             Err(_) => Err(Reason::FabricFull),
         }
     }
@@ -141,7 +150,7 @@ impl Fabric {
         }
         let (passed, frame) = Passed::read(&self.key, &self.buffer[..length]).map_err(reason)?;
         self.frame = length - frame.len()..length;
-        if passed.term < self.latecomers.term() {
+        if passed.term.saturating_add(FABRIC_TERMS_BACK) < self.latecomers.term() {
             return Err(Reason::FabricTerm);
         }
         let label = Label { number: passed.port, domain: passed.domain };

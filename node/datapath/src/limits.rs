@@ -25,6 +25,10 @@ pub const HANDOFF_DATAGRAMS: usize = 8;
 /// before it. A longer one is cut off, and then its tag is wrong.
 pub const FABRIC_DATAGRAM: usize = 4_096 + 128;
 
+/// Terms that a packet of the fabric may be behind: there and back again while it lay in a socket. What is
+/// older comes from a node that does not know the owner, or is sent by somebody else once more.
+pub const FABRIC_TERMS_BACK: u64 = 2;
+
 /// Packets that wait at the heir of a switchover until it owns: a fifth of a second at 5,000 packets a
 /// second, a millisecond at a million. Beyond it the newest is dropped (`heir-full`).
 pub const HEIR_FRAMES: usize = 1_024;

@@ -127,7 +127,8 @@ impl Passed {
     pub fn read<'a>(key: &TagKey, datagram: &'a [u8]) -> Result<(Self, &'a [u8]), Refused> {
         let header: &[u8; HEADER] = chunk(datagram, 0).ok_or(Refused::Malformed)?;
         let options = usize::from(header[0] & 0x3f) * 4;
-        let plain = header[0] >> 6 == 0 && header[1] & CONTROL == 0 && options <= GENEVE_OPTIONS_MAX;
+        let plain =
+            header[0] >> 6 == 0 && header[1] & CONTROL == 0 && options <= GENEVE_OPTIONS_MAX;
         if !plain || be16(header, 2) != TRANSPARENT_ETHERNET {
             return Err(Refused::Malformed);
         }

@@ -140,7 +140,8 @@ impl<P: Port> Worker<P> {
         self.drain_engine();
         let Some(fabric) = &self.fabric else { return };
         while let Some(waiting) = self.engine.next_latecomer() {
-            let (packets, passed) = (waiting.packets, fabric.pass_on(waiting.ingress, waiting.frame));
+            let (packets, passed) =
+                (waiting.packets, fabric.pass_on(waiting.ingress, waiting.frame));
             self.engine.pass_on(Origin::Held, passed, packets);
         }
     }

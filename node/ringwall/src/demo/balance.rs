@@ -10,8 +10,7 @@ use super::report::Seen;
 type Packets = BTreeMap<String, u64>;
 
 const TAKEN: [&str; 3] = ["received", "handed-in", "passed-in"];
-const GIVEN: [&str; 6] =
-    ["forwarded", "answered", "consumed", "held", "handed-out", "passed-on"];
+const GIVEN: [&str; 6] = ["forwarded", "answered", "consumed", "held", "handed-out", "passed-on"];
 const DROPPED: &str = "dropped.";
 /// What the steps before must have led to.
 const EXPECTED: [&str; 4] = ["forwarded", "answered", "dropped.denied", "dropped.no-rule"];
