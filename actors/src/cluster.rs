@@ -21,6 +21,7 @@ mod heart;
 mod limits;
 mod memory;
 mod ownership;
+mod passing;
 mod paths;
 mod plan;
 mod show;
@@ -50,11 +51,13 @@ use self::fabric::{Fabric, InboxFull, Link, MessageRoom, PeerWorkers, StreamEnd}
 use self::heart::{Command, Heart, Line, State};
 use self::limits::{ANSWER_TIMEOUT, COMMANDS, MESSAGE_BYTES, STREAM_INBOX, STREAM_OUTBOX};
 use self::ownership::{Completeness, Ownership};
+pub(crate) use self::passing::Passing;
 use self::paths::Paths;
 pub use self::plan::ClusterError;
 pub(crate) use self::plan::Plan;
 use self::stream::{SharedStream, Stream};
 use crate::clock;
+use crate::flow::XskWorker;
 use crate::policy::InForce;
 use crate::ports::Watched;
 use crate::shard::Shard;
@@ -68,6 +71,7 @@ pub(crate) struct Loom {
     unconfirmed: config::Unconfirmed,
     ownership: Ownership,
     room: MessageRoom,
+    passing: Passing,
     outbox: mpsc::Sender<Bytes>,
     outgoing: mpsc::Receiver<Bytes>,
     ends: Vec<StreamEnd>,
@@ -77,7 +81,7 @@ pub(crate) struct Loom {
 
 impl Loom {
     /// `seed` is a number that nobody outside may guess.
-    pub(crate) fn new(plan: &Plan, seed: u64) -> Self {
+    pub(crate) fn new(plan: &Plan, passing: Passing, seed: u64) -> Self {
         let (outbox, outgoing) = mpsc::channel(STREAM_OUTBOX);
         Self {
             own: plan.identity.node,
@@ -87,6 +91,7 @@ impl Loom {
             unconfirmed: plan.unconfirmed,
             ownership: Ownership::default(),
             room: MessageRoom::default(),
+            passing,
             outbox,
             outgoing,
             ends: Vec::new(),
@@ -95,8 +100,14 @@ impl Loom {
         }
     }
 
-    /// The stream of the next worker, whose engine has so many places and now keeps replicas only.
-    pub(crate) fn stream(&mut self, engine: &mut engine::Engine, bell: Bell) -> SharedStream {
+    /// Connects the next worker, whose engine now keeps replicas only: its stream.
+    pub(crate) fn join(&mut self, worker: &mut XskWorker) -> std::io::Result<SharedStream> {
+        self.passing.join(worker)?;
+        let bell = worker.bell().clone();
+        Ok(self.stream(worker.engine(), bell))
+    }
+
+    fn stream(&mut self, engine: &mut engine::Engine, bell: Bell) -> SharedStream {
         engine.stand_down();
         engine.set_unconfirmed(match self.unconfirmed {
             config::Unconfirmed::Forward => Unconfirmed::Forward,
@@ -115,6 +126,7 @@ impl Loom {
             inbox,
             room: self.room.clone(),
             outbox: self.outbox.clone(),
+            latecomers: self.passing.latecomers.clone(),
             standing: self.ownership.get(),
             replicas: Replicas::new(),
             unsent: 0,
@@ -199,11 +211,12 @@ impl Part {
             lease: around.lease,
             word: around.word,
             ownership: loom.ownership,
+            latecomers: loom.passing.latecomers,
+            streams: loom.streams.clone(),
             completeness: loom.completeness,
             worker_bells: fabric.ends.iter().map(|end| end.bell.clone()).collect(),
             pulses: around.shards.iter().map(|shard| shard.pulse.clone()).collect(),
             shards: around.shards.clone(),
-            streams: loom.streams.clone(),
             watched: around.watched,
             tracked: plan.tracked,
             addresses: orders,
@@ -257,18 +270,28 @@ impl Part {
         let (seen, view) = oneshot::channel();
         let membership = self.asked(Command::View(seen), view).await?;
         let mut streams = Vec::new();
+        let (mut passed_on, mut passed_in) = (0, 0);
         for (shard, stream) in self.shards.iter().zip(&self.streams) {
             let stream = Arc::clone(stream);
             // On the worker's own thread, which is the only one that takes the lock.
-            let view = shard
-                .ask(move |worker| stream::lock(&stream).view(worker.engine(), clock::now()))
-                .await;
-            streams.push(view.ok());
+            let view = shard.ask(move |worker| {
+                let counters = worker.engine().counters();
+                let passed = (counters.passed_on, counters.passed_in);
+                (stream::lock(&stream).view(worker.engine(), clock::now()), passed)
+            });
+            let view = view.await.ok();
+            let (on, into) = view.as_ref().map_or((0, 0), |(_, passed)| *passed);
+            (passed_on, passed_in) = (passed_on + on, passed_in + into);
+            streams.push(view.map(|(view, _)| view));
         }
-        let mut cluster = show::cluster(&membership, &streams, &self.names, clock::now());
-        self.unconfirmed.name().clone_into(&mut cluster.unconfirmed);
-        cluster.not_replicating = self.peer_workers.mismatch(self.shards.len());
-        Ok(cluster)
+        let cluster = show::cluster(&membership, &streams, &self.names, clock::now());
+        Ok(api::Cluster {
+            passed_on,
+            passed_in,
+            unconfirmed: self.unconfirmed.name().to_owned(),
+            not_replicating: self.peer_workers.mismatch(self.shards.len()),
+            ..cluster
+        })
     }
 
     async fn asked<T>(

@@ -177,6 +177,7 @@ const ETHERNET_HEADER: u32 = 14;
 /// No more file descriptors.
 pub fn descriptors(worker: &mut crate::flow::XskWorker) -> Result<Vec<OwnedFd>, OpenError> {
     let mut found = vec![worker.bell().descriptor().try_clone_to_owned()];
+    found.extend(worker.fabric().map(|fabric| fabric.descriptor().try_clone_to_owned()));
     let ports = worker.engine().ports().len();
     for index in 0..ports {
         if let Some(port) = worker.port(engine::PortId(index as u16)) {

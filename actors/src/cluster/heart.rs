@@ -12,7 +12,6 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use cluster_core::membership::{
 };
 use cluster_core::{NodeId, Term};
 use datapath::xdp::LeaseWord;
-use datapath::{Bell, Lease};
+use datapath::{Bell, Latecomers, Lease};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use tokio::runtime::Handle;
@@ -30,8 +29,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use wire::Time;
 
 use super::limits::{
-    FAREWELL, HANDOVER_PATIENCE, HEARTBEATS_PER_READ, LAST_RECORDS, LAST_RECORDS_PAUSE, PRIORITY,
-    REQUESTS, STOP_PATIENCE, TURN_MAX, WORKER_STUCK_AFTER,
+    FAREWELL, HANDOVER_PATIENCE, HEARTBEATS_PER_READ, HOLD_AHEAD, PRIORITY, REQUESTS,
+    SETTLE_PATIENCE, STOP_PATIENCE, TURN_MAX, WORKER_STUCK_AFTER,
 };
 use super::ownership::{Completeness, Ownership, readiness};
 use super::paths::Paths;
@@ -98,11 +97,13 @@ pub(super) struct Heart {
     pub(super) lease: Lease,
     pub(super) word: LeaseWord,
     pub(super) ownership: Ownership,
+    /// What workers do with packets without a lease.
+    pub(super) latecomers: Latecomers,
+    pub(super) streams: Vec<SharedStream>,
     pub(super) completeness: Vec<Completeness>,
     pub(super) worker_bells: Vec<Bell>,
     pub(super) pulses: Vec<Pulse>,
     pub(super) shards: Vec<Shard>,
-    pub(super) streams: Vec<SharedStream>,
     pub(super) watched: watch::Receiver<Vec<Watched>>,
     /// Ports that must have a link.
     pub(super) tracked: Vec<usize>,
@@ -129,6 +130,11 @@ pub(super) struct State {
     stopping: Option<Time>,
     heir: Heir,
     disowned: Option<Time>,
+    /// Until when packets are passed on, and until when the lease lives, as the workers were told.
+    passing_until: Time,
+    leased_until: Time,
+    /// Until when they are held.
+    holding_until: Time,
     word_failed: bool,
 }
 
@@ -187,6 +193,7 @@ impl Heart {
         if self.member.next_deadline().is_some_and(|at| at <= now) {
             self.handle(Input::Timeout, now);
         }
+        self.hold(now);
     }
 
     fn handle(&mut self, input: Input<'_>, now: Time) {
@@ -212,8 +219,12 @@ impl Heart {
             match command {
                 Command::Persisted(facts) => {
                     self.state.lasting.0 &= !Fitness::DISK_FAILED.0;
-                    self.handle(Input::Persisted(facts), now);
                     self.state.noted = self.state.noted.max(facts.term);
+                    // Before the vote is told: what is passed on from then on belongs to its term.
+                    if self.latecomers.are_passed_on(now) {
+                        self.latecomers.set_term(self.state.noted.0);
+                    }
+                    self.handle(Input::Persisted(facts), now);
                     self.follow();
                 }
                 Command::DiskFailed => {
@@ -301,22 +312,25 @@ impl Heart {
                     self.state.lasting = self.state.lasting.and(Fitness::DISK_FAILED);
                 }
             }
-            Output::LeaseUntil(until) => self.set_lease(until),
+            Output::LeaseUntil(until) => self.set_lease(until, now),
             Output::LeaseEnd { number } => {
-                self.set_lease(Time::ZERO);
-                let workers = self.shards.iter().cloned().zip(self.streams.iter().cloned());
-                let ended = confirm(workers.collect(), self.line.clone(), number);
-                drop(self.runtime.spawn(ended));
+                let stop = Stop {
+                    shards: self.shards.clone(),
+                    streams: self.streams.clone(),
+                    planned: self.latecomers.are_passed_on(now),
+                    until: self.state.leased_until,
+                };
+                self.set_lease(Time::ZERO, now);
+                drop(self.runtime.spawn(stop.confirm(self.line.clone(), number)));
             }
             Output::BecomeOwner { term, slots: _ } => self.set_owner(true, term, now),
             // Who hands over has voted for its heir's term already.
             Output::StopOwning { term } => {
                 self.set_owner(false, term.max(self.state.noted), now);
             }
-            Output::PassOn { to, until: _ } => {
-                // Not carried out: there is no data path over the fabric. Latecomers are dropped, and
-                // sent again by whoever sent them.
-                tracing::debug!(%to, "packets that still come here are not passed on");
+            Output::PassOn { to, until } => {
+                tracing::info!(%to, "packets that come without a lease are passed on");
+                self.pass_on(until);
             }
             Output::AddAddress(vip) => self.order(Order::Add(vip)),
             Output::RemoveAddress(vip) => self.order(Order::Remove(vip)),
@@ -326,9 +340,50 @@ impl Heart {
         }
     }
 
-    fn set_lease(&mut self, until: Time) {
-        self.lease.renew(until);
+    fn set_lease(&mut self, until: Time, now: Time) {
+        if until == Time::ZERO {
+            self.lease.end();
+        } else {
+            self.lease.renew(until);
+        }
+        // What is held leaves, or is passed on, with a worker's next turn.
+        if (self.state.leased_until > now) != (until > now) {
+            self.worker_bells.iter().for_each(Bell::ring);
+        }
+        self.state.leased_until = until;
         let set = self.word.renew(clock::of_kernel(until));
+        self.word_set(set);
+    }
+
+    fn pass_on(&mut self, until: Time) {
+        self.state.passing_until = until;
+        self.latecomers.pass_on(until);
+        self.let_latecomers(until.max(self.state.holding_until));
+    }
+
+    /// While this node waits for its lease, packets wait for it, too: the first one of an heir, or an owner's
+    /// next one, if acknowledgments are late. The words are set ahead: an owner's before its lease is over.
+    fn hold(&mut self, now: Time) {
+        let until = match self.member.role() {
+            Role::TakingOver => now + HOLD_AHEAD,
+            Role::Active => now.max(self.state.leased_until) + HOLD_AHEAD,
+            Role::Listening | Role::Standby | Role::Yielding | Role::Drained | Role::Closed => {
+                Time::ZERO
+            }
+        };
+        if until != self.state.holding_until {
+            self.state.holding_until = until;
+            self.latecomers.hold(until);
+            self.let_latecomers(until.max(self.state.passing_until));
+        }
+    }
+
+    fn let_latecomers(&mut self, until: Time) {
+        let set = self.word.let_latecomers(clock::of_kernel(until));
+        self.word_set(set);
+    }
+
+    fn word_set(&mut self, set: Result<(), datapath::xdp::Error>) {
         if let Err(error) = &set
             && !self.state.word_failed
         {
@@ -338,6 +393,11 @@ impl Heart {
     }
 
     fn set_owner(&mut self, owner: bool, term: Term, now: Time) {
+        if owner {
+            self.latecomers.pass_on(Time::ZERO);
+            self.state.passing_until = Time::ZERO;
+        }
+        self.latecomers.set_term(term.0);
         self.ownership.set(owner, term);
         self.state.disowned = (!owner).then_some(now);
         self.worker_bells.iter().for_each(Bell::ring);
@@ -347,6 +407,7 @@ impl Heart {
     /// But a claim of its own is no owner yet: what the old one still sends is taken.
     fn follow(&self) {
         if !self.member.role().claims() {
+            self.latecomers.set_term(self.state.noted.0);
             self.ownership.set(false, self.state.noted);
             self.worker_bells.iter().for_each(Bell::ring);
         }
@@ -433,34 +494,61 @@ impl Heart {
 
     /// The node forwards nothing from here on, whatever became of the hand-over.
     fn close(&mut self) {
-        self.set_lease(Time::ZERO);
+        let now = clock::now();
+        self.set_lease(Time::ZERO, now);
         let term = self.ownership.get().term;
-        self.set_owner(false, term, clock::now());
+        self.set_owner(false, term, now);
+        self.state.holding_until = Time::ZERO;
+        self.latecomers.hold(Time::ZERO);
+        self.pass_on(Time::ZERO);
     }
 }
 
-/// Confirms an end of the lease when every worker has begun a turn after it, and the peer has what they
-/// did before: its word that it owns may come sooner than the last records of this node.
-async fn confirm(workers: Vec<(Shard, SharedStream)>, line: Line, number: u64) {
-    let patience = clock::now() + LAST_RECORDS;
-    for (shard, stream) in &workers {
-        loop {
-            let stream = Arc::clone(stream);
-            let asked = shard.ask(move |_| stream::lock(&stream).is_settled(clock::now())).await;
-            match asked {
-                Ok(settled) if settled || clock::now() >= patience => break,
-                Ok(_) => tokio::time::sleep(LAST_RECORDS_PAUSE).await,
-                Err(error) => {
+/// An end of the lease that is to be confirmed.
+struct Stop {
+    shards: Vec<Shard>,
+    streams: Vec<SharedStream>,
+    /// Whether the peer waits for it, and gets the packets meanwhile.
+    planned: bool,
+    /// When the lease would have ended by itself.
+    until: Time,
+}
+
+impl Stop {
+    /// Confirms it when every worker has begun a turn after it; a planned one when all is sent that was
+    /// judged before, too, and the peer knows all changes, or takes too long to.
+    async fn confirm(self, line: Line, number: u64) {
+        let patience = clock::now() + SETTLE_PATIENCE;
+        for (shard, stream) in self.shards.iter().zip(&self.streams) {
+            loop {
+                match self.stopped(shard, stream, patience).await {
+                    Some(true) => break,
+                    Some(false) if clock::now() <= self.until => {}
                     // The lease ends by its time.
-                    let shard = shard.index;
-                    tracing::error!(shard, %error, "the end of the lease is not confirmed");
-                    return;
+                    Some(false) | None => return,
                 }
             }
         }
+        if !line.tell(Command::Stopped(number)) {
+            tracing::error!("the membership thread takes no commands");
+        }
     }
-    if !line.tell(Command::Stopped(number)) {
-        tracing::error!("the membership thread takes no commands");
+
+    /// Whether a worker has stopped; `None` if it does not answer.
+    async fn stopped(&self, shard: &Shard, stream: &SharedStream, patience: Time) -> Option<bool> {
+        let (stream, planned) = (stream.clone(), self.planned);
+        let stopped = shard.ask(move |worker| {
+            let now = clock::now();
+            let settled = !planned || now >= patience || stream::lock(&stream).is_settled(now);
+            (!planned || worker.has_stopped(now)) && settled
+        });
+        match stopped.await {
+            Ok(stopped) => Some(stopped),
+            Err(error) => {
+                tracing::error!(shard = shard.index, %error, "the end of the lease is not confirmed");
+                None
+            }
+        }
     }
 }
 

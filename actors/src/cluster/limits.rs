@@ -57,6 +57,18 @@ pub(super) const HEARTBEATS_PER_READ: usize = 128;
 /// pause between two turns. What was to be said before is not said: the peer may own by now, and would
 /// take an old claim for a rival's.
 pub(super) const TURN_MAX: Duration = Duration::from_millis(25);
+/// Bytes of each direction of a worker's socket on the fabric: some 4,000 full frames, which is what comes
+/// while the other worker's thread is kept waiting for a few milliseconds under full load.
+pub(super) const FABRIC_SOCKET_BYTES: usize = 8 << 20;
+
+/// How far ahead packets may be held: above the time between two turns of the membership thread, which
+/// renews it for as long as this node waits for its lease.
+pub(super) const HOLD_AHEAD: Duration = Duration::from_millis(100);
+
+/// How long the old owner of a switchover waits for its last records to be acknowledged before it says that
+/// it has stopped. Packets are held at the heir meanwhile. A round trip takes less than one; beyond it
+/// the heir works out what it may have missed.
+pub(super) const SETTLE_PATIENCE: Duration = Duration::from_millis(20);
 
 /// The pause before a heartbeat socket whose interface failed is opened anew.
 pub(super) const SOCKET_PAUSE: Duration = Duration::from_millis(500);
@@ -65,15 +77,9 @@ pub(super) const SOCKET_PAUSE: Duration = Duration::from_millis(500);
 /// machine's scheduler keeps a thread waiting: a takeover for that would cost more than it gains.
 pub(super) const WORKER_STUCK_AFTER: Duration = Duration::from_millis(200);
 
-/// How long a node that stops goes on telling so, after it owns no more.
-pub(super) const FAREWELL: Duration = Duration::from_millis(100);
-
-/// How long an owner whose lease ended waits until the peer has its last records: a round trip on a fabric,
-/// several times over. Nothing is forwarded meanwhile, and under load there is always something new.
-pub(super) const LAST_RECORDS: Duration = Duration::from_millis(5);
-
-/// The pause before it looks again.
-pub(super) const LAST_RECORDS_PAUSE: Duration = Duration::from_millis(1);
+/// How long a node that stops goes on telling so, and passing packets on, after it owns no more: the hosts
+/// have heard the second announcement of the new owner (50 ms after the first) and taken it in.
+pub(super) const FAREWELL: Duration = Duration::from_millis(500);
 
 /// How long it tries to hand over before it stops all the same: an offer's life, and some for a standby
 /// that is about to be complete. With one that is, or none, it takes some ten milliseconds.

@@ -11,11 +11,14 @@ use cluster_core::{Boot, NodeId};
 use cluster_net::identity::{Identity, IdentityError, Papers};
 use cluster_net::store::{Member, Standing, Store, StoreError};
 use cluster_net::transport::TransportError;
+use datapath::Latecomers;
 use engine::PortId;
 use siphasher::sip128::SipHasher24;
 
 use super::memory;
+use super::passing::{self, Passing};
 use super::paths::Path;
+use crate::ports::Watched;
 
 /// Why a node cannot take part in its cluster.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub enum ClusterError {
     Config(ConfigError),
     /// The connection to the peer.
     Transport(TransportError),
+    /// The sockets by which packets are passed on.
+    Fabric(std::io::Error),
     /// A socket or a thread.
     System(std::io::Error),
 }
@@ -58,6 +63,7 @@ pub(crate) struct Plan {
     pub(super) peer: NodeId,
     pub(super) calls: Vec<SocketAddr>,
     pub(super) listen: SocketAddr,
+    pub(super) geneve_port: u16,
     pub(super) paths: Vec<Path>,
     pub(super) vips: Vec<Vip>,
     pub(super) rank: u16,
@@ -98,6 +104,7 @@ impl Plan {
             peer,
             calls,
             listen: cluster.listen,
+            geneve_port: fabric.geneve_port,
             paths,
             vips: config.vips.iter().map(vip).collect(),
             rank: config.vips.first().map_or(0, |vip| vip.rank.into()),
@@ -122,10 +129,34 @@ impl Plan {
         }
     }
 
+    /// How workers reach the other node with packets. Tells people if the fabric is too narrow.
+    pub(crate) async fn passing(&self, config: &config::Node, ports: &[Watched]) -> Passing {
+        let fabric = &self.paths[0];
+        let (local, peer) = (fabric.local.ip(), fabric.peer.ip());
+        let mtu = passing::mtu(&fabric.device).await;
+        if let Some(mtu) = mtu {
+            passing::warn_of_narrow(&fabric.device, mtu, ports);
+        }
+        Passing {
+            key: self.derive(b"ringwall fabric 1"),
+            local,
+            peer: SocketAddr::new(peer, self.geneve_port),
+            labels: passing::labels(&config.ports),
+            // What is away comes back with an MTU that nobody knows yet: the kernel says what fits.
+            longest_frame: passing::longest_frame(mtu.unwrap_or(u32::from(u16::MAX)), peer),
+            latecomers: Latecomers::default(),
+        }
+    }
+
     /// Places flows into slots, alike on both nodes.
     pub(crate) fn placement_secret(&self) -> [u64; 2] {
+        self.derive(b"ringwall placement 1")
+    }
+
+    /// A key for one purpose, alike on both nodes.
+    fn derive(&self, purpose: &[u8]) -> [u64; 2] {
         let secret = &self.identity.secret.0;
-        let (mut key, mut message) = ([0; 16], b"ringwall placement 1".to_vec());
+        let (mut key, mut message) = ([0; 16], purpose.to_vec());
         key.copy_from_slice(&secret[..16]);
         message.extend(&secret[16..]);
         let word = SipHasher24::new_with_key(&key).hash(&message).as_u128();
@@ -210,6 +241,10 @@ impl fmt::Display for ClusterError {
             Self::Store(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
             Self::Transport(error) => error.fmt(f),
+            Self::Fabric(error) => write!(
+                f,
+                "packets cannot be passed on over the fabric (`geneve-port`, `listen`): {error}"
+            ),
             Self::System(error) => write!(f, "the cluster's sockets and threads: {error}"),
         }
     }

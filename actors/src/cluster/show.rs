@@ -33,6 +33,8 @@ pub(super) fn cluster(
         saving: view.saving,
         unconfirmed: String::new(),
         not_replicating: None,
+        passed_on: 0, // The workers count them.
+        passed_in: 0,
         members: view.members.iter().map(|it| member(it, names)).collect(),
         streams: numbered.filter_map(|(at, it)| Some(stream(at, it.as_ref()?, now))).collect(),
         last_failover: view.last_failover.map(|it| api::Failover {

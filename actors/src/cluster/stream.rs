@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use cluster_core::limits::BULK_DEADLINE;
 use cluster_core::replication::replicas::Event;
-use cluster_core::replication::{Input, Link, Output, Replicas, Replication, Table, View};
+use cluster_core::replication::{Input, Output, Replicas, Replication, Table, View};
+use datapath::Latecomers;
 use engine::Engine;
 use engine::replication::Replicated;
 use tokio::sync::mpsc;
@@ -46,6 +47,7 @@ pub struct Stream {
     pub(super) inbox: mpsc::Receiver<Word>,
     pub(super) room: MessageRoom,
     pub(super) outbox: mpsc::Sender<Bytes>,
+    pub(super) latecomers: Latecomers,
     /// The role that the engine has, and what else it was told of the ownership.
     pub(super) standing: Standing,
     pub(super) replicas: Replicas,
@@ -106,6 +108,8 @@ impl Stream {
             self.handle(Input::Note(left), engine, now);
         }
         self.notes_lost += u64::from(engine.take_notes_lost());
+        // An owner that passes packets on has stopped: nothing is merged any more by waiting.
+        self.machine.set_hurry(self.standing.owner && self.latecomers.are_passed_on(now));
         if self.machine.next_deadline(now).is_some_and(|at| at <= now) {
             self.handle(Input::Time, engine, now);
         }
@@ -119,10 +123,9 @@ impl Stream {
         !self.inbox.is_empty() || self.ownership.get() != self.standing
     }
 
-    /// Whether the peer has all that changed, or there is none.
+    /// Whether the peer has all that there is to tell.
     pub(super) fn is_settled(&self, now: Time) -> bool {
-        let View { link, lag, .. } = self.machine.view(now);
-        link == Link::Down || (lag.queued, lag.deletes_queued, lag.in_flight) == (0, 0, 0)
+        self.machine.is_settled(now)
     }
 
     /// The stream as it stands.

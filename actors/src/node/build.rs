@@ -1,6 +1,5 @@
 //! Starting a node.
 
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +15,7 @@ use wire::SLOTS;
 
 use super::{Actors, Node, Permission, StartError, lock};
 use crate::clock;
-use crate::cluster::{Around, Loom, Part, Plan};
+use crate::cluster::{Around, ClusterError, Loom, Part, Plan};
 use crate::flow::{Wanted, XskWorker};
 use crate::keeper::{Keeper, KeeperActor};
 use crate::limits::WANTED_QUEUE;
@@ -62,7 +61,13 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
     policy::set_host_inbound(&program, &inbound)?;
     let lease = Lease::default();
     let secrets = Secrets::draw(plan.as_ref()).map_err(StartError::Data)?;
-    let mut loom = plan.as_ref().map(|plan| Loom::new(plan, secrets.seed[0] ^ secrets.seed[1]));
+    let mut loom = match &plan {
+        Some(plan) => {
+            let passing = plan.passing(&config, &watched).await;
+            Some(Loom::new(plan, passing, secrets.seed[0] ^ secrets.seed[1]))
+        }
+        None => None,
+    };
     let crew = crew(&config, &watched, &in_force, &state.changes, (&lease, &secrets))?;
     let (wants, wanted) = mpsc::channel(WANTED_QUEUE);
     let (shards, threads) = start_shards(&config, crew.workers, &wants, &mut loom)?;
@@ -213,7 +218,7 @@ pub(crate) fn port_config(config: &config::Node, index: usize, mac: [u8; 6]) -> 
 
 /// The workers with what belongs to them.
 struct Crew {
-    workers: Vec<(XskWorker, Vec<OwnedFd>)>,
+    workers: Vec<XskWorker>,
     rings: Vec<Consumer<Event>>,
     /// Sockets by port.
     bound: Vec<(PortId, Bound)>,
@@ -241,9 +246,7 @@ fn crew(
         let (events, ring) = RingBuffer::new(datapath::limits::EVENTS);
         crew.rings.push(ring);
         let (bell, lease) = (bells[index].clone(), lease.clone());
-        let mut worker = Worker::new(Parts { umem, ports, engine, peers, bell, events, lease });
-        let descriptors = opening::descriptors(&mut worker)?;
-        crew.workers.push((worker, descriptors));
+        crew.workers.push(Worker::new(Parts { umem, ports, engine, peers, bell, events, lease }));
     }
     Ok(crew)
 }
@@ -371,7 +374,7 @@ type Threads = Vec<(std::thread::JoinHandle<()>, tokio::sync::oneshot::Sender<()
 
 fn start_shards(
     config: &config::Node,
-    workers: Vec<(XskWorker, Vec<OwnedFd>)>,
+    workers: Vec<XskWorker>,
     wants: &mpsc::Sender<Wanted>,
     loom: &mut Option<Loom>,
 ) -> Result<(Vec<Shard>, Threads), StartError> {
@@ -379,10 +382,11 @@ fn start_shards(
     let (mut shards, mut threads) = (Vec::new(), Vec::new());
     let pinned = workers.len() <= cores;
     let poison = Path::new(&config.data_dir).join("poison");
-    for (index, (mut worker, descriptors)) in workers.into_iter().enumerate() {
+    for (index, mut worker) in workers.into_iter().enumerate() {
         let core = pinned.then_some(index);
-        let bell = worker.bell().clone();
-        let stream = loom.as_mut().map(|loom| loom.stream(worker.engine(), bell));
+        let stream = loom.as_mut().map(|loom| loom.join(&mut worker)).transpose();
+        let stream = stream.map_err(ClusterError::Fabric)?;
+        let descriptors = opening::descriptors(&mut worker)?;
         let crewman = Crewman { worker, descriptors, stream };
         let started = Shard::start(index, core, crewman, wants.clone(), poison.clone());
         let (shard, thread, stop) =

@@ -122,6 +122,8 @@ pub(super) fn counters(counters: &Counters) -> Named {
         ("received", counters.received),
         ("handed-in", counters.handed_in),
         ("handed-out", counters.handed_out),
+        ("passed-in", counters.passed_in),
+        ("passed-on", counters.passed_on),
         ("forwarded", counters.forwarded),
         ("answered", counters.answered),
         ("consumed", counters.consumed),

@@ -189,6 +189,18 @@ impl Replication {
         }
     }
 
+    /// Whether what waits leaves at once, and is acknowledged at once: its owner is about to stop, and
+    /// the peer is to know all before.
+    pub fn set_hurry(&mut self, hurry: bool) {
+        self.sender.hurries = hurry;
+    }
+
+    /// Whether the peer has all changes, or there is none. A bulk does not count.
+    pub fn is_settled(&self, now: Time) -> bool {
+        let lag = self.sender.lag(now);
+        self.link != Link::Up || lag.queued + lag.deletes_queued + lag.in_flight == 0
+    }
+
     /// What is to be done next; `None` until the next input.
     pub fn poll_output<S: Sessions>(&mut self, sessions: &mut S, now: Time) -> Option<Output<'_>> {
         if let Some(release) = self.releases.pop_front() {

@@ -36,6 +36,10 @@ pub struct Cluster {
     pub unconfirmed: String,
     /// The other members.
     pub members: Vec<ClusterMember>,
+    /// Packets passed on to the node that owned then, after this one.
+    pub passed_on: u64,
+    /// Packets that the other node passed on to this one.
+    pub passed_in: u64,
     /// Replication, for each worker.
     pub streams: Vec<ClusterStream>,
     /// The last time that this node became the owner.

@@ -1,4 +1,5 @@
-//! The forwarding lease as workers see it: a deadline that somebody else keeps renewing.
+//! The forwarding lease as workers see it: a deadline that somebody else keeps renewing; and what may be
+//! done with transit that comes without it.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
@@ -9,7 +10,14 @@ use wire::Time;
 /// Permission to forward until a deadline; clones share it. The XDP program holds its own copy of
 /// the deadline, so a process that does not run cannot forward either way.
 #[derive(Clone, Debug, Default)]
-pub struct Lease(Arc<AtomicU64>);
+pub struct Lease(Arc<Words>);
+
+#[derive(Debug, Default)]
+struct Words {
+    until: AtomicU64,
+    /// The deadline that there would have been, had the lease not been ended.
+    ended: AtomicU64,
+}
 
 impl Lease {
     /// How long one renewal lasts: renewed five times as often, so that a busy machine's scheduling
@@ -18,12 +26,103 @@ impl Lease {
 
     /// Extends the lease to `deadline`.
     pub fn renew(&self, deadline: Time) {
-        self.0.store(deadline.0, Ordering::Relaxed);
+        self.0.until.store(deadline.0, Ordering::Release);
+    }
+
+    /// Ends the lease at once.
+    pub fn end(&self) {
+        let until = self.0.until.swap(0, Ordering::AcqRel);
+        if until > 0 {
+            self.0.ended.store(until, Ordering::Release);
+        }
     }
 
     /// Whether forwarding is allowed at `now`.
     #[must_use]
     pub fn covers(&self, now: Time) -> bool {
-        now.0 <= self.0.load(Ordering::Relaxed)
+        now.0 <= self.0.until.load(Ordering::Acquire)
+    }
+
+    /// Whether what was judged before the lease ended may still leave at `now`: nobody else has a lease
+    /// before that deadline, unless this node says that it has stopped.
+    #[must_use]
+    pub fn covers_output(&self, now: Time) -> bool {
+        self.covers(now) || now.0 <= self.0.ended.load(Ordering::Acquire)
+    }
+}
+
+/// What workers do with transit while there is no lease; clones share it. The XDP program has a deadline
+/// for it, too ([`LeaseWord::let_latecomers`](crate::xdp::LeaseWord::let_latecomers)).
+#[derive(Clone, Debug, Default)]
+pub struct Latecomers(Arc<Deadlines>);
+
+#[derive(Debug, Default)]
+struct Deadlines {
+    pass_on: AtomicU64,
+    hold: AtomicU64,
+    term: AtomicU64,
+}
+
+impl Latecomers {
+    /// The peer owns now: until then packets are passed on to it.
+    pub fn pass_on(&self, until: Time) {
+        self.0.pass_on.store(until.0, Ordering::Release);
+    }
+
+    /// This node is about to own: until then packets are held for that.
+    pub fn hold(&self, until: Time) {
+        self.0.hold.store(until.0, Ordering::Release);
+    }
+
+    /// The term of the ownership, as far as this node knows.
+    pub fn set_term(&self, term: u64) {
+        self.0.term.store(term, Ordering::Release);
+    }
+
+    /// Whether packets are passed on at `now`.
+    #[must_use]
+    pub fn are_passed_on(&self, now: Time) -> bool {
+        now.0 <= self.0.pass_on.load(Ordering::Acquire)
+    }
+
+    /// Whether packets are held at `now`.
+    #[must_use]
+    pub fn are_held(&self, now: Time) -> bool {
+        now.0 <= self.0.hold.load(Ordering::Acquire)
+    }
+
+    /// The term of the ownership.
+    #[must_use]
+    pub fn term(&self) -> u64 {
+        self.0.term.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Latecomers, Lease};
+    use wire::Time;
+
+    #[test]
+    fn what_was_judged_may_leave_until_the_deadline_of_a_lease_that_was_ended() {
+        let (lease, at) = (Lease::default(), Time::from_secs);
+        assert!(!lease.covers(at(1)) && !lease.covers_output(at(1)));
+        lease.renew(at(5));
+        assert!(lease.covers(at(5)) && lease.covers_output(at(5)) && !lease.covers_output(at(6)));
+        lease.end();
+        lease.end();
+        assert!(!lease.covers(at(1)) && lease.covers_output(at(5)) && !lease.covers_output(at(6)));
+    }
+
+    #[test]
+    fn latecomers_have_deadlines_of_their_own() {
+        let (words, at) = (Latecomers::default(), Time::from_secs);
+        assert!(!words.are_passed_on(at(1)) && !words.are_held(at(1)));
+        words.clone().pass_on(at(2));
+        words.clone().hold(at(3));
+        words.clone().set_term(7);
+        assert!(words.are_passed_on(at(2)) && !words.are_passed_on(at(3)));
+        assert!(words.are_held(at(3)) && !words.are_held(at(4)));
+        assert_eq!(words.term(), 7);
     }
 }

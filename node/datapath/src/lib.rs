@@ -3,6 +3,7 @@
 
 mod batch;
 pub mod capture;
+pub mod fabric;
 pub mod handoff;
 mod huge;
 mod lease;
@@ -16,9 +17,10 @@ pub mod worker;
 pub mod xdp;
 pub mod xsk;
 
+pub use fabric::Fabric;
 pub use handoff::Peer;
 pub use huge::HugePages;
-pub use lease::Lease;
+pub use lease::{Latecomers, Lease};
 pub use poison::{Failpoint, Poison};
 pub use port::{MemoryPort, Port};
 pub use prefetch::prefetch;

@@ -21,6 +21,22 @@ pub const HANDOFF_FRAMES: usize = 256;
 /// Reassembled datagrams on their way between two workers; each carrier has room for a whole one.
 pub const HANDOFF_DATAGRAMS: usize = 8;
 
+/// Bytes of the longest packet of the fabric that is read: a full frame of the larger size, and what goes
+/// before it. A longer one is cut off, and then its tag is wrong.
+pub const FABRIC_DATAGRAM: usize = 4_096 + 128;
+
+/// Terms that a packet of the fabric may be behind: there and back again while it lay in a socket. What is
+/// older comes from a node that does not know the owner, or is sent by somebody else once more.
+pub const FABRIC_TERMS_BACK: u64 = 2;
+
+/// Packets that wait at the heir of a switchover until it owns: a fifth of a second at 5,000 packets a
+/// second, a millisecond at a million. Beyond it the newest is dropped (`heir-full`).
+pub const HEIR_FRAMES: usize = 1_024;
+
+/// How long they wait: above a takeover, and below the 200 ms after which a TCP sends them again. Then they
+/// are dropped (`heir-expired`).
+pub const HEIR_LIFE: Duration = Duration::from_millis(150);
+
 /// Session events between a worker and the telemetry actor. A worker that opens 100,000 sessions a
 /// second fills it in 80 ms; the reader comes every 10 ms.
 pub const EVENTS: usize = 8_192;

@@ -10,6 +10,8 @@
 //! time and gets back what to do next. When the engine panics, the panic leaves `turn` with the burst
 //! half done; [`Worker::recover`] drops the one frame in hand and the next turn goes on behind it.
 
+mod latecomers;
+
 use core::net::IpAddr;
 
 use af_xdp::{Frame, Umem};
@@ -17,7 +19,9 @@ use engine::{Decision, Engine, Event, Origin, PortId, Reason, Verdict, WorkerId}
 use rtrb::Producer;
 use wire::Time;
 
+use self::latecomers::{Duty, Held};
 use crate::batch::Batch;
+use crate::fabric::Fabric;
 use crate::handoff::{Carrier, Peer};
 use crate::lease::Lease;
 use crate::limits::{BURST, BURSTS_PER_TURN, IDLE_TICK, TRANSMIT_BACKLOG};
@@ -36,6 +40,12 @@ pub struct Worker<P> {
     bell: Bell,
     events: Producer<Event>,
     lease: Lease,
+    /// On a node of a cluster.
+    fabric: Option<Fabric>,
+    /// Packets that wait until this node owns.
+    held: Held,
+    /// What the last turn did with packets.
+    duty: Duty,
     batch: Batch,
     /// The datagram in hand, with the peer who gave it.
     datagram: Option<(usize, Carrier)>,
@@ -100,6 +110,9 @@ impl<P: Port> Worker<P> {
             bell: parts.bell,
             events: parts.events,
             lease: parts.lease,
+            fabric: None,
+            held: Held::default(),
+            duty: Duty::Judge,
             batch: Batch::new(BURST),
             datagram: None,
             poison: PoisonStore::default(),
@@ -112,14 +125,12 @@ impl<P: Port> Worker<P> {
 
     /// Does what there is to do at `now`, within bounds.
     pub fn turn(&mut self, now: Time) -> Turn {
-        let refusal = self.refusal(now);
-        if refusal.is_some() {
-            self.discard_output();
-        }
-        self.finish_batch(now, refusal); // what a panic left over
+        let duty = self.take_duty(now);
+        self.finish_batch(now, duty); // what a panic left over
+        self.attend_held(now, duty);
         let mut moved = 0;
         for _ in 0..BURSTS_PER_TURN {
-            let round = self.round(now, refusal);
+            let round = self.round(now, duty);
             moved += round;
             if round == 0 {
                 self.stale = false;
@@ -127,15 +138,16 @@ impl<P: Port> Worker<P> {
             }
         }
         let behind = self.engine.tick(now);
-        if refusal.is_some() {
-            self.discard_output();
+        if duty != Duty::Judge {
+            self.discard_outbox();
         }
         self.drain_engine();
         self.service();
         if moved > 0 || behind || self.is_sending() {
             return Turn::Busy;
         }
-        Turn::Idle { until: now + IDLE_TICK }
+        let idle = now + IDLE_TICK;
+        Turn::Idle { until: self.held.next_expiry().map_or(idle, |at| at.min(idle)) }
     }
 
     /// Puts things right after a panic left [`turn`](Self::turn): the frame in hand is dropped with
@@ -160,6 +172,18 @@ impl<P: Port> Worker<P> {
             self.peers[giver].give_back(carrier);
         }
         self.umem.reclaim();
+    }
+
+    /// Connects the worker to the other node.
+    pub fn join_fabric(&mut self, fabric: Fabric) {
+        self.held.reserve();
+        self.fabric = Some(fabric);
+    }
+
+    /// The worker's end of the fabric.
+    #[must_use]
+    pub fn fabric(&self) -> Option<&Fabric> {
+        self.fabric.as_ref()
     }
 
     /// From now on every packet is dropped with reason `drop-only`.
@@ -226,36 +250,23 @@ impl<P: Port> Worker<P> {
         &self.umem
     }
 
-    /// Why nothing may pass now. Also when the clock jumped by more than a lease since the last turn:
-    /// what lies in the rings then may be older than somebody else's takeover.
-    fn refusal(&mut self, now: Time) -> Option<Reason> {
-        let last = self.last_turn.replace(now);
-        self.stale |= last.is_some_and(|last| now.since(last) > Lease::LENGTH);
-        if self.drop_only {
-            Some(Reason::DropOnly)
-        } else if self.stale || !self.lease.covers(now) {
-            Some(Reason::LeaseExpired)
-        } else {
-            None
-        }
-    }
-
-    /// One burst from every port and every peer. Returns the packets taken.
-    fn round(&mut self, now: Time, refusal: Option<Reason>) -> usize {
+    /// One burst from every port, every peer and the fabric. Returns the packets taken.
+    fn round(&mut self, now: Time, duty: Duty) -> usize {
         let mut moved = 0;
         for index in 0..self.ports.len() {
             let port = &mut self.ports[index].port;
             let taken = port.receive(&mut self.umem, &mut self.batch.frames, BURST);
             if taken > 0 {
                 self.batch.start(PortId(index as u16), Origin::Port);
-                self.finish_batch(now, refusal);
+                self.finish_batch(now, duty);
                 moved += taken;
             }
         }
         for index in 0..self.peers.len() {
-            moved += self.take_packets(index, now, refusal);
-            moved += self.take_datagrams(index, now, refusal);
+            moved += self.take_packets(index, now, duty);
+            moved += self.take_datagrams(index, now, duty);
         }
+        moved += self.take_passed(now, duty);
         if moved > 0 {
             self.transmit_all();
             // Now and not after the turn: a turn can give more than a sleeper's ring holds.
@@ -266,12 +277,12 @@ impl<P: Port> Worker<P> {
 
     /// One burst of packets that a peer gave us. A batch has one ingress, so it ends where that
     /// changes.
-    fn take_packets(&mut self, index: usize, now: Time, refusal: Option<Reason>) -> usize {
+    fn take_packets(&mut self, index: usize, now: Time, duty: Duty) -> usize {
         let mut moved = 0;
         while moved < BURST {
             let Some(ingress) = self.peers[index].next_ingress() else { break };
             if ingress != self.batch.ingress {
-                self.finish_given(now, refusal);
+                self.finish_given(now, duty, Origin::Peer);
                 self.batch.ingress = ingress;
             }
             let Some(given) = self.peers[index].take() else { break };
@@ -285,19 +296,19 @@ impl<P: Port> Worker<P> {
             self.batch.frames.push(frame);
             moved += 1;
         }
-        self.finish_given(now, refusal);
+        self.finish_given(now, duty, Origin::Peer);
         self.peers[index].top_up(&mut self.umem);
         moved
     }
 
-    fn finish_given(&mut self, now: Time, refusal: Option<Reason>) {
+    fn finish_given(&mut self, now: Time, duty: Duty, origin: Origin) {
         if !self.batch.frames.is_empty() {
-            self.batch.start(self.batch.ingress, Origin::Peer);
-            self.finish_batch(now, refusal);
+            self.batch.start(self.batch.ingress, origin);
+            self.finish_batch(now, duty);
         }
     }
 
-    fn take_datagrams(&mut self, index: usize, now: Time, refusal: Option<Reason>) -> usize {
+    fn take_datagrams(&mut self, index: usize, now: Time, duty: Duty) -> usize {
         let mut moved = 0;
         while moved < BURST {
             let Some(carrier) = self.peers[index].take_datagram() else { break };
@@ -306,7 +317,7 @@ impl<P: Port> Worker<P> {
                 let struck = failpoint.strikes(carrier.datagram.frame());
                 assert!(!struck, "failpoint: planted panic");
             }
-            match refusal {
+            match duty.refusal() {
                 Some(reason) => {
                     self.engine.refuse(Origin::Peer, reason, carrier.datagram.fragments());
                 }
@@ -323,10 +334,14 @@ impl<P: Port> Worker<P> {
         moved
     }
 
-    /// Parses what is not parsed, touches the memory that deciding will need, decides all.
-    fn finish_batch(&mut self, now: Time, refusal: Option<Reason>) {
-        if let Some(reason) = refusal {
-            return self.refuse_batch(reason);
+    /// Parses what is not parsed, touches the memory that deciding will need, decides all; or does what
+    /// else is done with packets.
+    fn finish_batch(&mut self, now: Time, duty: Duty) {
+        match duty {
+            Duty::Judge => {}
+            Duty::PassOn => return self.pass_batch(),
+            Duty::Hold => return self.hold_batch(now),
+            Duty::Refuse(reason) => return self.refuse_batch(reason),
         }
         let (umem, engine) = (&self.umem, &self.engine);
         while self.batch.parse_next(|frame, parsed| engine.parse_into(parsed, umem.data(frame))) {}
@@ -352,13 +367,13 @@ impl<P: Port> Worker<P> {
             assert!(!failpoint.strikes(bytes), "failpoint: planted panic");
         }
         let elsewhere = match origin {
-            Origin::Port => self.engine.owner(parsed, bytes),
+            Origin::Port | Origin::Fabric | Origin::Held => self.engine.owner(parsed, bytes),
             Origin::Peer => None,
         };
         if let Some(worker) = elsewhere {
             let given =
                 peer(&mut self.peers, worker).is_some_and(|p| p.give(ingress, bytes).is_ok());
-            self.engine.hand_off(given, 1);
+            self.engine.hand_off(origin, given, 1);
             if let Some(frame) = self.batch.take() {
                 self.umem.free(frame);
             }
@@ -437,19 +452,6 @@ impl<P: Port> Worker<P> {
             if self.events.push(event).is_err() {
                 self.engine.event_lost();
             }
-        }
-    }
-
-    /// Drops what waits to be sent, because nothing may be any more.
-    fn discard_output(&mut self) {
-        for Attached { backlog, .. } in &mut self.ports {
-            for frame in backlog.drain(..) {
-                self.umem.free(frame);
-                self.engine.output_lost();
-            }
-        }
-        while self.engine.outbox().pop().is_some() {
-            self.engine.output_lost();
         }
     }
 

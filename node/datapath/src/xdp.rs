@@ -375,7 +375,16 @@ impl LeaseWord {
     /// # Errors
     /// [`Error::Map`].
     pub fn renew(&mut self, deadline: Time) -> Result<(), Error> {
-        self.map.set(0, deadline.0, 0).map_err(Error::map("lease"))
+        self.map.set(FORWARD, deadline.0, 0).map_err(Error::map("lease"))
+    }
+
+    /// Lets transit reach the workers until `deadline` although they may not forward it: they pass it
+    /// on, or hold it.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn let_latecomers(&mut self, deadline: Time) -> Result<(), Error> {
+        self.map.set(LATECOMERS, deadline.0, 0).map_err(Error::map("lease"))
     }
 
     fn take(ebpf: &mut Ebpf) -> Result<Self, Error> {
@@ -401,6 +410,10 @@ impl std::fmt::Debug for LeaseWord {
         f.debug_struct("LeaseWord").finish_non_exhaustive()
     }
 }
+
+/// The words of the map `lease`, as the program's `enum lease_word` has them.
+const FORWARD: u32 = 0;
+const LATECOMERS: u32 = 1;
 
 /// The program's name in the object.
 const PROGRAM: &str = "ringwall";

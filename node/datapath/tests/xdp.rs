@@ -73,6 +73,12 @@ fn transit_goes_to_the_socket_of_its_port_and_queue() {
     let mut word = bench.program.lease_word().unwrap();
     word.renew(Time(1)).unwrap();
     expect(&bench, &transit, Stat::LeaseExpired);
+    word.let_latecomers(Time::MAX).unwrap();
+    expect(&bench, &transit, Stat::ToWorker);
+    for closed in [Time(1), Time::ZERO] {
+        word.let_latecomers(closed).unwrap();
+        expect(&bench, &transit, Stat::LeaseExpired);
+    }
     word.renew(Time::MAX).unwrap();
     bench.program.clear_socket(bench.port, 0).unwrap();
     bench.program.clear_socket(bench.port, 0).unwrap();

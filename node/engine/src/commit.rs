@@ -535,19 +535,24 @@ fn rewrite(frame: &mut [u8], packet: &Packet, to: [u8; 6], from: [u8; 6]) {
         header[ethernet::DESTINATION..ethernet::SOURCE].copy_from_slice(&to);
         header[ethernet::SOURCE..ethernet::SOURCE + 6].copy_from_slice(&from);
     }
+    change_hop_limit(frame, packet, |hops| hops.saturating_sub(1));
+}
+
+/// Changes the hop limit, and with it the header's checksum.
+pub(crate) fn change_hop_limit(frame: &mut [u8], packet: &Packet, with: impl Fn(u8) -> u8) {
     let network = packet.network as usize;
     match packet.version {
         Version::V4 => {
             let Some(header) = frame.get_mut(network..network + IPV4_HEADER) else { return };
             let old = u16::from_be_bytes([header[8], header[9]]);
-            header[8] = header[8].saturating_sub(1);
+            header[8] = with(header[8]);
             let new = u16::from_be_bytes([header[8], header[9]]);
             let sum = u16::from_be_bytes([header[10], header[11]]);
             header[10..12].copy_from_slice(&checksum::update16(sum, old, new).to_be_bytes());
         }
         Version::V6 => {
             if let Some(hop_limit) = frame.get_mut(network + IPV6_HOP_LIMIT) {
-                *hop_limit = hop_limit.saturating_sub(1);
+                *hop_limit = with(*hop_limit);
             }
         }
     }

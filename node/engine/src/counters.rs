@@ -11,13 +11,18 @@ pub struct Counters {
     pub handed_in: u64,
     /// Packets given to the worker that owns their flow.
     pub handed_out: u64,
+    /// Packets that came over the fabric, from a node that owns no more.
+    pub passed_in: u64,
+    /// Packets passed on over the fabric, to the node that owns now.
+    pub passed_on: u64,
     /// Packets that left by a port because of their own merit.
     pub forwarded: u64,
     /// Packets answered instead of forwarded (RST, ICMP error).
     pub answered: u64,
     /// Packets meant for the firewall itself.
     pub consumed: u64,
-    /// Packets waiting now: fragments of incomplete datagrams, packets without a next hop.
+    /// Packets waiting now: fragments of incomplete datagrams, packets without a next hop, packets
+    /// that came before this node owned.
     pub held: u64,
     /// Dropped packets by [`Reason`].
     pub dropped: [u64; Reason::COUNT],
@@ -43,6 +48,8 @@ impl Default for Counters {
             received: 0,
             handed_in: 0,
             handed_out: 0,
+            passed_in: 0,
+            passed_on: 0,
             forwarded: 0,
             answered: 0,
             consumed: 0,
@@ -78,17 +85,19 @@ impl Counters {
         self.dropped.iter().sum()
     }
 
-    /// Checks `received + handed_in = forwarded + answered + consumed + held + handed_out + Σ dropped`.
+    /// Checks `received + handed_in + passed_in
+    /// = forwarded + answered + consumed + held + handed_out + passed_on + Σ dropped`.
     ///
     /// # Errors
     /// The two sides of the equation, when they differ.
     pub fn balance(&self) -> Result<(), Imbalance> {
-        let taken = self.received + self.handed_in;
+        let taken = self.received + self.handed_in + self.passed_in;
         let given = self.forwarded
             + self.answered
             + self.consumed
             + self.held
             + self.handed_out
+            + self.passed_on
             + self.dropped_total();
         if taken == given { Ok(()) } else { Err(Imbalance { taken, given }) }
     }

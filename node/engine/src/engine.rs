@@ -112,6 +112,10 @@ pub enum Origin {
     Port,
     /// From another worker, who received it.
     Peer,
+    /// From another node, who received it and owns no more.
+    Fabric,
+    /// Counted before, and held since.
+    Held,
 }
 
 /// What the parser says of a frame: all, if it is plain; else nothing, and it is read again in full
@@ -366,9 +370,9 @@ impl Engine {
         self.ledger.settle(&decision);
     }
 
-    /// Counts packets that were received here and given to their owner, or could not be.
-    pub fn hand_off(&mut self, given: bool, packets: u32) {
-        self.ledger.take(Origin::Port, packets);
+    /// Counts packets that came here and were given to the worker who owns them, or could not be.
+    pub fn hand_off(&mut self, origin: Origin, given: bool, packets: u32) {
+        self.ledger.take(origin, packets);
         self.ledger.hand_off(given, packets);
     }
 

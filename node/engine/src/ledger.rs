@@ -22,6 +22,10 @@ impl Ledger {
         match origin {
             Origin::Port => self.counters.received += u64::from(packets),
             Origin::Peer => self.counters.handed_in += u64::from(packets),
+            Origin::Fabric => self.counters.passed_in += u64::from(packets),
+            Origin::Held => {
+                self.counters.held = self.counters.held.saturating_sub(u64::from(packets));
+            }
         }
         self.in_flight = packets;
     }
@@ -60,6 +64,16 @@ impl Ledger {
         } else {
             self.counters.drop(Reason::HandoffFull, u64::from(packets));
         }
+    }
+
+    pub(crate) fn hold(&mut self, packets: u32) {
+        self.in_flight = 0;
+        self.counters.held += u64::from(packets);
+    }
+
+    pub(crate) fn pass_on(&mut self, packets: u32) {
+        self.in_flight = 0;
+        self.counters.passed_on += u64::from(packets);
     }
 
     /// Held packets leave at last.

@@ -223,6 +223,28 @@ reasons! {
     HoldExpired = "hold-expired",
     /// Its session ended while the packet waited for the backup.
     HoldClosed = "hold-closed",
+    /// Too many packets came to the heir before it owned.
+    HeirFull = "heir-full",
+    /// The packet came to the heir, which did not own in time.
+    HeirExpired = "heir-expired",
+    /// The fabric takes no more packets for the owner now.
+    FabricFull = "fabric-full",
+    /// The packet does not fit through the fabric to the owner. Give the fabric's interface an MTU that
+    /// is 100 bytes above that of every port.
+    FabricTooBig = "fabric-too-big",
+    /// A packet of the fabric that did not come from the peer's address.
+    FabricStranger = "fabric-stranger",
+    /// A packet of the fabric that is not in Geneve with this version's option (RFC 8926).
+    FabricMalformed = "fabric-malformed",
+    /// A packet of the fabric without a tag under the cluster's secret.
+    FabricTag = "fabric-tag",
+    /// The packet was passed on from node to node too often.
+    FabricHops = "fabric-hops",
+    /// A packet of the fabric from a node that does not know the newest owner.
+    FabricTerm = "fabric-term",
+    /// A packet of the fabric for a port that this node does not have. Both nodes need the same port
+    /// names, in the same domains.
+    FabricPort = "fabric-port",
 }
 
 impl From<wire::Malformed> for Reason {

@@ -17,6 +17,7 @@ pub mod checksum;
 pub mod embedded;
 pub mod esp;
 pub mod ethernet;
+pub mod geneve;
 pub mod gre;
 pub mod icmp;
 pub mod ipv4;

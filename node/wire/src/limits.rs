@@ -19,3 +19,10 @@ pub const MAX_ERROR_LEN_V4: usize = 576;
 /// Bytes of an ICMPv6 error that quotes a packet, IP header included: the least MTU (RFC 4443
 /// §2.4 c).
 pub const MAX_ERROR_LEN_V6: usize = 1280;
+
+/// Times that a packet may be passed on from node to node: to the owner, to the next one if the ownership
+/// moves meanwhile, and once more. A packet that goes in circles ends here.
+pub const PASS_HOPS_MAX: u8 = 3;
+
+/// Bytes of Geneve options: what its length field can say (RFC 8926 §3.4).
+pub const GENEVE_OPTIONS_MAX: usize = 252;

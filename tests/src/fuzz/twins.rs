@@ -149,7 +149,7 @@ fn outcome(engine: &mut Engine, parsed: &Parsed, frame: &[u8], now: Time) -> Out
     // What belongs to another worker is given to it, or, every other time, comes from it.
     let foreign = owner.is_some() && engine.counters().received.is_multiple_of(2);
     let decision = if foreign {
-        engine.hand_off(engine.counters().received.is_multiple_of(4), 1);
+        engine.hand_off(Origin::Port, engine.counters().received.is_multiple_of(4), 1);
         None
     } else {
         let origin = if owner.is_some() { Origin::Peer } else { Origin::Port };

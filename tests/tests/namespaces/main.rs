@@ -9,6 +9,7 @@
 //! | `pair/stopped.rs` | a node that is stopped hands over first |
 //! | `pair/workers.rs` | two workers, IPv6, and unequal numbers of workers |
 //! | `pair/paused.rs` | a node that is paused does not answer for the addresses |
+//! | `switchover.rs` | planned switchovers lose no packet and break no connection |
 //! | `host.rs` | the node's own traffic |
 //! | `starting.rs` | without a policy, without an interface |
 //! | `operate.rs` | a second instance, interfaces that come and go, policies committed live |
@@ -27,5 +28,6 @@ mod panics;
 mod programs;
 mod sockets;
 mod starting;
+mod switchover;
 mod traffic;
 mod wire;

@@ -25,7 +25,7 @@ use crate::sockets::{at, connect, echoes, tcp_echo};
 
 const PORT: u16 = 7001;
 /// Long enough for two daemons to start and to find each other on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a connection may be without an answer when its firewall dies. With debug code on a busy
 /// machine, and the client's own retransmission timer (200 ms and more) in it.
 const GAP: Duration = Duration::from_secs(2);
@@ -39,14 +39,14 @@ untrust = ["wan"]
 id = "services"
 from = "trust"
 to = "untrust"
-service = ["tcp/7001"]
+service = ["tcp/7001", "udp/7002"]
 action = "permit"
 "#;
 
-struct Pair {
+pub(crate) struct Pair {
     nodes: [Option<Background>; 2], // First: they end before what they stand on is taken away.
-    client: Namespace,
-    server: Namespace,
+    pub(crate) client: Namespace,
+    pub(crate) server: Namespace,
     routers: [Namespace; 2],
     switch: Namespace,
     folder: TempDir,
@@ -55,7 +55,43 @@ struct Pair {
     workers: [u32; 2],
 }
 
+/// What a node has counted of packets that were passed on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sums {
+    pub(crate) passed_on: u64,
+    pub(crate) passed_in: u64,
+}
+
 impl Pair {
+    /// A pair that is a cluster, and not started.
+    pub(crate) fn founded() -> Self {
+        let pair = Self::new();
+        pair.found();
+        pair
+    }
+
+    /// Starts both; which of them is active.
+    pub(crate) fn starts(&mut self) -> usize {
+        (0..2).for_each(|index| self.start(index));
+        let active = |pair: &Self| (0..2).find(|it| pair.role(*it) == "active");
+        wait_for(PATIENCE, "one active node", || active(self).is_some());
+        let active = active(self).expect("one of them");
+        self.settles(active);
+        active
+    }
+
+    pub(crate) fn sums(&self, index: usize) -> Sums {
+        let counters = self.verb(index, &["show", "counters", "--json"]).exits(0).json();
+        let count = |name: &str| counters["total"][name].as_u64().expect("a counter");
+        Sums { passed_on: count("passed-on"), passed_in: count("passed-in") }
+    }
+
+    /// What both nodes have counted, but for zeros.
+    pub(crate) fn counters(&self) -> String {
+        let of = |index| self.verb(index, &["show", "counters"]).stdout;
+        [0, 1].map(of).join("\n")
+    }
+
     fn new() -> Self {
         Self::with_workers([1, 1])
     }
@@ -86,7 +122,9 @@ impl Pair {
         let queues = self.workers.into_iter().max().expect("two nodes");
         let plug =
             |inside: &Namespace, name: &str, segment: &str, port: &str, addresses: &[&str]| {
-                let options = VethOptions { mtu: 1500, queues, offloads: false };
+                // Wide enough for a full frame of the others, passed on.
+                let mtu = if segment == "fab" { 1600 } else { 1500 };
+                let options = VethOptions { mtu, queues, offloads: false };
                 veth(End::new(switch, port), End::new(inside, name), &options).unwrap();
                 switch.plug(port, segment).unwrap();
                 addresses.iter().for_each(|address| inside.add_address(name, address).unwrap());
@@ -163,7 +201,7 @@ impl Pair {
         self.nodes[index] = Some(self.routers[index].run(|| Background::spawn(&mut command)));
     }
 
-    fn verb(&self, index: usize, args: &[&str]) -> Outcome {
+    pub(crate) fn verb(&self, index: usize, args: &[&str]) -> Outcome {
         let mut command = Command::new(binary());
         command.args(args).env("RINGWALL_SOCKET", self.socket(index));
         self.routers[index].run(|| run_command(&mut command, PATIENCE))
@@ -182,7 +220,7 @@ impl Pair {
 
     /// Waits until `active` is active and the other one, complete, stands by.
     #[track_caller]
-    fn settles(&self, active: usize) {
+    pub(crate) fn settles(&self, active: usize) {
         wait_for(PATIENCE, "an active node and a complete standby", || {
             let standby = self.cluster(1 - active).unwrap_or_default();
             self.role(active) == "active"
@@ -236,10 +274,8 @@ fn longest_gap(stream: &mut std::net::TcpStream, limit: Duration) -> Duration {
 #[test]
 fn the_death_of_the_active_node_breaks_no_connection() {
     require!(root());
-    let mut pair = Pair::new();
-    pair.found();
-    (0..2).for_each(|index| pair.start(index));
-    let active = pair.settles_somehow();
+    let mut pair = Pair::founded();
+    let active = pair.starts();
 
     let _server = tcp_echo(&pair.server, "10.2.0.2", PORT);
     let mut stream = connect(&pair.client, at("10.2.0.2", PORT), PATIENCE).expect("by the vip");

@@ -11,8 +11,10 @@
 //! | `network.rs` | the ports, routes and hosts that every vector lives with |
 //! | `world.rs` | an engine in that network |
 //! | `runner.rs` | plays a vector and compares |
+//! | `geneve.rs` | not of the engine: packets between nodes, as others read them |
 
 mod frame;
+mod geneve;
 mod network;
 mod packet;
 mod runner;

@@ -55,6 +55,7 @@ impl Node {
             inbox,
             outbox,
             room: MessageRoom::default(),
+            latecomers: Latecomers::default(),
             standing: ownership.get(),
             replicas: Replicas::new(),
             unsent: 0,

@@ -40,7 +40,7 @@ impl Member {
             Act::Offer => self.offer(now),
             Act::Concede => self.concede(now),
             Act::End => self.end(),
-            Act::PassOn => self.pass_on(now),
+            Act::Leave => self.leave(now),
             Act::Withdraw => self.withdraw(),
             Act::Stop => self.stop(trigger),
             Act::Abandon => self.abandon(),
@@ -117,7 +117,8 @@ impl Member {
     }
 
     /// Votes for the peer that has taken the offer. Forwarding goes on until that is on disk; it is not
-    /// renewed any more.
+    /// renewed any more. From the last packet that is forwarded here, if a slow disk outlasts the lease, or
+    /// when that is ended, packets are passed on: the peer holds them until it has the lease.
     fn concede(&mut self, now: Time) {
         let Some(offer) = self.offer.as_mut() else { return };
         offer.stage = Stage::Taken;
@@ -125,6 +126,7 @@ impl Member {
         let Some(index) = self.peers.iter().position(|peer| peer.node == to) else { return };
         let term = self.peers[index].said.as_ref().map_or(offered, |said| said.term);
         self.promise_to(index, now);
+        self.push(Output::PassOn { to, until: now + PASS_ON });
         self.want(term, to);
     }
 
@@ -136,11 +138,9 @@ impl Member {
         self.release_addresses();
     }
 
-    fn pass_on(&mut self, now: Time) {
+    fn leave(&mut self, now: Time) {
         self.stop_owning();
-        if let Some(offer) = self.offer.take() {
-            self.push(Output::PassOn { to: offer.to, until: now + PASS_ON });
-        }
+        self.offer = None;
         self.switched_at = Some(now);
         if self.wish == Wish::Failover {
             self.wish = Wish::None;

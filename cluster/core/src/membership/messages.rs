@@ -133,9 +133,10 @@ pub enum Output {
         /// The term that it owned in.
         term: Term,
     },
-    /// Pass packets that still arrive on to the new owner, for a while.
+    /// Pass packets that arrive while there is no lease on to the new owner, for a while. It comes before
+    /// the [`Output::LeaseEnd`] of a switchover.
     PassOn {
-        /// The new owner.
+        /// The new owner: it has claimed, and has no lease yet.
         to: NodeId,
         /// Until then.
         until: Time,

@@ -84,12 +84,12 @@ pub enum Act {
     Own,
     /// Offer the ownership to the peer.
     Offer,
-    /// Vote for the peer that has taken the offer.
+    /// Vote for the peer that has taken the offer; what comes without a lease is passed on to it.
     Concede,
     /// End the lease and give the addresses up, in a planned way.
     End,
-    /// Stop owning after a planned end; latecomers are passed on.
-    PassOn,
+    /// Stop owning after a planned end.
+    Leave,
     /// Take the offer back.
     Withdraw,
     /// Stop owning at once.
@@ -267,7 +267,7 @@ const TABLE: [[Step; 13]; 7] = {
             to(YI, Act::Concede),
             to(YI, Act::End),
             to(AC, Act::Withdraw),
-            to(SB, Act::PassOn),
+            to(SB, Act::Leave),
             YI_,
             YI_,
         ],

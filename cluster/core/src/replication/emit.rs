@@ -35,7 +35,7 @@ impl Replication {
             let mut header = self.header(MessageKind::Changes);
             let mut writer = Writer::new(&mut self.buffer, self.settings.message_bytes);
             let Some(filled) = self.sender.fill(sessions, now, &mut writer) else { continue };
-            header.urgent = filled.urgent;
+            header.urgent = filled.urgent || self.sender.hurries;
             let bytes = writer.len();
             writer.finish(&header);
             self.sender.launch(filled, bytes, now);

@@ -41,6 +41,8 @@ pub(super) struct Sender {
     rtt: Rtt,
     pace: Pace,
     up: bool,
+    /// What waits leaves at once.
+    pub(super) hurries: bool,
     /// Bytes of the last record: whether another one is worth trying.
     record_bytes: usize,
     /// Deletes were forgotten, and only digests can tell which.
@@ -120,6 +122,7 @@ impl Sender {
             rtt: Rtt::new(),
             pace: Pace::new(settings.update_bytes_per_second),
             up: false,
+            hurries: false,
             record_bytes: 0,
             repair_needed: false,
             answers: Answers { since: Time::ZERO, given: 0 },
@@ -236,7 +239,9 @@ impl Sender {
         if !self.up || !self.window.is_open() {
             return None;
         }
-        if self.queues.len(Queue::Insert) > 0 || self.bulk_may_leave() {
+        let changes = self.queues.len(Queue::Update) > 0 || self.deletes.first().is_some();
+        let now_or_never = self.hurries && changes;
+        if self.queues.len(Queue::Insert) > 0 || self.bulk_may_leave() || now_or_never {
             return Some(Time::ZERO);
         }
         self.deletes_due(now).into_iter().chain(self.updates_due(now)).min()

@@ -8,6 +8,7 @@ mod hostile;
 mod idle;
 mod mtu;
 mod neighbours;
+mod passon;
 mod policy;
 mod threads;
 mod twin;

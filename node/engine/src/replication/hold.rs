@@ -57,6 +57,11 @@ impl Packet {
     pub(crate) const fn standing_for(self, packets: u32) -> Self {
         Self { waiting: Waiting { packets, ..self.waiting }, ..self }
     }
+
+    /// How it came in.
+    pub(crate) const fn waiting(self) -> Waiting {
+        self.waiting
+    }
 }
 
 pub(super) fn store(seed: u64) -> Held {

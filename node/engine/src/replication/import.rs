@@ -86,6 +86,9 @@ impl Engine {
             Role::Owner => self.judged(imported, record, now),
             Role::Backup => imported,
         };
+        if let Imported::Opened(handle) | Imported::Updated(handle) = imported {
+            self.want_next_hops(handle);
+        }
         let counters = &mut self.replication.counters;
         *match imported {
             Imported::Opened(_) => &mut counters.opened,

@@ -9,8 +9,8 @@ use super::report::Seen;
 /// Packets by what became of them.
 type Packets = BTreeMap<String, u64>;
 
-const TAKEN: [&str; 2] = ["received", "handed_in"];
-const GIVEN: [&str; 5] = ["forwarded", "answered", "consumed", "held", "handed_out"];
+const TAKEN: [&str; 3] = ["received", "handed-in", "passed-in"];
+const GIVEN: [&str; 6] = ["forwarded", "answered", "consumed", "held", "handed-out", "passed-on"];
 const DROPPED: &str = "dropped.";
 /// What the steps before must have led to.
 const EXPECTED: [&str; 4] = ["forwarded", "answered", "dropped.denied", "dropped.no-rule"];

@@ -61,7 +61,7 @@ const DROPPED: &str = "dropped.";
 const ANOMALY: &str = "anomaly.";
 
 /// Counters of the API that are metrics of their own: name there, name here, help.
-const PLAIN: [(&str, &str, &str); 12] = [
+const PLAIN: [(&str, &str, &str); 14] = [
     ("received", "ringwall_packets_received_total", "Packets taken from a port"),
     ("forwarded", "ringwall_packets_forwarded_total", "Packets sent on their way"),
     ("answered", "ringwall_packets_answered_total", "Packets answered with a RST or an ICMP error"),
@@ -71,6 +71,16 @@ const PLAIN: [(&str, &str, &str); 12] = [
         "handed-out",
         "ringwall_packets_handed_out_total",
         "Packets given to the worker they belong to",
+    ),
+    (
+        "passed-in",
+        "ringwall_packets_passed_in_total",
+        "Packets that another node passed on to this one",
+    ),
+    (
+        "passed-on",
+        "ringwall_packets_passed_on_total",
+        "Packets passed on to the node that owns now",
     ),
     ("answers-sent", "ringwall_answers_sent_total", "RSTs and ICMP errors made"),
     ("outputs-lost", "ringwall_outputs_lost_total", "Frames that found no room to be sent"),

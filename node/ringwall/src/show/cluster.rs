@@ -13,6 +13,10 @@ pub(super) fn run(daemon: &Daemon, out: &mut Out<'_>) -> Result<(), Failure> {
         return Ok(out.value(&cluster)?);
     }
     this_node(&cluster, out)?;
+    let (on, into) = (cluster.passed_on, cluster.passed_in);
+    out.line(format!(
+        "packets passed on to the new owner {on}, taken over from the old one {into}"
+    ))?;
     let mut members =
         Table::new(&["NODE", "HEARD", "ROLE", "TERM", "FITNESS", "REPLICAS", "POLICY"]);
     cluster.members.iter().for_each(|it| members.row(member(it)));

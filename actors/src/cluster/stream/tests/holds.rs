@@ -75,6 +75,7 @@ fn owner() -> (Stream, Around) {
         inbox,
         outbox,
         room: MessageRoom::default(),
+        latecomers: Latecomers::default(),
         standing: Standing::default(),
         replicas: Replicas::new(),
         unsent: 0,

@@ -22,7 +22,7 @@ fn wanted(role: Role, trigger: Trigger) -> Step {
         (Trigger::HandOver | Trigger::Drain, Active) => (Yielding, Act::Offer),
         (Trigger::Taken, Yielding) => (Yielding, Act::Concede),
         (Trigger::Conceded, Yielding) => (Yielding, Act::End),
-        (Trigger::Stopped, Yielding) => (Standby, Act::PassOn),
+        (Trigger::Stopped, Yielding) => (Standby, Act::Leave),
         (Trigger::Withdrawn, Yielding) => (Active, Act::Withdraw),
         // Out of service and back.
         (Trigger::Drain, Listening | Standby | Closed) => (Drained, Act::Drain),
@@ -49,7 +49,7 @@ fn laws_of_the_table() {
             let Step { next, act } = step(role, trigger);
             let cell = format!("{role} × {trigger:?}");
             assert!(next.owns() <= (role.owns() || act == Act::Own), "{cell}: owns by Own alone");
-            let stops = matches!(act, Act::Stop | Act::PassOn);
+            let stops = matches!(act, Act::Stop | Act::Leave);
             assert_eq!(role.owns() && !next.owns(), stops, "{cell}: an owner stops");
             assert!(act != Act::Claim || next == Role::TakingOver, "{cell}");
             assert!(role != Role::Drained || !next.claims(), "{cell}: drained never claims");

@@ -60,6 +60,21 @@ fn a_slow_disk_of_the_peer_is_waited_for_while_forwarding() {
 }
 
 #[test]
+fn a_slow_disk_of_the_owner_ends_its_lease_but_packets_are_passed_on_meanwhile() {
+    let mut world = World::settled(2, 0, 13);
+    world.hosts[0].disk_us = (300_000, 300_000);
+    ask(&mut world, 0, Request::Failover).unwrap();
+    world.run_ms(50);
+    assert_eq!(world.role(0), Some(Role::Yielding));
+    assert_eq!(world.hosts[0].passed_on, [NodeId(2)], "before the lease is over");
+    assert!(world.forwards(0));
+    world.run_ms(450);
+    assert_eq!((world.actives(), world.hosts[0].passed_on.len()), (vec![1], 1));
+    world.assert_safe();
+    assert!(!world.overlapped);
+}
+
+#[test]
 fn an_offer_that_is_not_taken_is_withdrawn() {
     let mut world = World::settled(2, 0, 3);
     world.hosts[1].disk_us = (900_000, 900_000);
@@ -73,6 +88,7 @@ fn an_offer_that_is_not_taken_is_withdrawn() {
     world.assert_safe();
     assert_eq!((world.actives(), world.role(1)), (vec![0], Some(Role::Standby)));
     assert_eq!(longest_gap(&world, from, world.now), Duration::ZERO);
+    assert!(world.hosts[0].passed_on.is_empty());
 }
 
 #[test]

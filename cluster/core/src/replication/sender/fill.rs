@@ -111,7 +111,8 @@ impl Sender {
             Queue::Insert => true,
             Queue::Update => {
                 let age = self.queues.noted(place).age_nanos(now);
-                u128::from(age) >= UPDATE_DELAY.as_nanos() / 2 && self.pace.ready() <= now
+                let due = u128::from(age) >= UPDATE_DELAY.as_nanos() / 2;
+                self.hurries || (due && self.pace.ready() <= now)
             }
             Queue::Bulk => self.window.bulk_bytes() < BULK_WINDOW_BYTES,
         }

@@ -40,6 +40,25 @@ fn a_held_packet_goes_after_one_round_trip() {
 }
 
 #[test]
+fn who_is_about_to_stop_has_all_changes_acknowledged_within_a_round_trip() {
+    let mut pair = Pair::new(1, FAIR);
+    fill(&mut pair, 0, 0..20);
+    pair.run(100);
+    for (hurry, settled) in [(false, false), (true, true)] {
+        (0..18).for_each(|n| pair.change(0, n, false, false));
+        pair.close(0, 18 + u16::from(hurry), CloseReason::TcpRst);
+        pair.nodes[0].machine.set_hurry(hurry);
+        pair.run(2);
+        assert_eq!(pair.nodes[0].machine.is_settled(pair.now), settled, "hurry: {hurry}");
+        pair.run(100);
+        assert!(pair.nodes[0].machine.is_settled(pair.now));
+    }
+    pair.cut();
+    (0..18).for_each(|n| pair.change(0, n, false, false));
+    assert!(pair.nodes[0].machine.is_settled(pair.now), "nobody is there to tell");
+}
+
+#[test]
 fn without_a_peer_nobody_waits() {
     let mut pair = Pair::new(1, FAIR);
     pair.weather.loss_percent = 100;
