@@ -104,10 +104,11 @@ pub(super) async fn mtu(interface: &str) -> Option<u32> {
     let mut links = handle.link().get().match_name(interface.to_owned()).execute();
     let link = links.try_next().await.ok().flatten();
     connection.abort();
-    link?.attributes.into_iter().find_map(|attribute| match attribute {
-        LinkAttribute::Mtu(mtu) => Some(mtu),
-        _ => None,
-    })
+    let mtu = |attribute: &LinkAttribute| {
+        let LinkAttribute::Mtu(mtu) = attribute else { return None };
+        Some(*mtu)
+    };
+    link?.attributes.iter().find_map(mtu)
 }
 
 /// Tells people which ports carry packets that the fabric cannot.

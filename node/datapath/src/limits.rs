@@ -6,9 +6,9 @@ use core::time::Duration;
 /// enough to stay in the first-level cache (VPP uses 256, DPDK's examples 32).
 pub const BURST: usize = 64;
 
-/// Bursts in one turn, so that control messages are heard under load: 16 × 64 packets are below a
-/// millisecond.
-pub const BURSTS_PER_TURN: usize = 16;
+/// Bursts in one turn, so that words of the peer, for which first packets wait, are heard under load: 4 × 64
+/// packets take about a millisecond where the kernel copies each of them.
+pub const BURSTS_PER_TURN: usize = 4;
 
 /// Frames that wait for room in the transmit ring of one port. Two rings' worth of bursts; what
 /// waits longer than that is late anyway. Beyond it the newest frame is dropped (`transmit-full`).

@@ -20,7 +20,12 @@ const LONG: Duration = Duration::from_secs(60);
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits = hex.as_bytes().chunks(2);
-    digits.map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    digits.map(|pair| byte(pair)).collect()
+}
+
+fn byte(digits: &[u8]) -> u8 {
+    let digits = str::from_utf8(digits).expect("the file is text");
+    u8::from_str_radix(digits, 16).expect("the file has hexadecimal digits only")
 }
 
 #[test]
