@@ -20,7 +20,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits = hex.as_bytes().chunks(2);
-    digits.map(|pair| byte(pair)).collect()
+    digits.map(byte).collect()
 }
 
 fn byte(digits: &[u8]) -> u8 {
