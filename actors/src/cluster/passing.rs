@@ -45,6 +45,7 @@ impl Passing {
             receiver: receiver.into(),
             sender: sender.into(),
             latecomers: self.latecomers.clone(),
+            clock: crate::clock::now,
         }));
         Ok(())
     }

@@ -15,6 +15,7 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use engine::{PortId, Reason};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, SockaddrStorage, sendmsg};
+use wire::Time;
 use wire::geneve::{Passed, Refused, TagKey};
 use wire::limits::PASS_HOPS_MAX;
 
@@ -32,6 +33,7 @@ pub struct Fabric {
     receiver: UdpSocket,
     sender: UdpSocket,
     pub(crate) latecomers: Latecomers,
+    pub(crate) clock: fn() -> Time,
     buffer: Box<[u8]>,
     /// Where in it the frame lies that came last.
     frame: Range<usize>,
@@ -54,6 +56,8 @@ pub struct FabricParts {
     pub sender: UdpSocket,
     /// What is done without a lease.
     pub latecomers: Latecomers,
+    /// The clock of leases, which is looked at once more before frames leave.
+    pub clock: fn() -> Time,
 }
 
 /// What a port is called between nodes.
@@ -78,7 +82,8 @@ impl Fabric {
     /// Assembles it.
     #[must_use]
     pub fn new(parts: FabricParts) -> Self {
-        let FabricParts { key, peer, labels, longest_frame, receiver, sender, latecomers } = parts;
+        let FabricParts { key, peer, labels, longest_frame, receiver, sender, latecomers, clock } =
+            parts;
         let buffer = vec![0; FABRIC_DATAGRAM].into();
         Self {
             key,
@@ -89,6 +94,7 @@ impl Fabric {
             receiver,
             sender,
             latecomers,
+            clock,
             buffer,
             frame: 0..0,
         }

@@ -15,6 +15,9 @@ pub trait Port {
     /// Moves frames from the front of `backlog` to the wire, as many as there is room for.
     fn transmit(&mut self, umem: &mut Umem, backlog: &mut Vec<Frame>);
 
+    /// Has the device send what it was given.
+    fn kick(&mut self) {}
+
     /// Once a turn: takes sent frames back, gives the device frames to fill, wakes it.
     fn service(&mut self, umem: &mut Umem);
 

@@ -455,12 +455,23 @@ impl<P: Port> Worker<P> {
         }
     }
 
+    /// Sends what was judged, at once. A process that was stopped in the middle of a turn goes on here
+    /// when somebody else may own.
     fn transmit_all(&mut self) {
+        if !self.may_send() {
+            return self.discard_output();
+        }
         for Attached { port, backlog } in &mut self.ports {
             if !backlog.is_empty() {
                 port.transmit(&mut self.umem, backlog);
+                port.kick();
             }
         }
+    }
+
+    fn may_send(&self) -> bool {
+        let clock = self.fabric.as_ref().map(|fabric| fabric.clock);
+        clock.is_none_or(|clock| self.lease.covers_output(clock()))
     }
 
     fn service(&mut self) {

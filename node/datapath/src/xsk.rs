@@ -65,7 +65,7 @@ impl Port for XskPort {
         }
     }
 
-    fn service(&mut self, umem: &mut Umem) {
+    fn kick(&mut self) {
         if self.sending {
             let kicked = self.sockets.first_mut().map(Socket::kick);
             // Later: the next turn kicks again. A socket whose interface is down keeps its frames
@@ -74,6 +74,10 @@ impl Port for XskPort {
             self.stalled = matches!(kicked, Some(Ok(Kick::Later(Later::Down)) | Err(_)));
             self.sending = matches!(kicked, Some(Ok(Kick::Later(_))));
         }
+    }
+
+    fn service(&mut self, umem: &mut Umem) {
+        self.kick();
         for socket in &mut self.sockets {
             socket.complete(umem);
             socket.refill(umem);

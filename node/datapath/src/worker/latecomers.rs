@@ -262,7 +262,7 @@ impl<P: Port> Worker<P> {
     }
 
     /// Drops what waits to be sent, because nothing may be any more.
-    fn discard_output(&mut self) {
+    pub(super) fn discard_output(&mut self) {
         for Attached { backlog, .. } in &mut self.ports {
             for frame in backlog.drain(..) {
                 self.umem.free(frame);

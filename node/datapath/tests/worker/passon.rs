@@ -1,6 +1,7 @@
 //! Two nodes in one thread, with a fabric between them: what the old owner of a switchover passes on, and
 //! the heir holds.
 
+use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
@@ -105,6 +106,11 @@ impl Nodes {
     }
 }
 
+thread_local! {
+    /// What the clock of leases shows before frames leave: long ago, unless a test says otherwise.
+    static CLOCK: Cell<Time> = const { Cell::new(Time::ZERO) };
+}
+
 fn join(world: &mut World, receiver: UdpSocket, to: SocketAddr) -> Latecomers {
     let words = Latecomers::default();
     let host = receiver.local_addr().expect("bound").ip();
@@ -123,6 +129,7 @@ fn join(world: &mut World, receiver: UdpSocket, to: SocketAddr) -> Latecomers {
             receiver,
             sender,
             latecomers: words.clone(),
+            clock: || CLOCK.get(),
         }));
     }
     words
@@ -422,5 +429,21 @@ fn a_node_without_ownership_takes_nothing_from_the_fabric() {
     nodes.old.world.arrive(0, Side::Client, &to_old(Side::Client, udp(V4, 1_000)));
     nodes.settle();
     assert_eq!(nodes.heir.world.dropped(Reason::LeaseExpired), 1);
+    nodes.audit();
+}
+
+/// Somebody else may own when a process that was stopped in the middle of a turn goes on.
+#[test]
+fn what_was_judged_before_a_pause_does_not_leave_after_it() {
+    let mut nodes = Nodes::new();
+    let frame = to_old(Side::Client, udp(BOTH[0], 1_000));
+    nodes.old.world.arrive(0, Side::Client, &frame);
+    CLOCK.set(Time(u64::MAX));
+    nodes.old.world.settle();
+    assert_eq!(nodes.old.world.all_sent(WAN), Vec::<Vec<u8>>::new());
+    CLOCK.set(Time::ZERO);
+    nodes.old.world.arrive(0, Side::Client, &frame);
+    nodes.old.world.settle();
+    assert_eq!(nodes.old.world.all_sent(WAN).len(), 1, "with a lease it does");
     nodes.audit();
 }
