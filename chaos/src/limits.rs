@@ -52,13 +52,13 @@ pub const UNREACHABLE_AFTER: u32 = 2;
 /// Flows of a run: honest ones, denied ones and forged ones.
 pub const FLOWS: u32 = 560;
 
-/// A run is worth counting from so many flows on,
+/// Flows of a run that counts, at least: fewer do not meet most of its faults in each of their states.
 pub const BAR_FLOWS: u64 = 500;
 
-/// so many faults,
+/// Faults of a run that counts, at least: with fewer hardly any two fall together.
 pub const BAR_FAULTS: u64 = 5;
 
-/// and so many virtual seconds: below that it finds little.
+/// Virtual seconds of a run that counts, at least: the faults, the time to recover, the quiet time.
 pub const BAR_SECONDS: u64 = 60;
 
 /// Faults of a run, at least and at most.

@@ -125,16 +125,11 @@ fn tell(options: &Options, sum: &Sum, seconds: f64) -> io::Result<()> {
         sum.broken.len(),
         sum.splits
     )?;
+    let bar = format!("{BAR_FLOWS} flows, {BAR_FAULTS} faults, {BAR_SECONDS} s");
     let [counted, clean] = sum.counted;
-    writeln!(
-        out,
-        "{counted} of them count (at least {BAR_FLOWS} flows, {BAR_FAULTS} faults, {BAR_SECONDS} s): \
-         {clean} clean"
-    )?;
-    writeln!(
-        out,
-        "{flows} flows, {forwarded} frames forwarded, {forged} forged sent, {answered} datagrams answered in quiet"
-    )?;
+    writeln!(out, "{counted} of them count (at least {bar}): {clean} clean")?;
+    writeln!(out, "{flows} flows, {forwarded} frames forwarded, {forged} forged sent")?;
+    writeln!(out, "{answered} datagrams answered in quiet")?;
     writeln!(
         out,
         "{acknowledged} connections acknowledged, {completed} of them completed, {exempt} excused"

@@ -3,7 +3,7 @@
 //! | event | asks for | the replicas are |
 //! |---|---|---|
 //! | connected | what is wanted: at first to join | being brought |
-//! | connection lost | later for what is missed, or for the merge that did not end | not complete, unless it owns |
+//! | connection lost | later: for what is missed, or the unended merge | not complete, unless it owns |
 //! | owns | nothing but a merge: its table is the truth | complete |
 //! | owns no more | nothing: it still has the best table, until another owns | as they were |
 //! | follows another owner | to join, unless both tables are being merged | not complete |
