@@ -209,7 +209,7 @@ fn new_sessions_their_events_and_their_end_allocate_nothing() {
         &frames(&[packet(Side::Client, Version::V4).udp(1, 2).without_checksum()]),
     );
     fountain(&mut world, 0, Side::Client).fresh = Some(0);
-    assert_eq!(allocations(&mut world, 240, 300, Duration::from_millis(500)), 0);
+    assert_eq!(allocations(&mut world, 300, 240, Duration::from_millis(500)), 0);
     let counters = world.counters(0);
     assert_eq!(counters.received, 72_000);
     assert!(counters.sessions_opened > 2 * 8_192, "{counters:?}");
