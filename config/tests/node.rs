@@ -229,7 +229,8 @@ const CLUSTER: &str = "[cluster]\nlisten = \"10.0.9.1:7400\"\n";
 fn a_node_of_a_pair() {
     let text = format!(
         "{HEAD}{LAN}{WAN}{CLUSTER}peers = [\"10.0.9.2:7400\", \"[fd00::2]:7400\"]\n\
-         placement = \"hash\"\nunconfirmed = \"drop\"\n[fabric]\ninterface = \"sync0\"\ngeneve-port = 1\nheartbeat-port = 2\n\
+         placement = \"hash\"\nunconfirmed = \"drop\"\n\
+         [fabric]\ninterface = \"sync0\"\ngeneve-port = 1\nheartbeat-port = 2\n\
          [[vip]]\ngroup = \"g1\"\nport = \"wan\"\naddress = \"10.0.1.1/24\"\nrank = 255\n\
          [[vip]]\ngroup = \"g2\"\nport = \"lan\"\naddress = \"2001:db8::1/64\"\n"
     );

@@ -118,9 +118,10 @@ mod tests {
     fn latecomers_have_deadlines_of_their_own() {
         let (words, at) = (Latecomers::default(), Time::from_secs);
         assert!(!words.are_passed_on(at(1)) && !words.are_held(at(1)));
-        words.clone().pass_on(at(2));
-        words.clone().hold(at(3));
-        words.clone().set_term(7);
+        let twin = words.clone();
+        twin.pass_on(at(2));
+        twin.hold(at(3));
+        twin.set_term(7);
         assert!(words.are_passed_on(at(2)) && !words.are_passed_on(at(3)));
         assert!(words.are_held(at(3)) && !words.are_held(at(4)));
         assert_eq!(words.term(), 7);

@@ -8,8 +8,9 @@
 //! ```
 //!
 //! An heir that was the owner a moment ago does both: what comes by its ports it passes on, and holds what
-//! the fabric brings, for its sender has stopped. The duty is taken once a turn. Who stops as the owner says so only after a turn of passing on whose
-//! predecessors' frames are all sent ([`Worker::has_stopped`]).
+//! the fabric brings, for its sender has stopped. The duty is taken once a turn. Who stops as the owner
+//! says so only after a turn of passing on whose predecessors' frames are all sent
+//! ([`Worker::has_stopped`]).
 
 use std::collections::VecDeque;
 

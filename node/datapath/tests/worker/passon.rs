@@ -72,7 +72,7 @@ impl Nodes {
     }
 
     /// The planned switchover's first half: the heir waits, the owner stops.
-    fn stop(&mut self) {
+    fn stop(&self) {
         self.heir.words.hold(self.heir.world.now + Duration::from_millis(100));
         self.old.words.pass_on(self.old.world.now + Duration::from_secs(3));
         self.old.world.lease.end();
@@ -212,7 +212,8 @@ fn what_waits_in_the_old_owners_engine_is_passed_on_as_it_came() {
     let mut expected =
         [udp(V4, 2_000), unknown].map(|it| routed(Side::Client, it).frame().to_vec());
     let mut arrived = nodes.arrived(Side::Server);
-    (expected.sort(), arrived.sort());
+    expected.sort();
+    arrived.sort();
     assert_eq!(arrived, expected, "with the hop limit of one router");
     nodes.audit();
 }

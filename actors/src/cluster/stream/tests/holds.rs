@@ -86,7 +86,7 @@ fn owner() -> (Stream, Around) {
 }
 
 /// A first packet comes in and is held; what the stream wishes for then.
-fn hold(stream: &mut Stream, engine: &mut Engine, around: &mut Around) -> Wish {
+fn hold(stream: &mut Stream, engine: &mut Engine, around: &Around) -> Wish {
     engine.stand_down();
     around.words.try_send(Word::Connected).expect("room");
     stream.before(engine, START);
@@ -104,7 +104,7 @@ fn an_idle_worker_wakes_when_a_hold_ends() {
     for (unconfirmed, leaves) in [(Unconfirmed::Forward, 1), (Unconfirmed::Drop, 0)] {
         let (mut engine, (mut stream, mut around)) = (engine(), owner());
         engine.set_unconfirmed(unconfirmed);
-        let mut wish = hold(&mut stream, &mut engine, &mut around);
+        let mut wish = hold(&mut stream, &mut engine, &around);
         assert!(around.sent.try_recv().is_ok(), "the peer is told at once");
         // Nobody confirms. The worker sleeps as long as it may, each time.
         let end = START + SYNC_LIFE;
