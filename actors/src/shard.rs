@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use datapath::Poison;
-use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use ractor::{Actor, ActorProcessingErr, ActorRef, ActorStatus, SupervisionEvent};
 use tokio::sync::{mpsc, oneshot};
@@ -181,6 +181,12 @@ impl Shard {
     }
 }
 
+/// The cores that this process may use; a service manager or a container may have set some apart.
+pub(crate) fn cores() -> Vec<usize> {
+    let Ok(set) = sched_getaffinity(Pid::from_raw(0)) else { return Vec::new() };
+    (0..CpuSet::count()).filter(|core| set.is_set(*core).unwrap_or(false)).collect()
+}
+
 fn pin(core: Option<usize>) {
     let Some(core) = core else { return };
     let mut set = CpuSet::new();
@@ -284,5 +290,22 @@ impl Actor for Supervisor {
             | SupervisionEvent::ActorStarted(_)
             | SupervisionEvent::ProcessGroupChanged(_) => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_is_bound_has_one_core() {
+        let all = cores();
+        assert!(!all.is_empty());
+        let last = all.last().copied();
+        let bound = std::thread::spawn(move || {
+            pin(last);
+            cores()
+        });
+        assert_eq!(bound.join().expect("no panic"), Vec::from_iter(last));
     }
 }

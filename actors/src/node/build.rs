@@ -378,12 +378,12 @@ fn start_shards(
     wants: &mpsc::Sender<Wanted>,
     loom: &mut Option<Loom>,
 ) -> Result<(Vec<Shard>, Threads), StartError> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = crate::shard::cores();
     let (mut shards, mut threads) = (Vec::new(), Vec::new());
-    let pinned = workers.len() <= cores;
+    let pinned = workers.len() <= cores.len();
     let poison = Path::new(&config.data_dir).join("poison");
     for (index, mut worker) in workers.into_iter().enumerate() {
-        let core = pinned.then_some(index);
+        let core = cores.get(index).copied().filter(|_| pinned);
         let stream = loom.as_mut().map(|loom| loom.join(&mut worker)).transpose();
         let stream = stream.map_err(ClusterError::Fabric)?;
         let descriptors = opening::descriptors(&mut worker)?;

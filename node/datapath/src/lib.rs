@@ -24,7 +24,7 @@ pub use lease::{Latecomers, Lease};
 pub use poison::{Failpoint, Poison};
 pub use port::{MemoryPort, Port};
 pub use prefetch::prefetch;
-pub use realtime::{favour, run_first};
+pub use realtime::{favour, hurry, run_first};
 pub use wake::Bell;
 pub use worker::{Parts, Turn, Worker};
 pub use xsk::XskPort;

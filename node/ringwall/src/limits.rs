@@ -28,6 +28,10 @@ pub(crate) const RUNTIME_THREADS: usize = 2;
 /// than what a system keeps for itself. Packets must not wait for a backup job.
 pub(crate) const NICENESS: i8 = -10;
 
+/// Slice of the runtime's threads, a tenth of what Linux gives otherwise: a message of the peer is passed on
+/// to a worker, and its answer back, while that worker has the processor.
+pub(crate) const RUNTIME_SLICE: Duration = Duration::from_micros(200);
+
 /// Connections that the API serves at a time: operators and their scripts. One more waits.
 pub(crate) const API_CONNECTIONS: usize = 64;
 

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::failure::Failure;
-use crate::limits::{NICENESS, RUNTIME_THREADS, STOP_TIMEOUT};
+use crate::limits::{NICENESS, RUNTIME_SLICE, RUNTIME_THREADS, STOP_TIMEOUT};
 use crate::server::{self, Claim, SocketError};
 use crate::{files, render};
 
@@ -119,6 +119,9 @@ fn start(plan: Plan, json: bool) -> Result<(), RunError> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(RUNTIME_THREADS)
+        // Packets wait for what these threads bring from the peer. Without the right to it they are as
+        // the others, which was said.
+        .on_thread_start(|| drop(datapath::hurry(NICENESS, RUNTIME_SLICE)))
         .enable_all()
         .build()
         .map_err(RunError::System)?;

@@ -56,7 +56,15 @@ impl Backend for Fake {
         let mut worker =
             named(&[("received", 3), ("dropped", 2), ("dropped.no-rule", 2), ("held", 1)]);
         worker.insert("anomaly.udp-unreachable".to_owned(), 4);
-        let others = ["forwarded", "answered", "consumed", "handed-in", "handed-out"];
+        let others = [
+            "forwarded",
+            "answered",
+            "consumed",
+            "handed-in",
+            "handed-out",
+            "passed-in",
+            "passed-on",
+        ];
         let lost = ["answers-sent", "outputs-lost", "events-lost"];
         let sessions = ["sessions-opened", "sessions-closed", "sessions-evicted"];
         let others = others.iter().chain(&lost).chain(&sessions);
