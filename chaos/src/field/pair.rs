@@ -139,9 +139,7 @@ impl Pair {
         let ahead = self.wants.clock_ahead[node.index()];
         command.env("RINGWALL_TEST_CLOCK_OFFSET_SECONDS", ahead.to_string());
         let output = self.folder.join(format!("{}.out", node.name()));
-        let core = Some(node.index());
-        let started = Process::start_on(core, lab.node(node), &mut command, &output)?;
-        self.processes[node.index()] = Some(started);
+        self.processes[node.index()] = Some(Process::start(lab.node(node), &mut command, &output)?);
         Ok(())
     }
 

@@ -1,13 +1,11 @@
 //! A program that runs beside the harness, and never after it.
 
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use netns::Namespace;
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
@@ -29,28 +27,13 @@ impl Process {
         command: &mut Command,
         output: &Path,
     ) -> Result<Self, Failure> {
-        Self::start_on(None, namespace, command, output)
-    }
-
-    /// The same, on a share of this machine's cores: every second one, from this one on, so that two
-    /// daemons have cores of their own, as on two machines. With a single core they share it.
-    pub(crate) fn start_on(
-        first_core: Option<usize>,
-        namespace: &Namespace,
-        command: &mut Command,
-        output: &Path,
-    ) -> Result<Self, Failure> {
         let name = command.get_program().to_string_lossy().into_owned();
         let failed = |what: &str| Failure::system(format!("{what} {}", output.display()));
         let said = File::options().create(true).append(true).open(output);
         let said = said.map_err(failed("write to"))?;
         let also = said.try_clone().map_err(failed("write to"))?;
         command.stdin(Stdio::null()).stdout(said).stderr(also);
-        let child = namespace.run(|| {
-            first_core.map_or(Ok(()), keep_to_every_second)?;
-            unmasked()?;
-            command.spawn()
-        });
+        let child = namespace.run(|| unmasked().and_then(|()| command.spawn()));
         let child = child.map_err(Failure::system(format!("start {name}")))?;
         Ok(Self { name, child, output: output.to_owned() })
     }
@@ -108,22 +91,8 @@ impl Drop for Process {
     }
 }
 
-/// Binds the calling thread, and what it starts.
-fn keep_to_every_second(first: usize) -> io::Result<()> {
-    let this = Pid::from_raw(0);
-    let all = sched_getaffinity(this)?;
-    let usable = (0..CpuSet::count()).filter(|core| all.is_set(*core).unwrap_or(false));
-    let mut share = CpuSet::new();
-    let mut any = false;
-    for core in usable.skip(first).step_by(2) {
-        share.set(core)?;
-        any = true;
-    }
-    if any { Ok(sched_setaffinity(this, &share)?) } else { Ok(()) }
-}
-
 /// A child inherits the signals that its parent's thread has blocked; this thread lives for one child.
-fn unmasked() -> io::Result<()> {
+fn unmasked() -> std::io::Result<()> {
     Ok(SigSet::empty().thread_set_mask()?)
 }
 
