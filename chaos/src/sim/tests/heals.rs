@@ -15,12 +15,13 @@ fn planned(at: u64, lasts: u64, target: Target, fault: Fault) -> Planned {
 /// Both nodes were believed; only one still forwards. A host that only listens must hear of it.
 #[test]
 fn hosts_learn_at_once_who_forwards_after_a_split() {
-    let apart = planned(5_000, 1_000, Target::Owner, Fault::Apart);
+    // Later than the first owner's last announcement, five seconds after it began.
+    let apart = planned(7_000, 1_000, Target::Owner, Fault::Apart);
     let mut world = World::with_faults(Sim::new(21, 40), vec![apart]);
-    world.run_until(Time::from_millis(5_900));
+    world.run_until(Time::from_millis(7_900));
     assert_eq!(world.overlap.splits, 1);
     assert!(world.hosts.as_flattened().iter().all(|it| it.gateway == Some(1)), "the later one");
-    world.run_until(Time::from_millis(6_100));
+    world.run_until(Time::from_millis(8_100));
     assert_eq!(world.violation, None);
     assert!(
         world.hosts.as_flattened().iter().all(|it| it.gateway == Some(0)),
