@@ -24,7 +24,7 @@ pub(crate) struct Wants {
 
 impl Default for Wants {
     fn default() -> Self {
-        Self { sessions: 16_384, clock_ahead: [0, 0], small_disks: false }
+        Self { sessions: 65_536, clock_ahead: [0, 0], small_disks: false }
     }
 }
 
