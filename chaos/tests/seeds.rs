@@ -68,6 +68,15 @@ fn an_owner_judges_what_it_is_told_under_an_older_policy() {
     clean(2625);
 }
 
+/// Whoever has only the SYN of a connection takes the responder's ACK for that of an old one and passes
+/// it. Data are not part of that.
+#[test]
+fn no_data_pass_before_the_handshake() {
+    for seed in [129, 1_183] {
+        clean(seed);
+    }
+}
+
 /// Behind a cut a client's SYN came to one node, and its connection was opened by the other. The first
 /// one kept, and its session was kept: nothing told it from a forged ACK. The open one stays.
 #[test]

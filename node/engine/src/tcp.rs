@@ -384,10 +384,19 @@ impl Tcp {
                 Peer::Responder => Judgement::Invalid(Invalid::State),
             },
             Class::SynAck => self.judge_late_syn_ack(sender, segment, check),
+            // Data that overtook their SYN-ACK acknowledge the SYN (RFC 7413 §4.2.2). The initiator takes
+            // nothing of any other, so that only a forger gains if they pass; what an old connection
+            // has to say, its ACK says below.
+            Class::Ack
+                if check == WindowCheck::Check
+                    && segment.end() != segment.sequence
+                    && !self.acknowledges_syn(sender, segment) =>
+            {
+                Judgement::Invalid(Invalid::SynUnacknowledged)
+            }
             Class::Ack => {
-                // Before the handshake: a challenge ACK (RFC 5961 §4) or data of a peer that still
-                // holds an old connection. The initiator takes nothing of it and resets it by this
-                // number (RFC 9293 §3.5.1, figures 9 and 10).
+                // A challenge ACK (RFC 5961 §4) of a peer that still holds an old connection. The
+                // initiator resets that by this number (RFC 9293 §3.5.1, figure 9).
                 let mut next = *self;
                 next.note(sender, Class::Ack, segment);
                 next.last.mark = segment.acknowledgment.0;

@@ -103,10 +103,10 @@ const TABLE: [[[Cell; State::ALL.len()]; Class::ALL.len()]; 2] = [
         // SYN-SENT-2: before the handshake. Picked up: the first FIN.
         [iv, iv, fw, fw, la, la, la, tw, cl, iv, fw],
         // ACK. none: to nothing. SYN-SENT, SYN-SENT-2: from a responder that still holds an old
-        // connection. SYN-RECEIVED: data before the handshake's end (fast open). ESTABLISHED:
-        // the long run. FIN-WAIT: may acknowledge the FIN. CLOSE-WAIT: half-closed, the other half goes
-        // on. LAST-ACK: may acknowledge the second FIN. TIME-WAIT: that again. CLOSE: was on its way.
-        // Picked up: both are seen now.
+        // connection; data only if they acknowledge the SYN. SYN-RECEIVED: data before the handshake's
+        // end (fast open). ESTABLISHED: the long run. FIN-WAIT: may acknowledge the FIN. CLOSE-WAIT:
+        // half-closed, the other half goes on. LAST-ACK: may acknowledge the second FIN. TIME-WAIT: that
+        // again. CLOSE: was on its way. Picked up: both are seen now.
         [iv, ig, sR, es, cw, cw, tw, tw, cl, ig, es],
         // RST. none: of nothing. SYN-SENT: the refusal. The rest: closes, if its number is right.
         [iv, cl, cl, cl, cl, cl, cl, cl, cl, cl, cl],
