@@ -68,6 +68,13 @@ fn an_owner_judges_what_it_is_told_under_an_older_policy() {
     clean(2625);
 }
 
+/// A commit while the owner was stopped and its peer dead: the owner took the dead one's last words for a
+/// claim, and then for the words of an owner with another policy. Nobody owned any more.
+#[test]
+fn a_pause_does_not_make_old_words_new() {
+    clean(1518);
+}
+
 /// Whoever has only the SYN of a connection takes the responder's ACK for that of an old one and passes
 /// it. Data are not part of that.
 #[test]

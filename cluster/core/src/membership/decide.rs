@@ -104,7 +104,7 @@ impl Member {
     pub(super) fn rival(&self, now: Time) -> Option<usize> {
         let ours = (self.role.owns(), self.strength());
         let peers = self.peers.iter().enumerate().filter(|(_, peer)| {
-            peer.claims() && self.hears(peer, now) && !self.is_settled_with(peer)
+            peer.claims() && self.is_lately_heard(peer, now) && !self.is_settled_with(peer)
         });
         let (index, peer) = peers.max_by_key(|(_, peer)| strength_of(peer))?;
         (!self.role.claims() || strength_of(peer) > Some(ours)).then_some(index)
@@ -268,7 +268,9 @@ impl Member {
         let Some(said) = peer.said.as_ref().filter(|_| self.is_near(peer, now)) else {
             return false;
         };
-        let eligible = peer.could_own() && policy.is_none_or(|policy| policy == said.policy);
+        let eligible = peer.could_own()
+            && !said.flags.has(Flags::STANDS_BACK)
+            && policy.is_none_or(|policy| policy == said.policy);
         eligible && candidacy(said) > self.own_candidacy()
     }
 
@@ -374,6 +376,13 @@ impl Member {
     fn hears(&self, peer: &Peer, now: Time) -> bool {
         let silence = peer.silence(self.listening, now);
         peer.heard_at.is_some() && silence < peer.patience(&self.config.timing)
+    }
+
+    /// Whether what it said may still hold. Unlike [`Self::hears`], a pause of this node does not make
+    /// words of before the pause fresh again.
+    fn is_lately_heard(&self, peer: &Peer, now: Time) -> bool {
+        let silence = peer.heard_at.map(|at| now.since(at));
+        silence.is_some_and(|silence| silence < peer.patience(&self.config.timing))
     }
 
     /// Whether the peer is heard right now.

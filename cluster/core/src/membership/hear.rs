@@ -74,6 +74,10 @@ impl Member {
         if it.flags.has(Flags::ENDED) && self.promise.to == Some(it.from) {
             self.promise.until = Time::ZERO;
         }
+        // An owner that is no owner any more, but lives: what counts is the policy that it runs now.
+        if let Some(last) = self.last_owner.as_mut().filter(|last| last.node == it.from) {
+            last.policy = it.policy;
+        }
         if !self.peers[index].claims() {
             return;
         }

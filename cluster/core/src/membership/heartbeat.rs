@@ -144,6 +144,8 @@ impl Flags {
     pub const ALONE: u8 = 1 << 1;
     /// The sender keeps its promise to the one it voted for: `acknowledged` counts for a lease.
     pub const BACKS: u8 = 1 << 2;
+    /// The sender runs another policy than the last owner that it knows of, and does not claim.
+    pub const STANDS_BACK: u8 = 1 << 3;
 
     /// Whether `bit` is set.
     #[must_use]

@@ -26,6 +26,8 @@ pub(super) struct Stance {
     backs: Option<NodeId>,
     ended: bool,
     alone: bool,
+    /// Leaves a vacant ownership to another.
+    stands_back: bool,
     offer: Option<(NodeId, Term)>,
 }
 
@@ -76,6 +78,7 @@ impl Member {
             backs: self.backs(now),
             ended: !role.claims() && self.has_ended(now),
             alone: ground || was,
+            stands_back: !role.claims() && self.policy_stands_against(),
             offer: offer.map(|Offer { to, term, .. }| (to, term)),
         }
     }
@@ -121,7 +124,8 @@ impl Member {
         let flags = Flags::default()
             .with(Flags::ENDED, stance.ended)
             .with(Flags::ALONE, stance.alone)
-            .with(Flags::BACKS, stance.backs == Some(peer.node));
+            .with(Flags::BACKS, stance.backs == Some(peer.node))
+            .with(Flags::STANDS_BACK, stance.stands_back);
         let (echo_ns, received_at) = path.echo.unwrap_or((0, now));
         let left = self.lease.until().map_or(Duration::ZERO, |until| until.since(now));
         Heartbeat {

@@ -81,6 +81,26 @@ fn a_stopped_owner_is_taken_over_from_and_stays_standby() {
     }
 }
 
+/// Its peer died as owner long before; what it said then is no claim, however fresh a pause makes it look.
+#[test]
+fn a_stopped_owner_without_peer_does_not_follow_the_dead_one() {
+    for seed in 0..20 {
+        let mut world = World::settled(2, 0, seed);
+        world.power_loss(0);
+        world.run_ms(500);
+        assert_eq!(world.actives(), [1]);
+        world.pause(1, 2_000);
+        world.run_ms(2_000);
+        let resumed = world.now;
+        world.tell(1, Input::Policy([9; 16]));
+        world.run_ms(300);
+        assert_eq!(world.actives(), [1], "seed {seed}");
+        let gap = longest_gap(&world, resumed, world.now);
+        assert!(gap < Duration::from_millis(150), "{gap:?}");
+        world.assert_safe();
+    }
+}
+
 #[test]
 fn a_stopped_or_dead_standby_costs_nothing_nor_does_its_return() {
     for seed in 0..20 {

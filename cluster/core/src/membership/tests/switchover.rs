@@ -253,6 +253,42 @@ fn a_node_with_another_policy_does_not_take_over_unless_told_to() {
     world.assert_safe();
 }
 
+/// Node 2 owned with another policy than node 1's, died, and is back: it knows of no owner, node 1 has
+/// the better rank, and would wait for node 2.
+#[test]
+fn an_owner_that_returns_owns_if_the_other_stands_back() {
+    let mut world = World::settled(2, 0, 10);
+    assert_eq!(ask(&mut world, 0, Request::Failover), Ok(()));
+    world.run_ms(100);
+    assert_eq!(world.actives(), [1]);
+    world.tell(1, Input::Policy([9; 16]));
+    world.run_ms(100);
+    world.power_loss(1);
+    world.run_ms(1_000);
+    assert!(world.actives().is_empty() && world.view(0).policy_differs);
+    world.start(1);
+    world.tell(1, Input::Policy([9; 16]));
+    world.run_ms(500);
+    assert_eq!(world.actives(), [1]);
+    world.assert_safe();
+}
+
+/// As above, but it comes back with the policy of node 1: nothing stands against that one any more.
+#[test]
+fn an_owner_that_returns_with_the_others_policy_lets_it_own() {
+    let mut world = World::settled(2, 0, 11);
+    assert_eq!(ask(&mut world, 0, Request::Failover), Ok(()));
+    world.run_ms(100);
+    world.tell(1, Input::Policy([9; 16]));
+    world.run_ms(100);
+    world.power_loss(1);
+    world.run_ms(1_000);
+    world.start(1);
+    world.run_ms(500);
+    assert_eq!(world.actives(), [0]);
+    world.assert_safe();
+}
+
 #[test]
 fn a_node_that_is_not_ready_takes_over_from_the_dead_only() {
     let mut world = World::settled(2, 0, 9);
