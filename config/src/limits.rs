@@ -54,6 +54,9 @@ pub const SUGGESTION_WORDS_MAX: usize = 1 << 17;
 
 /// Workers of a node: one pinned thread each.
 pub const WORKERS_MAX: u16 = 64;
+
+/// The highest number of a core, as `CPU_SETSIZE` of `sched_setaffinity(2)` allows it.
+pub const CORE_MAX: u32 = 1023;
 /// Sessions of a node by default: 64 MiB of table at 256 bytes each.
 pub const SESSIONS_DEFAULT: u32 = 262_144;
 /// Fewest sessions of a node: below this the per-worker tables are not worth their index.

@@ -15,6 +15,9 @@ pub struct Node {
     pub data_dir: String,
     /// Packet workers: one pinned thread each.
     pub workers: u16,
+    /// The core of each worker. `None`: the cores that the daemon may use, in their order, if there are
+    /// enough. Empty: workers are bound to none.
+    pub cores: Option<Vec<u16>>,
     /// What the XDP program does when the daemon stops on purpose.
     pub on_exit: OnExit,
     /// Directory in a bpffs where the XDP links and maps are pinned.

@@ -34,7 +34,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(node.bpf_dir, "/sys/fs/bpf/ringwall");
     assert_eq!(node.api.socket, "/run/ringwall/fw1.sock");
     assert_eq!((node.sessions, node.frame_size, node.frames), (262_144, 2048, 8192));
-    assert_eq!((node.on_exit, node.failpoints), (OnExit::Closed, false));
+    assert_eq!((node.on_exit, node.failpoints, node.cores), (OnExit::Closed, false, None));
     assert_eq!((&node.cluster, &node.fabric, node.vips.len()), (&None, &None, 0));
     assert_eq!((node.metrics, node.log.format, node.log.file), (None, LogFormat::Text, None));
     let port = &node.ports[0];
@@ -101,6 +101,13 @@ fn values_of_the_node() {
         ("workers = 0", "4:11 `workers` must be from 1 to 64"),
         ("workers = 65", "4:11 `workers` must be from 1 to 64"),
         ("workers = -1", "4:11 `workers` must be from 1 to 64"),
+        ("cores = [1024]", "4:10 `cores` must be from 0 to 1023"),
+        ("workers = 2\ncores = [3, 3]", "5:13 core 3 has a worker already"),
+        (
+            "cores = [0, 1]",
+            "4:9 2 cores for 1 workers [name one for each worker, or none at all to leave them to \
+             the scheduler]",
+        ),
         ("workers = \"2\"", "4:11 expected an integer, found a string"),
         ("sessions = 1023", "4:12 `sessions` must be from 1024 to 67108864"),
         ("sessions = 99999999999999999999", "4:12 `sessions` must be from 1024 to 67108864"),
@@ -122,6 +129,9 @@ fn values_of_the_node() {
     ];
     for (line, problem) in cases {
         assert_eq!(problems(&format!("{HEAD}{line}\n{LAN}")), [problem]);
+    }
+    for (line, cores) in [("cores = []", vec![]), ("cores = 5", vec![5])] {
+        assert_eq!(node(&format!("{HEAD}{line}\n{LAN}")).cores, Some(cores), "{line}");
     }
     assert_eq!(
         problems(&format!("[node]\nid = 0\nname = \"n\"\n{LAN}")),

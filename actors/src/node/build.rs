@@ -378,7 +378,10 @@ fn start_shards(
     wants: &mpsc::Sender<Wanted>,
     loom: &mut Option<Loom>,
 ) -> Result<(Vec<Shard>, Threads), StartError> {
-    let cores = crate::shard::cores();
+    let cores = match &config.cores {
+        Some(cores) => cores.iter().copied().map(usize::from).collect(),
+        None => crate::shard::cores(),
+    };
     let (mut shards, mut threads) = (Vec::new(), Vec::new());
     let pinned = workers.len() <= cores.len();
     let poison = Path::new(&config.data_dir).join("poison");

@@ -81,6 +81,8 @@ impl Pair {
 
     fn node_text(&self, node: Node) -> String {
         let (id, rank) = (node.number(), 120 - 10 * node.index());
+        // Two machines: each node's worker has a core of its own, as far as there are cores.
+        let core = node.index() % std::thread::available_parallelism().map_or(1, usize::from);
         let (data, bpf, log) = (self.data(node), &self.bpf[node.index()], self.log(node));
         let vips = ["lan", "wan"].iter().zip(VIPS).map(|(port, address)| {
             format!(
@@ -89,8 +91,8 @@ impl Pair {
             )
         });
         format!(
-            "[node]\nid = {id}\nname = \"fw{id}\"\nworkers = 1\nsessions = {}\ndata-dir = {data:?}\n\
-             bpf-dir = {bpf:?}\n\
+            "[node]\nid = {id}\nname = \"fw{id}\"\nworkers = 1\ncores = [{core}]\nsessions = {}\n\
+             data-dir = {data:?}\nbpf-dir = {bpf:?}\n\
              [[port]]\nname = \"lan\"\ninterface = \"lan0\"\n\
              [[port]]\nname = \"wan\"\ninterface = \"wan0\"\n\
              [cluster]\nlisten = \"{}:7400\"\npeers = [\"{}:7400\"]\n\

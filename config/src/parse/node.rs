@@ -8,8 +8,8 @@ use super::ports::Ports;
 use super::reader::{Reader, Value, quoted};
 use super::{later_sections, paths};
 use crate::limits::{
-    FRAMES_DEFAULT, FRAMES_MAX, FRAMES_MIN, NODE_BYTES_MAX, SESSIONS_DEFAULT, SESSIONS_MAX,
-    SESSIONS_MIN, WORKERS_MAX,
+    CORE_MAX, FRAMES_DEFAULT, FRAMES_MAX, FRAMES_MIN, NODE_BYTES_MAX, SESSIONS_DEFAULT,
+    SESSIONS_MAX, SESSIONS_MIN, WORKERS_MAX,
 };
 use crate::{Api, Checked, Diagnostic, Log, LogFormat, Metrics, Node, OnExit};
 
@@ -17,11 +17,12 @@ use crate::{Api, Checked, Diagnostic, Log, LogFormat, Metrics, Node, OnExit};
 const LATER: [&str; 1] = ["witness"];
 const SECTIONS: [&str; 9] =
     ["node", "port", "wire", "cluster", "fabric", "vip", "api", "metrics", "log"];
-const NODE_KEYS: [&str; 10] = [
+const NODE_KEYS: [&str; 11] = [
     "id",
     "name",
     "data-dir",
     "workers",
+    "cores",
     "on-exit",
     "bpf-dir",
     "sessions",
@@ -58,10 +59,12 @@ fn node(reader: &mut Reader<'_>) -> Option<Node> {
     let fields = document.required(reader, "node")?;
     let fields = Fields::new(reader, fields, "[node]", &NODE_KEYS)?;
     let name = name(reader, &fields)?;
+    let workers = workers(reader, &fields);
     Some(Node {
         id: id(reader, &fields)?,
         data_dir: path(reader, &fields, "data-dir", DATA_DIR_DEFAULT),
-        workers: workers(reader, &fields),
+        cores: cores(reader, &fields, workers),
+        workers,
         on_exit: fields.choice(reader, "on-exit", &ON_EXIT).unwrap_or_default(),
         bpf_dir: bpf_dir(reader, &fields),
         sessions: fields
@@ -97,6 +100,26 @@ fn name(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Option<String> {
 fn workers(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> u16 {
     let workers = fields.integer(reader, "workers", 1..=WORKERS_MAX.into());
     workers.and_then(|workers| u16::try_from(workers).ok()).unwrap_or(1)
+}
+
+/// One core for each worker, or an empty list.
+fn cores(reader: &mut Reader<'_>, fields: &Fields<'_, '_>, workers: u16) -> Option<Vec<u16>> {
+    let value = fields.get("cores")?;
+    let mut cores: Vec<u16> = Vec::new();
+    for value in fields::list(value) {
+        let core = fields::integer(reader, value, "cores", 0..=CORE_MAX)?;
+        let core = u16::try_from(core).ok()?;
+        if cores.contains(&core) {
+            reader.error(&value.span(), format!("core {core} has a worker already"));
+        }
+        cores.push(core);
+    }
+    if !cores.is_empty() && cores.len() != usize::from(workers) {
+        let message = format!("{} cores for {workers} workers", cores.len());
+        let hint = "name one for each worker, or none at all to leave them to the scheduler";
+        reader.error_hint(&value.span(), message, hint);
+    }
+    Some(cores)
 }
 
 fn frame_size(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> u32 {
