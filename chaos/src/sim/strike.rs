@@ -63,7 +63,8 @@ impl World {
     /// Whether connections may break now: the owner is struck, or the heir of one that is gone, and the
     /// other node could not take its place without a loss.
     fn may_break(&self, node: usize, fault: &Fault, lasts: Duration) -> bool {
-        let owns = self.owns(node) || !self.owns(1 - node);
+        let owner_answers = |node: usize| self.owns(node) && self.nodes[node].answers();
+        let owns = self.owns(node) || !owner_answers(1 - node);
         let sound = self.nodes[1 - node].is_sound() && self.network.fabric_is_fair();
         match fault {
             Fault::Crash | Fault::Kill | Fault::Slow(_) | Fault::Down { .. } => !sound && owns,
@@ -71,7 +72,10 @@ impl World {
             Fault::Pause => owns && !sound && lasts > HARMLESS,
             // What is opened alone is not held for anybody, and what both have is settled by rank.
             Fault::Apart | Fault::Freeze => true,
-            Fault::Cut { .. } | Fault::Foul { .. } | Fault::Commit => false,
+            // Whoever commits to the heir of one that has just gone keeps it from taking over, until the
+            // nodes agree on their policy: it might be the dead one's that is newer.
+            Fault::Commit => !owner_answers(node) && !owner_answers(1 - node),
+            Fault::Cut { .. } | Fault::Foul { .. } => false,
         }
     }
 
