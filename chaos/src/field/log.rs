@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `run.json` | the run as a whole | spine |
 //! | `faults.log` | `ns what...`, as told below | spine |
+//! | `counters-before.log`, `counters.log` | `node counter count`, and `node port.PORT.CAUSE count` | spine |
 //! | `wire.log` | `ns node port kind` | spine |
 //! | `stream-N.sent` | `seq ns` | traffic |
 //! | `stream-N.refused` | `seq errno`: of those sent, what the sender's own kernel refused | traffic |

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use config::api::{CLUSTER, COUNTERS, ClusterStream, Counters};
+use config::api::{CLUSTER, COUNTERS, ClusterStream, Counters, PORTS, Ports};
 use serde_json::json;
 
 use super::failure::Failure;
@@ -16,6 +16,7 @@ use super::limits::{
     BULK_BYTES_MIN, BULK_PACKETS_PER_SEGMENT, LOAD_SHARE, PEER_OUTAGE, SEGMENT_BYTES,
 };
 use super::log::{self, Nanos};
+use super::pair::Pair;
 use super::site::{Firewalls, Kind, Site};
 use super::traffic::{Capacity, Plan, Side, StreamPlan, Traffic, capacity};
 use super::wait::pause;
@@ -119,6 +120,7 @@ impl<'a> Run<'a> {
         work: impl FnOnce(&mut Self, &Traffic) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         self.plan = plan.clone();
+        self.write_counters("counters-before.log")?;
         let wire = Wire::start(&self.site.lab)?;
         let traffic = Traffic::start(&self.site.lab.ends(), plan)?;
         self.note("traffic flows");
@@ -126,6 +128,13 @@ impl<'a> Run<'a> {
         self.note("traffic ends");
         traffic.finish(&self.folder)?;
         wire.finish(&self.folder)
+    }
+
+    /// What both nodes have counted until now.
+    fn write_counters(&self, file: &str) -> Result<(), Failure> {
+        let Firewalls::Ringwall(pair) = &self.site.firewalls else { return Ok(()) };
+        let lines = Node::BOTH.into_iter().flat_map(|node| counters(pair, node));
+        Ok(log::write(&self.folder, file, lines)?)
     }
 
     /// Does it, and keeps what the nodes said of their cluster just before.
@@ -228,14 +237,7 @@ impl<'a> Run<'a> {
                 let lines =
                     said.iter().map(|(node, line)| format!("{} {}", node.name(), line.more));
                 log::write(&self.folder, "nodes.log", lines)?;
-                // A node that is dead has none to tell.
-                let counters = Node::BOTH.map(|node| pair.api(node).get::<Counters>(COUNTERS).ok());
-                let lines = Node::BOTH.iter().zip(counters).flat_map(|(node, counters)| {
-                    let total = counters.map(|it| it.total).unwrap_or_default();
-                    let counted = total.into_iter().filter(|(_, count)| *count > 0);
-                    counted.map(|(name, count)| format!("{} {name} {count}", node.name()))
-                });
-                log::write(&self.folder, "counters.log", lines)?;
+                self.write_counters("counters.log")?;
             }
             Firewalls::Keepalived(peer) => {
                 for (at, node, role) in peer.said(self.started) {
@@ -246,6 +248,20 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
+}
+
+/// What a node has counted since its start, and its ports have; a node that is dead has nothing to tell.
+fn counters(pair: &Pair, node: Node) -> Vec<String> {
+    let api = pair.api(node);
+    let total = api.get::<Counters>(COUNTERS).map(|it| it.total).unwrap_or_default();
+    let ports = api.get::<Ports>(PORTS).map(|it| it.ports).unwrap_or_default();
+    let lost = ports.into_iter().flat_map(|port| {
+        port.drops
+            .into_iter()
+            .map(move |(cause, count)| (format!("port.{}.{cause}", port.name), count))
+    });
+    let counted = total.into_iter().chain(lost).filter(|(_, count)| *count > 0);
+    counted.map(|(name, count)| format!("{} {name} {count}", node.name())).collect()
 }
 
 /// Packets a second of a plan, transfers apart: a slow connection sends a message a second and gets
