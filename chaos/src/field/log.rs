@@ -6,6 +6,7 @@
 //! | `run.json` | the run as a whole | spine |
 //! | `faults.log` | `ns what...`, as told below | spine |
 //! | `wire.log` | `ns node port kind` | spine |
+//! | `wire-lost.log` | `node port lost`: what the watcher of that port had no room for | spine |
 //! | `stream-N.sent` | `seq ns` | traffic |
 //! | `stream-N.refused` | `seq errno`: of those sent, what the sender's own kernel refused | traffic |
 //! | `stream-N.received` | `seq ns`, by the kernel's clock of receipt | traffic |
