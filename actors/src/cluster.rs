@@ -37,6 +37,7 @@ use bytes::Bytes;
 use cluster_core::membership::Member;
 use cluster_core::replication::{Replicas, Replication, Settings};
 use cluster_core::{Boot, NodeId};
+use cluster_net::Counters;
 use cluster_net::message::Hello;
 use cluster_net::transport::{self, Transport, VERSIONS};
 use config::api;
@@ -158,6 +159,8 @@ pub(crate) struct Part {
     names: Vec<String>,
     unconfirmed: config::Unconfirmed,
     peer_workers: PeerWorkers,
+    /// What the transport counts.
+    net: Arc<Counters>,
     /// Threads and tasks in the order in which they end.
     ending: Mutex<Option<Ending>>,
 }
@@ -181,7 +184,9 @@ impl Part {
         let member = Member::new(plan.membership(), plan.boot, plan.facts, now);
         let member = member.map_err(ClusterError::Config)?;
         loom.ownership.set(false, plan.facts.term);
-        let (transport, inbox) = connect(&plan, loom.ends.len(), &around.in_force)?;
+        let net = Arc::<Counters>::default();
+        let (transport, inbox) =
+            connect(&plan, loom.ends.len(), &around.in_force, Arc::clone(&net))?;
         let (commands, commanded) = sync_channel(COMMANDS);
         let line = Line { commands, bell: Bell::new().map_err(system)? };
         let (facts, memory) = memory::start(plan.store, line.clone()).map_err(system)?;
@@ -235,7 +240,7 @@ impl Part {
         };
         let (shards, streams, unconfirmed) = (around.shards, loom.streams, loom.unconfirmed);
         let ending = Mutex::new(Some(ending));
-        Ok(Self { line, shards, streams, names, unconfirmed, peer_workers, ending })
+        Ok(Self { line, shards, streams, names, unconfirmed, peer_workers, net, ending })
     }
 
     /// Hands over, stops owning, takes addresses off.
@@ -289,6 +294,7 @@ impl Part {
             passed_on,
             passed_in,
             unconfirmed: self.unconfirmed.name().to_owned(),
+            net: show::net(&self.net),
             not_replicating: self.peer_workers.mismatch(self.shards.len()),
             ..cluster
         })
@@ -311,6 +317,7 @@ fn connect(
     plan: &Plan,
     workers: usize,
     in_force: &watch::Receiver<InForce>,
+    counters: Arc<Counters>,
 ) -> Result<(Transport, transport::Inbox), ClusterError> {
     let mut policy = [0; 32];
     policy[..16].copy_from_slice(&plan::digest(&in_force.borrow().source));
@@ -323,7 +330,7 @@ fn connect(
         versions: VERSIONS.to_vec(),
         timing: transport::Timing::default(),
     };
-    Transport::start(&plan.identity, settings, Arc::default()).map_err(ClusterError::Transport)
+    Transport::start(&plan.identity, settings, counters).map_err(ClusterError::Transport)
 }
 
 /// Tells the machine which policy is in force, whenever it changes.
@@ -338,3 +345,6 @@ async fn follow_policy(mut in_force: watch::Receiver<InForce>, line: Line) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

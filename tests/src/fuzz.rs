@@ -12,6 +12,7 @@ mod bytes;
 mod capture;
 mod engines;
 mod frame;
+mod geneve;
 mod policy;
 mod record;
 mod sequence;
@@ -41,13 +42,14 @@ pub enum Depth {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "frame", run: frame::run },
     Target { name: "sequence", run: sequence::run },
     Target { name: "policy", run: policy::run },
     Target { name: "api", run: api::run },
     Target { name: "capture", run: capture::run },
     Target { name: "record", run: record::run },
+    Target { name: "geneve", run: geneve::run },
 ];
 
 impl Target {

@@ -3,9 +3,10 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd as _;
 
 use config::Port;
-use datapath::fabric::{FabricParts, Label};
+use datapath::fabric::{FabricParts, Label, never_cut};
 use datapath::{Fabric, Latecomers};
 use futures_util::TryStreamExt as _;
 use nix::sys::socket::setsockopt;
@@ -62,6 +63,7 @@ fn open(local: SocketAddr) -> io::Result<Socket> {
     socket.set_reuse_port(true)?;
     setsockopt(&socket, RcvBufForce, &FABRIC_SOCKET_BYTES)?;
     setsockopt(&socket, SndBufForce, &FABRIC_SOCKET_BYTES)?;
+    never_cut(socket.as_fd(), local.ip())?;
     socket.bind(&local.into())?;
     Ok(socket)
 }

@@ -1,5 +1,7 @@
 //! What `show cluster` and the metrics tell, in the words of the API.
 
+use std::collections::BTreeMap;
+
 use config::api;
 
 use cluster_core::membership::lease::Ground;
@@ -7,6 +9,7 @@ use cluster_core::membership::liveness::State;
 use cluster_core::membership::view::{MemberView, PathView};
 use cluster_core::membership::{Readiness, Refused, Request, View, Why};
 use cluster_core::replication::{Link, Purpose};
+use cluster_net::Counters;
 use core::time::Duration;
 use wire::Time;
 
@@ -35,6 +38,7 @@ pub(super) fn cluster(
         not_replicating: None,
         passed_on: 0, // The workers count them.
         passed_in: 0,
+        net: BTreeMap::new(), // The transport counts it.
         members: view.members.iter().map(|it| member(it, names)).collect(),
         streams: numbered.filter_map(|(at, it)| Some(stream(at, it.as_ref()?, now))).collect(),
         last_failover: view.last_failover.map(|it| api::Failover {
@@ -46,6 +50,11 @@ pub(super) fn cluster(
             claiming_microseconds: microseconds(it.claiming),
         }),
     }
+}
+
+/// What the transport counted, by name.
+pub(super) fn net(counters: &Counters) -> BTreeMap<String, u64> {
+    counters.by_name().into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
 fn member(view: &MemberView, names: &[String]) -> api::ClusterMember {

@@ -57,6 +57,9 @@ pub struct Figures {
     /// Young connections: SYN sent; SYN-ACK seen; seen, and yet never an echo.
     pub young_tried: u64,
     pub young_opened: u64,
+    /// Those of them whose SYN was sent after the first fault: a firewall that only keeps what it has, has
+    /// none.
+    pub young_opened_after: u64,
     pub young_dead: u64,
     /// No SYN-ACK until the end; one only after a SYN had been sent again.
     pub young_unanswered: u64,
@@ -78,9 +81,12 @@ pub struct Figures {
     /// From a fault to the first word of another active node.
     pub role_change_ms: Option<f64>,
     /// Time in which two nodes both forwarded transit or answered ARP or ND, and the frames of the one
-    /// with fewer in it.
+    /// with fewer in it. A single frame of it lasts no time, and counts as one. Nothing is known if the
+    /// watcher lost frames.
     pub overlap_ms: Option<f64>,
     pub overlap_frames: Option<u64>,
+    /// Frames that the watcher of the wire had no room for.
+    pub wire_lost: Option<u64>,
     /// From the last `fault restart …` to the last `resync done …`.
     pub resync_s: Option<f64>,
 
@@ -123,6 +129,7 @@ pub fn figures(folder: &Path) -> Result<Figures, Error> {
     figures.resync(&faults);
     if let Some(frames) = log::read(folder, "wire.log")? {
         figures.wire(&faults, frames);
+        figures.wire_lost(&log::read(folder, "wire-lost.log")?.unwrap_or_default());
     }
     if let Some(probes) = log::read(folder, "probes.log")? {
         figures.probes(&probes);

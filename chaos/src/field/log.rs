@@ -7,6 +7,7 @@
 //! | `faults.log` | `ns what...`, as told below | spine |
 //! | `counters-before.log`, `counters.log` | `node counter count`, and `node port.PORT.CAUSE count` | spine |
 //! | `wire.log` | `ns node port kind` | spine |
+//! | `wire-lost.log` | `node port lost`: what the watcher of that port had no room for | spine |
 //! | `stream-N.sent` | `seq ns` | traffic |
 //! | `stream-N.refused` | `seq errno`: of those sent, what the sender's own kernel refused | traffic |
 //! | `stream-N.received` | `seq ns`, by the kernel's clock of receipt | traffic |

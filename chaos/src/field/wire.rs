@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::sockopt::ReceiveTimestampns;
+use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimestampns, RxqOvfl};
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind,
     recvmsg, setsockopt, socket,
@@ -59,11 +59,18 @@ struct Seen {
     kind: Kind,
 }
 
+/// What was seen, and how much was not: a line for each port.
+#[derive(Debug)]
+struct Watched {
+    seen: Vec<Seen>,
+    lost: Vec<String>,
+}
+
 /// A watcher at work.
 #[derive(Debug)]
 pub(crate) struct Wire {
     over: Arc<AtomicBool>,
-    watcher: Option<JoinHandle<Vec<Seen>>>,
+    watcher: Option<JoinHandle<Watched>>,
 }
 
 impl Wire {
@@ -72,7 +79,7 @@ impl Wire {
         let over = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&over);
         let watcher = std::thread::Builder::new().name("wire".to_owned());
-        let watcher = watcher.spawn(move || watch(&taps, &told));
+        let watcher = watcher.spawn(move || watch(taps, &told));
         Ok(Self { over, watcher: Some(watcher.map_err(Failure::system("start a thread"))?) })
     }
 
@@ -80,7 +87,9 @@ impl Wire {
     pub(crate) fn finish(mut self, folder: &Path) -> Result<(), Failure> {
         self.over.store(true, Ordering::Relaxed);
         let watcher = self.watcher.take().expect("it is taken here alone");
-        let seen = watcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let watched = watcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let Watched { seen, lost } = watched;
+        log::write(folder, "wire-lost.log", lost)?;
         let lines = seen.iter().map(|it| {
             format!("{} {} {} {}", it.at, it.node.name(), it.segment.name(), it.kind.name())
         });
@@ -99,6 +108,8 @@ struct Tap {
     node: Node,
     segment: Segment,
     socket: Socket,
+    /// Frames that found no room, as the kernel told last.
+    lost: u32,
 }
 
 /// To be called inside the switch.
@@ -113,17 +124,21 @@ fn tap(node: Node, segment: Segment) -> Result<Tap, Failure> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let protocol = SockProtocol::EthAll;
     let all = socket(AddressFamily::Packet, SockType::Raw, flags, protocol).map_err(failed())?;
+    let socket = Socket::from(all);
+    // Past net.core.rmem_max, which is a small part of that.
+    setsockopt(&socket, RcvBufForce, &BUFFER).map_err(failed())?;
+    setsockopt(&socket, RxqOvfl, &1).map_err(failed())?;
+    setsockopt(&socket, ReceiveTimestampns, &true).map_err(failed())?;
+    socket.attach_filter(&filter()).map_err(Failure::system(format!("watch {port}")))?;
     let links = nix::ifaddrs::getifaddrs().map_err(failed())?;
     let mut links = links.filter(|it| it.interface_name == port);
     let link = links.find_map(|it| it.address?.as_link_addr().copied());
     let link = link.ok_or(nix::errno::Errno::ENODEV).map_err(failed())?;
-    bind(all.as_raw_fd(), &link).map_err(failed())?;
-    setsockopt(&all, ReceiveTimestampns, &true).map_err(failed())?;
-    let socket = Socket::from(all);
-    let system = || Failure::system(format!("watch {port}"));
-    socket.set_recv_buffer_size(BUFFER).map_err(system())?;
-    socket.attach_filter(&filter()).map_err(system())?;
-    Ok(Tap { node, segment, socket })
+    bind(socket.as_raw_fd(), &link).map_err(failed())?;
+    let mut tap = Tap { node, segment, socket, lost: 0 };
+    // Until it was bound it took in the frames of all ports.
+    tap.drain(&mut Vec::new());
+    Ok(tap)
 }
 
 /// Classic BPF; offsets are those of Ethernet, IPv4 without options, UDP.
@@ -155,35 +170,41 @@ fn filter() -> Vec<SockFilter> {
     .into()
 }
 
-fn watch(taps: &[Tap], over: &AtomicBool) -> Vec<Seen> {
+fn watch(mut taps: Vec<Tap>, over: &AtomicBool) -> Watched {
     let mut seen = Vec::new();
     while !over.load(Ordering::Relaxed) {
         let watched = taps.iter().map(|tap| PollFd::new(tap.socket.as_fd(), PollFlags::POLLIN));
         let mut watched: Vec<PollFd<'_>> = watched.collect();
         // Interrupted by a signal: there is nothing to read, and it looks again.
         let _ = poll(&mut watched, PollTimeout::from(LOOK));
-        taps.iter().for_each(|tap| tap.drain(&mut seen));
+        taps.iter_mut().for_each(|tap| tap.drain(&mut seen));
     }
     seen.sort_by_key(|it| it.at);
-    seen
+    let lost = taps.iter().map(|tap| {
+        let Tap { node, segment, lost, .. } = tap;
+        format!("{} {} {lost}", node.name(), segment.name())
+    });
+    Watched { seen, lost: lost.collect() }
 }
 
 impl Tap {
-    fn drain(&self, seen: &mut Vec<Seen>) {
+    fn drain(&mut self, seen: &mut Vec<Seen>) {
         let mut bytes = [0; SNAP];
-        let mut control = nix::cmsg_space!(TimeSpec);
+        let mut control = nix::cmsg_space!(TimeSpec, u32);
         loop {
             let mut into = [IoSliceMut::new(&mut bytes)];
             let flags = MsgFlags::MSG_DONTWAIT;
             let got =
                 recvmsg::<LinkAddr>(self.socket.as_raw_fd(), &mut into, Some(&mut control), flags);
             let Ok(got) = got else { return };
-            let at = got.cmsgs().ok().and_then(|mut all| {
-                all.find_map(|it| {
-                    let ControlMessageOwned::ScmTimestampns(at) = it else { return None };
-                    Some(at)
-                })
-            });
+            let mut at = None;
+            for told in got.cmsgs().into_iter().flatten() {
+                if let ControlMessageOwned::ScmTimestampns(time) = told {
+                    at = Some(time);
+                } else if let ControlMessageOwned::RxqOvfl(lost) = told {
+                    self.lost = lost;
+                }
+            }
             let length = got.bytes;
             let (Some(at), Some(kind)) = (at, kind(self.segment, &bytes[..length])) else {
                 continue;

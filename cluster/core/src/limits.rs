@@ -26,7 +26,7 @@ pub const WINDOW_MESSAGES: u64 = 512;
 pub const ACK_BITS: u64 = 64;
 
 /// Items of one message: a datagram's worth of the shortest (an item's head alone is 4 bytes). A
-/// message that has as many is full.
+/// message that has as many is full; one that says it has more is no message.
 pub const ITEMS_PER_MESSAGE_MAX: usize = 64;
 
 /// Messages that an acknowledgment may skip before what it skipped counts as lost (RFC 9002 §6.1.1).
@@ -68,11 +68,11 @@ pub const DELETES_MAX: usize = 16_384;
 /// Bytes of one delete on the wire with its head: key, identity and reason.
 pub const DELETE_BYTES: usize = 4 + 40 + 14 + 1;
 
-/// Deleted identities that a receiver keeps while earlier messages are missing. Messages of twice the
-/// window can stand between the oldest kept and the newest, each of the usual length full of deletes; a
-/// message that would need more is not taken, so it comes again.
-pub const TOMBSTONES_MAX: usize =
-    2 * WINDOW_MESSAGES as usize * (MESSAGE_BYTES.div_ceil(DELETE_BYTES));
+/// Deleted identities that a receiver keeps while earlier messages are missing: a window of messages full of
+/// deletes, whatever their length, so that none is refused for them. Our own sender has [`DELETES_MAX`]
+/// without an acknowledgment, and [`ACK_BITS`] messages' worth that were acknowledged behind a gap; another
+/// may have more. 2.1 MiB for each worker, of memory that is touched only when it is used.
+pub const TOMBSTONES_MAX: usize = WINDOW_MESSAGES as usize * ITEMS_PER_MESSAGE_MAX;
 
 /// Stale records answered with our newer one, in a second: a bound for two nodes that should
 /// disagree on what is newer. Beyond it they are counted, and the digests find the difference.

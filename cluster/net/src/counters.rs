@@ -1,6 +1,7 @@
 //! What was refused, lost or sent: one number for each cause.
 
 use core::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $name:ident = $kebab:literal,)+) => {
@@ -31,6 +32,20 @@ macro_rules! counters {
             }
         }
     };
+}
+
+impl Counter {
+    /// The counter of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|counter| counter.name() == name)
+    }
+
+    /// Whether something was refused or lost, and not only done.
+    #[must_use]
+    pub const fn is_loss(self) -> bool {
+        !matches!(self, Self::DatagramsSent | Self::DatagramsReceived | Self::Joined)
+    }
 }
 
 counters! {
@@ -133,6 +148,12 @@ impl Counters {
         self.values[counter as usize].load(Ordering::Relaxed)
     }
 
+    /// All of them by name, those that are zero, too.
+    #[must_use]
+    pub fn by_name(&self) -> BTreeMap<&'static str, u64> {
+        Counter::ALL.iter().map(|counter| (counter.name(), self.get(*counter))).collect()
+    }
+
     /// All that are not zero.
     #[must_use]
     pub fn nonzero(&self) -> Vec<(Counter, u64)> {
@@ -152,6 +173,7 @@ mod tests {
         assert_eq!(names.len(), Counter::ALL.len());
         for (at, counter) in Counter::ALL.iter().enumerate() {
             assert_eq!(*counter as usize, at);
+            assert_eq!(Counter::named(counter.name()), Some(*counter));
             assert!(counter.explain().trim().len() > 10, "{}", counter.name());
         }
     }
@@ -163,5 +185,14 @@ mod tests {
         counters.add(Counter::DatagramsSent, 3);
         assert_eq!(counters.get(Counter::DatagramsSent), 3);
         assert_eq!(counters.nonzero(), [(Counter::Malformed, 1), (Counter::DatagramsSent, 3)]);
+        let all = counters.by_name();
+        assert_eq!((all.len(), all["malformed"], all["stalled"]), (Counter::ALL.len(), 1, 0));
+    }
+
+    #[test]
+    fn what_was_only_done_is_no_loss() {
+        let done = Counter::ALL.iter().filter(|counter| !counter.is_loss());
+        let done: Vec<_> = done.map(|counter| counter.name()).collect();
+        assert_eq!(done, ["datagrams-sent", "datagrams-received", "joined"]);
     }
 }

@@ -1,5 +1,7 @@
 //! What the daemon says about its cluster, and what it can be asked to do.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The cluster as this node sees it.
@@ -40,6 +42,9 @@ pub struct Cluster {
     pub passed_on: u64,
     /// Packets that the other node passed on to this one.
     pub passed_in: u64,
+    /// What happened at the cluster's port and on its connections, by name.
+    #[serde(default)]
+    pub net: BTreeMap<String, u64>,
     /// Replication, for each worker.
     pub streams: Vec<ClusterStream>,
     /// The last time that this node became the owner.

@@ -8,6 +8,7 @@
 //! moment. Neither end allocates.
 
 use core::ops::Range;
+use core::ptr;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
@@ -165,6 +166,26 @@ impl Fabric {
     }
 }
 
+/// Makes the kernel refuse what is too long for the fabric's interface now ([`Reason::FabricTooBig`]), where
+/// it would cut it into fragments (RFC 8926 §4.4.1): the interface may have become narrower since
+/// [`FabricParts::longest_frame`] was worked out, or was away then.
+///
+/// # Errors
+/// What the kernel says.
+#[allow(unsafe_code, reason = "a system call that no safe crate offers")]
+pub fn never_cut(socket: BorrowedFd<'_>, local: IpAddr) -> io::Result<()> {
+    // As the interface says, whatever ICMP tells of the way (ip(7)).
+    let (level, name, value) = match local {
+        IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE),
+        IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE),
+    };
+    let length = size_of_val(&value) as libc::socklen_t;
+    let place = ptr::from_ref(&value).cast();
+    // SAFETY: `value` is valid for `length` bytes, and the kernel only reads it.
+    let set = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, place, length) };
+    if set == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 const FLAGS: MsgFlags = MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_NOSIGNAL);
 
 fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
@@ -183,5 +204,35 @@ const fn reason(refused: Refused) -> Reason {
         Refused::Malformed => Reason::FabricMalformed,
         Refused::Tag => Reason::FabricTag,
         Refused::Hops => Reason::FabricHops,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[allow(unsafe_code, reason = "a system call that no safe crate offers")]
+    fn discovery(socket: &UdpSocket, level: libc::c_int, name: libc::c_int) -> libc::c_int {
+        let (mut value, mut length) = (-1, size_of::<libc::c_int>() as libc::socklen_t);
+        let place = (&raw mut value).cast();
+        // SAFETY: the kernel writes at most `length` bytes to `place`, an integer's.
+        let got =
+            unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, place, &raw mut length) };
+        assert_eq!(got, 0);
+        value
+    }
+
+    #[test]
+    fn nothing_is_cut_for_the_fabric() {
+        let v4 = (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE);
+        let v6 = (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE);
+        for (local, (level, name, probe)) in [("127.0.0.1:0", v4), ("[::1]:0", v6)] {
+            // A machine may lack one of the families.
+            let Ok(socket) = UdpSocket::bind(local) else { continue };
+            assert_ne!(discovery(&socket, level, name), probe, "it must be asked for");
+            let own = socket.local_addr().expect("it is bound").ip();
+            never_cut(socket.as_fd(), own).expect("a socket's own option");
+            assert_eq!(discovery(&socket, level, name), probe, "{local}");
+        }
     }
 }

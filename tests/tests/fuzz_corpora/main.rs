@@ -49,6 +49,11 @@ fn records() {
     replay("record");
 }
 
+#[test]
+fn datagrams_of_the_fabric() {
+    replay("geneve");
+}
+
 /// A folder that belongs to no target would silently not be replayed.
 #[test]
 fn every_folder_of_inputs_belongs_to_a_target() {

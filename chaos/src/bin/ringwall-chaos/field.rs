@@ -113,6 +113,7 @@ fn recompute(folder: &Path) -> Result<ExitCode, String> {
 fn run_all(options: &RunOptions) -> Result<ExitCode, String> {
     watch_signals().map_err(|error| error.to_string())?;
     let scenarios = chosen(options)?;
+    check_judged(&options.judge, &scenarios)?;
     let settings = settings(options)?;
     let logs = Logs::new(options.logs.as_deref()).map_err(|error| error.to_string())?;
     let mut reports = Vec::new();
@@ -152,6 +153,19 @@ fn chosen(options: &RunOptions) -> Result<Vec<&'static Scenario>, String> {
         }
     };
     options.names.iter().map(find).collect()
+}
+
+/// A name that is no bar's would judge nothing, and all would hold.
+fn check_judged(judged: &[String], scenarios: &[&Scenario]) -> Result<(), String> {
+    let mut bars = scenarios.iter().flat_map(|scenario| scenario.bars);
+    let unknown = judged.iter().find(|name| bars.clone().all(|bar| bar.figure != **name));
+    match unknown {
+        Some(name) => {
+            let known = bars.next().map_or("none", |bar| bar.figure);
+            Err(format!("no scenario that is run has a bar for `{name}`, as for `{known}`"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn settings(options: &RunOptions) -> Result<Settings, String> {
@@ -228,5 +242,19 @@ impl Drop for Logs {
             // In the system's temporary folder, which is cleaned in time.
             let _ = fs::remove_dir_all(&self.path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SCENARIOS, check_judged};
+
+    #[test]
+    fn only_figures_with_a_bar_are_judged() {
+        let scenarios: Vec<_> = SCENARIOS.iter().filter(|it| it.name == "crash").collect();
+        let judge = |name: &str| check_judged(&["gap_ms".to_owned(), name.to_owned()], &scenarios);
+        assert_eq!(judge("overlap_ms"), Ok(()));
+        assert!(judge("overlap").is_err_and(|error| error.contains("`overlap`")));
+        assert!(judge("bulk_s").is_err(), "of another scenario");
     }
 }

@@ -96,6 +96,8 @@ impl Figures {
         self.young_retried = retried.count() as u64;
         self.young_open_max_ms = greatest(opening.iter().map(span));
         let fault = self.fault.unwrap_or(Nanos::MAX);
+        let after = opening.iter().filter(|(tried, _)| *tried >= fault);
+        self.young_opened_after = after.count() as u64;
         let before = opening.iter().filter(|(_, opened)| *opened < fault);
         let mut before: Vec<f64> = before.map(|pair| span(pair) * 1e3).collect();
         self.young_open_p50_us = percentile(&mut before, 0.5);

@@ -93,6 +93,27 @@ impl Figures {
         self.overlap_frames = Some(overlaps.iter().map(fewest).sum());
         self.overlap_ms = Some(overlaps.iter().map(|(from, to)| millis(*from, *to)).sum());
     }
+
+    /// What was not seen may have been anything.
+    pub(super) fn wire_lost(&mut self, ports: &[Lost]) {
+        let lost = ports.iter().map(|Lost(count)| count).sum();
+        self.wire_lost = Some(lost);
+        if lost > 0 {
+            (self.overlap_ms, self.overlap_frames) = (None, None);
+        }
+    }
+}
+
+/// A line of `wire-lost.log`: a port of the switch, and the frames that its watcher had no room for.
+pub(super) struct Lost(u64);
+
+impl FromStr for Lost {
+    type Err = NotALine;
+
+    fn from_str(line: &str) -> Result<Self, NotALine> {
+        let [_, _, lost] = log::words(line)?;
+        Ok(Self(log::parsed(lost)?))
+    }
 }
 
 /// Times in which two nodes were at work.

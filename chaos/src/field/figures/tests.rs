@@ -154,7 +154,7 @@ fn a_young_connection_is_dead_only_if_its_syn_ack_was_seen() {
     assert_eq!((figures.young_tried, figures.young_opened), (5, 4));
     assert_eq!((figures.young_dead, figures.young_unanswered), (1, 1));
     assert_eq!((figures.young_retried, figures.young_reset), (1, 1));
-    assert_eq!(figures.young_halfway, Some(2));
+    assert_eq!((figures.young_halfway, figures.young_opened_after), (Some(2), 1));
     let opening = (figures.young_open_p50_us, figures.young_open_p99_us);
     assert_eq!(opening, (Some(2_000.0), Some(5_000.0)));
     assert_eq!(figures.young_open_max_ms, Some(1_010.0));
@@ -206,6 +206,18 @@ fn two_nodes_overlap_while_frames_of_both_alternate() {
         let figures = of(&[fault(50), wire(frames)]);
         assert_eq!(figures.overlap_ms, Some(overlap), "{frames:?}");
         assert_eq!(figures.overlap_frames, Some(few), "{frames:?}");
+    }
+}
+
+#[test]
+fn an_overlap_is_not_known_if_frames_were_lost() {
+    let frames = wire(&[(0, "fw1 wan forward"), (60, "fw2 wan forward")]);
+    for (lost, overlap) in [("0", Some(0)), ("3", None)] {
+        let lines = format!("fw1 lan 0\nfw2 wan {lost}\n");
+        let figures = of(&[fault(50), frames.clone(), ("wire-lost.log", lines)]);
+        assert_eq!(figures.overlap_frames, overlap);
+        assert_eq!(figures.overlap_ms.is_some(), overlap.is_some());
+        assert_eq!(figures.wire_lost, lost.parse().ok());
     }
 }
 

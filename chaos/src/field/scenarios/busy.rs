@@ -10,7 +10,12 @@ use crate::field::traffic::{Plan, Side, StreamPlan};
 pub(crate) const BUSY: Scenario = Scenario {
     name: "busy",
     about: "two threads a core that only compute, for --minutes, and nothing else",
-    bars: &[Bar::none("takeovers"), Bar::none("tcp_broken"), Bar::none("overlap_ms")],
+    bars: &[
+        Bar::none("takeovers"),
+        Bar::none("tcp_broken"),
+        Bar::none("overlap_ms"),
+        Bar::none("overlap_frames"),
+    ],
     peer: true,
     wants: nothing_special,
     run,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::field::failure::Failure;
 use crate::field::fault::Fault;
 use crate::field::lab::Node;
+use crate::field::limits::PROBED;
 use crate::field::run::{Run, Settings};
 use crate::field::scenario::{Bar, Of, Scenario, nothing_special};
 use crate::field::site::Wants;
@@ -20,10 +21,13 @@ const BARS: &[Bar] = &[
     Bar::none("tcp_broken"),
     Bar::none("young_dead"),
     Bar::least("young_opened", Of::Min, 100.0),
+    Bar::least("young_opened_after", Of::Min, 100.0),
     Bar::none("overlap_ms"),
+    Bar::none("overlap_frames"),
     Bar::none("rst_passed"),
     Bar::none("forged_passed"),
-    Bar::least("control_passed", Of::Min, 1.0),
+    // More than the round before the fault has.
+    Bar::least("control_passed", Of::Min, PROBED as f64 + 1.0),
     Bar::most("takeovers", Of::Max, 1.0),
     Bar::least("takeovers", Of::Min, 1.0),
 ];

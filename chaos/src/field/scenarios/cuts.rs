@@ -23,6 +23,7 @@ pub(crate) const FABRIC_CUT: Scenario = Scenario {
         Bar::none("tcp_broken"),
         Bar::none("young_dead"),
         Bar::none("overlap_ms"),
+        Bar::none("overlap_frames"),
     ],
     peer: false,
     wants: nothing_special,
@@ -45,6 +46,7 @@ pub(crate) const LINK_CUT: Scenario = Scenario {
         Bar::none("tcp_broken"),
         Bar::none("young_dead"),
         Bar::none("overlap_ms"),
+        Bar::none("overlap_frames"),
     ],
     peer: true,
     wants: nothing_special,
@@ -65,6 +67,7 @@ pub(crate) const ONE_WAY: Scenario = Scenario {
     about: "nothing of one node reaches the other one (by turns: of the active, of the standby)",
     bars: &[
         Bar::none("overlap_ms"),
+        Bar::none("overlap_frames"),
         Bar::none("tcp_broken"),
         Bar::none("young_dead"),
         Bar::most("takeovers", Of::Max, 1.0),

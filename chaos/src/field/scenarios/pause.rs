@@ -17,6 +17,7 @@ pub(crate) const PAUSE: Scenario = Scenario {
     about: "SIGSTOP of the active daemon for 2 s, then SIGCONT",
     bars: &[
         Bar::none("overlap_ms"),
+        Bar::none("overlap_frames"),
         Bar::most("gap_ms", Of::Median, 100.0),
         Bar::most("gap_ms", Of::Max, 200.0),
         Bar::none("tcp_broken"),

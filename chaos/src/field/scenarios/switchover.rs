@@ -26,6 +26,7 @@ pub(crate) const SWITCHOVER: Scenario = Scenario {
         Bar::none("tcp_broken"),
         Bar::none("young_dead"),
         Bar::none("overlap_ms"),
+        Bar::none("overlap_frames"),
         Bar::least("takeovers", Of::Min, 1.0),
         Bar::most("takeovers", Of::Max, 1.0),
         Bar::most("refusals", Of::Median, 0.0),

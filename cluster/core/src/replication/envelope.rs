@@ -40,6 +40,7 @@ mod writer;
 pub use self::item::{Item, Items, SlotBits, SlotSet, Words};
 pub use self::writer::{Tail, Writer};
 
+use crate::limits::ITEMS_PER_MESSAGE_MAX;
 use crate::{Boot, NodeId, Term};
 
 /// The version that this code writes, and the only one it reads.
@@ -111,6 +112,8 @@ pub enum EnvelopeError {
     HeaderLength(u8),
     /// Changes without a number, or a floor above it.
     Number,
+    /// It says that it has so many items, more than any may have.
+    Items(u16),
     /// The item with this index does not end within the message.
     Item(u16),
 }
@@ -125,6 +128,9 @@ impl<'a> Message<'a> {
         let items = items.filter(|_| usize::from(length) >= HEADER_BYTES);
         let items = items.ok_or(EnvelopeError::HeaderLength(length))?;
         let count = u16::from_be_bytes([fixed[56], fixed[57]]);
+        if usize::from(count) > ITEMS_PER_MESSAGE_MAX {
+            return Err(EnvelopeError::Items(count));
+        }
         item::check(items, count)?;
         Ok(Self { header, count, items })
     }

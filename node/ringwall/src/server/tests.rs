@@ -145,6 +145,7 @@ fn metrics_have_names_labels_and_help() {
         "ringwall_cluster_path_up{member=\"2\",path=\"fabric\"} 1",
         "ringwall_cluster_behind{worker=\"0\"} 3",
         "ringwall_cluster_holds_total{worker=\"0\"} 7",
+        "ringwall_cluster_net_total{what=\"foreign-certificate\"} 2",
         "ringwall_port_lost_packets_total{port=\"lan\",cause=\"ring-full\"} 1",
     ];
     for line in expected {

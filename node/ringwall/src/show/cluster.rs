@@ -1,5 +1,6 @@
 //! `show cluster`.
 
+use cluster_net::Counter;
 use config::api::{self, Cluster, ClusterMember, ClusterStream};
 
 use crate::daemon::Daemon;
@@ -48,7 +49,22 @@ pub(super) fn run(daemon: &Daemon, out: &mut Out<'_>) -> Result<(), Failure> {
     ];
     let mut counts = Table::new(&heading);
     cluster.streams.iter().for_each(|it| counts.row(counted(it)));
-    Ok(counts.print("", out)?)
+    counts.print("", out)?;
+    let mut losses = Table::new(&["REFUSED OR LOST", "COUNT", "MEANING"]);
+    lost(&cluster).into_iter().for_each(|it| losses.row(it));
+    Ok(losses.print("nothing was refused or lost on the fabric", out)?)
+}
+
+/// What the cluster's port and connections did not take or carry: name, how often, what it means.
+fn lost(cluster: &Cluster) -> Vec<[String; 3]> {
+    let row = |(name, count): (&String, &u64)| {
+        let counter = Counter::named(name);
+        // A newer daemon may count what this program does not know.
+        let told = *count > 0 && counter.is_none_or(Counter::is_loss);
+        let meaning = counter.map_or("", |it| it.explain().trim());
+        told.then(|| [name.clone(), count.to_string(), meaning.to_owned()])
+    };
+    cluster.net.iter().filter_map(row).collect()
 }
 
 fn this_node(cluster: &Cluster, out: &mut Out<'_>) -> Result<(), Failure> {
@@ -137,4 +153,20 @@ fn counted(it: &ClusterStream) -> [String; 10] {
 
 fn microseconds(span: Option<u64>) -> String {
     span.map_or_else(|| "-".to_owned(), |span| format!("{span} µs"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lost;
+    use cluster_net::Counter;
+    use config::api::Cluster;
+
+    #[test]
+    fn what_was_refused_is_told_with_its_meaning_and_what_was_done_is_not() {
+        let net = [("not-quic", 3), ("datagrams-sent", 9), ("stalled", 0), ("later", 1)];
+        let net = net.map(|(name, count)| (name.to_owned(), count)).into();
+        let told = lost(&Cluster { net, ..Cluster::default() });
+        let not_quic = Counter::NotQuic.explain().trim();
+        assert_eq!(told, [["later", "1", ""], ["not-quic", "3", not_quic]]);
+    }
 }

@@ -183,6 +183,7 @@ fn every_mistake_has_its_name() {
         (spoil(39, 0), EnvelopeError::Number),
         (spoil(24, 0x80), EnvelopeError::Number),
         (spoil(57, 3), EnvelopeError::Item(2)),
+        (spoil(57, 65), EnvelopeError::Items(65)),
         (spoil(63, 200), EnvelopeError::Item(0)),
     ];
     for (index, (found, expected)) in cases.into_iter().enumerate() {

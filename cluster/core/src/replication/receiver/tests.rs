@@ -5,7 +5,7 @@ use core::time::Duration;
 use wire::Time;
 
 use super::*;
-use crate::limits::WINDOW_MESSAGES;
+use crate::limits::{ITEMS_PER_MESSAGE_MAX, TOMBSTONES_MAX, WINDOW_MESSAGES};
 use crate::replication::envelope::MessageKind;
 use crate::{Boot, NodeId, Term};
 
@@ -140,4 +140,44 @@ fn another_run_begins_anew_at_its_floor() {
     assert_eq!(receiver.arrive(&header(1_000, 900), NOW), Arrival::New { overtaken: false });
     receiver.applied(1_000, false, NOW);
     assert_eq!(receiver.acknowledgment().0, 899);
+}
+
+/// A message full of deletes, in which each identity is another one; whether it was taken.
+fn comes_full_of_deletes(receiver: &mut Receiver, number: u64) -> bool {
+    let new = matches!(receiver.arrive(&header(number, 1), NOW), Arrival::New { .. });
+    if new {
+        let items = ITEMS_PER_MESSAGE_MAX as u64;
+        (0..items).for_each(|item| receiver.bury(id(number * items + item), number));
+        receiver.applied(number, false, NOW);
+    }
+    new
+}
+
+#[test]
+fn a_window_full_of_deletes_behind_a_gap_is_taken() {
+    let mut receiver = Receiver::new(3);
+    // The first is missing, so each of the others leaves its tombstones.
+    for number in 2..=WINDOW_MESSAGES {
+        assert!(comes_full_of_deletes(&mut receiver, number), "{number}");
+    }
+    assert!(receiver.tombstones() <= TOMBSTONES_MAX);
+    assert_eq!(receiver.tombstones(), (WINDOW_MESSAGES as usize - 1) * ITEMS_PER_MESSAGE_MAX);
+    assert!(receiver.is_buried(id(WINDOW_MESSAGES * ITEMS_PER_MESSAGE_MAX as u64), 1));
+    assert!(comes_full_of_deletes(&mut receiver, 1));
+    assert_eq!((receiver.tombstones(), receiver.settled()), (0, WINDOW_MESSAGES));
+}
+
+#[test]
+fn a_message_ahead_of_all_others_does_not_keep_their_tombstones() {
+    let mut receiver = Receiver::new(3);
+    assert!(comes_full_of_deletes(&mut receiver, WINDOW_MESSAGES));
+    // Two by two in the wrong order; the one before it does not come until the window is full.
+    let before = (1..WINDOW_MESSAGES - 2).step_by(2);
+    let behind = (WINDOW_MESSAGES + 1..2 * WINDOW_MESSAGES - 2).step_by(2);
+    for number in before.chain(behind).flat_map(|number| [number + 1, number]) {
+        let tombstones = receiver.tombstones();
+        assert!(comes_full_of_deletes(&mut receiver, number), "{number}, with {tombstones}");
+        assert!(receiver.tombstones() <= TOMBSTONES_MAX);
+    }
+    assert_eq!(receiver.tombstones(), (WINDOW_MESSAGES as usize - 1) * ITEMS_PER_MESSAGE_MAX);
 }

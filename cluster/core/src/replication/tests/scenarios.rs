@@ -2,7 +2,8 @@
 
 use engine::session::CloseReason;
 
-use super::network::{FAIR, FOUL, Pair};
+use super::network::{FAIR, FOUL, Node, Pair, Weather};
+use crate::limits::{DELETES_MAX, ITEMS_PER_MESSAGE_MAX, MESSAGE_BYTES_MAX};
 use crate::replication::envelope::{EnvelopeError, Header, MessageKind, Writer};
 use crate::replication::{Input, Outcome, Purpose, Replication, Sessions as _, Settings};
 use crate::{Boot, NodeId, Term};
@@ -209,6 +210,38 @@ fn forgotten_deletes_are_found_by_digests() {
     pair.connect();
     pair.run(2_000);
     pair.check_quiet().unwrap();
+}
+
+#[test]
+fn a_burst_of_deletes_in_the_longest_messages_is_taken_over_a_gap() {
+    const FLOWS: u16 = DELETES_MAX as u16;
+    let mut pair = Pair::apart(1, FAIR);
+    for index in 0..2 {
+        pair.nodes[index] = Node::new(index, 1, u32::from(FLOWS));
+        pair.nodes[index].machine.set_message_bytes(MESSAGE_BYTES_MAX);
+        pair.role(index, index == 0, Term(1));
+    }
+    pair.connect();
+    fill(&mut pair, 0, 0..FLOWS);
+    pair.run(2_000);
+    assert_eq!(pair.nodes[1].table.sessions().len(), usize::from(FLOWS));
+
+    // The first of them are lost, and the others come in any order for some milliseconds.
+    pair.weather.loss_percent = 100;
+    (0..100).for_each(|n| pair.close(0, n, CloseReason::TcpFin));
+    pair.weather = Weather { jitter_micros: 8_000, ..FAIR };
+    (100..FLOWS).for_each(|n| pair.close(0, n, CloseReason::TcpFin));
+    let mut tombstones = 0;
+    for _ in 0..20 {
+        pair.run(1);
+        tombstones = tombstones.max(pair.views()[1].ended[1]);
+    }
+    assert!(tombstones > ITEMS_PER_MESSAGE_MAX, "{tombstones}: there was no gap");
+    pair.run(2_000);
+    let [sender, receiver] = pair.views();
+    assert_eq!((receiver.received.beyond_window, sender.sent.deletes_forgotten), (0, 0));
+    assert!(pair.nodes[1].table.sessions().is_empty());
+    assert_eq!((sender.ended[0], receiver.ended[1]), (0, 0), "nothing is left");
 }
 
 #[test]

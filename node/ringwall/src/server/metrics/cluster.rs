@@ -4,7 +4,7 @@ use config::api::{Cluster, ClusterStream};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 /// Counters: name, help.
-const COUNTERS: [(&str, &str); 15] = [
+const COUNTERS: [(&str, &str); 16] = [
     ("ringwall_cluster_records_sent_total", "Session records sent"),
     ("ringwall_cluster_records_received_total", "Session records received"),
     ("ringwall_cluster_records_refused_total", "Session records that were not taken"),
@@ -20,6 +20,7 @@ const COUNTERS: [(&str, &str); 15] = [
     ("ringwall_cluster_takeovers_total", "Times that the worker became the owner"),
     ("ringwall_cluster_holds_expired_total", "Waits for the peer that took too long"),
     ("ringwall_cluster_holds_skipped_total", "Packets that found no room to wait"),
+    ("ringwall_cluster_net_total", "What the cluster's port refused, lost, sent and received"),
 ];
 
 /// Gauges: name, help.
@@ -48,6 +49,9 @@ pub(super) fn cluster(cluster: &Cluster) {
             let labels = [("member", member.node.to_string()), ("path", path.name.clone())];
             gauge!("ringwall_cluster_path_up", &labels).set(one_if(path.state == "up"));
         }
+    }
+    for (what, &count) in &cluster.net {
+        counter!("ringwall_cluster_net_total", "what" => what.clone()).absolute(count);
     }
     cluster.streams.iter().for_each(stream);
 }

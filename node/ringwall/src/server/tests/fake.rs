@@ -151,6 +151,7 @@ impl Backend for Fake {
             lease_milliseconds: Some(60),
             members: vec![member],
             streams: vec![stream],
+            net: [("foreign-certificate".to_owned(), 2)].into(),
             ..api::Cluster::default()
         })
     }
