@@ -34,7 +34,7 @@ mod ranges;
 mod text;
 
 pub use diagnostic::{Checked, Diagnostic, Severity};
-pub use diff::{Change, FieldChange, diff};
+pub use diff::{Change, Difference, FieldChange, Members, Place, RuleField, diff};
 pub use fit::{Misfit, misfits};
 pub use node::{
     Api, Checksum, Cluster, Fabric, Log, LogFormat, Metrics, Node, OnExit, Placement, Port,

@@ -49,6 +49,12 @@ pub const SHADOW_COMPARISONS_MAX: usize = 1 << 21;
 /// Services compared and address ranges looked up in one search for shadowed rules, about 0.1 s;
 /// beyond it the search ends quietly.
 pub const SHADOW_STEPS_MAX: usize = 1 << 23;
+/// Members of a list that a difference names, the first ones; the others are counted. So many fit a line
+/// or two.
+pub const MEMBERS_TOLD: usize = 8;
+/// Changes in the answer to a comparison, the first ones; the others are counted. So many are looked at by
+/// nobody, and are below 2 MB.
+pub const CHANGES_TOLD: usize = 2_000;
 /// Known words an unknown one is compared with for "did you mean", in one run: about 0.1 s.
 pub const SUGGESTION_WORDS_MAX: usize = 1 << 17;
 
