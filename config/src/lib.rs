@@ -24,6 +24,7 @@
 pub mod api;
 pub mod limits;
 
+mod access;
 mod diagnostic;
 mod diff;
 mod fit;
@@ -33,6 +34,7 @@ mod policy;
 mod ranges;
 mod text;
 
+pub use access::{Access, Principal, Role};
 pub use diagnostic::{Checked, Diagnostic, Severity};
 pub use diff::{Change, Difference, FieldChange, Members, Place, RuleField, diff};
 pub use fit::{Misfit, misfits};

@@ -36,6 +36,8 @@ pub const DESCRIPTION_BYTES_MAX: usize = 1024;
 pub const PATH_BYTES_MAX: usize = 4095;
 /// Bytes of a Unix socket's path: `sun_path` of Linux, without its final NUL.
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// Users and groups that one role of the API is given to: more belong in a group.
+pub const PRINCIPALS_MAX: usize = 64;
 /// Bytes of an interface name: IFNAMSIZ of Linux, without its final NUL.
 pub const INTERFACE_BYTES_MAX: usize = 15;
 /// Diagnostics of one run; the rest is counted in a last one, so that a broken list of a million
