@@ -155,7 +155,10 @@ impl PolicyState {
         let current = self.in_force.borrow().clone();
         let running = current.compiled.epoch();
         if let Some(base) = request.base.filter(|base| *base != running) {
-            let text = format!("the policy is at epoch {running}, not {base}: somebody committed");
+            let text = format!(
+                "the policy is at epoch {running}, not {base}: somebody committed; `ringwall compare \
+                 {base}` tells what"
+            );
             return Err(api::Error::new(text));
         }
         let epoch = running + 1;

@@ -41,8 +41,8 @@ impl Pair {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let stopped = async { stopped.await.unwrap_or_default() };
-            let listener = socket.listener();
-            let served = async { serve(listener.unwrap(), Arc::new(Fake), gate, stopped).await };
+            let served =
+                async { serve(socket.listener().unwrap(), Arc::new(Fake), gate, stopped).await };
             runtime.unwrap().block_on(served).unwrap();
         });
         let client = Client::new(&path);
