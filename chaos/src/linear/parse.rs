@@ -2,7 +2,7 @@
 //!
 //! | kind | a line |
 //! |---|---|
-//! | register | `INFO  jepsen.util - 0	:invoke	:write	4`, as etcd's test under Jepsen logs |
+//! | register | `INFO  jepsen.util - 0 :invoke :write 4`, as etcd's test under Jepsen logs |
 //! | kv | `{:process 0, :type :invoke, :f :append, :key "0", :value "x"}` |
 //! | policy | `{"process":0,"call":{"commit":{"base":1,"text":"a"}}}`, JSON, our own |
 

@@ -200,7 +200,7 @@ impl PolicyLog {
 
     /// The log, if the running revision can have this number: then it has.
     fn told(mut self, number: u64) -> Option<Self> {
-        let running = self.revisions.back_mut().expect("one revision is always kept");
+        let running = self.revisions.back_mut()?;
         let possible = match running.number {
             Number::Is(known) => known == number,
             Number::Above(floor) => number > floor,

@@ -77,7 +77,7 @@ mod tests {
         let more = 1_000 - MEMBERS_TOLD;
         assert!(many.to_string().ends_with(&format!("7 and {more} more")), "{many}");
         assert_eq!(many.signed('-').last(), Some(format!("- {more} more")));
-        let mut known = few.clone();
+        let mut known = few;
         known.extend_counted(70, ["c".to_owned()].into_iter());
         assert_eq!((known.count, known.first.len()), (72, 3));
     }
