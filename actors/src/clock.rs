@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 use wire::Time;
@@ -23,6 +24,14 @@ pub fn now() -> Time {
     let time = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("CLOCK_MONOTONIC exists");
     let nanos = i128::from(time.tv_sec()) * 1_000_000_000 + i128::from(time.tv_nsec());
     Time(u64::try_from(nanos).unwrap_or(u64::MAX)) + *OFFSET
+}
+
+/// What the clock of the wall shows, in seconds since 1970: for people, who compare it with theirs. It
+/// jumps, so nothing may depend on it.
+#[must_use]
+pub fn unix_seconds() -> Option<u64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.ok().map(|since| since.as_secs())
 }
 
 /// By how much this process's clock is ahead of the kernel's; nothing outside of tests.

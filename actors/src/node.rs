@@ -9,6 +9,7 @@
 //! interfaces, where it keeps transit out; or taken off, with `on-exit = "open"`.
 
 mod build;
+mod compare;
 mod queries;
 mod uses;
 mod view;
@@ -28,7 +29,7 @@ use crate::cluster::{ClusterError, Part};
 use crate::keeper::Renew;
 use crate::mirror::MirrorError;
 use crate::opening::OpenError;
-use crate::policy::{InForce, PolicyMessage};
+use crate::policy::{Author, InForce, PolicyMessage};
 use crate::ports::{PortsMessage, Watched};
 use crate::shard::Shard;
 use crate::telemetry::Drain;
@@ -153,16 +154,24 @@ impl Node {
     ///
     /// # Errors
     /// The policy is not valid, or somebody committed in between; the running one stays.
-    pub async fn commit(&self, request: api::CommitRequest) -> Result<Committed, api::Error> {
-        self.ask_policy(|reply| PolicyMessage::Commit(request, reply)).await
+    pub async fn commit(
+        &self,
+        request: api::CommitRequest,
+        author: Author,
+    ) -> Result<Committed, api::Error> {
+        self.ask_policy(|reply| PolicyMessage::Commit(request, author, reply)).await
     }
 
     /// Puts an earlier revision in force again, as a new epoch.
     ///
     /// # Errors
     /// There is no such revision.
-    pub async fn rollback(&self, request: api::RollbackRequest) -> Result<Committed, api::Error> {
-        self.ask_policy(|reply| PolicyMessage::Rollback(request, reply)).await
+    pub async fn rollback(
+        &self,
+        request: api::RollbackRequest,
+        author: Author,
+    ) -> Result<Committed, api::Error> {
+        self.ask_policy(|reply| PolicyMessage::Rollback(request, author, reply)).await
     }
 
     async fn ask_policy(

@@ -13,6 +13,7 @@ use datapath::xdp::{HostInbound, Program};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::sync::watch;
 
+use crate::clock;
 use crate::revisions::{Revision, Revisions};
 use crate::shard::Shard;
 
@@ -27,12 +28,15 @@ pub struct InForce {
     pub comment: Option<String>,
 }
 
+/// Who asks, as the history names him.
+pub type Author = String;
+
 /// What the policy actor is told.
 pub enum PolicyMessage {
     /// Put this text in force.
-    Commit(api::CommitRequest, RpcReplyPort<Result<Committed, api::Error>>),
+    Commit(api::CommitRequest, Author, RpcReplyPort<Result<Committed, api::Error>>),
     /// Put an earlier revision in force again.
-    Rollback(api::RollbackRequest, RpcReplyPort<Result<Committed, api::Error>>),
+    Rollback(api::RollbackRequest, Author, RpcReplyPort<Result<Committed, api::Error>>),
 }
 
 /// The behaviour; its state is [`PolicyState`].
@@ -143,30 +147,48 @@ pub fn host_inbound(
 }
 
 impl PolicyState {
-    async fn commit(&self, request: api::CommitRequest) -> Result<Committed, api::Error> {
+    async fn commit(
+        &self,
+        request: api::CommitRequest,
+        author: Author,
+    ) -> Result<Committed, api::Error> {
         let current = self.in_force.borrow().clone();
         let running = current.compiled.epoch();
         if let Some(base) = request.base.filter(|base| *base != running) {
-            let text = format!("the policy is at epoch {running}, not {base}: somebody committed");
+            let text = format!(
+                "the policy is at epoch {running}, not {base}: somebody committed; `ringwall compare \
+                 {base}` tells what"
+            );
             return Err(api::Error::new(text));
         }
         let epoch = running + 1;
         let (mut next, warnings) = compile(&request.file, &request.text, epoch, &self.ports)?;
         next.comment.clone_from(&request.comment);
         let inbound = host_inbound(&next.source, &self.ports, &self.implicit)?;
-        let revision =
-            Revision { epoch, comment: request.comment, file: request.file, text: request.text };
+        let changes = config::diff(&current.source, &next.source);
+        let revision = Revision {
+            epoch,
+            comment: request.comment,
+            file: request.file,
+            text: request.text,
+            author: Some(author),
+            committed_unix_seconds: clock::unix_seconds(),
+            changes: Some(changes.len()),
+        };
         self.revisions.write(&revision).map_err(|error| {
             api::Error::new(format!("the revision cannot be kept, so nothing changed: {error}"))
         })?;
         self.switch(&next, &inbound).await?;
-        let changes = config::diff(&current.source, &next.source);
         self.in_force.send_replace(next);
         tracing::info!(epoch, changes = changes.len(), "policy committed");
         Ok(Committed { epoch, changes, warnings })
     }
 
-    async fn rollback(&self, request: api::RollbackRequest) -> Result<Committed, api::Error> {
+    async fn rollback(
+        &self,
+        request: api::RollbackRequest,
+        author: Author,
+    ) -> Result<Committed, api::Error> {
         let failed = |error: std::io::Error| api::Error::new(format!("no such revision: {error}"));
         let running = self.in_force.borrow().compiled.epoch();
         let epoch = match request.epoch {
@@ -179,7 +201,7 @@ impl PolicyState {
         };
         let Revision { file, text, .. } = self.revisions.read(epoch).map_err(failed)?;
         let comment = Some(format!("rollback to epoch {epoch}"));
-        self.commit(api::CommitRequest { file, text, comment, base: None }).await
+        self.commit(api::CommitRequest { file, text, comment, base: None }, author).await
     }
 
     /// Every worker passes a burst boundary with the new policy before this returns.
@@ -235,8 +257,12 @@ impl Actor for PolicyActor {
         state: &mut PolicyState,
     ) -> Result<(), ActorProcessingErr> {
         let (result, reply) = match message {
-            PolicyMessage::Commit(request, reply) => (state.commit(request).await, reply),
-            PolicyMessage::Rollback(request, reply) => (state.rollback(request).await, reply),
+            PolicyMessage::Commit(request, author, reply) => {
+                (state.commit(request, author).await, reply)
+            }
+            PolicyMessage::Rollback(request, author, reply) => {
+                (state.rollback(request, author).await, reply)
+            }
         };
         // The asker may have given up waiting; the commit stands all the same.
         let _ = reply.send(result);

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use config::api;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::REVISIONS_KEPT;
@@ -22,10 +23,33 @@ pub struct Revision {
     pub file: String,
     /// The policy, lists inlined.
     pub text: String,
+    /// Who committed it.
+    #[serde(default)]
+    pub author: Option<String>,
+    /// When, by the clock of the wall, in seconds since 1970. For people only.
+    #[serde(default)]
+    pub committed_unix_seconds: Option<u64>,
+    /// How many changes it brought.
+    #[serde(default)]
+    pub changes: Option<usize>,
+}
+
+/// What a history says of a revision: its text is passed over.
+#[derive(Deserialize)]
+struct Label {
+    epoch: u64,
+    comment: Option<String>,
+    file: String,
+    #[serde(default)]
+    author: Option<String>,
+    #[serde(default)]
+    committed_unix_seconds: Option<u64>,
+    #[serde(default)]
+    changes: Option<usize>,
 }
 
 /// The directory of revisions.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Revisions {
     directory: PathBuf,
 }
@@ -57,6 +81,26 @@ impl Revisions {
     pub fn read(&self, epoch: u64) -> io::Result<Revision> {
         let bytes = fs::read(self.path(epoch))?;
         serde_json::from_slice(&bytes).map_err(io::Error::other)
+    }
+
+    /// What a history says of a revision that is kept.
+    ///
+    /// # Errors
+    /// It is not, or cannot be read.
+    pub fn label(&self, epoch: u64) -> io::Result<api::Revision> {
+        let bytes = fs::read(self.path(epoch))?;
+        let Label { epoch, comment, file, author, committed_unix_seconds, changes } =
+            serde_json::from_slice(&bytes).map_err(io::Error::other)?;
+        let in_force = false;
+        Ok(api::Revision {
+            epoch,
+            in_force,
+            author,
+            committed_unix_seconds,
+            comment,
+            file,
+            changes,
+        })
     }
 
     /// Keeps a revision and makes it the newest; old ones beyond the bound are forgotten.
@@ -107,7 +151,30 @@ mod tests {
     use crate::limits::REVISIONS_KEPT;
 
     fn revision(epoch: u64) -> Revision {
-        Revision { epoch, comment: None, file: "p.toml".to_owned(), text: format!("# {epoch}") }
+        Revision {
+            epoch,
+            comment: None,
+            file: "p.toml".to_owned(),
+            text: format!("# {epoch}"),
+            author: Some("ada".to_owned()),
+            committed_unix_seconds: Some(1_700_000_000),
+            changes: Some(3),
+        }
+    }
+
+    #[test]
+    fn a_revision_of_an_earlier_version_is_read() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let revisions = Revisions::open(directory.path()).expect("it opens");
+        let old = r##"{"epoch":7,"comment":"why","file":"p.toml","text":"# 7"}"##;
+        std::fs::write(directory.path().join("revisions/7.json"), old).expect("written");
+        let found = revisions.newest().expect("readable").expect("it is there");
+        assert_eq!((found.epoch, found.text.as_str(), found.author), (7, "# 7", None));
+        let label = revisions.label(7).expect("readable");
+        assert_eq!((label.comment.as_deref(), label.committed_unix_seconds), (Some("why"), None));
+        revisions.write(&revision(8)).expect("written");
+        let label = revisions.label(8).expect("readable");
+        assert_eq!((label.author.as_deref(), label.changes), (Some("ada"), Some(3)));
     }
 
     #[test]

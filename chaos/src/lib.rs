@@ -1,8 +1,9 @@
-//! What is done to ringwall to see whether it holds: the [simulator](sim), in virtual time,
-//! and the [field] harness, with real processes and sockets.
+//! What is done to ringwall to see whether it holds: the [simulator](sim), in virtual time; the
+//! [field] harness, with real processes and sockets; the [checker](linear) of histories.
 //!
 //! `ringwall-chaos` is its program; `ringwall-bench`, beside it, measures.
 
 pub mod field;
 pub mod limits;
+pub mod linear;
 pub mod sim;

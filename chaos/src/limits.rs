@@ -83,3 +83,23 @@ pub const LOG_LINES: usize = 60;
 
 /// Most turns of a node at one time of the world: more is a loop that does not end.
 pub const TURNS_AT_ONCE: u32 = 10_000;
+
+// --- the checker of histories -----------------------------------------------------------------
+
+/// Configurations of one search (what was done, and the state after it) at most: 1 GiB of memory or so,
+/// and a minute. Histories with known verdicts need less than a hundredth; beyond it, it is said that
+/// the history is undecided.
+pub const LINEAR_CONFIGURATIONS: usize = 10_000_000;
+
+/// Configurations of a search in the first round, when all keys are looked at: a second or so. Each round
+/// has ten times as many, up to [`LINEAR_CONFIGURATIONS`].
+pub const LINEAR_FIRST_ROUND: usize = 100_000;
+
+/// States that are told of a violation: more than a screen helps nobody.
+pub const LINEAR_STATES_TOLD: usize = 8;
+
+/// Operations before a violation that are told, the last ones: half a screen.
+pub const LINEAR_ORDER_TOLD: usize = 12;
+
+/// Bytes of a file of history: a million operations. A larger one is refused before it is read.
+pub const HISTORY_BYTES: u64 = 256 << 20;

@@ -17,7 +17,7 @@
 mod carry;
 mod clock;
 mod daemon;
-mod dice;
+pub(crate) mod dice;
 mod fault;
 mod flow;
 mod hosts;

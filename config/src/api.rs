@@ -6,6 +6,7 @@
 
 mod cluster;
 mod control;
+mod history;
 mod object;
 mod session;
 mod view;
@@ -17,6 +18,7 @@ pub use control::{
     ClearRequest, Cleared, CommitRequest, Committed, Done, ExplainRequest, Explanation,
     FailpointRequest, RollbackRequest, Stage,
 };
+pub use history::{CompareRequest, Comparison, History, Revision};
 pub use object::Object;
 pub use session::{
     Conversation, ConversationsPage, PageRequest, Prefix, Protocol, Session, SessionFilter,
@@ -49,6 +51,10 @@ pub const PORTS: &str = "/v1/ports";
 pub const COMMIT: &str = "/v1/commit";
 /// POST [`RollbackRequest`], answers [`Committed`].
 pub const ROLLBACK: &str = "/v1/rollback";
+/// GET, answers [`History`].
+pub const HISTORY: &str = "/v1/history";
+/// POST [`CompareRequest`], answers [`Comparison`].
+pub const COMPARE: &str = "/v1/compare";
 /// POST [`ExplainRequest`], answers [`Explanation`].
 pub const EXPLAIN: &str = "/v1/explain";
 /// GET, answers [`Cluster`]; only on a node whose file has `[cluster]`.

@@ -1,21 +1,25 @@
 //! What is different between two policies, as a list that people and machines can read.
 
 mod change;
+mod members;
 mod order;
+mod rule;
+mod sets;
+mod words;
 
-pub use change::{Change, FieldChange};
+pub use change::{Change, Difference, FieldChange, Place, RuleField};
+pub use members::Members;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ranges::{prefix_count, subtract};
-use crate::{AddressMatch, AddressSet, Policy, Rule, Service, Zone};
+use crate::{Policy, Service, Zone};
 
 /// Everything that is different in meaning, section by section. Equal policies have no changes;
 /// neither has another order of zones, of sets, or of the services without timeouts in one rule.
 pub fn diff(old: &Policy, new: &Policy) -> Vec<Change> {
     let mut changes = Vec::new();
     zones(old, new, &mut changes);
-    sets(old, new, &mut changes);
+    sets::changes(old, new, &mut changes);
     rules(old, new, &mut changes);
     host_inbound(old, new, &mut changes);
     options(old, new, &mut changes);
@@ -57,150 +61,38 @@ fn both_ways<T: Ord + ToString>(
     (texts(&new, &old), texts(&old, &new))
 }
 
-fn sets(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {
-    let (before, after) = (named(old), named(new));
-    for set in old.sets.iter().filter(|set| set.name.is_some()) {
-        let name = set.name.clone().unwrap_or_default();
-        if !after.contains_key(name.as_str()) {
-            changes.push(Change::AddressSetRemoved { set: name, prefixes: size(set) });
-        }
-    }
-    for set in new.sets.iter().filter(|set| set.name.is_some()) {
-        let name = set.name.clone().unwrap_or_default();
-        let Some(before) = before.get(name.as_str()) else {
-            changes.push(Change::AddressSetAdded { set: name, prefixes: size(set) });
-            continue;
-        };
-        let (added, removed) = (beyond(set, before), beyond(before, set));
-        if added + removed > 0 {
-            changes.push(Change::AddressSetChanged { set: name, added, removed });
-        }
-    }
-}
-
-fn named(policy: &Policy) -> BTreeMap<&str, &AddressSet> {
-    let sets = policy.sets.iter();
-    sets.filter_map(|set| set.name.as_deref().map(|name| (name, set))).collect()
-}
-
-fn size(set: &AddressSet) -> usize {
-    prefix_count(&set.v4) + prefix_count(&set.v6)
-}
-
-/// Prefixes that make up what `set` holds beyond `other`.
-fn beyond(set: &AddressSet, other: &AddressSet) -> usize {
-    prefix_count(&subtract(&set.v4, &other.v4)) + prefix_count(&subtract(&set.v6, &other.v6))
-}
-
 fn rules(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {
-    let (before, after) = (positions(old), positions(new));
-    for rule in old.rules.iter().filter(|rule| !after.contains_key(rule.id.as_str())) {
-        changes.push(Change::RuleRemoved { rule: rule.id.clone() });
+    let (before, after) = (rule::positions(old), rule::positions(new));
+    for (position, rule) in old.rules.iter().enumerate() {
+        if !after.contains_key(rule.id.as_str()) {
+            let (place, was) = (place(old, position), rule::says((old, rule)));
+            changes.push(Change::RuleRemoved { rule: rule.id.clone(), place, was });
+        }
     }
     let common = new.rules.iter().filter_map(|rule| before.get(rule.id.as_str()));
     let moved = order::out_of_order(common.copied());
     for (position, rule) in new.rules.iter().enumerate() {
         let id = rule.id.clone();
         let Some(&was) = before.get(rule.id.as_str()) else {
-            changes.push(Change::RuleAdded { rule: id, position: position + 1 });
+            let (place, is) = (place(new, position), rule::says((new, rule)));
+            changes.push(Change::RuleAdded { rule: id, place, is });
             continue;
         };
         if moved.contains(&was) {
-            let (from, to) = (was + 1, position + 1);
-            changes.push(Change::RuleMoved { rule: id.clone(), from, to });
+            let place = place(new, position);
+            changes.push(Change::RuleMoved { rule: id.clone(), from: was + 1, place });
         }
-        let fields = fields((old, &old.rules[was]), (new, rule));
+        let fields = rule::fields((old, &old.rules[was]), (new, rule));
         if !fields.is_empty() {
             changes.push(Change::RuleChanged { rule: id, fields });
         }
     }
 }
 
-fn positions(policy: &Policy) -> BTreeMap<&str, usize> {
-    policy.rules.iter().enumerate().map(|(at, rule)| (rule.id.as_str(), at)).collect()
-}
-
-fn fields(old: (&Policy, &Rule), new: (&Policy, &Rule)) -> Vec<FieldChange> {
-    if same(old, new) {
-        return Vec::new();
-    }
-    let (before, after) = (rule_texts(old), rule_texts(new));
-    let pairs = before.into_iter().zip(after);
-    let changed = pairs.filter(|((_, old), (_, new))| old != new);
-    changed
-        .map(|((field, old), (_, new))| FieldChange { field: field.to_owned(), old, new })
-        .collect()
-}
-
-/// True for most rules that mean the same, and for no others: spares them the words.
-fn same((old_policy, old): (&Policy, &Rule), (new_policy, new): (&Policy, &Rule)) -> bool {
-    let zone = |old, new| old_policy.zone_name(old) == new_policy.zone_name(new);
-    let addresses = |old: &Option<AddressMatch>, new: &Option<AddressMatch>| match (old, new) {
-        (None, None) => true,
-        (Some(old), Some(new)) => {
-            let sets = old.sets.iter().zip(&new.sets);
-            old.negate == new.negate
-                && old.sets.len() == new.sets.len()
-                && sets
-                    .into_iter()
-                    .all(|(&old, &new)| same_set(&old_policy.sets[old], &new_policy.sets[new]))
-        }
-        (None, Some(_)) | (Some(_), None) => false,
-    };
-    zone(old.from, new.from)
-        && zone(old.to, new.to)
-        && addresses(&old.source, &new.source)
-        && addresses(&old.destination, &new.destination)
-        && (&old.description, &old.services) == (&new.description, &new.services)
-        && (old.action, old.log_open, old.log_close) == (new.action, new.log_open, new.log_close)
-        && (old.on_change, old.replication, old.terms)
-            == (new.on_change, new.replication, new.terms)
-}
-
-/// Named sets are compared on their own, by name.
-fn same_set(old: &AddressSet, new: &AddressSet) -> bool {
-    if old.name.is_some() { old.name == new.name } else { old == new }
-}
-
-/// Each field of a rule in words; equal words mean the same.
-fn rule_texts((policy, rule): (&Policy, &Rule)) -> [(&'static str, String); 13] {
-    let zone = |zone| policy.zone_name(zone).unwrap_or("any").to_owned();
-    let addresses = |addresses| sorted(policy.address_texts(addresses));
-    [
-        ("description", rule.description.clone().unwrap_or_default()),
-        ("from", zone(rule.from)),
-        ("to", zone(rule.to)),
-        ("source", addresses(rule.source.as_ref())),
-        ("destination", addresses(rule.destination.as_ref())),
-        ("service", services(rule.services.as_deref())),
-        ("action", rule.action.name().to_owned()),
-        ("log", rule.log_names().join(", ")),
-        ("on-change", rule.on_change.name().to_owned()),
-        ("replication", rule.replication.name().to_owned()),
-        ("timeout", rule.terms.timeout.map_or_else(String::new, seconds)),
-        ("sessions-max", rule.terms.sessions_max.map_or_else(String::new, |max| max.to_string())),
-        ("pick-up", rule.terms.pick_up.to_string()),
-    ]
-}
-
-/// In any order, unless which one matches first tells the timeout.
-fn services(services: Option<&[Service]>) -> String {
-    let texts = service_texts(services);
-    let timed = services.unwrap_or_default().iter().any(|service| service.timeout.is_some());
-    if timed { texts.join(", ") } else { sorted(texts) }
-}
-
-fn seconds(duration: core::time::Duration) -> String {
-    format!("{}s", duration.as_secs())
-}
-
-fn service_texts(services: Option<&[Service]>) -> Vec<String> {
-    services.unwrap_or_default().iter().map(ToString::to_string).collect()
-}
-
-fn sorted(mut texts: Vec<String>) -> String {
-    texts.sort_unstable();
-    if texts.is_empty() { "any".to_owned() } else { texts.join(", ") }
+fn place(policy: &Policy, position: usize) -> Place {
+    let id = |position: usize| policy.rules.get(position).map(|rule| rule.id.clone());
+    let after = position.checked_sub(1).and_then(id);
+    Place { position: position + 1, after, before: id(position + 1) }
 }
 
 fn host_inbound(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {
@@ -212,6 +104,7 @@ fn host_inbound(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {
         let (old, new) = (services(&before), services(&after));
         let (added, removed) = both_ways(old.into_iter(), new.into_iter());
         if !added.is_empty() || !removed.is_empty() {
+            let (added, removed) = (added.into_iter().collect(), removed.into_iter().collect());
             changes.push(Change::HostInboundChanged { zone: zone.clone(), added, removed });
         }
     }
@@ -223,7 +116,7 @@ fn inbound(policy: &Policy) -> BTreeMap<String, Vec<String>> {
     for entry in &policy.host_inbound {
         let zone = policy.zones[entry.zone].name.clone();
         let services = match &entry.services {
-            Some(services) => service_texts(Some(services)),
+            Some(services) => services.iter().map(Service::to_string).collect(),
             None => vec!["any".to_owned()],
         };
         all.entry(zone).or_default().extend(services);

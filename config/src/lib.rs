@@ -24,6 +24,7 @@
 pub mod api;
 pub mod limits;
 
+mod access;
 mod diagnostic;
 mod diff;
 mod fit;
@@ -33,8 +34,9 @@ mod policy;
 mod ranges;
 mod text;
 
+pub use access::{Access, Principal, Role};
 pub use diagnostic::{Checked, Diagnostic, Severity};
-pub use diff::{Change, FieldChange, diff};
+pub use diff::{Change, Difference, FieldChange, Members, Place, RuleField, diff};
 pub use fit::{Misfit, misfits};
 pub use node::{
     Api, Checksum, Cluster, Fabric, Log, LogFormat, Metrics, Node, OnExit, Placement, Port,

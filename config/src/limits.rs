@@ -36,6 +36,8 @@ pub const DESCRIPTION_BYTES_MAX: usize = 1024;
 pub const PATH_BYTES_MAX: usize = 4095;
 /// Bytes of a Unix socket's path: `sun_path` of Linux, without its final NUL.
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// Users and groups that one role of the API is given to: more belong in a group.
+pub const PRINCIPALS_MAX: usize = 64;
 /// Bytes of an interface name: IFNAMSIZ of Linux, without its final NUL.
 pub const INTERFACE_BYTES_MAX: usize = 15;
 /// Diagnostics of one run; the rest is counted in a last one, so that a broken list of a million
@@ -49,6 +51,12 @@ pub const SHADOW_COMPARISONS_MAX: usize = 1 << 21;
 /// Services compared and address ranges looked up in one search for shadowed rules, about 0.1 s;
 /// beyond it the search ends quietly.
 pub const SHADOW_STEPS_MAX: usize = 1 << 23;
+/// Members of a list that a difference names, the first ones; the others are counted. So many fit a line
+/// or two.
+pub const MEMBERS_TOLD: usize = 8;
+/// Changes in the answer to a comparison, the first ones; the others are counted. So many are looked at by
+/// nobody, and are below 2 MB.
+pub const CHANGES_TOLD: usize = 2_000;
 /// Known words an unknown one is compared with for "did you mean", in one run: about 0.1 s.
 pub const SUGGESTION_WORDS_MAX: usize = 1 << 17;
 

@@ -4,6 +4,8 @@ use core::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
+use crate::Access;
+
 /// One machine: everything that is not policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Node {
@@ -209,6 +211,10 @@ pub enum ZeroCopy {
 pub struct Api {
     /// Path of the Unix socket.
     pub socket: String,
+    /// The group whose members may connect; `None`: only the daemon's own user and root.
+    pub group: Option<String>,
+    /// Who may do what.
+    pub access: Access,
 }
 
 /// The Prometheus endpoint.

@@ -1,5 +1,6 @@
 //! From the operator's text to the model, or to everything that is wrong with it.
 
+mod access;
 mod address;
 mod book;
 mod cluster;

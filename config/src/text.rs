@@ -67,6 +67,12 @@ impl AddressSet {
             .map(|&range| v4_text(range))
             .chain(self.v6.iter().map(|&range| v6_text(range)))
     }
+
+    /// Each of the prefixes that make up the set exactly.
+    pub(crate) fn prefix_texts(&self) -> impl Iterator<Item = String> + '_ {
+        let v4 = self.v4.iter().flat_map(|&range| prefixes(range)).map(v4_text);
+        v4.chain(self.v6.iter().flat_map(|&range| prefixes(range)).map(v6_text))
+    }
 }
 
 fn v4_text((first, last): (u32, u32)) -> String {

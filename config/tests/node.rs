@@ -1,8 +1,8 @@
 //! Node files, right and wrong.
 
 use ringwall_config::{
-    Checksum, Cluster, Fabric, LogFormat, Node, OnExit, Placement, Severity, Unconfirmed, Vip,
-    Wire, ZeroCopy, limits, parse_node,
+    Access, Checksum, Cluster, Fabric, LogFormat, Node, OnExit, Placement, Principal, Severity,
+    Unconfirmed, Vip, Wire, ZeroCopy, limits, parse_node,
 };
 
 const HEAD: &str = "[node]\nid = 1\nname = \"fw1\"\n";
@@ -62,6 +62,45 @@ fn every_key_is_taken() {
     let port = &node.ports[0];
     assert_eq!((port.domain, port.queues, port.busy_poll), (7, Some(2), Some(20)));
     assert_eq!((port.checksum, port.zero_copy), (Checksum::Trust, ZeroCopy::Off));
+}
+
+#[test]
+fn roles_are_given_to_users_and_groups() {
+    let api = |text: &str| node(&format!("{HEAD}{LAN}[api]\n{text}")).api;
+    let none = api("");
+    assert_eq!((none.group, none.access), (None, Access::default()));
+    let told =
+        api("administer = [\"root\", \"@netops\"]\noperate = \"max\"\nread = [\"@netops\"]\n");
+    assert_eq!(told.group.as_deref(), Some("netops"), "the only group may connect");
+    let group = Principal::Group("netops".to_owned());
+    assert_eq!(told.access.administer, [Principal::User("root".to_owned()), group.clone()]);
+    assert_eq!(told.access.operate, [Principal::User("max".to_owned())]);
+    assert_eq!(told.access.read, [group]);
+    let named = api("group = \"wheel\"\nread = [\"@netops\", \"@staff\"]\n");
+    assert_eq!(named.group.as_deref(), Some("wheel"));
+    let problem = |text: &str| problems(&format!("{HEAD}{LAN}[api]\n{text}\n"));
+    let good = "a name is a letter or `_`, then letters, digits, `-`, `_` or `.`, 63 at most";
+    let bad = |line: &str, what: &str| format!("8:{line} `{what}` is not a good");
+    let [user, nobody] = ["read = [\"a b\"]", "read = [\"@\"]"].map(problem);
+    assert_eq!(user, [format!("{} user name [{good}]", bad("9", "a b"))]);
+    assert_eq!(nobody, [format!("{} group name [{good}]", bad("9", ""))]);
+    assert_eq!(problem("reed = []").len(), 1, "an unknown key");
+    let many = format!("read = [{}]", "\"u\",".repeat(limits::PRINCIPALS_MAX + 1));
+    let told = "8:8 65 names, the limit is 64 [give the role to a group: \"@netops\"]";
+    assert_eq!(problem(&many), [told]);
+}
+
+#[test]
+fn a_role_that_nobody_can_use_is_a_warning() {
+    let warnings = |text: &str| {
+        let checked = parse_node("n.toml", &format!("{HEAD}{LAN}[api]\n{text}\n")).unwrap();
+        checked.warnings.iter().map(|it| it.message.clone()).collect::<Vec<_>>()
+    };
+    let closed = |role: &str| format!("`{role}` has no effect: only root can reach the socket");
+    assert_eq!(warnings("operate = [\"max\"]"), [closed("operate")]);
+    assert_eq!(warnings("read = [\"@a\", \"@b\"]"), [closed("read")]);
+    assert_eq!(warnings("administer = [\"root\"]"), [""; 0]);
+    assert_eq!(warnings("group = \"g\"\nread = [\"max\"]"), [""; 0]);
 }
 
 #[test]

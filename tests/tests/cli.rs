@@ -234,6 +234,8 @@ fn every_verb_has_a_help_text() {
         "clear",
         "commit",
         "rollback",
+        "compare",
+        "history",
         "demo",
         "detach",
         "completion",
@@ -281,7 +283,9 @@ fn without_a_daemon_the_verbs_say_what_to_do() {
     }
     let policy = file(&folder, "policy.toml", POLICY);
     run(["commit", &policy, "--socket", socket]).exits(1).says("ringwall run");
-    run(["rollback", "--socket", socket]).exits(1).says("ringwall run");
+    for verb in ["rollback", "compare", "history"] {
+        run([verb, "--socket", socket]).exits(1).says("ringwall run");
+    }
     // A socket that nobody listens at any more.
     drop(std::os::unix::net::UnixListener::bind(socket).unwrap());
     run(["show", "status", "--socket", socket]).exits(1).says("has ended");
@@ -307,7 +311,7 @@ fn run_refuses_what_it_cannot_run_before_it_touches_anything() {
 fn completion_and_manual_pages_are_made() {
     let folder = temp_dir();
     for shell in ["bash", "zsh", "fish"] {
-        run(["completion", shell]).exits(0).says("rollback");
+        run(["completion", shell]).exits(0).says("rollback").says("compare").says("history");
     }
     run(["man", folder.path().to_str().unwrap()]).exits(0);
     let pages = fs::read_dir(folder.path()).unwrap().count();

@@ -130,7 +130,16 @@ fn first_policy(
         return Ok((revisions, policy::deny_all(names)?));
     };
     let (in_force, _) = policy::compile(&file, &text, 1, names)?;
-    let revision = Revision { epoch: 1, comment: None, file, text };
+    let changes = config::diff(&config::Policy::default(), &in_force.source).len();
+    let revision = Revision {
+        epoch: 1,
+        comment: None,
+        file,
+        text,
+        author: None,
+        committed_unix_seconds: clock::unix_seconds(),
+        changes: Some(changes),
+    };
     revisions.write(&revision).map_err(StartError::Data)?;
     Ok((revisions, in_force))
 }

@@ -1,10 +1,10 @@
-//! One difference between two policies.
-
-use core::fmt;
+//! One difference between two policies, as data. How it reads is told in `words.rs`.
 
 use serde::{Deserialize, Serialize};
 
-/// One difference. `Display` is one line.
+use super::members::Members;
+
+/// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]
 pub enum Change {
@@ -28,40 +28,44 @@ pub enum Change {
     },
     AddressSetAdded {
         set: String,
-        prefixes: usize,
+        prefixes: Members,
     },
     AddressSetRemoved {
         set: String,
-        prefixes: usize,
+        prefixes: Members,
     },
-    /// Counted in prefixes that make up the difference exactly.
+    /// In prefixes that make up the difference exactly.
     AddressSetChanged {
         set: String,
-        added: usize,
-        removed: usize,
+        added: Members,
+        removed: Members,
     },
-    /// Positions count from 1.
     RuleAdded {
         rule: String,
-        position: usize,
+        place: Place,
+        is: Vec<RuleField>,
     },
     RuleRemoved {
         rule: String,
+        /// Where it was.
+        place: Place,
+        was: Vec<RuleField>,
     },
     RuleChanged {
         rule: String,
         fields: Vec<FieldChange>,
     },
-    /// Positions count from 1. Rules that only made room for others have not moved.
+    /// Rules that only made room for others have not moved.
     RuleMoved {
         rule: String,
+        /// Its old position, from 1.
         from: usize,
-        to: usize,
+        place: Place,
     },
     HostInboundChanged {
         zone: String,
-        added: Vec<String>,
-        removed: Vec<String>,
+        added: Members,
+        removed: Members,
     },
     TimeoutChanged {
         timeout: String,
@@ -75,88 +79,54 @@ pub enum Change {
     },
 }
 
-/// One field of a rule, in the words of the policy file.
+/// Where a rule stands in its policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// From 1.
+    pub position: usize,
+    /// The rule before it; `None`: it is the first.
+    pub after: Option<String>,
+    /// The rule behind it; `None`: it is the last.
+    pub before: Option<String>,
+}
+
+/// What one field of a rule says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleField {
+    /// Key in the policy file.
+    pub field: String,
+    /// Its value, or the members of its list.
+    pub value: Members,
+}
+
+/// One field of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// Key in the policy file.
     pub field: String,
-    /// What it was.
-    pub old: String,
-    /// What it is.
-    pub new: String,
+    /// What is different.
+    #[serde(flatten)]
+    pub difference: Difference,
 }
 
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ZoneAdded { zone, ports } => {
-                write!(f, "zone {zone} added: {}", ports.join(", "))
-            }
-            Self::ZoneRemoved { zone } => write!(f, "zone {zone} removed"),
-            Self::ZoneChanged { zone, added, removed } => {
-                write!(f, "zone {zone} changed:{}", Lists(added, removed))
-            }
-            Self::ZoneSessionsChanged { zone, old, new } => {
-                let [old, new] = [old, new].map(|max| max.map_or_else(none, |max| max.to_string()));
-                write!(f, "zone {zone} changed: sessions-max {old} → {new}")
-            }
-            Self::AddressSetAdded { set, prefixes } => {
-                write!(f, "address {set} added: {prefixes} prefixes")
-            }
-            Self::AddressSetRemoved { set, prefixes } => {
-                write!(f, "address {set} removed: {prefixes} prefixes")
-            }
-            Self::AddressSetChanged { set, added, removed } => {
-                write!(f, "address {set} changed: +{added} -{removed} prefixes")
-            }
-            Self::RuleAdded { rule, position } => {
-                write!(f, "rule {rule} added at position {position}")
-            }
-            Self::RuleRemoved { rule } => write!(f, "rule {rule} removed"),
-            Self::RuleChanged { rule, fields } => {
-                write!(f, "rule {rule} changed:")?;
-                fields.iter().enumerate().try_for_each(|(at, field)| {
-                    write!(f, "{} {field}", if at > 0 { ";" } else { "" })
-                })
-            }
-            Self::RuleMoved { rule, from, to } => {
-                write!(f, "rule {rule} moved from position {from} to {to}")
-            }
-            Self::HostInboundChanged { zone, added, removed } => {
-                write!(f, "host-inbound of zone {zone} changed:{}", Lists(added, removed))
-            }
-            Self::TimeoutChanged { timeout, old_seconds, new_seconds } => {
-                write!(f, "timeout {timeout} changed: {old_seconds}s → {new_seconds}s")
-            }
-            Self::IntegrityChanged { option, old, new } => {
-                write!(f, "integrity {option} changed: {old} → {new}")
-            }
-        }
-    }
-}
-
-impl fmt::Display for FieldChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} → {}", self.field, shown(&self.old), shown(&self.new))
-    }
-}
-
-fn shown(text: &str) -> &str {
-    if text.is_empty() { NONE } else { text }
-}
-
-fn none() -> String {
-    NONE.to_owned()
-}
-
-const NONE: &str = "(none)";
-
-/// What came and what went, each with its sign.
-struct Lists<'a>(&'a [String], &'a [String]);
-
-impl fmt::Display for Lists<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|added| write!(f, " +{added}"))?;
-        self.1.iter().try_for_each(|removed| write!(f, " -{removed}"))
-    }
+/// What is different in a field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Difference {
+    /// A value, in the words of the policy file; empty: there is none.
+    Value {
+        /// What it was.
+        old: String,
+        /// What it is.
+        new: String,
+    },
+    /// Members of a list. `any` is what a list says that is not there.
+    List {
+        /// What came.
+        added: Members,
+        /// What went.
+        removed: Members,
+        /// What stayed stands in another order, where that has a meaning.
+        reordered: bool,
+    },
 }

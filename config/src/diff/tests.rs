@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+mod laws;
+mod mutants;
+
 use super::*;
 use crate::parse_policy;
 
@@ -66,8 +69,11 @@ fn the_order_of_services_with_timeouts_has_a_meaning() {
         ["1h", "2h"].map(|time| format!("{{ protocol = \"tcp\", timeout = \"{time}\" }}"));
     let (before, after) = (with(&format!("{one}, {two}")), with(&format!("{two}, {one}")));
     let changes: Vec<_> = diff(&before, &after).iter().map(ToString::to_string).collect();
-    let change = "service tcp for 3600s, tcp for 7200s → tcp for 7200s, tcp for 3600s";
-    assert_eq!(changes, [format!("rule r changed: {change}")]);
+    assert_eq!(changes, ["~ rule r\n    service: in another order"]);
+    let (both, more) = (format!("{one}, {two}"), format!("{two}, \"udp\", {one}"));
+    let changes: Vec<_> =
+        diff(&with(&both), &with(&more)).iter().map(ToString::to_string).collect();
+    assert_eq!(changes, ["~ rule r\n    service: + udp, in another order"]);
 }
 
 #[test]
@@ -81,39 +87,37 @@ fn order_without_meaning_is_no_change() {
 
 #[test]
 fn zones_and_sets() {
-    assert_eq!(changes(&[("[\"lan\"]", "[\"lan\", \"wifi\"]")]), ["zone trust changed: +wifi"]);
-    assert_eq!(changes(&[("[\"lan\"]", "[\"wifi\"]")]), ["zone trust changed: +wifi -lan"]);
+    assert_eq!(changes(&[("[\"lan\"]", "[\"lan\", \"wifi\"]")]), ["~ zone trust: + wifi"]);
+    assert_eq!(changes(&[("[\"lan\"]", "[\"wifi\"]")]), ["~ zone trust: + wifi, - lan"]);
     let limit = [("[\"lan\"]", "{ ports = \"lan\", sessions-max = 9 }")];
-    assert_eq!(changes(&limit), ["zone trust changed: sessions-max (none) → 9"]);
+    assert_eq!(changes(&limit), ["~ zone trust: sessions-max (none) → 9"]);
     let limited = [("[addresses]", "dmz = { ports = \"d\", sessions-max = 9 }\n[addresses]")];
-    let added = ["zone dmz added: d", "zone dmz changed: sessions-max (none) → 9"];
-    assert_eq!(changes(&limited), added);
+    assert_eq!(changes(&limited), ["+ zone dmz: d", "~ zone dmz: sessions-max (none) → 9"]);
     let dmz =
         [("[addresses]", "dmz = [\"d\"]\n[addresses]\nvpn = [\"::/0\", \"10.0.0.0-10.0.0.2\"]")];
-    let added = ["zone dmz added: d", "address vpn added: 3 prefixes"];
-    assert_eq!(changes(&dmz), added);
+    assert_eq!(changes(&dmz), ["+ zone dmz: d", "+ address vpn: 10.0.0.0/31, 10.0.0.2, ::/0"]);
     let set = [("\"10.0.0.0/24\"", "\"10.0.0.0/25\", \"2001:db8::/32\"")];
-    assert_eq!(changes(&set), ["address web changed: +1 -1 prefixes"]);
+    assert_eq!(changes(&set), ["~ address web: + 2001:db8::/32, - 10.0.0.128/25"]);
 }
 
 #[test]
-fn what_is_gone_is_said() {
+fn what_came_and_what_went_is_said_with_what_it_was() {
     let text = BASE
         .replace("untrust = [\"wan\"]\n", "")
         .replace("from = \"untrust\"\n", "to = \"trust\"\n");
     let text = text.replace("web = [\"10.0.0.0/24\"]\n", "").replace("\"web\", ", "");
     let text = text
-        .replace("id = \"c\"", "id = \"d\"")
+        .replace("id = \"c\"", "id = \"d\"\ndescription = \"last\"\nlog = \"open\"")
         .replace("to = \"trust\"\naction = \"reject\"", "action = \"reject\"");
     let lines: Vec<_> =
         diff(&policy(BASE), &policy(&text)).iter().map(ToString::to_string).collect();
     let wanted = [
-        "zone untrust removed",
-        "address web removed: 1 prefixes",
-        "rule c removed",
-        "rule a changed: destination 192.0.2.1, web → 192.0.2.1",
-        "rule b changed: from untrust → any; to any → trust",
-        "rule d added at position 3",
+        "- zone untrust",
+        "- address web: 10.0.0.0/24",
+        "- rule c: action reject; to trust",
+        "~ rule a\n    destination: - web",
+        "~ rule b\n    from: untrust → any\n    to: any → trust",
+        "+ rule d behind b: description last; action reject; log open",
     ];
     assert_eq!(lines, wanted);
 }
@@ -121,61 +125,75 @@ fn what_is_gone_is_said() {
 #[test]
 fn each_field_of_a_rule() {
     let cases = [
-        ("id = \"a\"\n", "id = \"a\"\ndescription = \"DNS\"\n", "description (none) → DNS"),
-        ("id = \"a\"\nfrom = \"trust\"", "id = \"a\"\nfrom = \"untrust\"", "from trust → untrust"),
-        ("id = \"a\"\n", "id = \"a\"\nto = \"trust\"\n", "to any → trust"),
-        ("id = \"a\"\n", "id = \"a\"\nsource = \"!web\"\n", "source any → !web"),
+        ("id = \"a\"\n", "id = \"a\"\ndescription = \"DNS\"\n", "description: (none) → DNS"),
+        ("id = \"a\"\nfrom = \"trust\"", "id = \"a\"\nfrom = \"untrust\"", "from: trust → untrust"),
+        ("id = \"a\"\n", "id = \"a\"\nto = \"trust\"\n", "to: any → trust"),
+        ("id = \"a\"\n", "id = \"a\"\nsource = \"!web\"\n", "source: + !web, - any"),
         (
             "\"192.0.2.1\"",
             "\"192.0.2.2-192.0.2.4\"",
-            "destination 192.0.2.1, web → 192.0.2.2-192.0.2.4, web",
+            "destination: + 192.0.2.2/31, + 192.0.2.4, - 192.0.2.1",
         ),
-        ("\"dns\"", "\"tcp/53\"", "service tcp/53, udp/53 → tcp/53"),
-        ("\"permit\"", "\"deny\"", "action permit → deny"),
-        ("id = \"a\"\n", "id = \"a\"\nlog = [\"close\", \"open\"]\n", "log (none) → open, close"),
-        ("id = \"a\"\n", "id = \"a\"\non-change = \"kill\"\n", "on-change rematch → kill"),
-        ("id = \"a\"\n", "id = \"a\"\nreplication = \"async\"\n", "replication sync → async"),
-        ("id = \"a\"\n", "id = \"a\"\ntimeout = \"1h\"\n", "timeout (none) → 3600s"),
-        ("id = \"a\"\n", "id = \"a\"\nsessions-max = 9\n", "sessions-max (none) → 9"),
-        ("id = \"a\"\n", "id = \"a\"\npick-up = true\n", "pick-up false → true"),
+        (
+            "[\"web\", \"192.0.2.1\"]",
+            "[\"!web\", \"!192.0.2.1\"]",
+            "destination: + !web, + !192.0.2.1, - web, - 192.0.2.1",
+        ),
+        ("\"dns\"", "\"tcp/53\"", "service: - udp/53"),
+        ("service = \"dns\"\n", "", "service: + any, - udp/53, - tcp/53"),
+        ("\"permit\"", "\"deny\"", "action: permit → deny"),
+        ("id = \"a\"\n", "id = \"a\"\nlog = [\"close\", \"open\"]\n", "log: + open, + close"),
+        ("id = \"a\"\n", "id = \"a\"\non-change = \"kill\"\n", "on-change: rematch → kill"),
+        ("id = \"a\"\n", "id = \"a\"\nreplication = \"async\"\n", "replication: sync → async"),
+        ("id = \"a\"\n", "id = \"a\"\ntimeout = \"1h\"\n", "timeout: (none) → 3600s"),
+        ("id = \"a\"\n", "id = \"a\"\nsessions-max = 9\n", "sessions-max: (none) → 9"),
+        ("id = \"a\"\n", "id = \"a\"\npick-up = true\n", "pick-up: false → true"),
     ];
     for (from, to, change) in cases {
-        assert_eq!(changes(&[(from, to)]), [format!("rule a changed: {change}")]);
+        assert_eq!(changes(&[(from, to)]), [format!("~ rule a\n    {change}")]);
     }
 }
 
 #[test]
-fn a_moved_rule_keeps_its_id() {
+fn a_moved_rule_keeps_its_id_and_names_its_neighbours() {
     let rule_c = "[[rule]]\nid = \"c\"\nto = \"trust\"\naction = \"reject\"\n";
     let text = BASE.replace(rule_c, "");
     let text = text.replacen("[[rule]]", &format!("{rule_c}[[rule]]"), 1);
-    let moved = Change::RuleMoved { rule: "c".to_owned(), from: 3, to: 1 };
-    assert_eq!(diff(&policy(BASE), &policy(&text)), [moved]);
+    let place = Place { position: 1, after: None, before: Some("a".to_owned()) };
+    let moved = Change::RuleMoved { rule: "c".to_owned(), from: 3, place };
+    let changes = diff(&policy(BASE), &policy(&text));
+    assert_eq!(changes[0].to_string(), "> rule c to the top, before a (position 3 → 1)");
+    assert_eq!(changes, [moved]);
+    let back = diff(&policy(&text), &policy(BASE));
+    assert_eq!(back[0].to_string(), "> rule c behind b (position 1 → 3)");
 }
 
 #[test]
 fn options_and_host_inbound() {
-    assert_eq!(
-        changes(&[("icmp = \"30s\"", "icmp = \"2m\"")]),
-        ["timeout icmp changed: 30s → 120s"]
-    );
+    assert_eq!(changes(&[("icmp = \"30s\"", "icmp = \"2m\"")]), ["~ timeout icmp: 30s → 120s"]);
     let off = [("[timeouts]", "[integrity]\ntcp-window = \"off\"\n[timeouts]")];
-    assert_eq!(changes(&off), ["integrity tcp-window changed: check → off"]);
+    assert_eq!(changes(&off), ["~ integrity tcp-window: check → off"]);
     let inbound = [("\"tcp/22\"", "\"tcp/2222\", \"icmp\"")];
-    let words = "host-inbound of zone trust changed: +icmp4 +icmp6 +tcp/2222 -tcp/22";
+    let words = "~ host-inbound of zone trust: + icmp4, + icmp6, + tcp/2222, - tcp/22";
     assert_eq!(changes(&inbound), [words]);
-    assert_eq!(
-        changes(&[("[\"tcp/22\"]", "\"any\"")]),
-        ["host-inbound of zone trust changed: +any -tcp/22"]
-    );
+    let any = changes(&[("[\"tcp/22\"]", "\"any\"")]);
+    assert_eq!(any, ["~ host-inbound of zone trust: + any, - tcp/22"]);
 }
 
 #[test]
 fn a_change_survives_json() {
     let text = BASE.replace("\"permit\"", "\"deny\"");
-    for change in diff(&policy(BASE), &policy(&text)) {
-        let json = serde_json::to_string(&change).unwrap();
-        assert!(json.starts_with(r#"{"change":"rule-changed","rule":"a""#), "{json}");
-        assert_eq!(serde_json::from_str::<Change>(&json).unwrap(), change);
+    let text = text.replace("[\"web\", ", "[").replace("id = \"c\"", "id = \"d\"");
+    let changes = diff(&policy(BASE), &policy(&text));
+    assert_eq!(changes.len(), 3);
+    for change in &changes {
+        let json = serde_json::to_string(change).unwrap();
+        assert_eq!(serde_json::from_str::<Change>(&json).unwrap(), *change);
     }
+    let expected = concat!(
+        r#"{"change":"rule-changed","rule":"a","fields":["#,
+        r#"{"field":"action","old":"permit","new":"deny"},{"field":"destination","#,
+        r#""added":{"count":0,"first":[]},"removed":{"count":1,"first":["web"]},"reordered":false}]}"#
+    );
+    assert_eq!(serde_json::to_string(&changes[1]).unwrap(), expected);
 }

@@ -6,12 +6,12 @@ use super::cluster::Pair;
 use super::fields::{self, Fields};
 use super::ports::Ports;
 use super::reader::{Reader, Value, quoted};
-use super::{later_sections, paths};
+use super::{access, later_sections, paths};
 use crate::limits::{
     CORE_MAX, FRAMES_DEFAULT, FRAMES_MAX, FRAMES_MIN, NODE_BYTES_MAX, SESSIONS_DEFAULT,
     SESSIONS_MAX, SESSIONS_MIN, WORKERS_MAX,
 };
-use crate::{Api, Checked, Diagnostic, Log, LogFormat, Metrics, Node, OnExit};
+use crate::{Checked, Diagnostic, Log, LogFormat, Metrics, Node, OnExit};
 
 /// Sections of later versions: refused by name, see `super::LATER`.
 const LATER: [&str; 1] = ["witness"];
@@ -55,7 +55,6 @@ fn node(reader: &mut Reader<'_>) -> Option<Node> {
     let pair = Pair::parse(reader, &document, &ports);
     let log = log(reader, document.get("log"));
     let metrics = document.get("metrics").and_then(|value| metrics(reader, value));
-    let socket = socket(reader, document.get("api"));
     let fields = document.required(reader, "node")?;
     let fields = Fields::new(reader, fields, "[node]", &NODE_KEYS)?;
     let name = name(reader, &fields)?;
@@ -78,10 +77,10 @@ fn node(reader: &mut Reader<'_>) -> Option<Node> {
         cluster: pair.cluster,
         fabric: pair.fabric,
         vips: pair.vips,
-        api: Api { socket: socket.unwrap_or_else(|| format!("/run/ringwall/{name}.sock")) },
+        api: access::api(reader, document.get("api"), name),
         metrics,
         log,
-        name,
+        name: name.to_owned(),
     })
 }
 
@@ -91,10 +90,10 @@ fn id(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Option<u16> {
     u16::try_from(id).ok()
 }
 
-fn name(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Option<String> {
+fn name<'v>(reader: &mut Reader<'_>, fields: &Fields<'v, '_>) -> Option<&'v str> {
     let name = fields.required_string(reader, "name")?;
     let span = fields.get("name").map(Value::span)?;
-    reader.check_name("node", name, &span).then(|| name.to_owned())
+    reader.check_name("node", name, &span).then_some(name)
 }
 
 fn workers(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> u16 {
@@ -145,13 +144,6 @@ fn bpf_dir(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> String {
         reader.error(&span, "a bpffs allows no `.` in its names");
     }
     path
-}
-
-fn socket(reader: &mut Reader<'_>, value: Option<&Value<'_>>) -> Option<String> {
-    let fields = Fields::open(reader, value?, "[api]")?;
-    fields.check_keys(reader, &["socket"], &["listen", "tls"]);
-    later_sections(reader, &fields, &["listen", "tls"]);
-    fields.get("socket").and_then(|value| paths::socket(reader, value))
 }
 
 fn metrics(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Metrics> {

@@ -31,16 +31,25 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn policy(&self) -> impl Future<Output = Answer<api::Policy>> + Send;
     /// The ports.
     fn ports(&self) -> impl Future<Output = Answer<api::Ports>> + Send;
-    /// Puts a policy in force.
+    /// Puts a policy in force. The history names the author.
     fn commit(
         &self,
         request: api::CommitRequest,
+        author: String,
     ) -> impl Future<Output = Answer<api::Committed>> + Send;
     /// Puts an earlier policy in force again.
     fn rollback(
         &self,
         request: api::RollbackRequest,
+        author: String,
     ) -> impl Future<Output = Answer<api::Committed>> + Send;
+    /// The revisions that are kept.
+    fn history(&self) -> impl Future<Output = Answer<api::History>> + Send;
+    /// How two revisions differ.
+    fn compare(
+        &self,
+        request: api::CompareRequest,
+    ) -> impl Future<Output = Answer<api::Comparison>> + Send;
     /// What would happen to a packet.
     fn explain(
         &self,

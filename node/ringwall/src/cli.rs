@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    check, clear, cluster, commit, completion, demo, detach, explain, failpoint, man, replay,
-    rollback, run, show,
+    check, clear, cluster, commit, compare, completion, demo, detach, explain, failpoint, history,
+    man, replay, rollback, run, show,
 };
 
 /// A stateful firewall on AF_XDP.
@@ -37,6 +37,10 @@ pub(crate) enum Verb {
     Commit(commit::Options),
     /// Put an earlier policy in force again
     Rollback(rollback::Options),
+    /// Tell how two policies differ, rule by rule
+    Compare(compare::Options),
+    /// List the policies that were in force, with their authors
+    History(history::Options),
     /// Make a cluster, let a node in, join one
     Cluster(cluster::Options),
     /// Show the firewall at work on this machine, in a network of its own; ends within 60 s

@@ -3,7 +3,7 @@
 //! | verbs | work on | through |
 //! |---|---|---|
 //! | `run` | interfaces | `run/`, `server` |
-//! | `show`, `clear`, `commit`, `rollback`, `explain` | a running daemon | `client` |
+//! | `show`, `clear`, `commit`, `rollback`, `compare`, `history`, `explain` | a running daemon | `client` |
 //! | `explain`, `replay` | files, by themselves | `unplugged` |
 //! | `check`, `detach`, `completion`, `man` | files, by themselves | |
 //! | `cluster` | files, and another node | `cluster_net` |
@@ -18,6 +18,7 @@ mod cli;
 mod client;
 mod cluster;
 mod commit;
+mod compare;
 mod completion;
 mod daemon;
 mod demo;
@@ -27,6 +28,7 @@ mod failpoint;
 mod failure;
 mod files;
 mod filter;
+mod history;
 mod limits;
 mod man;
 mod out;
@@ -71,6 +73,8 @@ fn carry_out(verb: Verb, out: &mut Out<'_>) -> Result<(), Failure> {
         Verb::Clear(options) => clear::run(&options, out),
         Verb::Commit(options) => commit::run(&options, out),
         Verb::Rollback(options) => rollback::run(&options, out),
+        Verb::Compare(options) => compare::run(&options, out),
+        Verb::History(options) => history::run(&options, out),
         Verb::Cluster(options) => cluster::run(&options, out),
         Verb::Demo(options) => demo::run(&options, out),
         Verb::Detach(options) => detach::run(&options, out),

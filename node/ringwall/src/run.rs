@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 
 use crate::failure::Failure;
 use crate::limits::{NICENESS, RUNTIME_SLICE, RUNTIME_THREADS, STOP_TIMEOUT};
-use crate::server::{self, Claim, SocketError};
+use crate::server::{self, Claim, Gate, SocketError};
 use crate::{files, render};
 
 use log::LogFile;
@@ -109,7 +109,8 @@ fn start(plan: Plan, json: bool) -> Result<(), RunError> {
     let log = log::start(&plan.node.log, json)?;
     panics::log();
     BpfDir::prepare(Path::new(&plan.node.bpf_dir)).map_err(RunError::Xdp)?;
-    let socket = Claim::stake(Path::new(&plan.node.api.socket)).map_err(RunError::Socket)?;
+    let config::Api { socket, group, .. } = &plan.node.api;
+    let socket = Claim::stake(Path::new(socket), group.as_deref()).map_err(RunError::Socket)?;
     // Threads inherit what the one that starts them has: this comes before all others.
     let favoured = datapath::favour(NICENESS);
     let capabilities = capabilities::keep().map_err(RunError::Capabilities)?;
@@ -154,6 +155,7 @@ async fn serve(
         None => None,
     };
     let name = plan.node.name.clone();
+    let gate = Arc::new(Gate::new(plan.node.api.access.clone()));
     let node = actors::start(plan.node, plan.seed).await.map_err(RunError::Start)?;
     let node = Arc::new(RunningNode { node, capabilities });
     let (stop, stopping) = watch::channel(false);
@@ -161,10 +163,10 @@ async fn serve(
     // Not earlier: whoever can connect gets answers.
     let socket = socket.listen().map_err(RunError::Socket)?;
     let listener = socket.listener().map_err(RunError::System)?;
-    servers.spawn(server::serve(listener, Arc::clone(&node), stopped(stopping)));
+    servers.spawn(server::serve(listener, Arc::clone(&node), Arc::clone(&gate), stopped(stopping)));
     if let Some(listener) = metrics {
         let stopped = stopped(stop.subscribe());
-        servers.spawn(server::serve_metrics(listener, Arc::clone(&node), stopped));
+        servers.spawn(server::serve_metrics(listener, Arc::clone(&node), gate, stopped));
     }
     notify(&[NotifyState::Ready]);
     tracing::info!(node = name, "running");

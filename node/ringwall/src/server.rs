@@ -1,7 +1,9 @@
-//! The daemon's side of the API: HTTP with JSON bodies, on a Unix socket of root's own and, for
-//! Prometheus, on an address of the operator's choice.
+//! The daemon's side of the API: HTTP with JSON bodies, on a Unix socket, whose askers have roles,
+//! and, for Prometheus, on an address of the operator's choice.
 
 mod bounded;
+mod endpoint;
+mod gate;
 mod metrics;
 mod socket;
 #[cfg(test)]
@@ -14,10 +16,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::Router;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Extension, State};
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use config::api;
 use tokio::net::{TcpListener, UnixListener};
 
@@ -25,6 +28,9 @@ use crate::backend::Backend;
 use crate::limits::{API_CONNECTIONS, CONNECTION_IDLE, METRICS_CONNECTIONS, REQUEST_BYTES};
 
 use bounded::{Bounded, Bounds};
+use endpoint::{Endpoint, METRICS};
+pub(crate) use gate::Gate;
+use gate::{Asker, Peer, admit};
 pub(crate) use socket::{Claim, SocketError};
 
 const API_BOUNDS: Bounds = Bounds { connections: API_CONNECTIONS, idle: CONNECTION_IDLE };
@@ -34,45 +40,63 @@ const METRICS_BOUNDS: Bounds = Bounds { connections: METRICS_CONNECTIONS, idle: 
 pub(crate) async fn serve<B: Backend>(
     listener: UnixListener,
     backend: Arc<B>,
+    gate: Arc<Gate>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let listener = Bounded::new(listener, "api", API_BOUNDS);
-    axum::serve(listener, router(backend)).with_graceful_shutdown(stop).await
+    let service = router(backend, &gate).into_make_service_with_connect_info::<Peer>();
+    axum::serve(listener, service).with_graceful_shutdown(stop).await
 }
 
 /// Serves `/metrics` at `listener` until `stop`.
 pub(crate) async fn serve_metrics<B: Backend>(
     listener: TcpListener,
     backend: Arc<B>,
+    gate: Arc<Gate>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let app = Router::new().route("/metrics", get(scrape::<B>)).with_state(backend);
+    let app = Router::new().route(METRICS, get(scrape::<B>)).layer(Extension(gate));
     let listener = Bounded::new(listener, "metrics", METRICS_BOUNDS);
-    axum::serve(listener, app).with_graceful_shutdown(stop).await
+    axum::serve(listener, app.with_state(backend)).with_graceful_shutdown(stop).await
 }
 
-fn router<B: Backend>(backend: Arc<B>) -> Router {
-    Router::new()
-        .route(api::STATUS, get(status::<B>))
-        .route(api::SESSIONS, post(sessions::<B>))
-        .route(api::SESSIONS_CLEAR, post(clear::<B>))
-        .route(api::CONVERSATIONS, post(conversations::<B>))
-        .route(api::COUNTERS, get(counters::<B>))
-        .route(api::POLICY, get(policy::<B>))
-        .route(api::PORTS, get(ports::<B>))
-        .route(api::COMMIT, post(commit::<B>))
-        .route(api::ROLLBACK, post(rollback::<B>))
-        .route(api::EXPLAIN, post(explain::<B>))
-        .route(api::CLUSTER, get(cluster::<B>))
-        .route(api::CLUSTER_REQUEST, post(ask_cluster::<B>))
-        .route(api::FAILPOINT, post(failpoint::<B>))
-        .route("/metrics", get(scrape::<B>))
+fn router<B: Backend>(backend: Arc<B>, gate: &Arc<Gate>) -> Router {
+    let route = |router: Router<Arc<B>>, endpoint: Endpoint| {
+        let (path, role) = endpoint.needs();
+        let gate = (Arc::clone(gate), role);
+        router.route(path, handler(endpoint).route_layer(from_fn_with_state(gate, admit)))
+    };
+    Endpoint::ALL
+        .into_iter()
+        .fold(Router::new(), route)
         .fallback(async || Refusal::of(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
             Refusal::of(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method")
         })
         .layer(DefaultBodyLimit::max(REQUEST_BYTES))
+        .layer(Extension(Arc::clone(gate)))
         .with_state(backend)
+}
+
+fn handler<B: Backend>(endpoint: Endpoint) -> MethodRouter<Arc<B>> {
+    match endpoint {
+        Endpoint::Status => get(status::<B>),
+        Endpoint::Sessions => post(sessions::<B>),
+        Endpoint::SessionsClear => post(clear::<B>),
+        Endpoint::Conversations => post(conversations::<B>),
+        Endpoint::Counters => get(counters::<B>),
+        Endpoint::Policy => get(policy::<B>),
+        Endpoint::Ports => get(ports::<B>),
+        Endpoint::Commit => post(commit::<B>),
+        Endpoint::Rollback => post(rollback::<B>),
+        Endpoint::History => get(history::<B>),
+        Endpoint::Compare => post(compare::<B>),
+        Endpoint::Explain => post(explain::<B>),
+        Endpoint::Cluster => get(cluster::<B>),
+        Endpoint::ClusterRequest => post(ask_cluster::<B>),
+        Endpoint::Failpoint => post(failpoint::<B>),
+        Endpoint::Metrics => get(scrape::<B>),
+    }
 }
 
 type Node<B> = State<Arc<B>>;
@@ -118,16 +142,29 @@ async fn ports<B: Backend>(State(node): Node<B>) -> Answer<api::Ports> {
 
 async fn commit<B: Backend>(
     State(node): Node<B>,
+    Extension(asker): Extension<Asker>,
     asked: Asked<api::CommitRequest>,
 ) -> Answer<api::Committed> {
-    Ok(Json(node.commit(body(asked)?).await?))
+    Ok(Json(node.commit(body(asked)?, asker.name).await?))
 }
 
 async fn rollback<B: Backend>(
     State(node): Node<B>,
+    Extension(asker): Extension<Asker>,
     asked: Asked<api::RollbackRequest>,
 ) -> Answer<api::Committed> {
-    Ok(Json(node.rollback(body(asked)?).await?))
+    Ok(Json(node.rollback(body(asked)?, asker.name).await?))
+}
+
+async fn history<B: Backend>(State(node): Node<B>) -> Answer<api::History> {
+    Ok(Json(node.history().await?))
+}
+
+async fn compare<B: Backend>(
+    State(node): Node<B>,
+    asked: Asked<api::CompareRequest>,
+) -> Answer<api::Comparison> {
+    Ok(Json(node.compare(body(asked)?).await?))
 }
 
 async fn explain<B: Backend>(
@@ -161,8 +198,11 @@ fn body<T>(asked: Asked<T>) -> Result<T, Refusal> {
     Ok(body)
 }
 
-async fn scrape<B: Backend>(State(node): Node<B>) -> Result<String, Refusal> {
-    let facts = metrics::Facts::gather(node.as_ref()).await?;
+async fn scrape<B: Backend>(
+    State(node): Node<B>,
+    Extension(gate): Extension<Arc<Gate>>,
+) -> Result<String, Refusal> {
+    let facts = metrics::Facts::gather(node.as_ref(), gate.refused()).await?;
     Ok(metrics::render(&facts))
 }
 

@@ -60,9 +60,32 @@ pub(crate) fn or_none(text: Option<&str>) -> String {
     text.unwrap_or_default().to_owned()
 }
 
+/// A time of the wall's clock, in UTC: `2023-11-14 22:13:20Z`.
+pub(crate) fn instant(unix_seconds: u64) -> String {
+    let (days, second) = (unix_seconds / 86_400, unix_seconds % 86_400);
+    let (year, month, day) = date(days);
+    let [hour, minute, second] = [second / 3_600, second / 60 % 60, second % 60];
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Year, month and day of a day since 1970, in the Gregorian calendar. Years begin in March here, so that
+/// the day that is sometimes there is the last one.
+fn date(days: u64) -> (u64, u64, u64) {
+    const TO_1970: u64 = 719_468;
+    const DAYS_OF_400_YEARS: u64 = 146_097;
+    let days = days + TO_1970;
+    let (era, day) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year + next, month, day)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Table, duration};
+    use super::{Table, duration, instant};
     use crate::out::Out;
 
     #[test]
@@ -74,6 +97,20 @@ mod tests {
         table.print("none", &mut Out::to(&mut bytes, false)).unwrap();
         let expected = "ID  STATE        RULE\n1   established  -\n22  é            web\n";
         assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+    }
+
+    #[test]
+    fn instants_are_those_of_the_calendar() {
+        let table = [
+            (0, "1970-01-01 00:00:00Z"),
+            (951_782_400, "2000-02-29 00:00:00Z"),
+            (1_700_000_000, "2023-11-14 22:13:20Z"),
+            (1_709_251_199, "2024-02-29 23:59:59Z"),
+            (4_107_542_400, "2100-03-01 00:00:00Z"),
+        ];
+        for (seconds, text) in table {
+            assert_eq!(instant(seconds), text);
+        }
     }
 
     #[test]

@@ -121,6 +121,13 @@ fn a_policy_is_committed_live_and_rolled_back() {
             );
         }
         assert_eq!(self::epoch(&world), epoch + 2);
+        let history = world.json(&["history"]);
+        let [newest, before] = [0, 1].map(|at| &history["revisions"][at]);
+        assert_eq!((&newest["epoch"], &newest["in_force"]), (&(epoch + 2).into(), &true.into()));
+        assert_eq!((&before["author"], &before["in_force"]), (&"root".into(), &false.into()));
+        let same = world.json(&["compare", &epoch.to_string()]);
+        assert_eq!((&same["from"]["epoch"], &same["count"]), (&epoch.into(), &0.into()));
+        assert_ne!(world.json(&["compare"])["count"], 0);
         world.end();
     }
 }

@@ -45,12 +45,28 @@ impl Backend for RunningNode {
         self.node.ports().await
     }
 
-    async fn commit(&self, request: api::CommitRequest) -> Result<api::Committed, Error> {
-        self.node.commit(request).await
+    async fn commit(
+        &self,
+        request: api::CommitRequest,
+        author: String,
+    ) -> Result<api::Committed, Error> {
+        self.node.commit(request, author).await
     }
 
-    async fn rollback(&self, request: api::RollbackRequest) -> Result<api::Committed, Error> {
-        self.node.rollback(request).await
+    async fn rollback(
+        &self,
+        request: api::RollbackRequest,
+        author: String,
+    ) -> Result<api::Committed, Error> {
+        self.node.rollback(request, author).await
+    }
+
+    async fn history(&self) -> Result<api::History, Error> {
+        self.node.history().await
+    }
+
+    async fn compare(&self, request: api::CompareRequest) -> Result<api::Comparison, Error> {
+        self.node.compare(request).await
     }
 
     async fn explain(&self, request: api::ExplainRequest) -> Result<api::Explanation, Error> {

@@ -85,6 +85,11 @@ pub(super) struct Connection<Io> {
 }
 
 impl<Io> Connection<Io> {
+    /// What was accepted.
+    pub(super) fn inner(&self) -> &Io {
+        &self.io
+    }
+
     /// Passes on what the connection did; in vain for too long, an error ends it.
     fn watch<T>(
         &mut self,

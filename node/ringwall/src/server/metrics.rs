@@ -3,6 +3,7 @@
 
 mod cluster;
 
+use config::Role;
 use config::api::{self, WorkerState};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -17,17 +18,23 @@ pub(super) struct Facts {
     pub(super) ports: api::Ports,
     /// On a node of a cluster, while its membership thread answers.
     pub(super) cluster: Option<api::Cluster>,
+    /// Requests to the API that were refused, by the role that they needed.
+    pub(super) refused: [(Role, u64); Role::ALL.len()],
 }
 
 impl Facts {
     /// Asks the node.
-    pub(super) async fn gather<B: Backend>(node: &B) -> Result<Self, api::Error> {
+    pub(super) async fn gather<B: Backend>(
+        node: &B,
+        refused: [(Role, u64); Role::ALL.len()],
+    ) -> Result<Self, api::Error> {
         Ok(Self {
             status: node.status().await?,
             counters: node.counters().await?,
             policy: node.policy().await?,
             ports: node.ports().await?,
             cluster: node.cluster().await.ok(),
+            refused,
         })
     }
 }
@@ -38,6 +45,9 @@ pub(super) fn render(facts: &Facts) -> String {
     with_local_recorder(&recorder, || {
         describe();
         node(&facts.status);
+        for (role, count) in facts.refused {
+            counter!("ringwall_api_refused_total", "role" => role.name()).absolute(count);
+        }
         for (worker, counters) in facts.counters.workers.iter().enumerate() {
             packets(&worker.to_string(), counters.iter());
         }
@@ -95,11 +105,12 @@ const PLAIN: [(&str, &str, &str); 14] = [
 ];
 
 /// Counters with labels: name, help.
-const LABELLED: [(&str, &str); 10] = [
+const LABELLED: [(&str, &str); 11] = [
     ("ringwall_packets_dropped_total", "Packets dropped, by reason"),
     ("ringwall_anomalies_total", "Oddities of sessions, by name"),
     ("ringwall_xdp_frames_total", "Frames by what the XDP program did with them"),
     ("ringwall_rule_hits_total", "First packets that a rule decided"),
+    ("ringwall_api_refused_total", "Requests to the API refused for want of a role"),
     ("ringwall_worker_restarts_total", "Restarts of a worker's flow actor after a panic"),
     ("ringwall_port_received_packets_total", "Frames received by a port"),
     ("ringwall_port_received_bytes_total", "Bytes received by a port"),

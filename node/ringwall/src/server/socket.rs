@@ -1,5 +1,5 @@
-//! The Unix socket: one daemon has it, nobody but its owner may write to it, and one that a killed
-//! daemon left behind is in nobody's way.
+//! The Unix socket: one daemon has it, nobody but its owner and the group of the node file may write to
+//! it, and one that a killed daemon left behind is in nobody's way.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -9,14 +9,18 @@ use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, OpenOptionsExt as 
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::AT_FDCWD;
 use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
-use nix::sys::stat::{Mode, fchmod};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat};
+use nix::unistd::{Gid, Group, chown, getegid, getgroups, setgroups};
 
 /// The right to a socket, and nothing that others could connect to yet.
 #[derive(Debug)]
 pub(crate) struct Claim {
     path: PathBuf,
     lock: File,
+    /// Whose members may connect.
+    group: Option<Gid>,
 }
 
 /// A listening socket; its file is gone when this is dropped.
@@ -35,27 +39,33 @@ pub(crate) enum SocketError {
     Taken { path: PathBuf },
     /// Something else is there.
     NotASocket { path: PathBuf },
+    /// The group that may connect does not exist.
+    NoGroup { group: String },
     /// The system says no.
     Io { path: PathBuf, error: io::Error },
 }
 
 impl Claim {
     /// Claims `path`, and takes away what a killed daemon left there. Makes the folder if it is
-    /// missing.
-    pub(crate) fn stake(path: &Path) -> Result<Self, SocketError> {
+    /// missing. Members of `group` may connect.
+    ///
+    /// While the process has one thread, and all its rights: it joins the group, so that it may give the
+    /// socket to it later.
+    pub(crate) fn stake(path: &Path, group: Option<&str>) -> Result<Self, SocketError> {
         let failed = |error| SocketError::Io { path: path.to_owned(), error };
+        let group = group.map(|name| join(path, name)).transpose()?;
         if let Some(folder) = path.parent() {
             fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(failed)?;
         }
         let lock = lock(path)?;
         remove_stale(path)?;
-        Ok(Self { path: path.to_owned(), lock })
+        Ok(Self { path: path.to_owned(), lock, group })
     }
 
     /// Listens: from here on the daemon can be asked.
     pub(crate) fn listen(self) -> Result<Socket, SocketError> {
-        let Self { path, lock } = self;
-        match listen(&path) {
+        let Self { path, lock, group } = self;
+        match listen(&path, group) {
             Ok(listener) => Ok(Socket { path, listener, _lock: lock }),
             Err(errno) => Err(SocketError::Io { path, error: errno.into() }),
         }
@@ -78,13 +88,33 @@ impl Drop for Socket {
 
 /// Listens with a file of mode 0600: Linux takes the mode of the socket itself, less the umask, so
 /// that there is no moment in which the file has more rights.
-fn listen(path: &Path) -> nix::Result<UnixListener> {
+fn listen(path: &Path, group: Option<Gid>) -> nix::Result<UnixListener> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
     fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR)?;
     socket::bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    if group.is_some() {
+        // First the group, then its rights.
+        chown(path, None, group)?;
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IRGRP | Mode::S_IWGRP;
+        fchmodat(AT_FDCWD, path, mode, FchmodatFlags::FollowSymlink)?;
+    }
     socket::listen(&socket, Backlog::MAXCONN)?;
     Ok(socket.into())
+}
+
+/// Finds a group, and makes the process a member: the owner of a file may give it to any group that he is
+/// in, without a capability.
+fn join(path: &Path, name: &str) -> Result<Gid, SocketError> {
+    let failed = |errno: nix::Error| SocketError::Io { path: path.to_owned(), error: errno.into() };
+    let found = Group::from_name(name).map_err(failed)?;
+    let Some(group) = found else { return Err(SocketError::NoGroup { group: name.to_owned() }) };
+    let mut groups = getgroups().map_err(failed)?;
+    if group.gid != getegid() && !groups.contains(&group.gid) {
+        groups.push(group.gid);
+        setgroups(&groups).map_err(failed)?;
+    }
+    Ok(group.gid)
 }
 
 /// The lock says who has the socket; the socket itself cannot, between two starts at once.
@@ -129,6 +159,11 @@ impl fmt::Display for SocketError {
             Self::NotASocket { path } => {
                 write!(f, "{} is there already and is no socket", path.display())
             }
+            Self::NoGroup { group } => write!(
+                f,
+                "there is no group `{group}`, which [api] of the node file names: add it (`groupadd \
+                 {group}`), or name another one as `group`"
+            ),
             Self::Io { path, error } => write!(f, "cannot listen at {}: {error}", path.display()),
         }
     }
@@ -139,21 +174,21 @@ impl std::error::Error for SocketError {}
 #[cfg(test)]
 mod tests {
     use super::{Claim, Socket, SocketError};
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     use std::os::unix::net::UnixListener;
     use std::path::Path;
 
     fn bind(path: &Path) -> Result<Socket, SocketError> {
-        Claim::stake(path)?.listen()
+        Claim::stake(path, None)?.listen()
     }
 
     #[test]
     fn nobody_can_connect_before_it_listens_nor_claim_it_twice() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fw1.sock");
-        let claim = Claim::stake(&path).unwrap();
+        let claim = Claim::stake(&path, None).unwrap();
         assert!(!path.exists());
-        assert!(matches!(Claim::stake(&path), Err(SocketError::Taken { .. })));
+        assert!(matches!(Claim::stake(&path, None), Err(SocketError::Taken { .. })));
         let _socket = claim.listen().unwrap();
         assert!(path.exists());
     }
@@ -169,6 +204,20 @@ mod tests {
         drop(socket);
         assert!(!path.exists());
         bind(&path).unwrap();
+    }
+
+    #[test]
+    fn a_group_that_is_named_may_connect() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fw1.sock");
+        let own = nix::unistd::Group::from_gid(nix::unistd::getegid()).unwrap().unwrap();
+        let _socket = Claim::stake(&path, Some(&own.name)).unwrap().listen().unwrap();
+        let found = std::fs::metadata(&path).unwrap();
+        assert_eq!(found.permissions().mode() & 0o777, 0o660);
+        assert_eq!(found.gid(), own.gid.as_raw());
+        let other = folder.path().join("fw2.sock");
+        let missing = Claim::stake(&other, Some("no-such-group")).unwrap_err().to_string();
+        assert!(missing.contains("`no-such-group`") && missing.contains("groupadd"), "{missing}");
     }
 
     #[test]

@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::api;
+use config::{Access, Principal, Role, api};
 use tokio::sync::oneshot;
 
-use super::{Bounded, Bounds, Claim, router, serve};
+use super::{Bounded, Bounds, Claim, Endpoint, Gate, router, serve};
 use crate::client::{Client, ClientError};
 use crate::limits::{API_CONNECTIONS, REQUEST_BYTES};
 use fake::Fake;
@@ -29,14 +29,20 @@ struct Pair {
 
 impl Pair {
     fn start() -> Self {
+        Self::with(Gate::new(Access::default()))
+    }
+
+    fn with(gate: Gate) -> Self {
+        let gate = Arc::new(gate);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fw1.sock");
-        let socket = Claim::stake(&path).unwrap().listen().unwrap();
+        let socket = Claim::stake(&path, None).unwrap().listen().unwrap();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let stopped = async { stopped.await.unwrap_or_default() };
-            let served = async { serve(socket.listener().unwrap(), Arc::new(Fake), stopped).await };
+            let served =
+                async { serve(socket.listener().unwrap(), Arc::new(Fake), gate, stopped).await };
             runtime.unwrap().block_on(served).unwrap();
         });
         let client = Client::new(&path);
@@ -69,6 +75,10 @@ fn every_path_answers_with_its_own_type() {
     assert_eq!(client.get::<api::Ports>(api::PORTS).unwrap().ports[0].name, "lan");
     let rollback = api::RollbackRequest { epoch: Some(4) };
     assert_eq!(client.post::<api::Committed>(api::ROLLBACK, &rollback).unwrap().epoch, 4);
+    assert!(client.get::<api::History>(api::HISTORY).unwrap().revisions[0].in_force);
+    let compare = api::CompareRequest { from: Some(2), to: None };
+    let compared: api::Comparison = client.post(api::COMPARE, &compare).unwrap();
+    assert_eq!((compared.from.epoch, compared.to.epoch), (2, 5));
     let failpoint = api::FailpointRequest { name: "panic".to_owned(), worker: None, times: 1 };
     client.post::<api::Done>(api::FAILPOINT, &failpoint).unwrap();
 }
@@ -80,6 +90,57 @@ fn a_refusal_carries_its_diagnostics() {
     let refused = pair.client.post::<api::Committed>(api::COMMIT, &request).unwrap_err();
     let ClientError::Refused(error) = refused else { panic!("{refused}") };
     assert_eq!((error.error.as_str(), error.diagnostics.len()), ("the policy is refused", 1));
+}
+
+#[test]
+fn the_author_of_a_commit_is_the_user_at_the_socket() {
+    let pair = Pair::start();
+    let request = api::CommitRequest { text: "who?".to_owned(), ..api::CommitRequest::default() };
+    let answer = pair.client.post::<api::Committed>(api::COMMIT, &request).unwrap_err();
+    let own = nix::unistd::User::from_uid(nix::unistd::Uid::effective()).unwrap().unwrap();
+    assert_eq!(answer.to_string(), own.name);
+}
+
+/// Each path, with and without the role that it needs.
+#[test]
+fn every_path_asks_for_its_role() {
+    let own = nix::unistd::User::from_uid(nix::unistd::Uid::effective()).unwrap().unwrap();
+    let own = Principal::User(own.name);
+    for has in [None, Some(Role::Read), Some(Role::Operate), Some(Role::Administer)] {
+        let mut access = Access::default();
+        match has {
+            Some(Role::Read) => access.read.push(own.clone()),
+            Some(Role::Operate) => access.operate.push(own.clone()),
+            Some(Role::Administer) => access.administer.push(own.clone()),
+            None => {}
+        }
+        let pair = Pair::with(Gate::without_root(access));
+        for endpoint in Endpoint::ALL {
+            let (path, needed) = endpoint.needs();
+            let (status, body) = ask_plainly(&pair, path);
+            let allowed = has >= Some(needed);
+            assert_eq!(status != 403, allowed, "{path} by {has:?}: {body}");
+            if !allowed {
+                assert!(body.contains(&format!("needs `{needed}`")), "{path}: {body}");
+            }
+        }
+    }
+}
+
+/// Asks with either method and an empty object; the status of the one that the path takes.
+fn ask_plainly(pair: &Pair, path: &str) -> (u16, String) {
+    let ask = |method: &str| {
+        let mut stream = UnixStream::connect(&pair.socket).unwrap();
+        let head = "host: ringwall\r\nconnection: close\r\ncontent-type: application/json";
+        let request =
+            format!("{method} {path} HTTP/1.1\r\n{head}\r\ncontent-length: 2\r\n\r\n{{}}");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        (answer[9..12].parse().unwrap(), answer)
+    };
+    let got: (u16, String) = ask("GET");
+    if got.0 == 405 { ask("POST") } else { got }
 }
 
 #[test]
@@ -120,7 +181,8 @@ fn without_a_daemon_the_client_says_what_to_do() {
 #[test]
 fn metrics_have_names_labels_and_help() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let facts = runtime.block_on(super::metrics::Facts::gather(&Fake)).unwrap();
+    let refused = [(Role::Read, 0), (Role::Operate, 2), (Role::Administer, 1)];
+    let facts = runtime.block_on(super::metrics::Facts::gather(&Fake, refused)).unwrap();
     let text = super::metrics::render(&facts);
     let expected = [
         "# HELP ringwall_packets_received_total Packets taken from a port",
@@ -140,6 +202,7 @@ fn metrics_have_names_labels_and_help() {
         "ringwall_worker_running{worker=\"0\"} 1",
         "ringwall_port_up{port=\"lan\"} 1",
         "ringwall_port_received_bytes_total{port=\"lan\"} 60",
+        "ringwall_api_refused_total{role=\"operate\"} 2",
         "ringwall_cluster_active 1",
         "ringwall_cluster_lease_seconds 0.06",
         "ringwall_cluster_path_up{member=\"2\",path=\"fabric\"} 1",
@@ -230,7 +293,8 @@ fn a_connection_on_which_nothing_moves_is_closed() {
         let to = listener.local_addr().unwrap();
         let bounds = Bounds { connections: 1, idle: Duration::from_millis(50) };
         let listener = Bounded::new(listener, "test", bounds);
-        tokio::spawn(axum::serve(listener, router(Arc::new(Fake))).into_future());
+        let gate = Arc::new(Gate::new(Access::default()));
+        tokio::spawn(axum::serve(listener, router(Arc::new(Fake), &gate)).into_future());
         let mut idle = tokio::net::TcpStream::connect(to).await.unwrap();
         let ended = async { tokio::io::AsyncReadExt::read(&mut idle, &mut [0; 1]).await };
         let ended = tokio::time::timeout(Duration::from_secs(15), ended).await;

@@ -111,7 +111,14 @@ impl Backend for Fake {
         Ok(api::Ports { ports: vec![port] })
     }
 
-    async fn commit(&self, request: api::CommitRequest) -> Result<api::Committed, Error> {
+    async fn commit(
+        &self,
+        request: api::CommitRequest,
+        author: String,
+    ) -> Result<api::Committed, Error> {
+        if request.text == "who?" {
+            return Err(Error::new(author));
+        }
         if request.text != "bad" {
             return Ok(api::Committed { epoch: 6, ..api::Committed::default() });
         }
@@ -127,7 +134,25 @@ impl Backend for Fake {
         Err(Error { error: "the policy is refused".to_owned(), diagnostics: vec![diagnostic] })
     }
 
-    async fn rollback(&self, request: api::RollbackRequest) -> Result<api::Committed, Error> {
+    async fn history(&self) -> Result<api::History, Error> {
+        let revision = api::Revision { epoch: 5, in_force: true, ..api::Revision::default() };
+        Ok(api::History { revisions: vec![revision] })
+    }
+
+    async fn compare(&self, request: api::CompareRequest) -> Result<api::Comparison, Error> {
+        let revision = |epoch: Option<u64>| api::Revision {
+            epoch: epoch.unwrap_or(5),
+            ..api::Revision::default()
+        };
+        let (from, to) = (revision(request.from), revision(request.to));
+        Ok(api::Comparison { from, to, ..api::Comparison::default() })
+    }
+
+    async fn rollback(
+        &self,
+        request: api::RollbackRequest,
+        _: String,
+    ) -> Result<api::Committed, Error> {
         let epoch = request.epoch.unwrap_or_default();
         Ok(api::Committed { epoch, ..api::Committed::default() })
     }

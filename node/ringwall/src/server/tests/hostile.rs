@@ -13,7 +13,7 @@ use super::Pair;
 const MUTATIONS: usize = 60;
 
 /// A body that each path understands.
-fn good() -> [(&'static str, Value); 7] {
+fn good() -> [(&'static str, Value); 8] {
     let filter = json!({ "source": "10.0.0.0/8", "protocol": "tcp", "port": 443 });
     let page = json!({ "cursor": "0.7", "limit": 5, "filter": filter });
     let packet = json!({ "port": "lan", "source": "10.0.0.1", "destination": "10.0.0.2",
@@ -24,6 +24,7 @@ fn good() -> [(&'static str, Value); 7] {
         (api::SESSIONS_CLEAR, json!({ "filter": filter })),
         (api::COMMIT, json!({ "file": "p.toml", "text": "[zones]\n", "comment": "", "base": 1 })),
         (api::ROLLBACK, json!({ "epoch": 4 })),
+        (api::COMPARE, json!({ "from": 4, "to": 5 })),
         (api::EXPLAIN, packet),
         (api::FAILPOINT, json!({ "name": "panic:00", "worker": 0, "times": 1 })),
     ]
