@@ -1,0 +1,76 @@
+//! Random lives of a cluster, and planted mistakes that they find.
+
+use std::collections::BTreeMap;
+
+use super::Flaw;
+use super::world::{TICK, World};
+
+/// A story: troubled times, then quiet ones, after which all must be well.
+fn story(seed: u64, flaw: Option<Flaw>) -> World {
+    let nodes = if seed.is_multiple_of(3) { 5 } else { 3 };
+    let mut world = World::new(seed, nodes, flaw);
+    for _ in 0..20_000 / TICK {
+        world.step(false);
+        if world.judge.violation.is_some() {
+            return world;
+        }
+    }
+    world.heal();
+    for _ in 0..14_000 / TICK {
+        world.step(true);
+        if world.judge.violation.is_some() {
+            return world;
+        }
+    }
+    let mut judge = core::mem::take(&mut world.judge);
+    judge.end(&world);
+    world.judge = judge;
+    world
+}
+
+/// The first seed that ends badly.
+fn broken(flaw: Option<Flaw>, seeds: u64) -> Option<(u64, String)> {
+    (0..seeds).find_map(|seed| Some((seed, story(seed, flaw).judge.violation?)))
+}
+
+#[test]
+fn whatever_befalls_the_nodes() {
+    let mut seen = BTreeMap::new();
+    for seed in 0..1_500 {
+        let world = story(seed, None);
+        assert_eq!(world.judge.violation, None, "seed {seed}");
+        assert_eq!(world.unanswered(), "", "seed {seed}: requests without an answer");
+        for (what, count) in world.judge.answers {
+            *seen.entry(what).or_insert(0) += count;
+        }
+    }
+    for what in ["done", "done, some excused", "log: confirmed", "log: reverted", "log: withdrawn"]
+    {
+        assert!(seen.get(what).is_some_and(|count| *count > 100), "{what}: {seen:?}");
+    }
+}
+
+macro_rules! planted {
+    ($($name:ident: $flaw:ident),* $(,)?) => { $(
+        #[test]
+        fn $name() {
+            let found = broken(Some(Flaw::$flaw), 1_500);
+            assert!(found.is_some(), "{:?} was not found", Flaw::$flaw);
+        }
+    )* };
+}
+
+planted! {
+    found_if_a_reverts_number_is_not_reserved: RevertNumberNotReserved,
+    found_if_requests_are_forgotten: RequestsForgotten,
+    found_if_told_before_saved: ToldBeforeSaved,
+    found_if_a_node_forwards_uncleared: ForwardsUncleared,
+    found_if_the_deadline_is_forgotten: DeadlineForgotten,
+    found_if_the_deadline_is_by_the_wall_clock: DeadlineByWallClock,
+    found_if_old_entries_are_taken: TakesOldEntries,
+    found_if_a_node_stays_reverted_alone: StaysRevertedAlone,
+    found_if_clearances_are_forgotten: ClearanceForgotten,
+    found_if_a_refusal_is_ignored: RefusalIgnored,
+    found_if_leases_are_not_waited_for: LeaseNotWaitedFor,
+    found_if_a_new_leader_trusts: NewLeaderTrusts,
+}
