@@ -32,7 +32,7 @@ use super::local::Armed;
 use super::log::{Action, Stamp};
 use super::{Clocks, Command, Line, Log, ProposalId, Summary};
 use crate::NodeId;
-use crate::limits::ASK_INTERVAL;
+use crate::limits::{APPEND_AGAIN, ASK_INTERVAL};
 use crate::membership::Kind;
 #[cfg(test)]
 use crate::policy::tests::Flaw;
@@ -102,15 +102,26 @@ impl Coordinator {
         self.outputs.pop_front()
     }
 
-    /// When [`Input::Tick`] is due: soon while something is under way, at a deadline that is open.
+    /// When [`Input::Tick`] is due, by CLOCK_MONOTONIC: soon while something is under way, else at the end of
+    /// a trial. The time may have passed.
     #[must_use]
     pub fn next_deadline(&self, clocks: &Clocks) -> Option<Time> {
-        self.leads_since?;
+        let since = self.leads_since?;
         let busy = self.trying.is_some() || !self.waiting.is_empty();
+        let soon = busy.then_some(self.asked + ASK_INTERVAL);
         let left = |it: Armed| clocks.now + it.deadline.at.since(clocks.boottime);
         let trial = self.trial.filter(|it| self.is_open(it)).map(left);
-        let soon = busy.then_some(self.asked + ASK_INTERVAL);
-        [trial, soon].into_iter().flatten().min()
+        let again = self.appended.as_ref().map(|(_, at)| *at + APPEND_AGAIN);
+        let dark = self.next_dark(since, clocks.now);
+        [again.or(trial), soon, dark].into_iter().flatten().min()
+    }
+
+    /// When the next of those that are waited for has certainly ceased to forward.
+    fn next_dark(&self, since: Time, now: Time) -> Option<Time> {
+        let index = self.settles()?;
+        let known = self.firewalls.iter().filter_map(|node| self.members.get(node));
+        let missing = known.filter(|it| !it.is_settled(index));
+        missing.filter_map(|it| it.dark_at(since)).filter(|dark| *dark > now).min()
     }
 
     /// Since when this node leads, if it does.
@@ -130,7 +141,8 @@ impl Coordinator {
         self.leads_since = leads.then_some(clocks.now);
         (self.trying, self.appended, self.asked) = (None, None, Time::ZERO);
         for waiting in core::mem::take(&mut self.waiting) {
-            self.outputs.push_back(Output::Answer(waiting.ticket, Answer::Unknown));
+            let answer = self.unknown();
+            self.outputs.push_back(Output::Answer(waiting.ticket, answer));
         }
     }
 
@@ -140,7 +152,9 @@ impl Coordinator {
         let members = log.cluster().members().iter();
         let firewalls = members.filter(|(_, member)| member.kind == Kind::Firewall);
         self.firewalls = firewalls.map(|(node, _)| *node).collect();
-        self.members.retain(|node, _| log.cluster().members().contains_key(node));
+        let gone = self.members.iter_mut();
+        let gone = gone.filter(|(node, _)| !log.cluster().members().contains_key(node));
+        gone.for_each(|(_, known)| known.forget());
         self.progress(log, clocks);
     }
 

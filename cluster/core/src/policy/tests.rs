@@ -32,6 +32,7 @@ pub(super) enum Flaw {
 mod client;
 mod faults;
 mod judge;
+mod messages;
 mod node;
 mod stories;
 mod world;

@@ -55,6 +55,12 @@ impl Known {
         }
     }
 
+    /// It is no member: who comes under its number has a disk of its own.
+    pub(super) fn forget(&mut self) {
+        let (liveness, cleared_until) = (self.liveness, self.cleared_until);
+        *self = Self { liveness, cleared_until, ..Self::default() };
+    }
+
     /// What became of a proposal there.
     pub(super) fn verdict(&self, proposal: ProposalId) -> Option<&Verdict> {
         self.verdict.as_ref().filter(|_| self.proposal == Some(proposal))
@@ -80,9 +86,13 @@ impl Known {
         if let Some(closed) = self.closed.as_ref().filter(|it| it.decided >= index) {
             return Some(Excuse::Closed(closed.why.clone()));
         }
+        self.dark_at(leads_since).is_some_and(|dark| dark <= now).then_some(Excuse::Down)
+    }
+
+    /// From when on it certainly does not forward, if it is down.
+    pub(super) fn dark_at(&self, leads_since: Time) -> Option<Time> {
         let Liveness::Down { dark_at } = self.liveness else { return None };
         let others = leads_since + CLEARANCE + CLEARANCE_LAG;
-        let dark = [dark_at, self.cleared_until, others].into_iter().max();
-        dark.is_some_and(|dark| dark <= now).then_some(Excuse::Down)
+        Some(dark_at.max(self.cleared_until).max(others))
     }
 }

@@ -94,7 +94,8 @@ pub enum Answer {
         missing: Vec<NodeId>,
     },
     /// The time to confirm is over, as the leader counts it: nothing was done. What an earlier attempt under
-    /// the same request id did, if its answer was [`Self::Unknown`], this does not tell.
+    /// the same request id did, if its answer was
+    /// [`Self::Unknown`], this does not tell.
     TooLate {
         /// The revision on trial.
         epoch: Epoch,
@@ -107,7 +108,10 @@ pub enum Answer {
     Full,
     /// It cannot be told what came of it: this node leads no more, or it took too long. Ask again with the
     /// same request id.
-    Unknown,
+    Unknown {
+        /// Who is down, witnesses too: without a majority nothing is agreed on.
+        down: Vec<NodeId>,
+    },
 }
 
 /// A member that was not waited for.

@@ -103,10 +103,16 @@ impl Coordinator {
         }
     }
 
+    /// With who is down: too many of them, and nothing can be agreed on.
+    pub(super) fn unknown(&self) -> Answer {
+        let down = self.members.iter().filter(|(_, it)| !it.is_alive());
+        Answer::Unknown { down: down.map(|(node, _)| *node).collect() }
+    }
+
     fn answer_to(&self, waiting: &Waiting, leads_since: Time, now: Time) -> Option<Answer> {
         let took = now.since(waiting.since);
         let Some((Finished { index, outcome, .. }, since)) = &waiting.finished else {
-            return (took >= REQUEST_WAIT).then_some(Answer::Unknown);
+            return (took >= REQUEST_WAIT).then(|| self.unknown());
         };
         let outcome = outcome.clone();
         if !outcome.moves_policy() {

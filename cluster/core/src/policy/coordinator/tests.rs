@@ -213,6 +213,7 @@ fn who_is_down_is_waited_for_until_its_lease_has_ended() {
     bench.report(NodeId(1), 6, None);
     bench.report(NodeId(2), 6, None);
     bench.down(NodeId(3), 10_065);
+    assert_eq!(bench.it.next_deadline(&clocks(10_000)), Some(clocks(10_065).now));
     bench.at(10_064);
     assert_eq!(bench.answers, []);
     bench.at(10_065);
@@ -240,7 +241,7 @@ fn who_was_cleared_is_waited_for_although_it_is_not_heard() {
 fn a_new_leader_leaves_nobody_out_at_first() {
     let mut bench = Bench::switched();
     bench.tell(Input::Leads(false));
-    assert_eq!(bench.answers, [(1, Answer::Unknown)]);
+    assert_eq!(bench.answers, [(1, Answer::Unknown { down: vec![] })]);
     bench.answers.clear();
     bench.tell(Input::Leads(true));
     bench.request(2, 1, commit("text", None));
@@ -252,6 +253,20 @@ fn a_new_leader_leaves_nobody_out_at_first() {
     assert_eq!(bench.answers, []);
     bench.at(10_600);
     assert!(matches!(&bench.answers[..], [(2, Answer::Done { .. })]), "{:?}", bench.answers);
+}
+
+#[test]
+fn who_comes_under_an_old_number_has_said_nothing() {
+    let mut bench = Bench::switched();
+    FIREWALLS.into_iter().for_each(|node| bench.report(node, 9, None));
+    bench.answers.clear();
+    let member = bench.log.cluster().members()[&NodeId(3)].clone();
+    bench.apply(Action::RemoveMember { node: NodeId(3) }, None);
+    bench.apply(Action::SetMember { node: NodeId(3), member }, None);
+    bench.request(2, 1, commit("text", None));
+    assert_eq!(bench.answers, [], "the retry waits for the new node");
+    bench.report(NodeId(3), 6, None);
+    assert!(matches!(&bench.answers[..], [(2, Answer::Done { .. })]));
 }
 
 #[test]
@@ -307,9 +322,12 @@ fn requests_that_are_not_taken() {
     let full = (100 + REQUESTS_WAITING as u64, Answer::Full);
     assert_eq!(bench.answers, [(1, Answer::Unnumbered), (2, Answer::NotLeading), full]);
     bench.answers.clear();
+    bench.down(NodeId(2), 0);
+    bench.down(NodeId(4), 0);
     bench.at(10_000 + ms(REQUEST_WAIT));
     assert_eq!(bench.answers.len(), REQUESTS_WAITING);
-    assert!(bench.answers.iter().all(|(_, it)| *it == Answer::Unknown));
+    let unknown = Answer::Unknown { down: vec![NodeId(2), NodeId(4)] };
+    assert!(bench.answers.iter().all(|(_, it)| *it == unknown), "with who is missing");
 }
 
 #[test]
@@ -352,6 +370,8 @@ fn a_trial_ends_at_the_leaders_own_deadline() {
     bench.request(5, 5, confirm());
     assert_eq!(bench.appended, [confirm()]);
     bench.at(30_000);
+    let next = bench.it.next_deadline(&clocks(30_000));
+    assert_eq!(next, Some(clocks(30_099).now), "not at once: it is on its way");
     let revert = Action::Revert { epoch: Epoch(2), cause: Cause::Deadline {} };
     assert_eq!(bench.appended, [confirm(), revert.clone()], "the log decides which was first");
     bench.request(6, 6, confirm());

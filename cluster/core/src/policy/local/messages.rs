@@ -25,7 +25,9 @@ pub enum Input {
     Running(Version),
     /// These facts are on the disk, synced.
     Saved(Facts),
-    /// Whether the node has a forwarding lease: told when it begins, and when it has certainly ended.
+    /// Whether the node has a forwarding lease: told when it begins, at each renewal, and when it has
+    /// certainly ended. Before each of them the driver asks [`super::Local::may_forward`], and ends the
+    /// lease if it must not.
     Lease(bool),
     /// Whether the node may forward without any leader: a pair without witness whose other node is dead.
     Alone(bool),
@@ -46,7 +48,8 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Compile the text of `version.source` as `version.epoch`; answer with [`Input::Compiled`]. What was
-    /// compiled as a proposal is kept for the switch, what was in force for a way back.
+    /// compiled as a proposal is kept for the switch, what was in force for a way back. A witness answers
+    /// at once, here and to [`Self::Run`]: it has no workers, but deadlines to count when it leads.
     Compile {
         /// What for.
         purpose: Purpose,
@@ -56,7 +59,7 @@ pub enum Output {
     /// Let all workers run what was compiled; answer with [`Input::Running`].
     Run(Version),
     /// Write these facts, with the texts of [`Facts::sources`], and sync; answer with [`Input::Saved`].
-    /// Later ones replace earlier ones that are still waiting.
+    /// They are written in their order; later ones may replace earlier ones that still wait.
     Save(Facts),
     /// Tell the leader, if there is one.
     Tell(Report),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::world::{Message, World};
+use super::messages::Message;
+use super::world::World;
 use crate::policy::coordinator::{Answer, Ticket};
 use crate::policy::log::{Cause, Content, Stamp};
 use crate::policy::{Action, Command, Epoch, Line, Outcome, PolicyText, RequestId, WallTime};
@@ -133,7 +134,7 @@ impl World {
             Answer::TooLate { .. } | Answer::Unsettled { .. } => {
                 self.clients.requests[at].over = true;
             }
-            Answer::Unnumbered | Answer::NotLeading | Answer::Full | Answer::Unknown => {}
+            Answer::Unnumbered | Answer::NotLeading | Answer::Full | Answer::Unknown { .. } => {}
         }
     }
 

@@ -1,17 +1,16 @@
 //! What befalls the nodes, and who leads.
 
-use super::world::{Message, World};
+use super::messages::Message;
+use super::world::World;
 
 impl World {
     /// Perhaps something happens.
     pub(super) fn fault(&mut self) {
         let (now, node) = (self.now, self.some_node());
         match self.dice.below(self.calm) {
-            0 | 1 => {
-                if self.nodes[node].up {
-                    self.nodes[node].crash(now);
-                    self.lose_leader(node);
-                }
+            0 | 1 if self.nodes[node].up => {
+                self.nodes[node].crash(now);
+                self.lose_leader(node);
             }
             2 | 3 => {
                 self.nodes[node].cut = true;
@@ -27,9 +26,19 @@ impl World {
                 self.nodes[node].jump_wall(by);
             }
             8 | 9 => self.lead(node),
+            10..14 => self.blink(node),
             _ => {}
         }
         self.mend();
+    }
+
+    /// A node is away for so short that what it was told before still counts, and another one leads.
+    fn blink(&mut self, node: usize) {
+        let away = self.now + 80 + self.dice.below(370);
+        self.nodes[node].paused_until = away;
+        self.nodes[node].disturbed = away;
+        let next = self.some_node();
+        self.lead(next);
     }
 
     /// Nodes come back, each in its time.
@@ -65,7 +74,7 @@ impl World {
     fn start(&mut self, node: usize) {
         let machine_too = self.dice.percent(30);
         self.nodes[node].start(machine_too, self.now);
-        let World { judge, nodes, .. } = self;
+        let Self { judge, nodes, .. } = self;
         judge.started(&nodes[node]);
         self.carry_out(node);
         self.show_log(node);

@@ -6,7 +6,7 @@ use super::node::Node;
 use super::world::{TICK, World};
 use crate::NodeId;
 use crate::policy::coordinator::Answer;
-use crate::policy::local::Report;
+use crate::policy::local::{Event, Report};
 use crate::policy::log::{Action, Content};
 use crate::policy::{Command, Epoch, Log, Outcome, RequestId, Version};
 
@@ -32,7 +32,8 @@ pub(super) struct Judge {
     reverted: Vec<Epoch>,
     /// When the last proposal came into the log.
     tried_since: u64,
-    pub(super) answers: BTreeMap<&'static str, u32>,
+    /// How often what was seen, so that nothing is tested in vain.
+    pub(super) seen: BTreeMap<&'static str, u32>,
     pub(super) violation: Option<String>,
 }
 
@@ -63,7 +64,7 @@ impl Judge {
             Outcome::Proposed { .. } => {}
             Outcome::Withdrawn { .. } | Outcome::Changed { .. } | Outcome::Refused { .. } => {}
         }
-        *self.answers.entry(name(outcome)).or_default() += 1;
+        *self.seen.entry(name(outcome)).or_default() += 1;
     }
 
     /// A request has one outcome, for ever.
@@ -107,7 +108,7 @@ impl Judge {
 
     /// Nobody switches to what a live node has refused, if the leader could know that it lives.
     pub(super) fn switched(&mut self, text: &str, leader: usize, nodes: &[Node]) {
-        let steady = |node: &Node| node.up && node.disturbed + 500 < self.tried_since;
+        let steady = |node: &Node| node.up && !node.cut && node.disturbed + 500 < self.tried_since;
         if !steady(&nodes[leader]) {
             return;
         }
@@ -134,6 +135,16 @@ impl Judge {
         *settled = (*settled).max(report.settled);
     }
 
+    /// A node says what happened.
+    pub(super) fn event(&mut self, event: &Event) {
+        let name = match event {
+            Event::RevertedAlone { .. } => "reverted alone",
+            Event::TookAgain { .. } => "took again",
+            Event::CannotRun { .. } => "cannot run",
+        };
+        *self.seen.entry(name).or_default() += 1;
+    }
+
     /// A node starts.
     pub(super) fn started(&mut self, node: &Node) {
         let told = self.settled.get(&node.id).copied().unwrap_or_default();
@@ -151,9 +162,9 @@ impl Judge {
             Answer::Unsettled { .. } => "unsettled",
             Answer::TooLate { .. } => "too late",
             Answer::Unnumbered | Answer::NotLeading | Answer::Full => "not taken",
-            Answer::Unknown => "unknown",
+            Answer::Unknown { .. } => "unknown",
         };
-        *self.answers.entry(kind).or_default() += 1;
+        *self.seen.entry(kind).or_default() += 1;
         let Answer::Done { outcome, .. } = answer else { return };
         let Some(crate::policy::log::Progress::Finished(it)) = log.progress(request) else {
             self.accuse(format!("{request:?} was answered {outcome:?}, the log knows nothing"));

@@ -47,6 +47,7 @@ pub(super) struct Node {
 /// What outlives a crash.
 #[derive(Default)]
 pub(super) struct Disk {
+    pub(super) busy_until: u64,
     pub(super) facts: Facts,
     pub(super) texts: BTreeMap<Epoch, PolicyText>,
     pub(super) log: Option<Log>,

@@ -33,44 +33,62 @@ fn broken(flaw: Option<Flaw>, seeds: u64) -> Option<(u64, String)> {
     (0..seeds).find_map(|seed| Some((seed, story(seed, flaw).judge.violation?)))
 }
 
+/// Seeds: a few seconds' worth.
+const SEEDS: u64 = 3_000;
+
+/// What must have been seen, or the stories prove nothing.
+const SEEN: [&str; 11] = [
+    "done",
+    "done, some excused",
+    "too late",
+    "unknown",
+    "log: confirmed",
+    "log: refused",
+    "log: reverted",
+    "log: withdrawn",
+    "reverted alone",
+    "took again",
+    "cannot run",
+];
+
 #[test]
 fn whatever_befalls_the_nodes() {
     let mut seen = BTreeMap::new();
-    for seed in 0..1_500 {
+    for seed in 0..SEEDS {
         let world = story(seed, None);
         assert_eq!(world.judge.violation, None, "seed {seed}");
         assert_eq!(world.unanswered(), "", "seed {seed}: requests without an answer");
-        for (what, count) in world.judge.answers {
+        for (what, count) in world.judge.seen {
             *seen.entry(what).or_insert(0) += count;
         }
     }
-    for what in ["done", "done, some excused", "log: confirmed", "log: reverted", "log: withdrawn"]
-    {
-        assert!(seen.get(what).is_some_and(|count| *count > 100), "{what}: {seen:?}");
+    for what in SEEN {
+        assert!(seen.get(what).is_some_and(|count| *count >= 20), "{what}: {seen:?}");
     }
 }
 
 macro_rules! planted {
-    ($($name:ident: $flaw:ident),* $(,)?) => { $(
+    ($($name:ident: $flaw:ident => $told:literal),* $(,)?) => { $(
         #[test]
         fn $name() {
-            let found = broken(Some(Flaw::$flaw), 1_500);
-            assert!(found.is_some(), "{:?} was not found", Flaw::$flaw);
+            let (seed, what) = broken(Some(Flaw::$flaw), SEEDS).expect("a seed that ends badly");
+            println!("FOUND {:?} {seed} {what}", Flaw::$flaw);
+            assert!(what.contains($told), "seed {seed}: another mistake: {what}");
         }
     )* };
 }
 
 planted! {
-    found_if_a_reverts_number_is_not_reserved: RevertNumberNotReserved,
-    found_if_requests_are_forgotten: RequestsForgotten,
-    found_if_told_before_saved: ToldBeforeSaved,
-    found_if_a_node_forwards_uncleared: ForwardsUncleared,
-    found_if_the_deadline_is_forgotten: DeadlineForgotten,
-    found_if_the_deadline_is_by_the_wall_clock: DeadlineByWallClock,
-    found_if_old_entries_are_taken: TakesOldEntries,
-    found_if_a_node_stays_reverted_alone: StaysRevertedAlone,
-    found_if_clearances_are_forgotten: ClearanceForgotten,
-    found_if_a_refusal_is_ignored: RefusalIgnored,
-    found_if_leases_are_not_waited_for: LeaseNotWaitedFor,
-    found_if_a_new_leader_trusts: NewLeaderTrusts,
+    found_if_a_reverts_number_is_not_reserved: RevertNumberNotReserved => "another",
+    found_if_requests_are_forgotten: RequestsForgotten => "and as",
+    found_if_told_before_saved: ToldBeforeSaved => "remembers",
+    found_if_a_node_forwards_uncleared: ForwardsUncleared => "forwards under",
+    found_if_the_deadline_is_forgotten: DeadlineForgotten => "unconfirmed, due",
+    found_if_the_deadline_is_by_the_wall_clock: DeadlineByWallClock => "from",
+    found_if_old_entries_are_taken: TakesOldEntries => "",
+    found_if_a_node_stays_reverted_alone: StaysRevertedAlone => "node",
+    found_if_clearances_are_forgotten: ClearanceForgotten => "forwards under",
+    found_if_a_refusal_is_ignored: RefusalIgnored => "refused",
+    found_if_leases_are_not_waited_for: LeaseNotWaitedFor => "forwards under",
+    found_if_a_new_leader_trusts: NewLeaderTrusts => "forwards under",
 }
