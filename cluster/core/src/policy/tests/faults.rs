@@ -29,6 +29,9 @@ impl World {
             10..14 => self.blink(node),
             _ => {}
         }
+        if self.dice.below(100) == 0 {
+            self.nodes[node].wants_lease ^= true;
+        }
         self.mend();
     }
 
@@ -64,6 +67,7 @@ impl World {
         for node in 0..self.nodes.len() {
             let it = &mut self.nodes[node];
             (it.cut, it.port_broken, it.paused_until) = (false, false, self.now);
+            it.wants_lease = true;
             if !it.up {
                 self.start(node);
             }

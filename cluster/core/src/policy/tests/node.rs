@@ -31,7 +31,8 @@ pub(super) struct Node {
     /// What its workers run.
     pub(super) workers: Version,
     pub(super) lease_until: Option<u64>,
-    pub(super) fit: bool,
+    /// Whether it would own if it could; else it stands by.
+    pub(super) wants_lease: bool,
     pub(super) disk: Disk,
     /// When the trial that is open was first seen by this run, and when it is due here, once on disk.
     pub(super) trial_seen: Option<(Epoch, u64)>,
@@ -71,7 +72,7 @@ impl Node {
             coordinator: Coordinator::new(id),
             workers: Version::NONE,
             lease_until: None,
-            fit: false,
+            wants_lease: true,
             disk: Disk::default(),
             trial_seen: None,
             trial_due: None,
@@ -124,7 +125,6 @@ impl Node {
         self.up = false;
         self.disturbed = now;
         self.lease_until = None;
-        self.fit = false;
         self.trial_seen = None;
     }
 

@@ -68,27 +68,26 @@ fn whatever_befalls_the_nodes() {
 }
 
 macro_rules! planted {
-    ($($name:ident: $flaw:ident => $told:literal),* $(,)?) => { $(
+    ($($name:ident: $flaw:ident => [$($told:literal),*]),* $(,)?) => { $(
         #[test]
         fn $name() {
-            let (seed, what) = broken(Some(Flaw::$flaw), SEEDS).expect("a seed that ends badly");
-            println!("FOUND {:?} {seed} {what}", Flaw::$flaw);
-            assert!(what.contains($told), "seed {seed}: another mistake: {what}");
+            let (seed, what) = broken(Some(Flaw::$flaw), 3 * SEEDS).expect("a seed that ends badly");
+            assert!([$($told),*].iter().any(|told| what.contains(told)), "seed {seed}: another mistake: {what}");
         }
     )* };
 }
 
 planted! {
-    found_if_a_reverts_number_is_not_reserved: RevertNumberNotReserved => "another",
-    found_if_requests_are_forgotten: RequestsForgotten => "and as",
-    found_if_told_before_saved: ToldBeforeSaved => "remembers",
-    found_if_a_node_forwards_uncleared: ForwardsUncleared => "forwards under",
-    found_if_the_deadline_is_forgotten: DeadlineForgotten => "unconfirmed, due",
-    found_if_the_deadline_is_by_the_wall_clock: DeadlineByWallClock => "from",
-    found_if_old_entries_are_taken: TakesOldEntries => "",
-    found_if_a_node_stays_reverted_alone: StaysRevertedAlone => "node",
-    found_if_clearances_are_forgotten: ClearanceForgotten => "forwards under",
-    found_if_a_refusal_is_ignored: RefusalIgnored => "refused",
-    found_if_leases_are_not_waited_for: LeaseNotWaitedFor => "forwards under",
-    found_if_a_new_leader_trusts: NewLeaderTrusts => "forwards under",
+    found_if_a_reverts_number_is_not_reserved: RevertNumberNotReserved => ["another"],
+    found_if_requests_are_forgotten: RequestsForgotten => ["and as", "knows nothing"],
+    found_if_told_before_saved: ToldBeforeSaved => ["remembers"],
+    found_if_a_node_forwards_uncleared: ForwardsUncleared => ["forwards under"],
+    found_if_the_deadline_is_forgotten: DeadlineForgotten => ["unconfirmed, due", "left over"],
+    found_if_the_deadline_is_by_the_wall_clock: DeadlineByWallClock => ["unconfirmed, due", "went back from"],
+    found_if_old_entries_are_taken: TakesOldEntries => ["lost the text", "unconfirmed, due"],
+    found_if_a_node_stays_reverted_alone: StaysRevertedAlone => ["forwards under", "runs"],
+    found_if_clearances_are_forgotten: ClearanceForgotten => ["forwards under"],
+    found_if_a_refusal_is_ignored: RefusalIgnored => ["refused"],
+    found_if_leases_are_not_waited_for: LeaseNotWaitedFor => ["forwards under"],
+    found_if_a_new_leader_trusts: NewLeaderTrusts => ["forwards under"],
 }

@@ -150,7 +150,6 @@ impl World {
         self.nodes[node].local.handle(local::Input::Tick, &clocks);
         self.nodes[node].coordinator.handle(coordinator::Input::Tick, &clocks);
         self.carry_out(node);
-        self.nodes[node].fit = self.nodes[node].local.may_forward(&clocks);
     }
 
     /// What membership tells a node that is with the majority: certain, but not fresh.
@@ -178,9 +177,10 @@ impl World {
                 continue;
             }
             let held = it.lease_until.is_some();
-            let renewed = it.is_reachable(now) && majority && it.fit;
-            let over = it.lease_until.is_some_and(|until| until <= now) || held && !it.fit;
             let clocks = it.clocks(now);
+            let fit = it.wants_lease && it.local.may_forward(&clocks);
+            let renewed = it.is_reachable(now) && majority && fit;
+            let over = it.lease_until.is_some_and(|until| until <= now) || held && !fit;
             if over {
                 it.lease_until = None;
                 it.local.handle(local::Input::Lease(false), &clocks);
