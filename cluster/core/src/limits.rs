@@ -253,8 +253,8 @@ pub const REVISIONS_KEPT: usize = 50;
 /// until the rest fits, but never the running one or its fallback.
 pub const REVISIONS_BYTES: usize = 128 << 20;
 
-/// Bytes of a line of text: author, file name, comment, address, reason. A reason that is longer is cut, of the
-/// others the proposer is told.
+/// Bytes of a line of text: author, file name, comment, reason. Most are below 100. A reason that is longer
+/// is cut; of the others the proposer is told.
 pub const LINE_BYTES: usize = 1_024;
 
 /// Requests whose outcome is remembered, so that a retry is answered and not carried out: an hour of

@@ -4,9 +4,9 @@
 //! |---|---|---|
 //! | a proposal is pending | one refuses | `Withdraw`, with who and why |
 //! | | every live firewall is ready | `Switch` |
-//! | | one is not after [`READY_WAIT`], or none is alive | `Withdraw` |
+//! | | one is not after [`READY_WAIT`](crate::limits::READY_WAIT), or none is alive | `Withdraw` |
 //! | the policy moved | every firewall runs it, or does not forward | the answer |
-//! | | one has not said so after [`SETTLE_WAIT`] | the answer, with its name |
+//! | | one has not said so after [`SETTLE_WAIT`](crate::limits::SETTLE_WAIT) | the answer, with its name |
 //! | a trial whose deadline has come | | `Revert` |
 //!
 //! It looks at the log's state, as a node's machine does: so a new leader finds what its predecessor left,
