@@ -239,3 +239,98 @@ pub const ANNOUNCE_EVERY: Duration = Duration::from_secs(30);
 /// Shortest time between two announcements that answer a conflict (RFC 5227 §1.1 `DEFEND_INTERVAL`):
 /// two holders must not shout each other down.
 pub const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
+// --- policy: what the log holds -----------------------------------------------------------------
+
+/// Bytes of one revision's text, list files inlined: 10,000 rules of 300 bytes and 100,000 prefixes of
+/// 20 fill 5 MB. A longer one is refused before it is proposed.
+pub const POLICY_TEXT_BYTES: usize = 32 << 20;
+
+/// Revisions kept, the running one among them: a year of weekly changes. The oldest is forgotten.
+pub const REVISIONS_KEPT: usize = 50;
+
+/// Bytes of the texts of all revisions kept, a text that several share counted once: 25 of 5 MB, and
+/// always room for the running one, its fallback and two more of the longest. The oldest are forgotten
+/// until the rest fits, but never the running one or its fallback.
+pub const REVISIONS_BYTES: usize = 128 << 20;
+
+/// Bytes of a line of text: author, file name, comment, reason. Most are below 100. A reason that is longer
+/// is cut; of the others the proposer is told.
+pub const LINE_BYTES: usize = 1_024;
+
+/// Requests whose outcome is remembered, so that a retry is answered and not carried out: an hour of
+/// a change every 4 s, in about 1 MiB at most. After that a commit meets its stale base.
+pub const REQUESTS_REMEMBERED: usize = 1_024;
+
+/// Changes of which `history` tells author and time, beside the revisions; the oldest is forgotten.
+pub const CHANGES_KEPT: usize = 256;
+
+/// Zones that have a number, those that are gone included, for a number is never given twice: sixteen
+/// times as many as a large policy has. Names beyond are refused.
+pub const ZONES_NUMBERED: usize = 4_096;
+
+/// Zones in one command: more than a policy can have. Its encoding with more is refused.
+pub const ZONES_PER_COMMAND: usize = 1_024;
+
+/// Settings of the cluster, each a key and a line: ten times what there is. More are refused.
+pub const SETTINGS_MAX: usize = 256;
+
+/// Secrets of the cluster, by name: keys of heartbeats, slots and tokens, old and new. More are refused.
+pub const SECRETS_MAX: usize = 64;
+
+/// Bytes of one secret: a private key with its certificates. A longer one is refused.
+pub const SECRET_BYTES: usize = 8_192;
+
+/// Bytes of an encoded command: the longest text and a dozen lines. Longer ones are refused unread.
+pub const COMMAND_BYTES: usize = POLICY_TEXT_BYTES + (1 << 20);
+
+/// Bytes of an encoded snapshot: the texts kept, a proposal's, and everything else filled to its limit
+/// (4 MiB of zones, 1 MiB each of requests and changes, and small things). Longer ones are refused unread.
+pub const SNAPSHOT_BYTES: usize = REVISIONS_BYTES + POLICY_TEXT_BYTES + (16 << 20);
+
+// --- policy: the two steps -----------------------------------------------------------------------
+
+/// Shortest time until an unconfirmed revision reverts: somebody must have the time to confirm. A
+/// shorter one is refused.
+pub const CONFIRM_MIN: Duration = Duration::from_secs(5);
+
+/// Longest such time: a day's maintenance. Commits are refused meanwhile; a longer one is refused.
+pub const CONFIRM_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// How long live members may take to compile a proposal: 10,000 rules and 100,000 prefixes take about a
+/// second, on a busy machine three. Afterwards it is withdrawn, and says for want of whom.
+pub const READY_WAIT: Duration = Duration::from_secs(10);
+
+/// How long a commit waits for members to run it: bursts and a disk's write take milliseconds, a disk that
+/// stalls a second. Afterwards the answer says who may still run the older one.
+pub const SETTLE_WAIT: Duration = Duration::from_secs(10);
+
+/// How long any request may take: both steps and an election. Afterwards the answer is that its outcome is
+/// unknown, and a retry under the same number finds it out.
+pub const REQUEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Requests that wait for their outcome at one node: an operator's and a few programs'. More are refused.
+pub const REQUESTS_WAITING: usize = 64;
+
+/// Between two questions to a member whose report is missing: a few round trips, and a lost report costs no
+/// more.
+pub const ASK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long the leader waits for an entry that it appended before it appends it again; twice in the log
+/// does no harm. An fsync that stalls takes about as long.
+pub const APPEND_AGAIN: Duration = Duration::from_secs(2);
+
+/// Between two attempts to compile what should run but cannot (a port is missing): a second without
+/// forwarding is what a human notices.
+pub const COMPILE_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a leader's word lets a node begin to forward, counted from its question. A standby whose owner
+/// led, too, has 0.4 s or more left when it takes over, within 75 ms; a new leader leaves nobody out for as
+/// long, which a commit after a crash has to wait for.
+pub const CLEARANCE: Duration = Duration::from_millis(500);
+
+/// Between two such questions: a fifth, so that three may be lost.
+pub const CLEARANCE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How much longer the leader counts a clearance: for clocks that differ in speed, and for the time between
+/// a node's look at it and the lease that follows.
+pub const CLEARANCE_LAG: Duration = Duration::from_millis(100);
