@@ -29,9 +29,10 @@ pub const FABRIC_DATAGRAM: usize = 4_096 + 128;
 /// older comes from a node that does not know the owner, or is sent by somebody else once more.
 pub const FABRIC_TERMS_BACK: u64 = 2;
 
-/// Packets that wait at the heir of a switchover until it owns: a fifth of a second at 5,000 packets a
-/// second, a millisecond at a million. Beyond it the newest is dropped (`heir-full`).
-pub const HEIR_FRAMES: usize = 1_024;
+/// Packets that wait at the heir of a switchover until it owns, or at an owner whose lease is late: for 40 ms
+/// at 100,000 packets a second. Beyond it, or a quarter of the worker's frames, the newest is dropped
+/// (`heir-full`).
+pub const HEIR_FRAMES: usize = 4_096;
 
 /// How long they wait: above a takeover, and below the 200 ms after which a TCP sends them again. Then they
 /// are dropped (`heir-expired`).
