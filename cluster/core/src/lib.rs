@@ -15,6 +15,7 @@ mod ids;
 
 pub mod limits;
 pub mod membership;
+pub mod policy;
 pub mod replication;
 
 pub use ids::{Boot, NodeId, Term};

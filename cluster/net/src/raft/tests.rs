@@ -1,0 +1,17 @@
+//! The adapter, from its store to whole clusters.
+
+mod crashes;
+mod disks;
+mod ledger;
+mod suite;
+
+use cluster_core::NodeId;
+
+use crate::identity::ClusterName;
+
+/// The cluster of all tests.
+fn cluster() -> ClusterName {
+    "alpha".parse().unwrap()
+}
+
+const OWN: NodeId = NodeId(1);
