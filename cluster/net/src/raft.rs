@@ -157,8 +157,7 @@ impl<M: Replicable> Raft<M> {
         let mut tasks = JoinSet::new();
         tasks.spawn(answer::serve(core.clone(), Arc::clone(&context), calls));
         let watched = (core.clone(), Arc::clone(&context));
-        let (seed, timing) = (settings.seed, settings.timing);
-        tasks.spawn(watchdog::watch(watched.0, watched.1, seen, seed, timing));
+        tasks.spawn(watchdog::watch(watched.0, watched.1, seen, settings.seed));
         let tasks = std::sync::Mutex::new(tasks);
         let shared = Arc::new(Shared { core, context, holder, leadership, tasks });
         Ok((Self { shared }, applied))
@@ -320,7 +319,11 @@ fn verdict(ask: &Ask, failure: Failure) -> Result<(), ProposeError> {
         Failure::Call(CallError::Broken | CallError::Late)
         | Failure::Unreadable
         | Failure::Refused(Refusal::Unknown | Refusal::Stopped) => {
-            if harmless { Ok(()) } else { Err(ProposeError::Unknown) }
+            if harmless {
+                Ok(())
+            } else {
+                Err(ProposeError::Unknown)
+            }
         }
         Failure::Refused(Refusal::Generation(_)) => Err(ProposeError::OtherGeneration),
         Failure::Refused(Refusal::Impossible(why)) => Err(ProposeError::Impossible(why)),

@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use openraft::errors::{ClientWriteError, LinearizableReadError, RaftError};
-use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, TransferLeaderRequest};
 use openraft::raft::TransferLeaderError;
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, TransferLeaderRequest};
 use openraft::{ChangeMembers, EmptyNode, ReadPolicy};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::Replicable;
 use super::machine::Machine;
 use super::network::{Context, patience};
 use super::status::metrics;
-use super::Replicable;
 use super::types::{Command, Entry, LogId, Snapshot, SnapshotMeta, Types, Vote};
 use super::wire::{self, Answer, Ask, Change, Generation, Question, Refusal, Tag};
 use crate::Counter;
@@ -62,7 +62,10 @@ async fn respond<M: Replicable>(
     }
     match body {
         Ask::Propose(_) | Ask::ReadIndex | Ask::Change(_) => as_leader(core, body).await,
-        Ask::Vote(_) | Ask::PreVote(_) | Ask::Append { .. } | Ask::Snapshot { .. }
+        Ask::Vote(_)
+        | Ask::PreVote(_)
+        | Ask::Append { .. }
+        | Ask::Snapshot { .. }
         | Ask::Transfer { .. } => {
             let answer = protocol(core, context, body, tail).await;
             answer.unwrap_or_else(|refusal| {
@@ -77,11 +80,7 @@ async fn respond<M: Replicable>(
 
 /// Whether who asks has this node's history. A node that has none yet takes over that of the leader
 /// who sends it entries.
-async fn admit(
-    context: &Context,
-    theirs: Option<Generation>,
-    body: &Ask,
-) -> Result<(), Refusal> {
+async fn admit(context: &Context, theirs: Option<Generation>, body: &Ask) -> Result<(), Refusal> {
     let ours = context.store.generation();
     let history = matches!(body, Ask::Append { .. } | Ask::Snapshot { .. });
     let client = matches!(body, Ask::Propose(_) | Ask::ReadIndex | Ask::Change(_));
@@ -175,16 +174,16 @@ pub(super) async fn as_leader<M: Replicable>(core: &Core<M>, body: Ask) -> Answe
             let changed = timeout(RAFT_CHANGE_TIMEOUT, members(core, change)).await;
             changed.unwrap_or(Err(Refusal::Unknown)).map(|()| Answer::Changed)
         }
-        Ask::Vote(_) | Ask::PreVote(_) | Ask::Append { .. } | Ask::Snapshot { .. }
+        Ask::Vote(_)
+        | Ask::PreVote(_)
+        | Ask::Append { .. }
+        | Ask::Snapshot { .. }
         | Ask::Transfer { .. } => Err(Refusal::Malformed),
     };
     done.unwrap_or_else(Answer::Refused)
 }
 
-async fn propose<M: Replicable>(
-    core: &Core<M>,
-    command: Bytes,
-) -> Result<Answer, Refusal> {
+async fn propose<M: Replicable>(core: &Core<M>, command: Bytes) -> Result<Answer, Refusal> {
     // A leader that has lost its quorum would let it wait for ever.
     let within: Duration = 5 * patience(command.len());
     let written = timeout(within, core.client_write(Command(command))).await;
@@ -206,10 +205,7 @@ async fn read_index<M: Replicable>(core: &Core<M>) -> Result<Answer, Refusal> {
     }
 }
 
-async fn members<M: Replicable>(
-    core: &Core<M>,
-    change: Change,
-) -> Result<(), Refusal> {
+async fn members<M: Replicable>(core: &Core<M>, change: Change) -> Result<(), Refusal> {
     let voters = |ids: &[u16]| ids.iter().map(|id| u64::from(*id)).collect::<BTreeSet<_>>();
     let changes = match change {
         Change::AddLearner(id) => {

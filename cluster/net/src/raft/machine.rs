@@ -11,9 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Replicable;
 use super::store::RaftStore;
-use super::types::{
-    Entry, LogId, Outcome, Snapshot, SnapshotMeta, StoredMembership, Types,
-};
+use super::types::{Entry, LogId, Outcome, Snapshot, SnapshotMeta, StoredMembership, Types};
 
 /// What became of the replicated machine, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,15 +147,14 @@ impl<M: Replicable> RaftStateMachine<Types> for Machine<M> {
 
     async fn get_snapshot_builder(&mut self) -> Builder {
         let held = self.holder.held();
-        let meta =
-            SnapshotMeta { last_log_id: held.last, last_membership: held.members.clone() };
+        let meta = SnapshotMeta { last_log_id: held.last, last_membership: held.members.clone() };
         let snapshot = Bytes::from(held.machine.snapshot());
         Builder { store: self.store.clone(), snapshot: Snapshot { meta, snapshot } }
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, data: Bytes) -> io::Result<()> {
-        let machine = M::restore(&data)
-            .map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?;
+        let machine =
+            M::restore(&data).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))?;
         if self.store.snapshot_meta().as_ref() != Some(meta) {
             self.store.save_snapshot(meta, data).await?;
         }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
-use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
+use openraft::errors::{
+    NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable,
+};
 use openraft::network::{RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderError,
@@ -248,10 +250,12 @@ impl RaftNetworkV2<Types> for Peer {
                 expected: expected.into(),
                 actual: actual.into(),
             })),
-            Answer::NotFlushed { expected, actual } => Ok(Err(TransferLeaderError::LogNotFlushed {
-                expected: expected.map(LogId::from),
-                actual: actual.map(LogId::from),
-            })),
+            Answer::NotFlushed { expected, actual } => {
+                Ok(Err(TransferLeaderError::LogNotFlushed {
+                    expected: expected.map(LogId::from),
+                    actual: actual.map(LogId::from),
+                }))
+            }
             Answer::Vote { .. }
             | Answer::Appended
             | Answer::AppendedUpTo(_)

@@ -7,10 +7,10 @@ use cluster_core::replication::Histogram;
 use openraft::RaftMetrics;
 use openraft::async_runtime::watch::WatchReceiver as _;
 
+use super::answer::Core;
 use super::store::RaftStore;
 use super::types::Types;
 use super::wire::Generation;
-use super::answer::Core;
 use super::{Replicable, nodes};
 
 /// openraft's numbers now, without holding them up.

@@ -162,7 +162,8 @@ impl RaftStore {
             let (vote, entry) = super::survivor::entry(self.shared.node, memory.vote, last)?;
             (generation, vote, entry)
         };
-        self.ask(|done| Job::wait(Change::Survive(generation, vote, Box::new(entry)), done)).await?;
+        self.ask(|done| Job::wait(Change::Survive(generation, vote, Box::new(entry)), done))
+            .await?;
         Ok(generation)
     }
 

@@ -1,8 +1,13 @@
 //! The adapter, from its store to whole clusters.
 
+mod cluster;
 mod crashes;
 mod disks;
+mod hosts;
+mod kills;
 mod ledger;
+mod members;
+mod partitions;
 mod suite;
 
 use cluster_core::NodeId;

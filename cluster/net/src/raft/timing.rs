@@ -37,7 +37,7 @@ pub struct Timing {
     pub snapshot_entries: u64,
     /// [`RAFT_KEPT_ENTRIES`]
     pub kept_entries: u64,
-    /// Whether this node ever campaigns by itself.
+    /// Whether openraft's own timer campaigns; the watchdog does in any case.
     pub campaigns: bool,
 }
 

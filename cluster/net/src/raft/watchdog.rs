@@ -13,7 +13,7 @@ use super::answer::Core;
 use super::network::Context;
 use super::status::metrics;
 use super::types::node;
-use super::{Leadership, Replicable, Timing};
+use super::{Leadership, Replicable};
 use crate::Counter;
 use crate::limits::{RAFT_LEADERLESS, RAFT_LEADERLESS_JITTER, RAFT_LOG_BYTES, RAFT_WATCH};
 
@@ -23,7 +23,6 @@ pub(super) async fn watch<M: Replicable>(
     context: Arc<Context>,
     leadership: watch::Sender<Leadership>,
     seed: u64,
-    timing: Timing,
 ) {
     let mut bits = Bits(seed | 1);
     let mut changes = core.metrics();
@@ -36,7 +35,7 @@ pub(super) async fn watch<M: Replicable>(
         }
         shorten(&core, &context).await;
         let due = leaderless(&core, &context) && last_campaign.elapsed() > RAFT_LEADERLESS;
-        if timing.campaigns && due {
+        if due {
             sleep(bits.below(RAFT_LEADERLESS_JITTER)).await;
             if leaderless(&core, &context) {
                 context.sender.counters().count(Counter::RaftLeaderless);

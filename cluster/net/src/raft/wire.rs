@@ -42,10 +42,22 @@ pub(super) struct Question {
 pub(super) enum Ask {
     Vote(Ballot),
     PreVote(Ballot),
-    Append { vote: WireVote, before: Option<WireLogId>, entries: Vec<WireEntry>, commit: Option<WireLogId> },
+    Append {
+        vote: WireVote,
+        before: Option<WireLogId>,
+        entries: Vec<WireEntry>,
+        commit: Option<WireLogId>,
+    },
     /// The snapshot itself is the question's tail.
-    Snapshot { vote: WireVote, meta: WireMeta },
-    Transfer { from: WireVote, to: u64, last: Option<WireLogId> },
+    Snapshot {
+        vote: WireVote,
+        meta: WireMeta,
+    },
+    Transfer {
+        from: WireVote,
+        to: u64,
+        last: Option<WireLogId>,
+    },
     Propose(Vec<u8>),
     ReadIndex,
     Change(Change),
@@ -227,9 +239,7 @@ impl From<AppendEntriesResponse<Types>> for Answer {
     fn from(response: AppendEntriesResponse<Types>) -> Self {
         match response {
             AppendEntriesResponse::Success => Self::Appended,
-            AppendEntriesResponse::PartialSuccess(upto) => {
-                Self::AppendedUpTo(upto.map(Into::into))
-            }
+            AppendEntriesResponse::PartialSuccess(upto) => Self::AppendedUpTo(upto.map(Into::into)),
             AppendEntriesResponse::Conflict => Self::Conflict,
             AppendEntriesResponse::HigherVote(vote) => Self::HigherVote((&vote).into()),
         }

@@ -76,9 +76,7 @@ async fn arrive(shared: &Arc<Shared>, incoming: Incoming) -> Option<Arrived> {
     let shaking = async { incoming.accept()?.await };
     let shaken = judge(shared, shaking, Counter::HandshakeLate).await?;
     match shaken.kind {
-        Kind::Live => {
-            hear_hello(shared, shaken).await.map(|met| Arrived::Peer(Box::new(met)))
-        }
+        Kind::Live => hear_hello(shared, shaken).await.map(|met| Arrived::Peer(Box::new(met))),
         Kind::Calls => Some(Arrived::Asker(shaken.node, shaken.connection)),
         Kind::Bulk => {
             let link = shared.switchboard.get(shaken.node);

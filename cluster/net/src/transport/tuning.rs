@@ -9,9 +9,8 @@ use quinn::{ClientConfig, MtuDiscoveryConfig, ServerConfig, TransportConfig, Var
 use super::window::Fixed;
 use crate::limits::{
     CALL_WINDOW_BYTES, DATAGRAM_RECEIVE_BYTES, DATAGRAM_SEND_BYTES, DATAGRAM_UDP_BYTES,
-    FABRIC_WINDOW_BYTES,
-    FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKES, IDLE_TIMEOUT, KEEP_ALIVE, RECONNECT_MAX,
-    RECONNECT_MIN, STREAM_WINDOW_BYTES,
+    FABRIC_WINDOW_BYTES, FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKES, IDLE_TIMEOUT, KEEP_ALIVE,
+    RECONNECT_MAX, RECONNECT_MIN, STREAM_WINDOW_BYTES,
 };
 
 /// The times of an endpoint. Tests have shorter ones.
@@ -69,7 +68,10 @@ pub(crate) fn server(
     let crypto = QuicServerConfig::try_from(tls).map_err(unsuited)?;
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
     // A node's address does not change under a connection, so nobody may move one.
-    config.transport_config(transport(timing, FABRIC_WINDOW_BYTES)).migration(false).max_incoming(HANDSHAKES);
+    config
+        .transport_config(transport(timing, FABRIC_WINDOW_BYTES))
+        .migration(false)
+        .max_incoming(HANDSHAKES);
     Ok(config)
 }
 

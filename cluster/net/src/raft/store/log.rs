@@ -4,8 +4,8 @@ use core::fmt::Debug;
 use core::ops::{Bound, RangeBounds};
 use std::io;
 
-use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::OptionalSend;
+use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use redb::ReadTransaction;
 use tokio::task::spawn_blocking;
 

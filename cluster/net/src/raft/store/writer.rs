@@ -47,10 +47,7 @@ impl Job {
         Self { change: Change::Append(entries), done: Done::Flushed(done) }
     }
 
-    pub(super) fn wait(
-        change: Change,
-        done: oneshot::Sender<Result<(), StoreError>>,
-    ) -> Self {
+    pub(super) fn wait(change: Change, done: oneshot::Sender<Result<(), StoreError>>) -> Self {
         Self { change, done: Done::Waiting(done) }
     }
 

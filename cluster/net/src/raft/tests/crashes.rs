@@ -119,7 +119,9 @@ async fn carry_out(store: &mut RaftStore, group: &[Step]) -> bool {
                 let entry = entry(term, index, padding(index));
                 store.append([entry], IOFlushed::signal(done)).await.is_ok()
             }
-            Step::Committed(term, index) => store.save_committed(Some(id(term, index))).await.is_ok(),
+            Step::Committed(term, index) => {
+                store.save_committed(Some(id(term, index))).await.is_ok()
+            }
             Step::Truncate(term, last) => store.truncate_after(Some(id(term, last))).await.is_ok(),
             Step::Purge(term, upto) => store.purge(id(term, upto)).await.is_ok(),
             Step::Snapshot(term, index) => {

@@ -7,7 +7,9 @@ use openraft::storage::{
 use openraft::type_config::TypeConfigExt as _;
 
 use super::super::store::RaftStore;
-use super::super::types::{Command, Entry, LeaderId, LogId, SnapshotMeta, StoredMembership, Types, Vote};
+use super::super::types::{
+    Command, Entry, LeaderId, LogId, SnapshotMeta, StoredMembership, Types, Vote,
+};
 use super::super::wire::Generation;
 use super::ledger::request;
 use super::{OWN, cluster};

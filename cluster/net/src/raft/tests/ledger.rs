@@ -9,7 +9,7 @@ use cluster_core::policy::{Malformed, Replicated};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ledger {
     pub(super) requests: BTreeMap<u64, u64>,
-    /// Bytes of all commands, to make snapshots as large as wanted.
+    /// Bytes of all commands; a snapshot has as many beside the requests.
     pub(super) weight: u64,
 }
 
@@ -33,21 +33,29 @@ impl Replicated for Ledger {
 
     fn snapshot(&self) -> Vec<u8> {
         let mut bytes = self.weight.to_be_bytes().to_vec();
+        bytes.extend((self.requests.len() as u64).to_be_bytes());
         for (number, index) in &self.requests {
             bytes.extend(number.to_be_bytes());
             bytes.extend(index.to_be_bytes());
         }
+        bytes.resize(bytes.len() + self.weight as usize, 0x5a);
         bytes
     }
 
     fn restore(bytes: &[u8]) -> Result<Self, Malformed> {
         let (weight, rest) = bytes.split_first_chunk().ok_or(Malformed)?;
-        let (pairs, []) = rest.as_chunks::<16>() else { return Err(Malformed) };
-        let half = |pair: &[u8; 16], at: usize| {
+        let weight = u64::from_be_bytes(*weight);
+        let (count, rest) = rest.split_first_chunk().ok_or(Malformed)?;
+        let pairs = 16 * usize::try_from(u64::from_be_bytes(*count)).map_err(|_| Malformed)?;
+        let (pairs, filler) = rest.split_at_checked(pairs).ok_or(Malformed)?;
+        if filler.len() as u64 != weight {
+            return Err(Malformed);
+        }
+        let half = |pair: &[u8], at: usize| {
             u64::from_be_bytes(pair[at..at + 8].try_into().expect("eight bytes"))
         };
-        let requests = pairs.iter().map(|pair| (half(pair, 0), half(pair, 8))).collect();
-        Ok(Self { requests, weight: u64::from_be_bytes(*weight) })
+        let requests = pairs.chunks(16).map(|pair| (half(pair, 0), half(pair, 8))).collect();
+        Ok(Self { requests, weight })
     }
 }
 
