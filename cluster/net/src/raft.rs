@@ -192,12 +192,9 @@ impl<M: Replicable> Raft<M> {
         if command.len() > RAFT_COMMAND_BYTES {
             return Err(ProposeError::TooLarge);
         }
-        match self.lead(Ask::Propose(command.to_vec()), within).await? {
-            Answer::Proposed { index, outcome } => {
-                Ok(Proposed { index, outcome: Bytes::from(outcome) })
-            }
-            answer => Err(unexpected(&answer)),
-        }
+        let answer = self.lead(Ask::Propose(command.to_vec()), within).await?;
+        let Answer::Proposed { index, outcome } = answer else { return Err(unexpected()) };
+        Ok(Proposed { index, outcome: Bytes::from(outcome) })
     }
 
     /// Waits until this node has applied all that was agreed on before the call, wherever; what
@@ -207,13 +204,10 @@ impl<M: Replicable> Raft<M> {
     /// If there is no majority, or not in time.
     pub async fn ensure_linearizable(&self, within: Duration) -> Result<u64, ProposeError> {
         let deadline = Instant::now() + within;
-        match self.lead(Ask::ReadIndex, within).await? {
-            Answer::ReadIndex(index) => {
-                let applied = timeout_at(deadline, self.shared.holder.until(index)).await;
-                applied.map(|()| index).map_err(|_| ProposeError::NoLeader)
-            }
-            answer => Err(unexpected(&answer)),
-        }
+        let answer = self.lead(Ask::ReadIndex, within).await?;
+        let Answer::ReadIndex(index) = answer else { return Err(unexpected()) };
+        let applied = timeout_at(deadline, self.shared.holder.until(index)).await;
+        applied.map(|()| index).map_err(|_| ProposeError::NoLeader)
     }
 
     /// Looks at the machine as this node knows it, and at the last index in it.
@@ -226,10 +220,8 @@ impl<M: Replicable> Raft<M> {
     /// # Errors
     /// Why not; [`ProposeError::Unknown`] is neither yes nor no.
     pub async fn change(&self, change: Change, within: Duration) -> Result<(), ProposeError> {
-        match self.lead(Ask::Change(change), within).await? {
-            Answer::Changed => Ok(()),
-            answer => Err(unexpected(&answer)),
-        }
+        let answer = self.lead(Ask::Change(change), within).await?;
+        if answer == Answer::Changed { Ok(()) } else { Err(unexpected()) }
     }
 
     /// As the leader, lets another voter lead, which is heard of by [`Self::leadership`].
@@ -272,8 +264,9 @@ impl<M: Replicable> Raft<M> {
     async fn lead(&self, ask: Ask, within: Duration) -> Result<Answer, ProposeError> {
         let deadline = Instant::now() + within;
         let mut changes = self.shared.core.metrics();
+        let (mut hint, mut attempt) = (None, 0);
         loop {
-            let leader = {
+            let known = {
                 let metrics = changes.borrow_and_update();
                 metrics.running_state.as_ref().map_err(|_| ProposeError::Stopped)?;
                 metrics.current_leader
@@ -282,12 +275,13 @@ impl<M: Replicable> Raft<M> {
             if left.is_zero() {
                 return Err(ProposeError::NoLeader);
             }
-            if let Some(leader) = leader {
-                match self.asked(leader, ask.clone(), left).await {
+            if let Some(leader) = hint.take().or(known).or_else(|| self.somebody(attempt)) {
+                match self.asked(leader, known, ask.clone(), left).await {
                     Ok(answer) => return Ok(answer),
-                    Err(failure) => verdict(&ask, failure)?,
+                    Err(failure) => hint = verdict(&ask, failure)?,
                 }
             }
+            attempt += 1;
             // Until something changes, and not much longer.
             let pause = deadline.min(Instant::now() + RAFT_HEARTBEAT);
             if let Ok(Err(_)) = timeout_at(pause, changes.changed()).await {
@@ -297,30 +291,67 @@ impl<M: Replicable> Raft<M> {
         }
     }
 
-    async fn asked(&self, leader: u64, ask: Ask, within: Duration) -> Result<Answer, Failure> {
+    /// Whom a node asks that has no history yet, and so knows no leader: its peers in turn.
+    fn somebody(&self, attempt: usize) -> Option<u64> {
+        let context = &self.shared.context;
+        if context.store.generation().is_some() {
+            return None;
+        }
+        let peers = context.sender.peers();
+        peers.get(attempt % peers.len().max(1)).map(|(peer, _)| number(*peer))
+    }
+
+    async fn asked(
+        &self,
+        leader: u64,
+        known: Option<u64>,
+        ask: Ask,
+        within: Duration,
+    ) -> Result<Answer, Failure> {
         let context = &self.shared.context;
         if leader != context.own {
-            return context.ask(leader, ask, Bytes::new(), Urgency::Usual, within).await;
+            return tokio::select! {
+                answer = context.ask(leader, ask, Bytes::new(), Urgency::Usual, within) => answer,
+                () = self.another_leads(leader, known) => Err(Failure::Call(CallError::Broken)),
+            };
         }
         let done = timeout(within, answer::as_leader(&self.shared.core, ask)).await;
-        match done.map_err(|_| Failure::Call(CallError::Late))? {
-            Answer::Refused(refusal) => Err(Failure::Refused(refusal)),
-            answer => Ok(answer),
+        let answer = done.map_err(|_| Failure::Call(CallError::Late))?;
+        if let Answer::Refused(refusal) = answer {
+            return Err(Failure::Refused(refusal));
+        }
+        Ok(answer)
+    }
+
+    /// Resolves when another node leads than the one that is asked: who waits for that may wait for a
+    /// dead one.
+    async fn another_leads(&self, asked: u64, known: Option<u64>) {
+        let mut changes = self.shared.core.metrics();
+        loop {
+            let leader = changes.borrow_and_update().current_leader;
+            if leader.is_some() && leader != known && leader != Some(asked) {
+                return;
+            }
+            if changes.changed().await.is_err() {
+                core::future::pending::<()>().await;
+            }
         }
     }
 }
 
 /// Whether it may be asked again: only if nothing was done, or nothing is changed by it.
-fn verdict(ask: &Ask, failure: Failure) -> Result<(), ProposeError> {
+/// Whom to ask then, if that was said.
+fn verdict(ask: &Ask, failure: Failure) -> Result<Option<u64>, ProposeError> {
     let harmless = matches!(ask, Ask::ReadIndex);
     match failure {
-        Failure::Call(CallError::Down) | Failure::Refused(Refusal::NotLeader(_)) => Ok(()),
+        Failure::Call(CallError::Down) => Ok(None),
+        Failure::Refused(Refusal::NotLeader(hint)) => Ok(hint),
         Failure::Call(CallError::TooLarge) => Err(ProposeError::TooLarge),
         Failure::Call(CallError::Broken | CallError::Late)
         | Failure::Unreadable
         | Failure::Refused(Refusal::Unknown | Refusal::Stopped) => {
             if harmless {
-                Ok(())
+                Ok(None)
             } else {
                 Err(ProposeError::Unknown)
             }
@@ -333,8 +364,8 @@ fn verdict(ask: &Ask, failure: Failure) -> Result<(), ProposeError> {
     }
 }
 
-fn unexpected(answer: &Answer) -> ProposeError {
-    ProposeError::Impossible(format!("an answer to another question: {answer:?}"))
+fn unexpected() -> ProposeError {
+    ProposeError::Impossible("the leader answered another question".to_owned())
 }
 
 impl<M: Replicable> Clone for Raft<M> {

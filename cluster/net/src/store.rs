@@ -153,7 +153,7 @@ impl Store {
         Ok(store)
     }
 
-    fn seeded(mut self, seed: &Seed) -> Result<Self, StoreError> {
+    fn seeded(self, seed: &Seed) -> Result<Self, StoreError> {
         self.write(|transaction| {
             let mut numbers = transaction.open_table(NUMBERS).map_err(storage)?;
             for (key, value) in [(FORMAT, FORMAT_VERSION), (NODE, seed.node.0.into()), (BOOT, 0)] {
@@ -421,7 +421,7 @@ impl Store {
     }
 
     fn write<T>(
-        &mut self,
+        &self,
         change: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.vault.write(change)

@@ -71,15 +71,12 @@ impl Context {
         let message = message.map_err(|_| Failure::Call(CallError::TooLarge))?;
         let asked = Asked { message, tail, urgency };
         let answer = self.sender.call(node(target), asked, within).await.map_err(Failure::Call)?;
-        match wire::decode(Tag::Answer, &answer).map_err(|_| Failure::Unreadable)? {
-            Answer::Refused(refusal) => {
-                if matches!(refusal, Refusal::Generation(_)) {
-                    self.sender.counters().count(Counter::RaftRefusedForGeneration);
-                }
-                Err(Failure::Refused(refusal))
-            }
-            answer => Ok(answer),
+        let answer = wire::decode(Tag::Answer, &answer).map_err(|_| Failure::Unreadable)?;
+        let Answer::Refused(refusal) = answer else { return Ok(answer) };
+        if matches!(refusal, Refusal::Generation(_)) {
+            self.sender.counters().count(Counter::RaftRefusedForGeneration);
         }
+        Err(Failure::Refused(refusal))
     }
 }
 
@@ -217,21 +214,8 @@ impl RaftNetworkV2<Types> for Peer {
             answer = asked => answer.map_err(|failure| self.error(failure, within))?,
             closed = cancel => return Err(closed.into()),
         };
-        match answer {
-            Answer::Installed(vote) => Ok(SnapshotResponse::new(vote.into())),
-            Answer::Vote { .. }
-            | Answer::Appended
-            | Answer::AppendedUpTo(_)
-            | Answer::Conflict
-            | Answer::HigherVote(_)
-            | Answer::Transferring
-            | Answer::VoteChanged { .. }
-            | Answer::NotFlushed { .. }
-            | Answer::Proposed { .. }
-            | Answer::ReadIndex(_)
-            | Answer::Changed
-            | Answer::Refused(_) => Err(unexpected().into()),
-        }
+        let Answer::Installed(vote) = answer else { return Err(unexpected().into()) };
+        Ok(SnapshotResponse::new(vote.into()))
     }
 
     async fn transfer_leader(

@@ -317,3 +317,111 @@ impl TryFrom<WireMeta> for SnapshotMeta {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn members(voters: &[&[u64]], nodes: &[u64]) -> Membership {
+        let sets = voters.iter().map(|set| set.iter().copied().collect()).collect();
+        let nodes: BTreeMap<_, _> = nodes.iter().map(|node| (*node, EmptyNode::new())).collect();
+        Membership::new(sets, nodes).unwrap()
+    }
+
+    fn entries() -> [Entry; 3] {
+        let id = |index| LogId { leader_id: LeaderId { term: 7, node_id: 2 }, index };
+        [
+            Entry { log_id: id(3), payload: EntryPayload::Blank },
+            Entry {
+                log_id: id(4),
+                payload: EntryPayload::Normal(Command(Bytes::from_static(b"abc"))),
+            },
+            Entry {
+                log_id: id(300),
+                payload: EntryPayload::Membership(members(&[&[1, 2], &[2, 3]], &[1, 2, 3, 4])),
+            },
+        ]
+    }
+
+    /// What stands in stores and is said by other versions: not to be changed, only added to.
+    #[test]
+    fn the_bytes_of_entries_do_not_change() {
+        let golden: [&[u8]; 3] = [
+            &[1, 5, 7, 2, 3, 0],
+            &[1, 5, 7, 2, 4, 1, 3, b'a', b'b', b'c'],
+            &[1, 5, 7, 2, 251, 44, 1, 2, 2, 2, 1, 2, 2, 2, 3, 4, 1, 2, 3, 4],
+        ];
+        for (entry, golden) in entries().iter().zip(golden) {
+            let bytes = encode(Tag::Entry, &WireEntry::from(entry)).unwrap();
+            assert_eq!(bytes, golden);
+            let again: WireEntry = decode(Tag::Entry, &bytes).unwrap();
+            assert_eq!(again.open().unwrap(), *entry);
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_questions_do_not_change() {
+        let generation = Some(Generation { number: 1, founder: 2 });
+        let vote = WireVote { term: 5, node: 2, committed: true };
+        let last = Some(WireLogId { term: 4, node: 1, index: 9 });
+        let ballot = Ballot { vote, last, transfer: false };
+        let meta = WireMeta {
+            last,
+            members_at: None,
+            members: Members { voters: vec![vec![1]], nodes: vec![1] },
+        };
+        let entries = entries().iter().map(WireEntry::from).take(1).collect();
+        let golden: [(Ask, &[u8]); 8] = [
+            (Ask::Vote(ballot.clone()), &[0, 5, 2, 1, 1, 4, 1, 9, 0]),
+            (Ask::PreVote(ballot), &[1, 5, 2, 1, 1, 4, 1, 9, 0]),
+            (
+                Ask::Append { vote, before: last, entries, commit: None },
+                &[2, 5, 2, 1, 1, 4, 1, 9, 1, 7, 2, 3, 0, 0],
+            ),
+            (Ask::Snapshot { vote, meta }, &[3, 5, 2, 1, 1, 4, 1, 9, 0, 1, 1, 1, 1, 1]),
+            (Ask::Transfer { from: vote, to: 3, last: None }, &[4, 5, 2, 1, 3, 0]),
+            (Ask::Propose(vec![8]), &[5, 1, 8]),
+            (Ask::ReadIndex, &[6]),
+            (Ask::Change(Change::Replace { old: 1, new: 4 }), &[7, 3, 1, 4]),
+        ];
+        for (body, golden) in golden {
+            let question = Question { generation, body };
+            let bytes = encode(Tag::Question, &question).unwrap();
+            let (head, rest) = bytes.split_at(5);
+            assert_eq!((head, rest), (&[1, 1, 1, 1, 2][..], golden), "{question:?}");
+            assert_eq!(decode::<Question>(Tag::Question, &bytes), Ok(question));
+        }
+    }
+
+    #[test]
+    fn a_membership_beyond_the_limits_is_refused() {
+        let sets = |sets, nodes: u64| Members {
+            voters: vec![vec![1]; sets],
+            nodes: (1..=nodes).collect(),
+        };
+        let most = RAFT_NODES as u64;
+        assert!(Membership::try_from(sets(2, most)).is_ok());
+        assert_eq!(Membership::try_from(sets(3, 1)), Err(CodecError::Limit));
+        assert_eq!(Membership::try_from(sets(1, most + 1)), Err(CodecError::Limit));
+        let voter_without_node = Members { voters: vec![vec![1]], nodes: vec![2] };
+        assert_eq!(Membership::try_from(voter_without_node), Err(CodecError::Body));
+        let empty = Members { voters: vec![], nodes: vec![] };
+        assert_eq!(Membership::try_from(empty), Ok(Membership::default()));
+    }
+
+    proptest! {
+        /// A peer may say anything.
+        #[test]
+        fn nonsense_is_an_error_and_no_more(mut bytes in prop::collection::vec(any::<u8>(), 2..200)) {
+            for tag in [Tag::Question, Tag::Answer, Tag::Entry, Tag::SnapshotMeta] {
+                bytes[..2].copy_from_slice(&[codec::VERSION, tag as u8]);
+                let _ = decode::<Question>(tag, &bytes);
+                let _ = decode::<Answer>(tag, &bytes);
+                let _ = decode::<WireEntry>(tag, &bytes).map(WireEntry::open);
+                let _ = decode::<WireMeta>(tag, &bytes).map(SnapshotMeta::try_from);
+            }
+        }
+    }
+}

@@ -90,7 +90,7 @@ pub(super) fn run(shared: &Shared, mut jobs: mpsc::Receiver<Job>) {
         if written.is_ok() {
             group.iter().for_each(|job| remember(shared, &job.change));
         }
-        group.into_iter().for_each(|job| job.done.tell(written.as_ref().map(|()| ())));
+        group.into_iter().for_each(|job| job.done.tell(written.as_ref().err()));
     }
 }
 
@@ -195,14 +195,13 @@ fn remember(shared: &Shared, change: &Change) {
 }
 
 impl Done {
-    fn tell(self, written: Result<(), &StoreError>) {
+    fn tell(self, failed: Option<&StoreError>) {
+        let written = failed.map_or(Ok(()), |error| Err(repeated(error)));
         match self {
-            Self::Flushed(flushed) => {
-                flushed.io_completed(written.map_err(|error| io_error(repeated(error))));
-            }
+            Self::Flushed(flushed) => flushed.io_completed(written.map_err(io_error)),
             Self::Waiting(waiting) => {
                 // Who waited may have gone.
-                let _ = waiting.send(written.map_err(repeated));
+                let _ = waiting.send(written);
             }
             Self::Nobody => {}
         }

@@ -1,10 +1,12 @@
 //! What a cluster does when nothing is wrong, and what it refuses.
 
 use core::time::Duration;
+use std::time::Instant;
 
 use bytes::Bytes;
 use cluster_core::NodeId;
 
+use super::super::types::{LeaderId, SnapshotMeta, Vote};
 use super::super::wire::{self, Answer, Ask, Generation, Question, Refusal, Tag};
 use super::super::{Applied, Change, ProposeError, RaftError, Timing};
 use super::hosts::{BOUND, World};
@@ -20,7 +22,12 @@ async fn a_single_node_keeps_what_it_was_told() {
         world.request(10).await;
     }
     let before = world.ledger(1);
-    let told = world.applied(1);
+    let mut told = world.applied(1);
+    let begun = Instant::now();
+    while told.len() < 11 && begun.elapsed() < BOUND {
+        tokio::task::yield_now().await;
+        told.extend(world.applied(1));
+    }
     assert_eq!(told[0], Applied::Restored { index: None });
     let indexes: Vec<u64> = before.requests.values().copied().collect();
     let outcomes = indexes.iter().map(|index| Applied::Command {
@@ -33,7 +40,12 @@ async fn a_single_node_keeps_what_it_was_told() {
     world.start(1).await;
     // What was applied is applied from the first moment, without an election.
     assert_eq!(world.ledger(1), before);
-    let Applied::Restored { index } = world.applied(1)[0] else { panic!() };
+    let mut first = world.applied(1);
+    while first.is_empty() && begun.elapsed() < BOUND {
+        tokio::task::yield_now().await;
+        first = world.applied(1);
+    }
+    let Applied::Restored { index } = first[0] else { panic!("{first:?}") };
     assert!(index >= indexes.last().copied(), "{index:?}");
     world.request(10).await;
     assert!(world.raft(1).status().sync_times.count() > 0);
@@ -117,7 +129,8 @@ async fn what_cannot_be_read_is_refused_and_counted() {
     let mut world = World::voting(2, 2).await;
     world.request(10).await;
     let asked = async |message: Vec<u8>| {
-        let question = transport::Question { message, tail: Bytes::new(), urgency: Urgency::Usual };
+        let tail = Bytes::from_static(b"no snapshot");
+        let question = transport::Question { message, tail, urgency: Urgency::Usual };
         let answer = world.sender(2).call(NodeId(1), question, BOUND).await.unwrap();
         wire::decode::<Answer>(Tag::Answer, &answer).unwrap()
     };
@@ -130,6 +143,14 @@ async fn what_cannot_be_read_is_refused_and_counted() {
         assert_eq!(asked(message).await, Answer::Refused(Refusal::Generation(Some(ours))));
     }
     assert_eq!(world.count(1, Counter::RaftOtherGeneration), 2);
+    // A snapshot that the machine cannot read never reaches openraft.
+    let vote = Vote { leader_id: LeaderId { term: 99, node_id: 2 }, committed: true };
+    let body = Ask::Snapshot { vote: (&vote).into(), meta: (&SnapshotMeta::default()).into() };
+    let message = wire::encode(Tag::Question, &Question { generation: Some(ours), body }).unwrap();
+    let refused = asked(message).await;
+    assert!(matches!(refused, Answer::Refused(Refusal::Impossible(_))), "{refused:?}");
+    assert_eq!(world.count(1, Counter::RaftSnapshotMalformed), 1);
+    world.request(10).await;
 }
 
 /// Who is no member any more is thrown out, and its questions with it.
