@@ -177,6 +177,9 @@ pub const CALLS: u32 = 16;
 /// Questions that wait for whoever answers them. One more is refused and counted.
 pub const CALLS_QUEUE: usize = 256;
 
+/// How long a question may take to come in, apart from its tail: 40 MiB over a path of 20 Mbit/s.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// Bytes in flight on a connection for questions: a quarter of what replication has, so that a large
 /// revision leaves room for it on the cable.
 pub const CALL_WINDOW_BYTES: u64 = 256 << 10;
@@ -254,6 +257,10 @@ pub const RAFT_CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Bytes that a path carries in a second at least; what a long question may take longer.
 pub const RAFT_BYTES_A_SECOND: usize = 4 << 20;
+
+/// Raft questions that are answered at a time, those included whose askers have given up: a round of all
+/// that 64 members may ask. One more is refused and counted.
+pub const RAFT_ANSWERS: usize = CALLS as usize * MEMBERS;
 
 /// How long a change of members may take, a learner's catching up included.
 pub const RAFT_CHANGE_TIMEOUT: Duration = Duration::from_secs(60);

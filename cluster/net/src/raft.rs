@@ -41,6 +41,7 @@ use cluster_core::NodeId;
 use cluster_core::policy::Replicated;
 use openraft::EmptyNode;
 use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::errors::InitializeError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -169,15 +170,21 @@ impl<M: Replicable> Raft<M> {
     /// If it is one's already.
     pub async fn initialize(&self) -> Result<(), RaftError> {
         let context = &self.shared.context;
-        if context.store.generation().is_some() {
+        let generation = Generation { number: 1, founder: context.store.node().0 };
+        // One that crashed here begins once more.
+        if context.store.generation().is_some_and(|known| known != generation) {
             return Err(RaftError::NotEmpty);
         }
-        let founder = context.store.node().0;
-        let generation = Generation { number: 1, founder };
         context.store.set_generation(generation).await.map_err(RaftError::Store)?;
         let members = BTreeMap::from([(context.own, EmptyNode::new())]);
         let done = self.shared.core.initialize(members).await;
-        done.map_err(|error| RaftError::Engine(error.to_string()))
+        done.map_err(|error| match error {
+            openraft::errors::RaftError::APIError(InitializeError::NotAllowed(_)) => {
+                RaftError::NotEmpty
+            }
+            openraft::errors::RaftError::APIError(InitializeError::NotInMembers(_))
+            | openraft::errors::RaftError::Fatal(_) => RaftError::Engine(error.to_string()),
+        })
     }
 
     /// Has a command agreed on, from any node, and waits until it is applied where it leads.

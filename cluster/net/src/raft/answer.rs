@@ -21,7 +21,7 @@ use super::types::{Command, Entry, LogId, Snapshot, SnapshotMeta, Types, Vote};
 use super::wire::{self, Answer, Ask, Change, Generation, Question, Refusal, Tag};
 use crate::Counter;
 use crate::codec::CodecError;
-use crate::limits::RAFT_CHANGE_TIMEOUT;
+use crate::limits::{RAFT_ANSWERS, RAFT_CHANGE_TIMEOUT};
 use crate::transport::Call;
 
 pub(super) type Core<M> = openraft::Raft<Types, Machine<M>>;
@@ -33,12 +33,17 @@ pub(super) async fn serve<M: Replicable>(
     mut calls: mpsc::Receiver<Call>,
 ) {
     let mut asked = JoinSet::new();
-    while let Some(call) = calls.recv().await {
+    while let Some(mut call) = calls.recv().await {
         while asked.try_join_next().is_some() {}
+        if asked.len() >= RAFT_ANSWERS {
+            // Dropping it refuses it.
+            context.sender.counters().count(Counter::CallsFull);
+            continue;
+        }
         let (core, context) = (core.clone(), Arc::clone(&context));
         asked.spawn(async move {
-            let (message, tail) = (call.message.as_slice(), Bytes::copy_from_slice(&call.tail));
-            let answer = respond(&core, &context, message, tail).await;
+            let tail = Bytes::from(core::mem::take(&mut call.tail));
+            let answer = respond(&core, &context, &call.message, tail).await;
             if let Ok(answer) = wire::encode(Tag::Answer, &answer) {
                 call.answer(answer);
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cluster_core::NodeId;
 use quinn::{Connection, RecvStream, SendStream, VarInt};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{SemaphorePermit, oneshot};
 use tokio::task::JoinSet;
 
@@ -12,7 +13,9 @@ use super::frames::{self, FrameError};
 use super::protocol::Close;
 use super::shared::Shared;
 use crate::Counter;
-use crate::limits::{ANSWER_BYTES, CALL_BLOCK_BYTES, CALL_BYTES, CALL_TAIL_BYTES, CALLS};
+use crate::limits::{
+    ANSWER_BYTES, CALL_BLOCK_BYTES, CALL_BYTES, CALL_TAIL_BYTES, CALL_TIMEOUT, CALLS,
+};
 
 /// Answers what a peer asks on a connection, until that ends.
 pub(super) async fn serve(shared: Arc<Shared>, node: NodeId, connection: Connection) {
@@ -38,10 +41,13 @@ async fn answer(
 ) {
     match question(&shared, &mut receive).await {
         Ok((message, tail, _room)) => {
-            let Some(reply) = hand_over(&shared, node, message, tail).await else {
-                // Dropping the streams resets them, which is heard as a refusal.
-                return;
+            let reply = tokio::select! {
+                reply = hand_over(&shared, node, message, tail) => reply,
+                // The asker waits no more: room for its next question.
+                _ = send.stopped() => None,
             };
+            // Dropping the streams resets them, which is heard as a refusal.
+            let Some(reply) = reply else { return };
             let within = shared.timing.frame;
             if reply.len() <= ANSWER_BYTES
                 && frames::write(&mut send, &reply, within).await.is_ok()
@@ -71,11 +77,13 @@ async fn hand_over(
         return None;
     };
     let (reply, answer) = oneshot::channel();
-    if calls.try_send(Call { node, message, tail, reply }).is_err() {
-        shared.counters.count(Counter::CallsFull);
-        return None;
-    }
-    answer.await.ok()
+    let counter = match calls.try_send(Call { node, message, tail, reply }) {
+        Ok(()) => return answer.await.ok(),
+        Err(TrySendError::Full(_)) => Counter::CallsFull,
+        Err(TrySendError::Closed(_)) => Counter::CallUnwanted,
+    };
+    shared.counters.count(counter);
+    None
 }
 
 /// A question and its tail. One tail at a time is taken in, since it may be long.
@@ -84,7 +92,7 @@ async fn question<'a>(
     stream: &mut RecvStream,
 ) -> Result<(Vec<u8>, Vec<u8>, Option<SemaphorePermit<'a>>), FrameError> {
     let within = shared.timing.frame;
-    let message = frames::read(stream, CALL_BYTES, within).await?;
+    let message = frames::read(stream, CALL_BYTES, CALL_TIMEOUT).await?;
     let mut tail = Vec::new();
     let mut room = None;
     loop {

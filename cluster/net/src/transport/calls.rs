@@ -82,8 +82,10 @@ pub(super) struct Line {
     connection: watch::Sender<Option<Connection>>,
     wanted: Notify,
     born: Instant,
-    /// Milliseconds from `born` to the last answer or the last connection.
+    /// Milliseconds from `born` to the last time that anything was heard.
     heard: AtomicU64,
+    /// Packets received by then.
+    packets: AtomicU64,
 }
 
 impl Call {
@@ -111,6 +113,7 @@ impl Line {
             wanted: Notify::new(),
             born: Instant::now(),
             heard: AtomicU64::new(0),
+            packets: AtomicU64::new(0),
         }
     }
 
@@ -125,13 +128,25 @@ impl Line {
     /// A connection that has been silent for long gets another one in its place: what waits in it
     /// for an acknowledgment is sent again at growing intervals, long after the path is well again.
     fn give_up_if_silent(&self) {
+        // A long question on its way is acknowledged, if not answered.
+        let connection = self.connection.borrow().clone();
+        let packets = connection.as_ref().map_or(0, |it| it.stats().udp_rx.datagrams);
+        if self.packets.swap(packets, Ordering::Relaxed) != packets {
+            return self.hear();
+        }
         let silent = self.age().saturating_sub(self.heard.load(Ordering::Relaxed));
         if u128::from(silent) < CALL_SILENCE.as_millis() {
             return;
         }
-        if let Some(connection) = self.connection.borrow().as_ref() {
+        if let Some(connection) = connection {
             connection.close(Close::Stalled.code(), b"");
         }
+    }
+
+    /// Which connection it is, for tests.
+    #[cfg(test)]
+    pub(super) fn id(&self) -> Option<usize> {
+        self.connection.borrow().as_ref().map(Connection::stable_id)
     }
 
     async fn connected(&self) -> Result<Connection, CallError> {

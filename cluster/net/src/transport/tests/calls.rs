@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::nodes::{Cluster, Node, within};
 use super::*;
-use crate::limits::{CALL_BLOCK_BYTES, CALL_BYTES, CALLS_QUEUE};
+use crate::limits::{CALL_BLOCK_BYTES, CALL_BYTES};
 
 fn question(message: &[u8], tail: usize) -> Question {
     let tail = (0..tail).map(|at| (at % 251) as u8).collect::<Vec<_>>();
@@ -64,8 +64,26 @@ async fn what_is_not_answered_says_why() {
     // Somebody takes them no more.
     drop(calls);
     assert_eq!(ask(PATIENT).await, Err(CallError::Broken));
-    b.counted(&[(Counter::CallUnwanted, 1), (Counter::CallsFull, 1)]).await;
-    const { assert!(CALLS_QUEUE > 0) };
+    b.counted(&[(Counter::CallUnwanted, 2)]).await;
+}
+
+/// Questions whose askers have given up make room for others on the connection, and wait in the queue.
+#[tokio::test]
+async fn a_full_queue_refuses() {
+    let cluster = Cluster::new(2);
+    let (a, b) = pair(&cluster).await;
+    let _calls = b.sender().answer_calls();
+    let mut refused = 0;
+    let asking = async {
+        while b.counters.get(Counter::CallsFull) == 0 {
+            let within = Duration::from_millis(5);
+            let asked = a.sender().call(NodeId(2), question(b"?", 0), within).await;
+            refused += u32::from(asked == Err(CallError::Broken));
+        }
+    };
+    within(asking).await;
+    assert_eq!(refused, 1);
+    assert_eq!(b.counters.get(Counter::CallUnwanted), 0);
 }
 
 /// A connection in which nothing is heard for long is replaced; the link stays.
@@ -81,10 +99,18 @@ async fn a_silent_connection_is_replaced() {
     });
     let ask = async |within| a.sender().call(NodeId(2), question(b"?", 0), within).await;
     assert_eq!(ask(PATIENT).await, Ok(Vec::new()));
+    let link = a.sender().shared.switchboard.get(NodeId(2)).unwrap();
+    let first = link.line.id().unwrap();
     a.sender().cut([b.address()].into());
-    assert_eq!(ask(Duration::from_millis(1_100)).await, Err(CallError::Late));
+    b.sender().cut([a.address()].into());
+    // The first says that something was heard since the last, the others that nothing was.
+    for _ in 0..4 {
+        assert_eq!(ask(Duration::from_millis(400)).await, Err(CallError::Late));
+    }
     a.sender().cut(BTreeSet::new());
+    b.sender().cut(BTreeSet::new());
     assert_eq!(ask(PATIENT).await, Ok(Vec::new()));
+    assert_ne!(link.line.id().unwrap(), first);
     assert_eq!(a.sender().peers(), [(NodeId(2), Boot(1))]);
     answering.abort();
 }
