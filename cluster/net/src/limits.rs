@@ -201,7 +201,7 @@ pub const RAFT_NODES: usize = MEMBERS;
 /// Writes that wait for the Raft store's thread. When full, who writes waits.
 pub const RAFT_STORE_QUEUE: usize = 256;
 
-/// Writes that share one commit, and so one fsync.
+/// Writes that share one commit, and so one fsync: what queues up while the last one lasts.
 pub const RAFT_GROUP_WRITES: usize = 64;
 
 /// Bytes of entries that share one commit: two of the largest, or many small ones.
@@ -224,7 +224,8 @@ pub const RAFT_LOG_BYTES: u64 = 128 << 20;
 /// Entries behind a snapshot that are kept, for followers that lag a little.
 pub const RAFT_KEPT_ENTRIES: u64 = 64;
 
-/// How often a leader speaks.
+/// How often a leader speaks: six times in the shortest election timeout, so that a few late or lost
+/// words are no campaign.
 pub const RAFT_HEARTBEAT: Duration = Duration::from_millis(50);
 
 /// The shortest election timeout. A campaign begins after a leader's lease, which is the longest
@@ -236,7 +237,7 @@ pub const RAFT_ELECTION: Duration = Duration::from_millis(300);
 /// [`RAFT_ELECTION_SPREAD`], so that no two ranks campaign at once.
 pub const RAFT_RANK_STEP: Duration = Duration::from_millis(40);
 
-/// Width of a rank's window of election timeouts.
+/// Width of a rank's window of election timeouts: enough for two of one rank to draw apart.
 pub const RAFT_ELECTION_SPREAD: Duration = Duration::from_millis(20);
 
 /// Ranks: more than the five voters of the largest cluster. The last timeout stays below twice the
@@ -246,10 +247,10 @@ pub const RAFT_RANKS: u64 = 7;
 /// How long nobody leads before the watchdog begins a campaign: three of the longest timeouts.
 pub const RAFT_LEADERLESS: Duration = Duration::from_millis(1_800);
 
-/// Longest pause before that campaign, drawn at random.
+/// Longest pause before that campaign, drawn at random, so that two watchdogs do not bark at once.
 pub const RAFT_LEADERLESS_JITTER: Duration = Duration::from_millis(300);
 
-/// How often the watchdog looks.
+/// How often the watchdog looks at numbers in memory: often enough for a driver that shows the leader.
 pub const RAFT_WATCH: Duration = Duration::from_millis(100);
 
 /// How long one Raft question may take, apart from its bytes. Votes and heartbeats have less.
