@@ -224,6 +224,10 @@ pub const RAFT_LOG_BYTES: u64 = 128 << 20;
 /// Entries behind a snapshot that are kept, for followers that lag a little.
 pub const RAFT_KEPT_ENTRIES: u64 = 64;
 
+/// Entries that a learner may be behind when it counts as caught up, of a log that grows slowly: so it
+/// has the cluster's history, and may vote without taking the majority away.
+pub const RAFT_CAUGHT_UP: u64 = 1;
+
 /// How often a leader speaks: six times in the shortest election timeout, so that a few late or lost
 /// words are no campaign.
 pub const RAFT_HEARTBEAT: Duration = Duration::from_millis(50);

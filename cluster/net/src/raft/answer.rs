@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use openraft::errors::{ClientWriteError, LinearizableReadError, RaftError};
+use openraft::errors::{ChangeMembershipError, ClientWriteError, LinearizableReadError, RaftError};
 use openraft::raft::TransferLeaderError;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, TransferLeaderRequest};
 use openraft::{ChangeMembers, EmptyNode, ReadPolicy};
@@ -242,6 +242,10 @@ fn refusal(error: RaftError<Types, ClientWriteError<Types>>) -> Refusal {
         RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => {
             Refusal::NotLeader(forward.leader_id)
         }
+        // Nothing was done: the change before this one is not agreed on yet, so ask again.
+        RaftError::APIError(ClientWriteError::ChangeMembershipError(
+            ChangeMembershipError::InProgress(_) | ChangeMembershipError::UncommittedLeaderLog(_),
+        )) => Refusal::NotLeader(None),
         // Whether it stays in the log is decided by the next leader.
         RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) | RaftError::Fatal(_) => {
             Refusal::Unknown

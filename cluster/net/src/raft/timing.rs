@@ -18,8 +18,8 @@ use openraft::{Config, SnapshotPolicy};
 
 use super::RaftError;
 use crate::limits::{
-    RAFT_ELECTION, RAFT_ELECTION_SPREAD, RAFT_HEARTBEAT, RAFT_KEPT_ENTRIES, RAFT_RANK_STEP,
-    RAFT_RANKS, RAFT_SNAPSHOT_ENTRIES,
+    RAFT_CAUGHT_UP, RAFT_ELECTION, RAFT_ELECTION_SPREAD, RAFT_HEARTBEAT, RAFT_KEPT_ENTRIES,
+    RAFT_RANK_STEP, RAFT_RANKS, RAFT_SNAPSHOT_ENTRIES,
 };
 
 /// The times of a Raft, and how much log it keeps. Tests have others.
@@ -78,6 +78,7 @@ impl Timing {
             heartbeat_interval: millis(self.heartbeat),
             snapshot_policy: SnapshotPolicy::LogsSinceLast(self.snapshot_entries),
             max_in_snapshot_log_to_keep: self.kept_entries,
+            replication_lag_threshold: RAFT_CAUGHT_UP,
             enable_pre_vote: Some(true),
             enable_elect: self.campaigns,
             allow_log_reversion: Some(false),
