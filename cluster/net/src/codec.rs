@@ -4,6 +4,7 @@
 //! ```text
 //! control frame   length u32 be │ version u8 │ tag u8 │ body        (length counts what follows it)
 //! joining frame   length u32 be │ version u8 │ tag u8 │ body
+//! Raft            version u8 │ tag u8 │ body               (questions, answers, what the store keeps)
 //! ```
 //!
 //! Version and tag stand outside of the encoding, so that a newer node can be told from nonsense. A
@@ -18,11 +19,14 @@ use core::fmt;
 use bincode::config;
 pub(crate) use bincode::{Decode, Encode};
 
-use crate::limits::{CONTROL_BODY_BYTES, JOIN_MESSAGE_BYTES};
+use crate::limits::{CALL_BYTES, CONTROL_BODY_BYTES, JOIN_MESSAGE_BYTES};
 use crate::message::ControlMessage;
 
 /// Version of the encoding, in each message's first byte.
 pub const VERSION: u8 = 1;
+
+/// Bytes of version and tag.
+const HEAD_BYTES: usize = 2;
 
 /// Why bytes are no message, or a message cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +128,23 @@ pub(crate) fn decode_joining<T: Decode<()>>(tag: u8, bytes: &[u8]) -> Result<T, 
     }
     whole(
         bincode::decode_from_slice(body, config::standard().with_limit::<{ JOIN_MESSAGE_BYTES }>()),
+        body.len(),
+    )
+}
+
+/// Something of Raft as version, tag and body.
+pub(crate) fn encode_raft<T: Encode>(tag: u8, body: &T) -> Result<Vec<u8>, CodecError> {
+    frame(tag, body, CALL_BYTES - HEAD_BYTES)
+}
+
+/// What stands in `bytes` of Raft under this tag.
+pub(crate) fn decode_raft<T: Decode<()>>(tag: u8, bytes: &[u8]) -> Result<T, CodecError> {
+    let (found, body) = opened(bytes)?;
+    if found != tag {
+        return Err(CodecError::Tag(found));
+    }
+    whole(
+        bincode::decode_from_slice(body, config::standard().with_limit::<{ CALL_BYTES }>()),
         body.len(),
     )
 }

@@ -103,6 +103,22 @@ counters! {
     DatagramsSent = "datagrams-sent",
     /// Datagrams received and handed to the driver.
     DatagramsReceived = "datagrams-received",
+    /// A question to a peer that was not answered in time.
+    CallLate = "call-late",
+    /// A peer's question while nobody here answers any.
+    CallUnwanted = "call-unwanted",
+    /// A peer's question that found the queue full.
+    CallsFull = "calls-full",
+    /// A Raft message that cannot be read.
+    RaftMalformed = "raft-malformed",
+    /// A Raft message of a node with another generation of the cluster: its history is another one.
+    RaftOtherGeneration = "raft-other-generation",
+    /// A Raft snapshot that the state machine cannot read.
+    RaftSnapshotMalformed = "raft-snapshot-malformed",
+    /// A peer refused a Raft message because it has another generation of the cluster.
+    RaftRefusedForGeneration = "raft-refused-for-generation",
+    /// A Raft campaign that was begun because no leader was heard for long.
+    RaftLeaderless = "raft-leaderless",
     /// Joiners that were given an identity.
     Joined = "joined",
     /// A joiner's proof came too soon after others.

@@ -10,19 +10,21 @@
 //!              │ events, datagrams, bulk
 //!              ▼
 //!           driver ──► store
+//!              └─────► raft ──► calls of the transport          raft.redb  log, vote, snapshot
 //! ```
 //!
 //! - Trust comes from the cluster's own authority and the list of members, never from an address.
 //!   A node's number is read from its verified certificate, whatever the node says itself.
 //! - Certificates are judged without dates: see [`identity`].
 //! - Whatever is refused has a counter ([`Counter`]) and no other effect.
-//! - `bincode` is known to [`codec`] alone.
+//! - `bincode` is known to [`codec`] alone, openraft to [`raft`].
 
 pub mod codec;
 pub mod identity;
 pub mod join;
 pub mod limits;
 pub mod message;
+pub mod raft;
 pub mod store;
 pub mod token;
 pub mod transport;

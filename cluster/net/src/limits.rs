@@ -155,3 +155,123 @@ pub const ZONE_NAME_BYTES: usize = 63;
 
 /// Bytes of memory that the store keeps of its file: the whole file, as long as it is used as meant.
 pub const STORE_CACHE_BYTES: usize = 4 << 20;
+
+/// Bytes of a question to a peer, and of what decoding one may claim: a Raft entry with the largest
+/// revision, its list files in it (32 MiB), and its envelope. A longer one is refused by the asker,
+/// and closes the connection at the answerer.
+pub const CALL_BYTES: usize = 40 << 20;
+
+/// Bytes of what follows a question: a snapshot of 50 revisions, each as large as can be. More is
+/// refused likewise.
+pub const CALL_TAIL_BYTES: usize = 2 << 30;
+
+/// Bytes of a block of it: what a peer that is alive takes in a moment.
+pub const CALL_BLOCK_BYTES: usize = 256 << 10;
+
+/// Bytes of an answer: the outcome of a command. A longer one is not given.
+pub const ANSWER_BYTES: usize = 1 << 20;
+
+/// Questions of one peer that are answered at a time; more wait at the asker.
+pub const CALLS: u32 = 16;
+
+/// Questions that wait for whoever answers them. One more is refused and counted.
+pub const CALLS_QUEUE: usize = 256;
+
+/// How long a question may take to come in, apart from its tail: 40 MiB over a path of 20 Mbit/s.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Bytes in flight on a connection for questions: a quarter of what replication has, so that a large
+/// revision leaves room for it on the cable.
+pub const CALL_WINDOW_BYTES: u64 = 256 << 10;
+
+/// How long a peer may answer nothing before questions to it get a new connection: some heartbeats
+/// and an election.
+pub const CALL_SILENCE: Duration = Duration::from_secs(1);
+
+/// Bytes of entries that a question of replication holds, or one entry: what the window carries in a
+/// few round trips.
+pub const RAFT_BATCH_BYTES: usize = 1 << 20;
+
+/// Bytes of a proposed command: the largest revision with its envelope. A longer one is refused.
+pub const RAFT_COMMAND_BYTES: usize = CALL_BYTES - (64 << 10);
+
+/// Nodes that take part in Raft, voters and learners: a cluster's members. One more is refused.
+pub const RAFT_NODES: usize = MEMBERS;
+
+/// Writes that wait for the Raft store's thread. When full, who writes waits.
+pub const RAFT_STORE_QUEUE: usize = 256;
+
+/// Writes that share one commit, and so one fsync: what queues up while the last one lasts.
+pub const RAFT_GROUP_WRITES: usize = 64;
+
+/// Bytes of entries that share one commit: two of the largest, or many small ones.
+pub const RAFT_GROUP_BYTES: usize = 64 << 20;
+
+/// Bytes of entries that the Raft store keeps in memory beside those that are not yet on the disk:
+/// followers that keep up, and the state machine, are served from there.
+pub const RAFT_RECENT_BYTES: usize = 4 << 20;
+
+/// Bytes of one row of a snapshot in the store: what redb writes without a large extent.
+pub const RAFT_SNAPSHOT_ROW_BYTES: usize = 256 << 10;
+
+/// Entries after which a snapshot is made. Restarts apply at most so many anew.
+pub const RAFT_SNAPSHOT_ENTRIES: u64 = 256;
+
+/// Bytes of the log beyond which a snapshot is made sooner, and all before it is dropped: four of the
+/// largest revisions.
+pub const RAFT_LOG_BYTES: u64 = 128 << 20;
+
+/// Entries behind a snapshot that are kept, for followers that lag a little.
+pub const RAFT_KEPT_ENTRIES: u64 = 64;
+
+/// Entries that a learner may be behind when it counts as caught up, of a log that grows slowly: so it
+/// has the cluster's history, and may vote without taking the majority away.
+pub const RAFT_CAUGHT_UP: u64 = 1;
+
+/// How often a leader speaks: six times in the shortest election timeout, so that a few late or lost
+/// words are no campaign.
+pub const RAFT_HEARTBEAT: Duration = Duration::from_millis(50);
+
+/// The shortest election timeout. A campaign begins after a leader's lease, which is the longest
+/// timeout of the node, and another timeout: so after 0.6 s without a word, twelve heartbeats, at
+/// the first node in rank.
+pub const RAFT_ELECTION: Duration = Duration::from_millis(300);
+
+/// How much later each rank's election timeout begins: more than a tick of 10 ms, a round trip and
+/// [`RAFT_ELECTION_SPREAD`], so that no two ranks campaign at once.
+pub const RAFT_RANK_STEP: Duration = Duration::from_millis(40);
+
+/// Width of a rank's window of election timeouts: enough for two of one rank to draw apart.
+pub const RAFT_ELECTION_SPREAD: Duration = Duration::from_millis(20);
+
+/// Ranks: more than the five voters of the largest cluster. The last timeout stays below twice the
+/// first, so that who has the first rank finds all leases ended.
+pub const RAFT_RANKS: u64 = 7;
+
+/// How long nobody leads before the watchdog begins a campaign: three of the longest timeouts.
+pub const RAFT_LEADERLESS: Duration = Duration::from_millis(1_800);
+
+/// Longest pause before that campaign, drawn at random, so that two watchdogs do not bark at once.
+pub const RAFT_LEADERLESS_JITTER: Duration = Duration::from_millis(300);
+
+/// How often the watchdog looks at numbers in memory: often enough for a driver that shows the leader.
+pub const RAFT_WATCH: Duration = Duration::from_millis(100);
+
+/// How long one Raft question may take, apart from its bytes. Votes and heartbeats have less.
+pub const RAFT_CALL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Bytes that a path carries in a second at least; what a long question may take longer.
+pub const RAFT_BYTES_A_SECOND: usize = 4 << 20;
+
+/// Raft questions that are answered at a time, those included whose askers have given up: a round of all
+/// that 64 members may ask. One more is refused and counted.
+pub const RAFT_ANSWERS: usize = CALLS as usize * MEMBERS;
+
+/// How long a change of members may take, a learner's catching up included.
+pub const RAFT_CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Applied commands that wait for the driver. When full, no more are applied: nothing is lost.
+pub const RAFT_APPLIED: usize = 256;
+
+/// How long it takes at most until a Raft that stops has stopped.
+pub const RAFT_STOP_TIMEOUT: Duration = Duration::from_secs(5);

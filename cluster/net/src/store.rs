@@ -13,29 +13,24 @@
 mod placement;
 mod records;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod vault;
 
 use core::fmt;
 use core::net::SocketAddr;
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use cluster_core::{Boot, NodeId, Term};
-use redb::backends::FileBackend;
-use redb::{
-    Builder, Database, ReadTransaction, ReadableDatabase as _, ReadableTable, StorageBackend,
-    TableDefinition, WriteTransaction,
-};
+use redb::{ReadTransaction, ReadableTable, StorageBackend, TableDefinition, WriteTransaction};
 
 pub use placement::{Assignment, Run};
 pub use records::{Member, Standing};
+pub(crate) use vault::{Vault, storage};
 
-use crate::files;
 use crate::identity::ClusterName;
-use crate::limits::{MEMBERS, STORE_CACHE_BYTES, TOKENS, ZONE_NAME_BYTES, ZONES};
+use crate::limits::{MEMBERS, TOKENS, ZONE_NAME_BYTES, ZONES};
 use crate::token::{TokenId, TokenRecord};
 
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
@@ -57,8 +52,7 @@ const FORMAT_VERSION: u64 = 1;
 /// A node's memory.
 #[derive(Debug)]
 pub struct Store {
-    database: Database,
-    poisoned: bool,
+    vault: Vault,
 }
 
 /// What a new store begins with.
@@ -119,21 +113,7 @@ impl Store {
     /// # Errors
     /// What the file system says.
     pub fn create(path: &Path, seed: &Seed) -> Result<(), StoreError> {
-        let beside = path.with_extension("new");
-        files::remove(&beside).map_err(StoreError::File)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(files::PRIVATE)
-            .open(&beside)
-            .map_err(StoreError::File)?;
-        let backend = FileBackend::new(file).map_err(storage)?;
-        let database = builder().create_with_backend(backend).map_err(storage)?;
-        let mut store = Self { database, poisoned: false };
-        store.seed(seed)?;
-        store.database.close().map_err(storage)?;
-        files::rename(&beside, path).map_err(StoreError::File)
+        Vault::create(path, |vault| Self { vault }.seeded(seed).map(|store| store.vault))
     }
 
     /// Opens the store of `node`.
@@ -141,8 +121,7 @@ impl Store {
     /// # Errors
     /// If it is not there, damaged, or another node's.
     pub fn open(path: &Path, cluster: &ClusterName, node: NodeId) -> Result<Self, StoreError> {
-        let database = builder().open(path).map_err(storage)?;
-        Self::checked(database, cluster, node)
+        Self::checked(Vault::open(path)?, cluster, node)
     }
 
     /// A store on something that is no file; `seed` is written if there is nothing yet.
@@ -150,22 +129,14 @@ impl Store {
     /// # Errors
     /// What the backend says.
     pub fn with_backend(backend: impl StorageBackend, seed: &Seed) -> Result<Self, StoreError> {
-        let empty = backend.len().map_err(StoreError::File)? == 0;
-        let database = builder().create_with_backend(backend).map_err(storage)?;
-        if empty {
-            let mut store = Self { database, poisoned: false };
-            store.seed(seed)?;
-            return Ok(store);
+        match Vault::with_backend(backend)? {
+            (vault, true) => Self { vault }.seeded(seed),
+            (vault, false) => Self::checked(vault, &seed.cluster, seed.node),
         }
-        Self::checked(database, &seed.cluster, seed.node)
     }
 
-    fn checked(
-        database: Database,
-        cluster: &ClusterName,
-        node: NodeId,
-    ) -> Result<Self, StoreError> {
-        let store = Self { database, poisoned: false };
+    fn checked(vault: Vault, cluster: &ClusterName, node: NodeId) -> Result<Self, StoreError> {
+        let store = Self { vault };
         let (format, owner, name) = store.read(|transaction| {
             let numbers = transaction.open_table(NUMBERS).map_err(storage)?;
             let texts = transaction.open_table(TEXTS).map_err(storage)?;
@@ -182,7 +153,7 @@ impl Store {
         Ok(store)
     }
 
-    fn seed(&mut self, seed: &Seed) -> Result<(), StoreError> {
+    fn seeded(self, seed: &Seed) -> Result<Self, StoreError> {
         self.write(|transaction| {
             let mut numbers = transaction.open_table(NUMBERS).map_err(storage)?;
             for (key, value) in [(FORMAT, FORMAT_VERSION), (NODE, seed.node.0.into()), (BOOT, 0)] {
@@ -204,13 +175,14 @@ impl Store {
             transaction.open_table(ZONE_NUMBERS).map_err(storage)?;
             transaction.open_table(TOKEN_LIST).map_err(storage)?;
             Ok(())
-        })
+        })?;
+        Ok(self)
     }
 
     /// Whether nothing can be promised any more.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        self.poisoned
+        self.vault.is_poisoned()
     }
 
     /// The number of this run of the daemon: one more than the last.
@@ -445,53 +417,15 @@ impl Store {
         &self,
         look: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        if self.poisoned {
-            return Err(StoreError::Poisoned);
-        }
-        look(&self.database.begin_read().map_err(storage)?)
+        self.vault.read(look)
     }
 
-    /// Carries out a change and syncs it. What it refuses has changed nothing; what the disk refuses
-    /// poisons the store.
     fn write<T>(
-        &mut self,
-        change: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        if self.poisoned {
-            return Err(StoreError::Poisoned);
-        }
-        let done = self.commit(change);
-        self.poisoned = matches!(done, Err(StoreError::Storage(_)));
-        done
-    }
-
-    fn commit<T>(
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut transaction = self.database.begin_write().map_err(storage)?;
-        // In two phases, and opened again without a walk through the file.
-        transaction.set_quick_repair(true);
-        let value = match change(&transaction) {
-            Ok(value) => value,
-            Err(error) => {
-                transaction.abort().map_err(storage)?;
-                return Err(error);
-            }
-        };
-        transaction.commit().map_err(storage)?;
-        Ok(value)
+        self.vault.write(change)
     }
-}
-
-fn builder() -> Builder {
-    let mut builder = Builder::new();
-    builder.set_cache_size(STORE_CACHE_BYTES);
-    builder
-}
-
-fn storage(error: impl Into<redb::Error>) -> StoreError {
-    StoreError::Storage(error.into())
 }
 
 fn number(table: &impl ReadableTable<&'static str, u64>, key: &str) -> Result<u64, StoreError> {

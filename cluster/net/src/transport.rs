@@ -3,7 +3,8 @@
 //! ```text
 //!            ┌ live connection ── control stream ──► events      (in order, nothing lost)
 //! peer ──────┤                └── datagrams ───────► datagrams   (replication; may be lost)
-//!            └ bulk connection ─ one stream each way ► bulk      (in order, slowed by the receiver)
+//!            ├ bulk connection ─ one stream each way ► bulk      (in order, slowed by the receiver)
+//!            └ calls ─────────── one stream each ────► calls     (a question and its answer)
 //! ```
 //!
 //! - **Who.** A peer is the node that its certificate names. Addresses are only called.
@@ -13,10 +14,12 @@
 //! - **How much.** Every queue has a bound. A call that finds one full says so at once, and is counted.
 //! - **What else** comes to the port is refused and counted ([`crate::Counter`]), and has no other effect.
 
+mod answers;
 mod arrival;
 mod backoff;
 mod bulk;
 mod caller;
+mod calls;
 mod event;
 pub(crate) mod frames;
 mod link;
@@ -31,6 +34,7 @@ mod window;
 
 use core::fmt;
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,16 +44,19 @@ use bytes::Bytes;
 use cluster_core::{Boot, NodeId};
 use quinn::{Endpoint, EndpointConfig, TokioRuntime};
 use quinn_proto::RandomConnectionIdGenerator;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+pub use calls::{Call, CallError, Question, Urgency};
 pub use event::{BulkBlock, Datagram, Down, Event, Inbox};
 pub use protocol::VERSIONS;
 pub use tuning::Timing;
 
 use crate::identity::Identity;
-use crate::limits::{BULK_BLOCK_BYTES, BULK_BLOCKS, DATAGRAMS, EVENTS, GOODBYE_TIMEOUT, PEERS};
+use crate::limits::{
+    BULK_BLOCK_BYTES, BULK_BLOCKS, CALLS_QUEUE, DATAGRAMS, EVENTS, GOODBYE_TIMEOUT, PEERS,
+};
 use crate::message::{ControlMessage, Hello};
 use crate::tls::{self, Judge, Members};
 use crate::{Counter, Counters};
@@ -141,17 +148,29 @@ impl Transport {
         let members = Members::new(settings.members.clone());
         let judge = Judge::new(identity, members.clone(), Arc::clone(&counters));
         let judge = judge.map_err(TransportError::Tls)?;
-        let endpoint = endpoint(identity, &settings, &judge, &counters)?;
+        let socket = Watched::bind(settings.listen, Arc::clone(&counters));
+        let socket = socket.map_err(TransportError::Socket)?;
+        #[cfg(test)]
+        let cut = socket.cut();
+        let endpoint = endpoint(identity, &settings, &judge, socket)?;
         let client = |kind: Kind| {
             let names = kind.names(&settings.versions);
             let tls = tls::calling(identity, Arc::clone(&judge), names)?;
-            tuning::client(tls, &settings.timing)
+            match kind {
+                Kind::Live | Kind::Bulk => tuning::client(tls, &settings.timing),
+                Kind::Calls => tuning::asker(tls, &settings.timing),
+            }
         };
         let (outlets, inbox) = channels();
         let shared = Arc::new(Shared {
             own: identity.node,
             live: client(Kind::Live).map_err(TransportError::Tls)?,
             bulk: client(Kind::Bulk).map_err(TransportError::Tls)?,
+            asking: client(Kind::Calls).map_err(TransportError::Tls)?,
+            calls: calls::Switch::default(),
+            tails: Semaphore::new(1),
+            #[cfg(test)]
+            cut,
             hello: Mutex::new(settings.hello),
             timing: settings.timing,
             counters,
@@ -235,6 +254,45 @@ impl Sender {
         self.counted(sent, Counter::BulkSendFull, Counter::OversizedFrame)
     }
 
+    /// Asks a peer something and waits for the answer `within` a time.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn call(
+        &self,
+        node: NodeId,
+        question: Question,
+        within: Duration,
+    ) -> Result<Vec<u8>, CallError> {
+        calls::call(&self.shared, node, question, within).await
+    }
+
+    /// What peers ask from now on; whoever had their questions before gets no more.
+    #[must_use]
+    pub fn answer_calls(&self) -> mpsc::Receiver<Call> {
+        let (calls, inbox) = mpsc::channel(CALLS_QUEUE);
+        self.shared.calls.set(calls);
+        inbox
+    }
+
+    /// What this endpoint counts.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.shared.counters
+    }
+
+    /// This node.
+    #[must_use]
+    pub fn own(&self) -> NodeId {
+        self.shared.own
+    }
+
+    /// Lets nothing out to these addresses.
+    #[cfg(test)]
+    pub(crate) fn cut(&self, addresses: BTreeSet<SocketAddr>) {
+        *self.shared.cut.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
     /// Bytes that a datagram to this peer may have now; changes with the path. `None`: not connected.
     #[must_use]
     pub fn datagram_bytes(&self, node: NodeId) -> Option<usize> {
@@ -293,13 +351,11 @@ fn endpoint(
     identity: &Identity,
     settings: &Settings,
     judge: &Arc<Judge>,
-    counters: &Arc<Counters>,
+    socket: Arc<Watched>,
 ) -> Result<Endpoint, TransportError> {
-    let names = [Kind::Live, Kind::Bulk].map(|kind| kind.names(&settings.versions)).concat();
+    let names = Kind::ALL.map(|kind| kind.names(&settings.versions)).concat();
     let tls = tls::accepting(identity, Arc::clone(judge), names).map_err(TransportError::Tls)?;
     let server = tuning::server(tls, &settings.timing).map_err(TransportError::Tls)?;
-    let socket = Watched::bind(settings.listen, Arc::clone(counters));
-    let socket = socket.map_err(TransportError::Socket)?;
     let runtime = Arc::new(TokioRuntime);
     Endpoint::new_with_abstract_socket(recognisable(identity), Some(server), socket, runtime)
         .map_err(TransportError::Socket)

@@ -1,6 +1,6 @@
 //! The store on a disk that can be crashed, filled and made to fail.
 
-mod disk;
+pub(crate) mod disk;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

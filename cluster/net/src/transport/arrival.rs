@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::answers;
 use super::frames::{self, FrameError};
 use super::link::{self, Control, Met};
 use super::protocol::{Close, Kind, cause};
@@ -40,13 +41,19 @@ pub(super) async fn accept(shared: Arc<Shared>) {
             continue;
         }
         match Arc::clone(&room).try_acquire_owned() {
-            Ok(permit) if links.len() < 2 * MEMBERS + HANDSHAKES => {
+            Ok(permit) if links.len() < 3 * MEMBERS + HANDSHAKES => {
                 let shared = Arc::clone(&shared);
                 links.spawn(async move {
-                    let met = arrive(&shared, incoming).await;
+                    let arrived = arrive(&shared, incoming).await;
                     drop(permit);
-                    if let Some(met) = met {
-                        link::run(&shared, met).await;
+                    match arrived {
+                        Some(Arrived::Peer(met)) => {
+                            link::run(&shared, *met).await;
+                        }
+                        Some(Arrived::Asker(node, connection)) => {
+                            answers::serve(shared, node, connection).await;
+                        }
+                        None => {}
                     }
                 });
             }
@@ -58,12 +65,19 @@ pub(super) async fn accept(shared: Arc<Shared>) {
     }
 }
 
+/// Who called, and for what.
+enum Arrived {
+    Peer(Box<Met>),
+    Asker(NodeId, Connection),
+}
+
 /// A caller, up to its hello. A bulk connection goes to the link of its peer.
-async fn arrive(shared: &Arc<Shared>, incoming: Incoming) -> Option<Met> {
+async fn arrive(shared: &Arc<Shared>, incoming: Incoming) -> Option<Arrived> {
     let shaking = async { incoming.accept()?.await };
     let shaken = judge(shared, shaking, Counter::HandshakeLate).await?;
     match shaken.kind {
-        Kind::Live => hear_hello(shared, shaken).await,
+        Kind::Live => hear_hello(shared, shaken).await.map(|met| Arrived::Peer(Box::new(met))),
+        Kind::Calls => Some(Arrived::Asker(shaken.node, shaken.connection)),
         Kind::Bulk => {
             let link = shared.switchboard.get(shaken.node);
             let taken = link

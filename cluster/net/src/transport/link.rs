@@ -11,6 +11,7 @@ use tokio::task::coop::consume_budget;
 
 use super::SendError;
 use super::bulk;
+use super::calls::{self, Line};
 use super::event::{Datagram, Down, Event};
 use super::frames::{self, FrameError};
 use super::protocol::Close;
@@ -33,6 +34,8 @@ pub(super) struct Link {
     bulk: mpsc::Sender<Bytes>,
     /// Bulk connections that the peer opened.
     pub(super) bulk_arrivals: mpsc::Sender<Connection>,
+    /// To ask the peer.
+    pub(super) line: Line,
     /// Whether the driver was told that the peer is down.
     ended: watch::Sender<bool>,
     /// Why this end closed the connection, if it did.
@@ -87,6 +90,7 @@ impl Link {
             control,
             bulk,
             bulk_arrivals,
+            line: Line::new(),
             ended: watch::Sender::new(false),
             left: OnceLock::new(),
         };
@@ -133,6 +137,11 @@ impl Link {
     /// Closes the connection, and waits until the driver was told.
     async fn give_way(&self) {
         self.leave(Close::Duplicate, Down::Replaced);
+        self.until_ended().await;
+    }
+
+    /// Resolves when the driver was told that the peer is down.
+    pub(super) async fn until_ended(&self) {
         // An error means that the task is gone already.
         let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
     }
@@ -209,6 +218,7 @@ async fn carry(
         fault = read_control(shared, link, &mut receive) => fault,
         fault = write_control(shared, control, &mut send) => fault,
         fault = read_datagrams(shared, link) => fault,
+        fault = calls::keep(shared, link) => fault,
         fault = bulk::carry(shared, link, bulk, bulk_arrivals, called_at) => fault,
     }
 }

@@ -16,13 +16,18 @@ pub(crate) enum Kind {
     Live,
     /// Bulk blocks.
     Bulk,
+    /// Questions of who called.
+    Calls,
 }
 
 impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::Live, Self::Bulk, Self::Calls];
+
     const fn prefix(self) -> &'static str {
         match self {
             Self::Live => "ringwall/",
             Self::Bulk => "ringwall-bulk/",
+            Self::Calls => "ringwall-calls/",
         }
     }
 
@@ -35,7 +40,7 @@ impl Kind {
     /// What a chosen name stands for.
     pub(crate) fn parse(name: &[u8]) -> Option<(Self, u16)> {
         let name = core::str::from_utf8(name).ok()?;
-        [Self::Live, Self::Bulk]
+        Self::ALL
             .into_iter()
             .find_map(|kind| Some((kind, name.strip_prefix(kind.prefix())?.parse().ok()?)))
     }
@@ -115,7 +120,7 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_were_made() {
-        for kind in [Kind::Live, Kind::Bulk] {
+        for kind in Kind::ALL {
             for (name, version) in kind.names(&[2, 1]).iter().zip([2, 1]) {
                 assert_eq!(Kind::parse(name), Some((kind, version)));
             }

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cluster_core::NodeId;
 use quinn::{ClientConfig, Endpoint};
+use tokio::sync::Semaphore;
 
+use super::calls::Switch;
 use super::event::Outlets;
 use super::protocol::Kind;
 use super::switchboard::Switchboard;
@@ -27,6 +29,13 @@ pub(super) struct Shared {
     pub(super) endpoint: Endpoint,
     pub(super) live: ClientConfig,
     pub(super) bulk: ClientConfig,
+    pub(super) asking: ClientConfig,
+    /// Who answers calls.
+    pub(super) calls: Switch,
+    /// Room for the tails of questions.
+    pub(super) tails: Semaphore,
+    #[cfg(test)]
+    pub(super) cut: super::socket::Cut,
 }
 
 impl Shared {
@@ -39,6 +48,7 @@ impl Shared {
         match kind {
             Kind::Live => self.live.clone(),
             Kind::Bulk => self.bulk.clone(),
+            Kind::Calls => self.asking.clone(),
         }
     }
 }

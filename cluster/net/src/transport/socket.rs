@@ -24,7 +24,13 @@ const FIXED_BIT: u8 = 0x40;
 pub(super) struct Watched {
     inner: Arc<dyn AsyncUdpSocket>,
     counters: Arc<Counters>,
+    #[cfg(test)]
+    cut: Cut,
 }
+
+/// Addresses to which nothing gets out, for tests of silence.
+#[cfg(test)]
+pub(super) type Cut = Arc<std::sync::Mutex<std::collections::BTreeSet<SocketAddr>>>;
 
 impl Watched {
     pub(super) fn bind(listen: SocketAddr, counters: Arc<Counters>) -> io::Result<Arc<Self>> {
@@ -38,7 +44,17 @@ impl Watched {
             let _ = buffers.set_send_buffer_size(SOCKET_BUFFER_BYTES);
         }
         let inner = TokioRuntime.wrap_udp_socket(socket)?;
-        Ok(Arc::new(Self { inner, counters }))
+        Ok(Arc::new(Self {
+            inner,
+            counters,
+            #[cfg(test)]
+            cut: Cut::default(),
+        }))
+    }
+
+    #[cfg(test)]
+    pub(super) fn cut(&self) -> Cut {
+        Arc::clone(&self.cut)
     }
 
     /// Counts the datagrams of one receive, which the kernel may have joined.
@@ -58,6 +74,10 @@ impl AsyncUdpSocket for Watched {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        #[cfg(test)]
+        if self.cut.lock().is_ok_and(|cut| cut.contains(&transmit.destination)) {
+            return Ok(());
+        }
         self.inner.try_send(transmit)
     }
 

@@ -1,5 +1,6 @@
 //! Endpoints on this machine, real QUIC: who meets whom, what gets through, what is refused.
 
+mod calls;
 mod nodes;
 mod proxy;
 mod refusals;

@@ -8,9 +8,9 @@ use quinn::{ClientConfig, MtuDiscoveryConfig, ServerConfig, TransportConfig, Var
 
 use super::window::Fixed;
 use crate::limits::{
-    DATAGRAM_RECEIVE_BYTES, DATAGRAM_SEND_BYTES, DATAGRAM_UDP_BYTES, FABRIC_WINDOW_BYTES,
-    FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKES, IDLE_TIMEOUT, KEEP_ALIVE, RECONNECT_MAX,
-    RECONNECT_MIN, STREAM_WINDOW_BYTES,
+    CALL_WINDOW_BYTES, DATAGRAM_RECEIVE_BYTES, DATAGRAM_SEND_BYTES, DATAGRAM_UDP_BYTES,
+    FABRIC_WINDOW_BYTES, FRAME_TIMEOUT, HANDSHAKE_TIMEOUT, HANDSHAKES, IDLE_TIMEOUT, KEEP_ALIVE,
+    RECONNECT_MAX, RECONNECT_MIN, STREAM_WINDOW_BYTES,
 };
 
 /// The times of an endpoint. Tests have shorter ones.
@@ -40,8 +40,8 @@ impl Default for Timing {
     }
 }
 
-fn transport(timing: &Timing) -> Arc<TransportConfig> {
-    let window = Arc::new(Fixed { bytes: FABRIC_WINDOW_BYTES });
+fn transport(timing: &Timing, bytes: u64) -> Arc<TransportConfig> {
+    let window = Arc::new(Fixed { bytes });
     let mut discovery = MtuDiscoveryConfig::default();
     discovery.upper_bound(DATAGRAM_UDP_BYTES);
     let mut transport = TransportConfig::default();
@@ -68,7 +68,10 @@ pub(crate) fn server(
     let crypto = QuicServerConfig::try_from(tls).map_err(unsuited)?;
     let mut config = ServerConfig::with_crypto(Arc::new(crypto));
     // A node's address does not change under a connection, so nobody may move one.
-    config.transport_config(transport(timing)).migration(false).max_incoming(HANDSHAKES);
+    config
+        .transport_config(transport(timing, FABRIC_WINDOW_BYTES))
+        .migration(false)
+        .max_incoming(HANDSHAKES);
     Ok(config)
 }
 
@@ -77,9 +80,25 @@ pub(crate) fn client(
     tls: rustls::ClientConfig,
     timing: &Timing,
 ) -> Result<ClientConfig, rustls::Error> {
+    windowed(tls, timing, FABRIC_WINDOW_BYTES)
+}
+
+/// For who asks.
+pub(crate) fn asker(
+    tls: rustls::ClientConfig,
+    timing: &Timing,
+) -> Result<ClientConfig, rustls::Error> {
+    windowed(tls, timing, CALL_WINDOW_BYTES)
+}
+
+fn windowed(
+    tls: rustls::ClientConfig,
+    timing: &Timing,
+    window: u64,
+) -> Result<ClientConfig, rustls::Error> {
     let crypto = QuicClientConfig::try_from(tls).map_err(unsuited)?;
     let mut config = ClientConfig::new(Arc::new(crypto));
-    config.transport_config(transport(timing));
+    config.transport_config(transport(timing, window));
     Ok(config)
 }
 

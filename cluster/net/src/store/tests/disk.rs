@@ -10,7 +10,7 @@ const SECTOR: usize = 512;
 
 /// What the disk refuses from now on.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The sync after so many that work.
     Sync(usize),
     /// The write after so many that work.
@@ -29,34 +29,36 @@ struct State {
     shown: Vec<u8>,
     /// Places and bytes written since the last sync.
     since: Vec<(usize, Vec<u8>)>,
+    /// Whether the length changed since then.
+    resized: bool,
     fault: Option<Fault>,
 }
 
 /// The disk; clones are the same one.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Disk(Arc<Mutex<State>>);
+pub(crate) struct Disk(Arc<Mutex<State>>);
 
 impl Disk {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    pub(super) fn refuse(&self, fault: Fault) {
+    pub(crate) fn refuse(&self, fault: Fault) {
         self.state().fault = Some(fault);
     }
 
-    pub(super) fn mend(&self) {
+    pub(crate) fn mend(&self) {
         self.state().fault = None;
     }
 
     /// The same bytes for another run, after a regular end.
-    pub(super) fn restarted(&self) -> Self {
+    pub(crate) fn restarted(&self) -> Self {
         let shown = self.state().shown.clone();
         Self::holding(shown)
     }
 
     /// What is left after a loss of power: of the sectors written since the last sync, some.
-    pub(super) fn crashed(&self, seed: u64) -> Self {
+    pub(crate) fn crashed(&self, seed: u64) -> Self {
         let state = self.state();
         let mut bits = Bits(seed | 1);
         let mut left = state.synced.clone();
@@ -157,6 +159,7 @@ impl StorageBackend for Disk {
         if length > state.shown.len() {
             state.allow(&Call::Grow)?;
         }
+        state.resized |= length != state.shown.len();
         state.shown.resize(length, 0);
         Ok(())
     }
@@ -164,8 +167,17 @@ impl StorageBackend for Disk {
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state();
         state.allow(&Call::Sync)?;
-        state.synced = state.shown.clone();
-        state.since.clear();
+        let state = &mut *state;
+        if state.resized {
+            state.synced.clone_from(&state.shown);
+        }
+        for (at, bytes) in state.since.drain(..) {
+            // One that was beyond a later end is gone.
+            if let Some(place) = state.synced.get_mut(at..at + bytes.len()) {
+                place.copy_from_slice(&bytes);
+            }
+        }
+        state.resized = false;
         Ok(())
     }
 

@@ -1,0 +1,80 @@
+//! How Raft stands, for people and drivers.
+
+use std::collections::BTreeSet;
+
+use cluster_core::NodeId;
+use cluster_core::replication::Histogram;
+use openraft::RaftMetrics;
+use openraft::async_runtime::watch::WatchReceiver as _;
+
+use super::answer::Core;
+use super::store::RaftStore;
+use super::types::Types;
+use super::wire::Generation;
+use super::{Replicable, nodes};
+
+/// openraft's numbers now, without holding them up.
+pub(super) fn metrics<M: Replicable>(core: &Core<M>) -> RaftMetrics<Types> {
+    core.metrics().borrow_watched().clone()
+}
+
+/// Who leads, as this node sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leadership {
+    /// The leader, if it was heard lately; for a leader itself: if a majority answered it lately.
+    pub leader: Option<NodeId>,
+    /// Whether this node has been elected, with a majority or, by now, without.
+    pub own: bool,
+    /// Raft's term.
+    pub term: u64,
+    /// False: Raft has stopped, because it was told to or because the store failed.
+    pub running: bool,
+}
+
+/// How Raft stands.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Who leads.
+    pub leadership: Leadership,
+    /// The history that the node has a part of.
+    pub generation: Option<Generation>,
+    /// Who votes; while that changes, by the old list or the new one.
+    pub voters: BTreeSet<NodeId>,
+    /// Who only listens.
+    pub learners: BTreeSet<NodeId>,
+    /// The last entry of this node's log.
+    pub last: Option<u64>,
+    /// The last entry that was applied here.
+    pub applied: Option<u64>,
+    /// The last entry of the snapshot.
+    pub snapshot: Option<u64>,
+    /// The last entry that is not kept any more.
+    pub purged: Option<u64>,
+    /// Bytes of the log, about.
+    pub log_bytes: u64,
+    /// How long commits to the disk took.
+    pub sync_times: Histogram,
+}
+
+impl Status {
+    pub(super) fn new(
+        metrics: &RaftMetrics<Types>,
+        leadership: Leadership,
+        store: &RaftStore,
+    ) -> Self {
+        let own = metrics.state.is_leader();
+        let members = metrics.membership_config.membership();
+        Self {
+            leadership: Leadership { own, term: metrics.current_term, ..leadership },
+            generation: store.generation(),
+            voters: nodes(members.voter_ids()),
+            learners: nodes(members.learner_ids()),
+            last: metrics.last_log_index,
+            applied: metrics.last_applied.map(|id| id.index),
+            snapshot: metrics.snapshot.map(|id| id.index),
+            purged: metrics.purged.map(|id| id.index),
+            log_bytes: store.log_bytes(),
+            sync_times: store.sync_times(),
+        }
+    }
+}

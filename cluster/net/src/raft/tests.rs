@@ -1,0 +1,22 @@
+//! The adapter, from its store to whole clusters.
+
+mod cluster;
+mod crashes;
+mod disks;
+mod hosts;
+mod kills;
+mod ledger;
+mod members;
+mod partitions;
+mod suite;
+
+use cluster_core::NodeId;
+
+use crate::identity::ClusterName;
+
+/// The cluster of all tests.
+fn cluster() -> ClusterName {
+    "alpha".parse().unwrap()
+}
+
+const OWN: NodeId = NodeId(1);
