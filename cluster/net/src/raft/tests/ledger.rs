@@ -43,13 +43,14 @@ impl Replicated for Ledger {
     }
 
     fn restore(bytes: &[u8]) -> Result<Self, Malformed> {
-        let (weight, rest) = bytes.split_first_chunk().ok_or(Malformed)?;
+        let (weight, rest) = bytes.split_first_chunk().ok_or(Malformed::Truncated)?;
         let weight = u64::from_be_bytes(*weight);
-        let (count, rest) = rest.split_first_chunk().ok_or(Malformed)?;
-        let pairs = 16 * usize::try_from(u64::from_be_bytes(*count)).map_err(|_| Malformed)?;
-        let (pairs, filler) = rest.split_at_checked(pairs).ok_or(Malformed)?;
+        let (count, rest) = rest.split_first_chunk().ok_or(Malformed::Truncated)?;
+        let pairs =
+            16 * usize::try_from(u64::from_be_bytes(*count)).map_err(|_| Malformed::Value)?;
+        let (pairs, filler) = rest.split_at_checked(pairs).ok_or(Malformed::Truncated)?;
         if filler.len() as u64 != weight {
-            return Err(Malformed);
+            return Err(Malformed::Incoherent);
         }
         let half = |pair: &[u8], at: usize| {
             u64::from_be_bytes(pair[at..at + 8].try_into().expect("eight bytes"))
@@ -66,5 +67,5 @@ fn a_snapshot_gives_the_same_ledger() {
         ledger.apply(number + 5, &request(number % 7, 3));
     }
     assert_eq!(Ledger::restore(&ledger.snapshot()), Ok(ledger));
-    assert_eq!(Ledger::restore(&[1, 2, 3]), Err(Malformed));
+    assert_eq!(Ledger::restore(&[1, 2, 3]), Err(Malformed::Truncated));
 }
