@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use cluster_core::limits::SWITCHOVER_REST;
+
 use crate::field::failure::Failure;
 use crate::field::fault::Fault;
 use crate::field::lab::{Node, Segment};
@@ -51,6 +53,11 @@ pub(crate) const LINK_CUT: Scenario = Scenario {
     peer: true,
     wants: nothing_special,
     run: |run| {
+        // A link moves the ownership at most once in this time, whatever it does: its own fault, not that
+        // of the run before, is what a run is to measure.
+        if run.number > 1 {
+            run.pause(SWITCHOVER_REST)?;
+        }
         let active = run.settle()?;
         let fault = match run.number % 4 {
             1 => Fault::Pull(Segment::Lan, active),
