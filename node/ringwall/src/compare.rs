@@ -11,7 +11,8 @@ use crate::table::instant;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 A line tells what came (+), went (-), is different (~) or moved (>). Of long lists the first members are \
-named and the others counted. `ringwall history` lists the epochs; 0 is before the first, when nothing passes.")]
+named and the others counted. `ringwall history` lists the epochs; 0 is before the first, when nothing \
+passes.")]
 pub(crate) struct Options {
     #[command(flatten)]
     daemon: Daemon,
