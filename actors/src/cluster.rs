@@ -26,6 +26,7 @@ mod paths;
 mod plan;
 mod show;
 pub mod stream;
+mod targets;
 mod tell;
 
 use std::collections::BTreeSet;
@@ -57,6 +58,7 @@ use self::paths::Paths;
 pub use self::plan::ClusterError;
 pub(crate) use self::plan::Plan;
 use self::stream::{SharedStream, Stream};
+use self::targets::Targets;
 use crate::clock;
 use crate::flow::XskWorker;
 use crate::policy::InForce;
@@ -168,6 +170,7 @@ pub(crate) struct Part {
 struct Ending {
     heart: JoinHandle<()>,
     memory: JoinHandle<()>,
+    targets: tokio::task::JoinHandle<()>,
     addresses: tokio::task::JoinHandle<()>,
     fabric: tokio::task::JoinHandle<()>,
 }
@@ -189,6 +192,7 @@ impl Part {
             connect(&plan, loom.ends.len(), &around.in_force, Arc::clone(&net))?;
         let (commands, commanded) = sync_channel(COMMANDS);
         let line = Line { commands, bell: Bell::new().map_err(system)? };
+        let targets = Targets::start(&plan, around.watched.clone(), line.clone());
         let (facts, memory) = memory::start(plan.store, line.clone()).map_err(system)?;
         let (orders, addresses) =
             Addresses::start(plan.vips, around.watched.clone(), around.lease.clone(), line.clone())
@@ -235,6 +239,7 @@ impl Part {
         let ending = Ending {
             heart: thread.spawn(move || heart.run()).map_err(system)?,
             memory,
+            targets,
             addresses,
             fabric: tokio::spawn(fabric.run()),
         };
@@ -247,6 +252,7 @@ impl Part {
     pub(crate) async fn shutdown(&self) {
         let ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(ending) = ending else { return };
+        ending.targets.abort();
         let line = self.line.clone();
         let threads = tokio::task::spawn_blocking(move || {
             line.insist(Command::Stop);

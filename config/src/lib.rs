@@ -39,7 +39,7 @@ pub use diagnostic::{Checked, Diagnostic, Severity};
 pub use diff::{Change, Difference, FieldChange, Members, Place, RuleField, diff};
 pub use fit::{Misfit, misfits};
 pub use node::{
-    Api, Checksum, Cluster, Fabric, Log, LogFormat, Metrics, Node, OnExit, Placement, Port,
+    Api, Checksum, Cluster, Fabric, Log, LogFormat, Metrics, Node, OnExit, Placement, Port, Target,
     Unconfirmed, Vip, Wire, ZeroCopy,
 };
 pub use parse::{inline_lists, parse_node, parse_policy};

@@ -63,6 +63,9 @@ pub const SUGGESTION_WORDS_MAX: usize = 1 << 17;
 /// Workers of a node: one pinned thread each.
 pub const WORKERS_MAX: u16 = 64;
 
+/// Targets that a node tracks: each is asked five times a second.
+pub const TARGETS_MAX: usize = 16;
+
 /// The highest number of a core, as `CPU_SETSIZE` of `sched_setaffinity(2)` allows it.
 pub const CORE_MAX: u32 = 1023;
 /// Sessions of a node by default: 64 MiB of table at 256 bytes each.

@@ -42,6 +42,8 @@ pub struct Node {
     pub fabric: Option<Fabric>,
     /// Addresses that move from node to node.
     pub vips: Vec<Vip>,
+    /// Neighbours without which the node is less fit to have them.
+    pub targets: Vec<Target>,
     /// Operator's API.
     pub api: Api,
     /// Prometheus endpoint, if there is one.
@@ -171,6 +173,15 @@ pub struct Vip {
     pub length: u8,
     /// This node's rank in the group; the highest that is fit has it.
     pub rank: u8,
+}
+
+/// A neighbour that a node must reach to be fit: a router behind one of its ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Target {
+    /// Index of the port that it is behind, on the same segment.
+    pub port: usize,
+    /// Its address.
+    pub address: IpAddr,
 }
 
 /// What a node does with transit traffic after a regular stop.

@@ -2,7 +2,7 @@
 
 use ringwall_config::{
     Access, Checksum, Cluster, Fabric, LogFormat, Node, OnExit, Placement, Principal, Severity,
-    Unconfirmed, Vip, Wire, ZeroCopy, limits, parse_node,
+    Target, Unconfirmed, Vip, Wire, ZeroCopy, limits, parse_node,
 };
 
 const HEAD: &str = "[node]\nid = 1\nname = \"fw1\"\n";
@@ -372,6 +372,40 @@ fn what_is_wrong_with_a_fabric() {
     assert_eq!(
         bad("interface = \"s\"\nheartbeat-port = 6081"),
         ["11:18 `geneve-port` and `heartbeat-port` must differ"]
+    );
+}
+
+#[test]
+fn a_target_is_a_neighbour_behind_a_port() {
+    let head = format!("{HEAD}{LAN}{CLUSTER}");
+    let good = "[[target]]\nport = \"lan\"\naddress = \"10.0.1.254\"\n";
+    let bad = |text: &str| problems(&format!("{head}{text}\n"));
+    let other = good.replace("10.0.1.254", "fd01::fe");
+    let targets = node(&format!("{head}{good}{other}")).targets;
+    let target = |address: &str| Target { port: 0, address: address.parse().expect("an address") };
+    assert_eq!(targets, [target("10.0.1.254"), target("fd01::fe")]);
+    assert_eq!(
+        bad("[[target]]"),
+        ["9:1 the target has no `port`", "9:1 the target has no `address`"]
+    );
+    assert_eq!(bad(&good.replace("lan", "wan")), ["10:8 unknown port `wan` [did you mean `lan`?]"]);
+    let hint = "[that of a neighbour, without a length: \"10.0.1.254\"]";
+    for address in ["10.0.1.254/24", "0.0.0.0", "224.0.0.1", "::1", "router"] {
+        assert_eq!(
+            bad(&good.replace("10.0.1.254", address)),
+            [format!("11:11 `{address}` is no address of a host {hint}")]
+        );
+    }
+    assert_eq!(bad(&format!("{good}{good}")), ["14:11 `10.0.1.254` is a target already"]);
+    let many: String = (0..=limits::TARGETS_MAX)
+        .map(|at| good.replace("10.0.1.254", &format!("10.1.0.{}", at + 1)))
+        .collect();
+    assert_eq!(bad(&many), ["9:3 17 targets, the limit is 16"]);
+    assert_eq!(
+        problems(&format!("{HEAD}{LAN}{good}")),
+        [
+            "7:3 `target` without `[cluster]` has no effect [add `[cluster]` with `listen` and `peers`]"
+        ]
     );
 }
 

@@ -1,5 +1,5 @@
 //! Frames that tell a segment where an address is now: an ARP announcement (RFC 5227 §3), and an
-//! unsolicited neighbour advertisement (RFC 4861 §7.2.6).
+//! unsolicited neighbour advertisement (RFC 4861 §7.2.6); and those that ask for one.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -30,7 +30,7 @@ impl Announcement {
     /// That of `address` by `interface`, whose link-layer address is `mac`.
     pub(super) fn new(interface: &str, mac: [u8; MAC], address: IpAddr) -> io::Result<Self> {
         let frame = match address {
-            IpAddr::V4(address) => arp(mac, address),
+            IpAddr::V4(address) => arp(mac, address, address),
             IpAddr::V6(address) => advertisement(mac, address),
         };
         let mut links = nix::ifaddrs::getifaddrs()?.filter(|it| it.interface_name == interface);
@@ -54,12 +54,13 @@ impl Announcement {
     }
 }
 
-pub(super) fn arp(mac: [u8; MAC], address: Ipv4Addr) -> Vec<u8> {
+/// An ARP request for `address` in the name of `sender`; of both alike, an announcement.
+pub(super) fn arp(mac: [u8; MAC], sender: Ipv4Addr, address: Ipv4Addr) -> Vec<u8> {
     let mut frame = [&[0xff; MAC][..], &mac, &[0x08, 0x06]].concat();
     // Ethernet, IPv4, lengths of their addresses, request.
     frame.extend([0, 1, 8, 0, 6, 4, 0, 1]);
     frame.extend(mac);
-    frame.extend(address.octets());
+    frame.extend(sender.octets());
     frame.extend([0; MAC]);
     frame.extend(address.octets());
     frame.resize(FRAME_MIN, 0);
@@ -71,22 +72,41 @@ pub(super) fn advertisement(mac: [u8; MAC], address: Ipv6Addr) -> Vec<u8> {
     body.extend(address.octets());
     body.extend([2, 1]); // target link-layer address, in units of 8 bytes
     body.extend(mac);
-    let sum = checksum(address, &body);
+    multicast(mac, address, ALL_NODES, body)
+}
+
+/// A neighbour solicitation for `address` in the name of `sender` (RFC 4861 §4.3).
+pub(super) fn solicitation(mac: [u8; MAC], sender: Ipv6Addr, address: Ipv6Addr) -> Vec<u8> {
+    let mut body = vec![135, 0, 0, 0, 0, 0, 0, 0];
+    body.extend(address.octets());
+    body.extend([1, 1]); // source link-layer address
+    body.extend(mac);
+    let [.., a, b, c] = address.octets();
+    // The solicited-node address (RFC 4291 §2.7.1).
+    let group =
+        Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(a), u16::from_be_bytes([b, c]));
+    multicast(mac, sender, group, body)
+}
+
+/// An ICMPv6 message of this link, whose checksum is still to be filled in.
+fn multicast(mac: [u8; MAC], source: Ipv6Addr, group: Ipv6Addr, mut body: Vec<u8>) -> Vec<u8> {
+    let sum = checksum(source, group, &body);
     body[2..4].copy_from_slice(&sum.to_be_bytes());
     let mut frame = Vec::with_capacity(ETHERNET + ADVERTISEMENT);
-    frame.extend([0x33, 0x33, 0, 0, 0, 1]); // RFC 2464 §7
+    let [.., a, b, c, d] = group.octets();
+    frame.extend([0x33, 0x33, a, b, c, d]); // RFC 2464 §7
     frame.extend(mac);
     frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, body.len() as u8, 58, 255]);
-    frame.extend(address.octets());
-    frame.extend(ALL_NODES.octets());
+    frame.extend(source.octets());
+    frame.extend(group.octets());
     frame.extend(body);
     frame
 }
 
 /// RFC 8200 §8.1, over the pseudo-header and `body`, whose own field is zero.
-fn checksum(source: Ipv6Addr, body: &[u8]) -> u16 {
+fn checksum(source: Ipv6Addr, group: Ipv6Addr, body: &[u8]) -> u16 {
     let pseudo = [0, 0, 0, body.len() as u8, 0, 0, 0, 58];
-    let bytes = [&source.octets()[..], &ALL_NODES.octets(), &pseudo, body].concat();
+    let bytes = [&source.octets()[..], &group.octets(), &pseudo, body].concat();
     let words = bytes.as_chunks::<2>().0.iter().map(|word| u32::from(u16::from_be_bytes(*word)));
     let sum: u32 = words.sum();
     let folded = (sum & 0xffff) + (sum >> 16);
@@ -122,7 +142,8 @@ mod tests {
 
     #[test]
     fn an_arp_announcement_names_its_address_twice() {
-        let frame = arp(OWN, Ipv4Addr::new(10, 0, 1, 1));
+        let own = Ipv4Addr::new(10, 0, 1, 1);
+        let frame = arp(OWN, own, own);
         assert_eq!(frame.len(), FRAME_MIN);
         assert_eq!(
             (&frame[..6], &frame[6..12], &frame[12..14]),
@@ -143,6 +164,21 @@ mod tests {
         assert_eq!((body[0], body[4]), (136, 0xa0));
         assert_eq!(body[8..24], address.octets());
         assert_eq!(body[24..32], [&[2, 1][..], &OWN].concat());
-        assert_eq!(checksum(address, body), 0, "with its checksum in it, the sum is all ones");
+        let sum = checksum(address, ALL_NODES, body);
+        assert_eq!(sum, 0, "with its checksum in it, the sum is all ones");
+    }
+
+    #[test]
+    fn a_solicitation_goes_to_the_group_of_its_target() {
+        let sender: Ipv6Addr = "fe80::7".parse().expect("an address");
+        let target: Ipv6Addr = "fd01::12:3456".parse().expect("an address");
+        let frame = solicitation(OWN, sender, target);
+        assert_eq!(frame[..6], [0x33, 0x33, 0xff, 0x12, 0x34, 0x56]);
+        let group: Ipv6Addr = "ff02::1:ff12:3456".parse().expect("an address");
+        assert_eq!((&frame[22..38], &frame[38..54]), (&sender.octets()[..], &group.octets()[..]));
+        let body = &frame[ETHERNET + 40..];
+        assert_eq!((body[0], &body[8..24]), (135, &target.octets()[..]));
+        assert_eq!(body[24..32], [&[1, 1][..], &OWN].concat());
+        assert_eq!(checksum(sender, group, body), 0);
     }
 }

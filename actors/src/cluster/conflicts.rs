@@ -8,8 +8,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
-use nix::sys::socket::{MsgFlags, bind, recv};
-use socket2::{Domain, Protocol, Socket, Type};
+use nix::sys::socket::{MsgFlags, bind, recv, send};
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
 use super::limits::CLAIMS_PER_LOOK;
 
@@ -17,6 +17,16 @@ type Mac = [u8; 6];
 
 const ETHERTYPE_ARP: u16 = 0x0806;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
+/// Lets neighbour advertisements through, so that other IPv6 does not fill the socket:
+/// `ldb [20]; jne 58; ldb [54]; jne 136; accept; drop`.
+const ADVERTISEMENTS: [SockFilter; 6] = [
+    SockFilter::new(0x30, 0, 0, 20),
+    SockFilter::new(0x15, 0, 3, 58),
+    SockFilter::new(0x30, 0, 0, 54),
+    SockFilter::new(0x15, 0, 1, 136),
+    SockFilter::new(0x06, 0, 0, FRAME as u32),
+    SockFilter::new(0x06, 0, 0, 0),
+];
 /// Bytes of a frame that are read: all that an ARP packet or an advertisement with one option has.
 const FRAME: usize = 128;
 
@@ -33,6 +43,12 @@ impl Listener {
     pub(super) fn open(interface: &str, index: u32) -> io::Result<Self> {
         let open = |ethertype| open(interface, ethertype);
         Ok(Self { index, sockets: [open(ETHERTYPE_ARP)?, open(ETHERTYPE_IPV6)?] })
+    }
+
+    /// Sends a frame by the interface.
+    pub(super) fn say(&self, frame: &[u8]) -> io::Result<()> {
+        send(self.sockets[0].as_raw_fd(), frame, MsgFlags::MSG_DONTWAIT)?;
+        Ok(())
     }
 
     /// Shows who claimed which address since the last look.
@@ -58,7 +74,11 @@ fn open(interface: &str, ethertype: u16) -> io::Result<OwnedFd> {
     let link = links.find_map(|it| it.address?.as_link_addr().copied());
     let link = link.ok_or(io::ErrorKind::NotFound)?;
     let protocol = Protocol::from(i32::from(ethertype.to_be()));
-    let socket: OwnedFd = Socket::new(Domain::PACKET, Type::RAW, Some(protocol))?.into();
+    let socket = Socket::new(Domain::PACKET, Type::RAW, Some(protocol))?;
+    if ethertype == ETHERTYPE_IPV6 {
+        socket.attach_filter(&ADVERTISEMENTS)?;
+    }
+    let socket: OwnedFd = socket.into();
     // A protocol of zero in the address leaves the socket's own.
     bind(socket.as_raw_fd(), &link)?;
     Ok(socket)
@@ -108,7 +128,7 @@ mod tests {
     #[test]
     fn an_announcement_claims_its_address() {
         let v4 = Ipv4Addr::new(10, 0, 1, 1);
-        assert_eq!(claim(&arp(OTHER, v4)), Some((OTHER, v4.into())));
+        assert_eq!(claim(&arp(OTHER, v4, v4)), Some((OTHER, v4.into())));
         let v6: Ipv6Addr = "fd01::1".parse().expect("an address");
         let frame = advertisement(OTHER, v6);
         assert_eq!(claim(&frame), Some((OTHER, v6.into())));
@@ -118,9 +138,10 @@ mod tests {
 
     #[test]
     fn nothing_else_claims_one() {
-        let v4 = arp(OTHER, Ipv4Addr::new(10, 0, 1, 1));
+        let own = Ipv4Addr::new(10, 0, 1, 1);
+        let v4 = arp(OTHER, own, own);
         let v6 = advertisement(OTHER, Ipv6Addr::LOCALHOST);
-        assert_eq!(claim(&arp(OTHER, Ipv4Addr::UNSPECIFIED)), None, "a probe");
+        assert_eq!(claim(&arp(OTHER, Ipv4Addr::UNSPECIFIED, own)), None, "a probe");
         let changed = |frame: &[u8], at: usize, byte| {
             let mut frame = frame.to_vec();
             frame[at] = byte;

@@ -58,6 +58,8 @@ pub(super) enum Command {
     Conflict(IpAddr),
     /// The operator asks for something.
     Request(Request, oneshot::Sender<Result<(), Refused>>),
+    /// Whether all tracked targets answer.
+    Targets(bool),
     /// Somebody wants to see.
     View(oneshot::Sender<View>),
     /// The daemon ends: hand over, then end.
@@ -231,6 +233,12 @@ impl Heart {
                     self.state.lasting = self.state.lasting.and(Fitness::DISK_FAILED);
                 }
                 Command::Stopped(number) => self.handle(Input::Stopped { number }, now),
+                Command::Targets(reached) => {
+                    self.state.lasting.0 &= !Fitness::TARGET_UNREACHABLE.0;
+                    if !reached {
+                        self.state.lasting = self.state.lasting.and(Fitness::TARGET_UNREACHABLE);
+                    }
+                }
                 Command::Policy(digest) => self.handle(Input::Policy(digest), now),
                 Command::Conflict(address) => self.handle(Input::Conflict(address), now),
                 Command::Request(request, answer) => self.ask(request, answer, now),

@@ -30,6 +30,13 @@ pub(super) const ADDRESS_RENEWAL: Duration = Duration::from_secs(1);
 /// with them costs no more; a conflict is still seen, since whoever uses an address goes on saying so.
 pub(super) const CLAIMS_PER_LOOK: usize = 256;
 
+/// How often a tracked target is asked.
+pub(super) const TARGET_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Questions in a row without an answer, after which the next makes a target unreachable: a second, in
+/// which a busy router answers something.
+pub(super) const TARGET_MISSES: u32 = 5;
+
 /// Messages of the peer that one worker has not read yet: four windows of the sender.
 pub(super) const STREAM_INBOX: usize = 2_048;
 

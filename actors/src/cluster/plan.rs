@@ -69,6 +69,8 @@ pub(crate) struct Plan {
     pub(super) rank: u16,
     /// Ports that have an address of the group.
     pub(super) tracked: Vec<usize>,
+    /// Neighbours that must answer.
+    pub(super) targets: Vec<config::Target>,
     pub(super) unconfirmed: config::Unconfirmed,
 }
 
@@ -109,6 +111,7 @@ impl Plan {
             vips: config.vips.iter().map(vip).collect(),
             rank: config.vips.first().map_or(0, |vip| vip.rank.into()),
             tracked,
+            targets: config.targets.clone(),
             unconfirmed: cluster.unconfirmed,
         }))
     }

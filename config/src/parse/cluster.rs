@@ -1,4 +1,4 @@
-//! `[cluster]`, `[fabric]` and `[[vip]]` of the node file.
+//! `[cluster]`, `[fabric]`, `[[vip]]` and `[[target]]` of the node file.
 
 use core::net::{IpAddr, SocketAddr};
 use core::ops::Range;
@@ -6,12 +6,13 @@ use core::ops::Range;
 use super::fields::{self, Fields};
 use super::ports::{Ports, check_interface, small, string_span};
 use super::reader::{Reader, Value, quoted};
-use crate::limits::{PEERS_MAX, RANK_MAX, VIPS_MAX};
-use crate::{Cluster, Fabric, Placement, Unconfirmed, Vip};
+use crate::limits::{PEERS_MAX, RANK_MAX, TARGETS_MAX, VIPS_MAX};
+use crate::{Cluster, Fabric, Placement, Target, Unconfirmed, Vip};
 
 const CLUSTER_KEYS: [&str; 4] = ["listen", "peers", "placement", "unconfirmed"];
 const FABRIC_KEYS: [&str; 3] = ["interface", "geneve-port", "heartbeat-port"];
 const VIP_KEYS: [&str; 4] = ["group", "port", "address", "rank"];
+const TARGET_KEYS: [&str; 2] = ["port", "address"];
 const PLACEMENT: [(&str, Placement); 2] = [("vip", Placement::Vip), ("hash", Placement::Hash)];
 const UNCONFIRMED: [(&str, Unconfirmed); 2] =
     [("forward", Unconfirmed::Forward), ("drop", Unconfirmed::Drop)];
@@ -27,6 +28,7 @@ pub(crate) struct Pair {
     pub(crate) cluster: Option<Cluster>,
     pub(crate) fabric: Option<Fabric>,
     pub(crate) vips: Vec<Vip>,
+    pub(crate) targets: Vec<Target>,
 }
 
 impl Pair {
@@ -34,15 +36,16 @@ impl Pair {
         let cluster = document.get("cluster").and_then(|value| cluster(reader, value));
         let fabric = document.get("fabric").and_then(|value| fabric(reader, value, ports));
         let vips = vips(reader, document, ports);
+        let targets = targets(reader, document, ports);
         if document.get("cluster").is_none() {
-            for key in ["fabric", "vip"] {
+            for key in ["fabric", "vip", "target"] {
                 if let Some(span) = document.key_span(key) {
                     let message = format!("`{key}` without `[cluster]` has no effect");
                     reader.error_hint(&span, message, "add `[cluster]` with `listen` and `peers`");
                 }
             }
         }
-        Self { cluster, fabric, vips }
+        Self { cluster, fabric, vips, targets }
     }
 }
 
@@ -157,6 +160,47 @@ fn vip(reader: &mut Reader<'_>, value: &Value<'_>, ports: &Ports, earlier: &[Vip
     let at = fields.key_span("rank").unwrap_or_else(|| fields.span.clone());
     check_earlier(reader, &vip, earlier, ports, [&span, &at]);
     Some(vip)
+}
+
+fn targets(reader: &mut Reader<'_>, document: &Fields<'_, '_>, ports: &Ports) -> Vec<Target> {
+    let tables = document.tables(reader, "target");
+    let mut targets: Vec<Target> = Vec::new();
+    for value in tables {
+        if let Some(target) = target(reader, value, ports, &targets) {
+            targets.push(target);
+        }
+    }
+    if tables.len() > TARGETS_MAX
+        && let Some(span) = document.key_span("target")
+    {
+        reader.error(&span, format!("{} targets, the limit is {TARGETS_MAX}", tables.len()));
+    }
+    targets
+}
+
+fn target(
+    reader: &mut Reader<'_>,
+    value: &Value<'_>,
+    ports: &Ports,
+    earlier: &[Target],
+) -> Option<Target> {
+    let fields = Fields::new(reader, value, "the target", &TARGET_KEYS)?;
+    let port = fields.required_string(reader, "port");
+    let port_span = string_span(&fields, "port");
+    let port = port.zip(port_span).and_then(|(name, span)| ports.find(reader, name, &span));
+    let text = fields.required_string(reader, "address")?;
+    let span = string_span(&fields, "address")?;
+    let parsed = text.parse::<IpAddr>().ok().filter(|it| is_host(*it) && !it.is_loopback());
+    let Some(address) = parsed else {
+        let message = format!("{} is no address of a host", quoted(text));
+        reader.error_hint(&span, message, "that of a neighbour, without a length: \"10.0.1.254\"");
+        return None;
+    };
+    let target = Target { port: port?, address };
+    if earlier.contains(&target) {
+        reader.error(&span, format!("`{address}` is a target already"));
+    }
+    Some(target)
 }
 
 /// What two entries must not say.

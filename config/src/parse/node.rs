@@ -15,8 +15,8 @@ use crate::{Checked, Diagnostic, Log, LogFormat, Metrics, Node, OnExit};
 
 /// Sections of later versions: refused by name, see `super::LATER`.
 const LATER: [&str; 1] = ["witness"];
-const SECTIONS: [&str; 9] =
-    ["node", "port", "wire", "cluster", "fabric", "vip", "api", "metrics", "log"];
+const SECTIONS: [&str; 10] =
+    ["node", "port", "wire", "cluster", "fabric", "vip", "target", "api", "metrics", "log"];
 const NODE_KEYS: [&str; 11] = [
     "id",
     "name",
@@ -77,6 +77,7 @@ fn node(reader: &mut Reader<'_>) -> Option<Node> {
         cluster: pair.cluster,
         fabric: pair.fabric,
         vips: pair.vips,
+        targets: pair.targets,
         api: access::api(reader, document.get("api"), name),
         metrics,
         log,

@@ -8,6 +8,7 @@
 
 mod paused;
 mod stopped;
+mod targets;
 mod workers;
 
 use std::path::{Path, PathBuf};
