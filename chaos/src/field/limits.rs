@@ -115,6 +115,11 @@ pub(crate) const BULK_BUFFER: usize = 256 << 10;
 /// Turns whose bytes a transfer may make up for when it could not send: more would be a burst.
 pub(crate) const BULK_ARREARS: u64 = 4;
 
+/// From how many sessions on a pair's workers have how many packet buffers: at half of the capacity these
+/// outlast 0.1 s in which the kernel keeps the worker's core, as it does to clear a large table. The default
+/// lasts for 25 ms.
+pub(crate) const LARGE: (u32, u32) = (500_000, 32_768);
+
 /// Flows of the load: enough to be spread over workers.
 pub(crate) const LOAD_FLOWS: usize = 16;
 

@@ -5,10 +5,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use config::api::{Cluster, ClusterVerb};
+use config::limits::FRAMES_DEFAULT;
 
 use super::api::Api;
 use super::failure::Failure;
 use super::lab::{Lab, Node, Segment, VIPS};
+use super::limits::LARGE;
 use super::log::Nanos;
 use super::process::{Process, run};
 use super::said::{Said, said};
@@ -83,6 +85,8 @@ impl Pair {
         let (id, rank) = (node.number(), 120 - 10 * node.index());
         // Two machines: each node's worker has a core of its own, as far as there are cores.
         let core = node.index() % std::thread::available_parallelism().map_or(1, usize::from);
+        let (many, large) = LARGE;
+        let frames = if self.wants.sessions < many { FRAMES_DEFAULT } else { large };
         let (data, bpf, log) = (self.data(node), &self.bpf[node.index()], self.log(node));
         let vips = ["lan", "wan"].iter().zip(VIPS).map(|(port, address)| {
             format!(
@@ -92,7 +96,7 @@ impl Pair {
         });
         format!(
             "[node]\nid = {id}\nname = \"fw{id}\"\nworkers = 1\ncores = [{core}]\nsessions = {}\n\
-             data-dir = {data:?}\nbpf-dir = {bpf:?}\n\
+             frames = {frames}\ndata-dir = {data:?}\nbpf-dir = {bpf:?}\n\
              [[port]]\nname = \"lan\"\ninterface = \"lan0\"\n\
              [[port]]\nname = \"wan\"\ninterface = \"wan0\"\n\
              [cluster]\nlisten = \"{}:7400\"\npeers = [\"{}:7400\"]\n\
