@@ -1,6 +1,8 @@
 //! Whether somebody else uses an address that this node holds: what the segments say of it, by ARP
 //! (RFC 5227 §2.4) and neighbour advertisements (RFC 4861 §4.4).
 //!
+//! Who asks for a tracked target (`targets.rs`) hears its answer in the same way.
+//!
 //! The sockets are looked at from time to time: what a conflict brings about is told to people, and
 //! answered at most once in a while.
 

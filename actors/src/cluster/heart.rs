@@ -140,6 +140,16 @@ pub(super) struct State {
     word_failed: bool,
 }
 
+impl State {
+    /// A lasting reason against this node holds, or holds no more.
+    fn note(&mut self, reason: Fitness, holds: bool) {
+        self.lasting.0 &= !reason.0;
+        if holds {
+            self.lasting = self.lasting.and(reason);
+        }
+    }
+}
+
 /// Who takes over from a node that stops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Heir {
@@ -220,7 +230,7 @@ impl Heart {
         while let Some(command) = self.state.next.take().or_else(|| self.commands.try_recv().ok()) {
             match command {
                 Command::Persisted(facts) => {
-                    self.state.lasting.0 &= !Fitness::DISK_FAILED.0;
+                    self.state.note(Fitness::DISK_FAILED, false);
                     self.state.noted = self.state.noted.max(facts.term);
                     // Before the vote is told: what is passed on from then on belongs to its term.
                     if self.latecomers.are_passed_on(now) {
@@ -230,14 +240,11 @@ impl Heart {
                     self.follow();
                 }
                 Command::DiskFailed => {
-                    self.state.lasting = self.state.lasting.and(Fitness::DISK_FAILED);
+                    self.state.note(Fitness::DISK_FAILED, true);
                 }
                 Command::Stopped(number) => self.handle(Input::Stopped { number }, now),
                 Command::Targets(reached) => {
-                    self.state.lasting.0 &= !Fitness::TARGET_UNREACHABLE.0;
-                    if !reached {
-                        self.state.lasting = self.state.lasting.and(Fitness::TARGET_UNREACHABLE);
-                    }
+                    self.state.note(Fitness::TARGET_UNREACHABLE, !reached);
                 }
                 Command::Policy(digest) => self.handle(Input::Policy(digest), now),
                 Command::Conflict(address) => self.handle(Input::Conflict(address), now),
@@ -257,7 +264,7 @@ impl Heart {
         let Some(since) = self.state.stopping else { return };
         let tried = now.since(since) >= HANDOVER_PATIENCE;
         if tried || self.state.heir == Heir::Nobody || !self.member.role().owns() {
-            self.state.lasting = self.state.lasting.and(Fitness::STOPPING);
+            self.state.note(Fitness::STOPPING, true);
         } else if self.state.heir == Heir::Unasked {
             self.handle(Input::Request(Request::Failover), now);
         }
@@ -301,10 +308,8 @@ impl Heart {
         let is_up = |port: &usize| {
             watched.get(*port).is_some_and(|seen| seen.link.up && seen.link.ifindex.is_some())
         };
-        self.state.lasting.0 &= !Fitness::PORT_DOWN.0;
-        if !self.tracked.iter().all(is_up) {
-            self.state.lasting = self.state.lasting.and(Fitness::PORT_DOWN);
-        }
+        let all_up = self.tracked.iter().all(is_up);
+        self.state.note(Fitness::PORT_DOWN, !all_up);
     }
 
     fn carry_out(&mut self, output: Output, now: Time) {
@@ -317,7 +322,7 @@ impl Heart {
             }
             Output::Persist(facts) => {
                 if self.facts.try_send(facts).is_err() {
-                    self.state.lasting = self.state.lasting.and(Fitness::DISK_FAILED);
+                    self.state.note(Fitness::DISK_FAILED, true);
                 }
             }
             Output::LeaseUntil(until) => self.set_lease(until, now),
