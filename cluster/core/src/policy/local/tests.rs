@@ -62,14 +62,7 @@ impl Bench {
     fn obey(&mut self) -> Report {
         let mut todo: VecDeque<_> = self.take().into();
         while let Some(output) = todo.pop_front() {
-            let input = match output {
-                Output::Compile { purpose, version } => {
-                    Input::Compiled { purpose, version, result: Ok(()) }
-                }
-                Output::Run(version) => Input::Running(version),
-                Output::Save(facts) => Input::Saved(facts),
-                Output::Tell(_) | Output::AskClearance { .. } | Output::Event(_) => continue,
-            };
+            let Some(input) = done(output) else { continue };
             todo.extend(self.tell(input));
         }
         self.it.report()
@@ -82,6 +75,18 @@ impl Bench {
     fn clear(&mut self, index: u64) {
         let asked = clocks(self.now).boottime;
         self.tell(Input::Cleared { asked, index });
+    }
+}
+
+/// The answer of a driver that can do everything.
+fn done(output: Output) -> Option<Input> {
+    match output {
+        Output::Compile { purpose, version } => {
+            Some(Input::Compiled { purpose, version, result: Ok(()) })
+        }
+        Output::Run(version) => Some(Input::Running(version)),
+        Output::Save(facts) => Some(Input::Saved(facts)),
+        Output::Tell(_) | Output::AskClearance { .. } | Output::Event(_) => None,
     }
 }
 
@@ -285,14 +290,7 @@ fn restarts_in_every_state() {
         let mut it = Local::new(NodeId(1), facts, &clocks);
         assert!(!it.may_forward(&clocks), "{name}");
         while let Some(output) = it.poll_output() {
-            let input = match output {
-                Output::Compile { purpose, version } => {
-                    Input::Compiled { purpose, version, result: Ok(()) }
-                }
-                Output::Run(version) => Input::Running(version),
-                Output::Save(facts) => Input::Saved(facts),
-                Output::Tell(_) | Output::AskClearance { .. } | Output::Event(_) => continue,
-            };
+            let Some(input) = done(output) else { continue };
             it.handle(input, &clocks);
         }
         assert_eq!(it.running(), runs, "{name}");
