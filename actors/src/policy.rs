@@ -70,10 +70,15 @@ pub fn compile(
 ) -> Result<(InForce, Vec<config::Diagnostic>), api::Error> {
     let mut inlined = |name: &str| Err(format!("list `{name}` is not inlined"));
     let checked = config::parse_policy(file, text, &mut inlined)
-        .map_err(|diagnostics| api::Error { error: format!("{file} is not valid"), diagnostics })?;
+        .map_err(|diagnostics| invalid(format!("{file} is not valid"), diagnostics))?;
     let in_force = in_force(checked.value, epoch, ports)
         .map_err(|error| api::Error::new(format!("{file}: {error}")))?;
     Ok((in_force, checked.warnings))
+}
+
+/// An error with what is wrong in a text.
+pub(crate) fn invalid(error: String, diagnostics: Vec<config::Diagnostic>) -> api::Error {
+    api::Error { diagnostics, ..api::Error::new(error) }
 }
 
 /// What is in force before there is any revision: epoch 0, and nothing passes. No file says this; a
@@ -161,11 +166,18 @@ impl PolicyState {
             );
             return Err(api::Error::new(text));
         }
+        if request.confirm_milliseconds.is_some() {
+            return Err(needs_log("a policy on trial"));
+        }
         let epoch = running + 1;
         let (mut next, warnings) = compile(&request.file, &request.text, epoch, &self.ports)?;
         next.comment.clone_from(&request.comment);
         let inbound = host_inbound(&next.source, &self.ports, &self.implicit)?;
         let changes = config::diff(&current.source, &next.source);
+        if request.check {
+            let checked = Committed { epoch: running, changes, warnings, ..Committed::default() };
+            return Ok(Committed { checked_only: true, ..checked });
+        }
         let revision = Revision {
             epoch,
             comment: request.comment,
@@ -181,7 +193,7 @@ impl PolicyState {
         self.switch(&next, &inbound).await?;
         self.in_force.send_replace(next);
         tracing::info!(epoch, changes = changes.len(), "policy committed");
-        Ok(Committed { epoch, changes, warnings })
+        Ok(Committed { epoch, changes, warnings, ..Committed::default() })
     }
 
     async fn rollback(
@@ -201,7 +213,8 @@ impl PolicyState {
         };
         let Revision { file, text, .. } = self.revisions.read(epoch).map_err(failed)?;
         let comment = Some(format!("rollback to epoch {epoch}"));
-        self.commit(api::CommitRequest { file, text, comment, base: None }, author).await
+        let again = api::CommitRequest { file, text, comment, ..api::CommitRequest::default() };
+        self.commit(again, author).await
     }
 
     /// Every worker passes a burst boundary with the new policy before this returns.
@@ -219,6 +232,13 @@ impl PolicyState {
         }
         Ok(())
     }
+}
+
+/// What a node by itself does not do.
+pub(crate) fn needs_log(what: &str) -> api::Error {
+    api::Error::new(format!(
+        "{what} needs the cluster's log, which this version does not drive yet"
+    ))
 }
 
 /// Tells the XDP program what may reach the host.
