@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use config::OnExit;
-use config::api::{self, Committed};
+use config::api::{self, Committed, Confirmed};
 use datapath::xdp::{self, Program};
 use ractor::{ActorRef, RpcReplyPort};
 use tokio::sync::{oneshot, watch};
@@ -29,7 +29,7 @@ use crate::cluster::{ClusterError, Part};
 use crate::keeper::Renew;
 use crate::mirror::MirrorError;
 use crate::opening::OpenError;
-use crate::policy::{Author, InForce, PolicyMessage};
+use crate::policy::{Author, InForce, PolicyMessage, needs_log};
 use crate::ports::{PortsMessage, Watched};
 use crate::shard::Shard;
 use crate::telemetry::Drain;
@@ -172,6 +172,43 @@ impl Node {
         author: Author,
     ) -> Result<Committed, api::Error> {
         self.ask_policy(|reply| PolicyMessage::Rollback(request, author, reply)).await
+    }
+
+    /// Keeps the policy that is on trial.
+    ///
+    /// # Errors
+    /// None is, or its time is over.
+    #[allow(clippy::unused_async)] // it will ask the cluster
+    pub async fn confirm(
+        &self,
+        _: api::ConfirmRequest,
+        _: Author,
+    ) -> Result<Confirmed, api::Error> {
+        Err(needs_log("a policy on trial"))
+    }
+
+    /// The policy that the node runs, and the log from which it has it.
+    ///
+    /// # Errors
+    /// The policy actor does not answer.
+    #[allow(clippy::unused_async)] // it will ask the cluster
+    pub async fn policy_status(&self) -> Result<api::PolicyStatus, api::Error> {
+        let epoch = self.in_force.borrow().compiled.epoch();
+        let status = api::PolicyStatus { epoch, source: epoch, ..api::PolicyStatus::default() };
+        Ok(api::PolicyStatus { may_forward: true, ..status })
+    }
+
+    /// Changes who belongs to the cluster.
+    ///
+    /// # Errors
+    /// The cluster does not agree.
+    #[allow(clippy::unused_async)] // it will ask the cluster
+    pub async fn change_member(
+        &self,
+        _: api::MemberRequest,
+        _: Author,
+    ) -> Result<api::Done, api::Error> {
+        Err(needs_log("a change of members"))
     }
 
     async fn ask_policy(

@@ -91,15 +91,14 @@ impl Revisions {
         let bytes = fs::read(self.path(epoch))?;
         let Label { epoch, comment, file, author, committed_unix_seconds, changes } =
             serde_json::from_slice(&bytes).map_err(io::Error::other)?;
-        let in_force = false;
         Ok(api::Revision {
             epoch,
-            in_force,
             author,
             committed_unix_seconds,
             comment,
             file,
             changes,
+            ..api::Revision::default()
         })
     }
 

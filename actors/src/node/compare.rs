@@ -8,6 +8,7 @@ use config::api::{self, Comparison, Error, History};
 use config::limits::CHANGES_TOLD;
 
 use super::Node;
+use crate::policy::invalid;
 use crate::revisions::Revisions;
 
 impl Node {
@@ -45,7 +46,7 @@ impl Node {
 fn history(revisions: &Revisions, running: u64) -> Result<History, Error> {
     let epochs = revisions.epochs().map_err(unreadable)?;
     let labels = epochs.into_iter().rev().map(|epoch| label(revisions, running, epoch));
-    Ok(History { revisions: labels.collect::<Result<_, _>>()? })
+    Ok(History { revisions: labels.collect::<Result<_, _>>()?, ..History::default() })
 }
 
 fn compare(
@@ -80,10 +81,8 @@ fn policy(revisions: &Revisions, epoch: u64) -> Result<config::Policy, Error> {
     let kept = revisions.read(epoch).map_err(|error| missing(revisions, epoch, &error))?;
     let mut inlined = |name: &str| Err(format!("list `{name}` is not inlined"));
     let parsed = config::parse_policy(&kept.file, &kept.text, &mut inlined);
-    let not_valid = |diagnostics| {
-        let error = format!("epoch {epoch} is not valid for this version");
-        Error { error, diagnostics }
-    };
+    let error = format!("epoch {epoch} is not valid for this version");
+    let not_valid = |diagnostics| invalid(error, diagnostics);
     Ok(parsed.map_err(not_valid)?.value)
 }
 

@@ -35,6 +35,7 @@ pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
         text,
         comment: options.comment.clone(),
         base: options.base,
+        ..CommitRequest::default()
     };
     let committed = options.daemon.client()?.post(api::COMMIT, &request)?;
     print(&committed, out)

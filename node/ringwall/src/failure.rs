@@ -95,7 +95,8 @@ impl Failure {
     fn answer(&self) -> api::Error {
         match self {
             Self::Rejected { diagnostics, .. } => {
-                api::Error { error: self.to_string(), diagnostics: diagnostics.clone() }
+                let diagnostics = diagnostics.clone();
+                api::Error { diagnostics, ..api::Error::new(self.to_string()) }
             }
             Self::Refused(error) | Self::Client(ClientError::Refused(error)) => error.clone(),
             Self::Reported

@@ -58,10 +58,12 @@ mod tests {
             comment: Some("open the web".to_owned()),
             file: "p.toml".to_owned(),
             changes: Some(3),
+            ..Revision::default()
         };
         let old = Revision { epoch: 9, file: "p.toml".to_owned(), ..Revision::default() };
         let mut bytes = Vec::new();
-        print(&History { revisions: vec![new, old] }, &mut Out::to(&mut bytes, false)).unwrap();
+        let history = History { revisions: vec![new, old], ..History::default() };
+        print(&history, &mut Out::to(&mut bytes, false)).unwrap();
         let expected = "   EPOCH  WHEN                  AUTHOR  CHANGES  FILE    COMMENT\n\
                         *  12     2023-11-14 22:13:20Z  ada     3        p.toml  open the web\n   \
                         9      -                     -       -        p.toml  -\n";

@@ -17,7 +17,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
-    let request = RollbackRequest { epoch: options.epoch };
+    let request = RollbackRequest { epoch: options.epoch, request: None };
     let committed = options.daemon.client()?.post(api::ROLLBACK, &request)?;
     commit::print(&committed, out)
 }

@@ -73,7 +73,7 @@ fn every_path_answers_with_its_own_type() {
     assert_eq!(client.get::<api::Counters>(api::COUNTERS).unwrap().total["received"], 3);
     assert_eq!(client.get::<api::Policy>(api::POLICY).unwrap().epoch, 5);
     assert_eq!(client.get::<api::Ports>(api::PORTS).unwrap().ports[0].name, "lan");
-    let rollback = api::RollbackRequest { epoch: Some(4) };
+    let rollback = api::RollbackRequest { epoch: Some(4), request: None };
     assert_eq!(client.post::<api::Committed>(api::ROLLBACK, &rollback).unwrap().epoch, 4);
     assert!(client.get::<api::History>(api::HISTORY).unwrap().revisions[0].in_force);
     let compare = api::CompareRequest { from: Some(2), to: None };

@@ -131,7 +131,7 @@ impl Backend for Fake {
             source: "bad".to_owned(),
             hint: None,
         };
-        Err(Error { error: "the policy is refused".to_owned(), diagnostics: vec![diagnostic] })
+        Err(Error { diagnostics: vec![diagnostic], ..Error::new("the policy is refused") })
     }
 
     async fn history(&self) -> Result<api::History, Error> {
@@ -155,6 +155,44 @@ impl Backend for Fake {
     ) -> Result<api::Committed, Error> {
         let epoch = request.epoch.unwrap_or_default();
         Ok(api::Committed { epoch, ..api::Committed::default() })
+    }
+
+    async fn confirm(
+        &self,
+        request: api::ConfirmRequest,
+        _: String,
+    ) -> Result<api::Confirmed, Error> {
+        let epoch = request.epoch.unwrap_or(6);
+        Ok(api::Confirmed { epoch, ..api::Confirmed::default() })
+    }
+
+    async fn policy_status(&self) -> Result<api::PolicyStatus, Error> {
+        let raft = api::Raft {
+            running: true,
+            leader: Some(2),
+            own: false,
+            term: 3,
+            voters: vec![1, 2, 3],
+            applied: Some(41),
+            last: Some(42),
+            sync_p99_microseconds: Some(2_500),
+            ..api::Raft::default()
+        };
+        let trial = api::Trial { epoch: 5, fallback: 4, left_milliseconds: 90_000 };
+        let status =
+            api::PolicyStatus { epoch: 5, source: 5, raft, ..api::PolicyStatus::default() };
+        Ok(api::PolicyStatus { trial: Some(trial), may_forward: true, ..status })
+    }
+
+    async fn change_member(
+        &self,
+        request: api::MemberRequest,
+        _: String,
+    ) -> Result<api::Done, Error> {
+        match request.node {
+            9 => Err(Error::new("node 9 is no member")),
+            _ => Ok(api::Done {}),
+        }
     }
 
     async fn explain(&self, _: api::ExplainRequest) -> Result<api::Explanation, Error> {
