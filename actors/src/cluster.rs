@@ -61,7 +61,7 @@ use self::stream::{SharedStream, Stream};
 use self::targets::Targets;
 use crate::clock;
 use crate::flow::XskWorker;
-use crate::policy::InForce;
+use crate::policy::{InForce, Permit, Standing};
 use crate::ports::Watched;
 use crate::shard::Shard;
 
@@ -150,6 +150,7 @@ pub(crate) struct Around {
     pub(crate) word: LeaseWord,
     pub(crate) watched: watch::Receiver<Vec<Watched>>,
     pub(crate) in_force: watch::Receiver<InForce>,
+    pub(crate) permit: Permit,
 }
 
 /// A node's running part in its pair.
@@ -163,6 +164,10 @@ pub(crate) struct Part {
     peer_workers: PeerWorkers,
     /// What the transport counts.
     net: Arc<Counters>,
+    /// Sends to the other members.
+    sender: transport::Sender,
+    /// What membership says to the policy.
+    standing: watch::Receiver<Standing>,
     /// Threads and tasks in the order in which they end.
     ending: Mutex<Option<Ending>>,
 }
@@ -190,6 +195,8 @@ impl Part {
         let net = Arc::<Counters>::default();
         let (transport, inbox) =
             connect(&plan, loom.ends.len(), &around.in_force, Arc::clone(&net))?;
+        let sender = transport.sender().clone();
+        let (stand, standing) = watch::channel(Standing::default());
         let (commands, commanded) = sync_channel(COMMANDS);
         let line = Line { commands, bell: Bell::new().map_err(system)? };
         let targets = Targets::start(&plan, around.watched.clone(), line.clone());
@@ -231,6 +238,8 @@ impl Part {
             addresses: orders,
             facts,
             heard,
+            permit: around.permit,
+            standing: stand,
             runtime: tokio::runtime::Handle::current(),
             state: State::default(),
         };
@@ -245,7 +254,28 @@ impl Part {
         };
         let (shards, streams, unconfirmed) = (around.shards, loom.streams, loom.unconfirmed);
         let ending = Mutex::new(Some(ending));
-        Ok(Self { line, shards, streams, names, unconfirmed, peer_workers, net, ending })
+        Ok(Self {
+            line,
+            shards,
+            streams,
+            names,
+            unconfirmed,
+            peer_workers,
+            net,
+            sender,
+            standing,
+            ending,
+        })
+    }
+
+    /// What sends to the other members.
+    pub(crate) fn sender(&self) -> &transport::Sender {
+        &self.sender
+    }
+
+    /// What membership says, as far as it concerns the policy.
+    pub(crate) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
     }
 
     /// Hands over, stops owning, takes addresses off.

@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use wire::Time;
 
 use super::limits::{
-    FAREWELL, HANDOVER_PATIENCE, HEARTBEATS_PER_READ, HOLD_AHEAD, PRIORITY, REQUESTS,
+    FAREWELL, HANDOVER_PATIENCE, HEARTBEATS_PER_READ, HOLD_AHEAD, LEASE_LAG_MAX, PRIORITY, REQUESTS,
     SETTLE_PATIENCE, STOP_PATIENCE, TURN_MAX, WORKER_STUCK_AFTER,
 };
 use super::ownership::{Completeness, Ownership, readiness};
@@ -38,6 +38,7 @@ use super::stream::{self, SharedStream};
 use super::tell::tell;
 use crate::clock;
 use crate::lease::Pulse;
+use crate::policy::{Permit, Standing};
 use crate::ports::Watched;
 use crate::shard::Shard;
 
@@ -113,6 +114,10 @@ pub(super) struct Heart {
     pub(super) facts: SyncSender<Facts>,
     /// Whether the peer is heard by any path.
     pub(super) heard: watch::Sender<bool>,
+    /// What the policy says of a lease.
+    pub(super) permit: Permit,
+    /// What the policy's actor is told.
+    pub(super) standing: watch::Sender<Standing>,
     pub(super) runtime: Handle,
     pub(super) state: State,
 }
@@ -135,6 +140,8 @@ pub(super) struct State {
     /// Until when packets are passed on, and until when the lease lives, as the workers were told.
     passing_until: Time,
     leased_until: Time,
+    /// Until when a lease may be felt, however it ended; none since then.
+    felt_until: Option<Time>,
     /// Until when they are held.
     holding_until: Time,
     word_failed: bool,
@@ -242,7 +249,12 @@ impl Heart {
                 Command::DiskFailed => {
                     self.state.note(Fitness::DISK_FAILED, true);
                 }
-                Command::Stopped(number) => self.handle(Input::Stopped { number }, now),
+                Command::Stopped(number) => {
+                    if self.state.leased_until <= now {
+                        self.state.felt_until = self.state.felt_until.map(|_| now);
+                    }
+                    self.handle(Input::Stopped { number }, now);
+                }
                 Command::Targets(reached) => {
                     self.state.note(Fitness::TARGET_UNREACHABLE, !reached);
                 }
@@ -289,6 +301,7 @@ impl Heart {
             true => Fitness::FIT,
             false => Fitness::WORKERS_STUCK,
         };
+        self.permission(now);
         let fitness = self.state.lasting.and(workers);
         if fitness != self.state.fitness {
             tracing::warn!(%fitness, "the fitness of this node changed");
@@ -301,6 +314,26 @@ impl Heart {
             self.state.readiness = readiness;
             self.handle(Input::Readiness(readiness), now);
         }
+    }
+
+    /// Whether the policy lets this node forward, and what the policy's actor is told of the others.
+    fn permission(&mut self, now: Time) {
+        if self.state.felt_until.is_some_and(|until| until <= now) {
+            self.state.felt_until = None;
+            self.permit.end();
+        }
+        let permitted = self.permit.would_take(clock::boottime());
+        self.state.note(Fitness::POLICY, !permitted);
+        let stands = Standing {
+            members: self.member.peers().map(|node| (node, self.member.liveness(node))).collect(),
+            alone: self.member.is_alone_for_policy(now),
+            owner: self.member.owner(),
+        };
+        self.standing.send_if_modified(|it| {
+            let changed = *it != stands;
+            *it = stands;
+            changed
+        });
     }
 
     fn look_at_ports(&mut self) {
@@ -354,6 +387,15 @@ impl Heart {
     }
 
     fn set_lease(&mut self, until: Time, now: Time) {
+        // The last word before it begins: the policy may have moved since it was looked at.
+        let until = match until > now && !self.permit.take(clock::boottime()) {
+            true => Time::ZERO,
+            false => until,
+        };
+        if until > now {
+            let felt = until + LEASE_LAG_MAX;
+            self.state.felt_until = Some(self.state.felt_until.map_or(felt, |it| it.max(felt)));
+        }
         if until == Time::ZERO {
             self.lease.end();
         } else {

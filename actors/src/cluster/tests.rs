@@ -28,6 +28,7 @@ fn plan(folder: &Path) -> Plan {
         node: own,
         placement: vec![Run::all(assignment)],
         members: [(own, Other::at(Vec::new())), (NodeId(2), other)].into(),
+        founder: true,
     };
     Store::create(&papers.store_path(), &seed).expect("a store");
     papers.keep_identity(&identity).expect("an identity");

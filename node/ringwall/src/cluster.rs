@@ -178,6 +178,7 @@ fn init(options: &Init, out: &mut Out<'_>) -> Result<(), Failure> {
         node: id,
         placement: vec![Run::all(assignment)],
         members: [(id, Member::at(vec![cluster.listen]))].into(),
+        founder: true,
     };
     papers.keep_authority(&authority)?;
     Store::create(&papers.store_path(), &seed)?;
