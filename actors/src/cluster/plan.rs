@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path as FilePath;
 
 use cluster_core::membership::{
-    Alone, Config, ConfigError, Facts, Kind, PathId, PeerConfig, Timing, Vip,
+    Alone, Config, ConfigError, Facts, Kind, PathId, PeerConfig, PolicyGuard, Timing, Vip,
 };
 use cluster_core::{Boot, NodeId};
 use cluster_net::identity::{Identity, IdentityError, Papers};
@@ -125,6 +125,7 @@ impl Plan {
             rank: self.rank,
             preempt: false,
             alone: Alone::Forward,
+            guard: PolicyGuard::Digest,
             peers: vec![PeerConfig { node: self.peer, kind: Kind::Firewall, paths }],
             vips: self.vips.clone(),
             timing: Timing::default(),

@@ -9,7 +9,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use cluster_core::membership::{Alone, Config, Kind, PathId, PeerConfig, Timing, Vip};
+use cluster_core::membership::{
+    Alone, Config, Kind, PathId, PeerConfig, PolicyGuard, Timing, Vip,
+};
 use cluster_core::replication::Settings as Stream;
 use cluster_core::{Boot, NodeId, Term};
 use engine::fib::{FibChange, NeighbourState, NextHops, Route, RouteKind};
@@ -160,6 +162,7 @@ pub(crate) fn member(index: usize) -> Config {
         rank: 200 - index as u16,
         preempt: false,
         alone: Alone::Forward,
+        guard: PolicyGuard::Digest,
         peers: vec![PeerConfig { node: node_id(1 - index), kind: Kind::Firewall, paths }],
         vips: vec![vip(0, "10.1.0.1", 24), vip(1, "10.2.0.1", 24)],
         timing: Timing::default(),

@@ -28,6 +28,7 @@
 
 mod act;
 mod admission;
+mod certainty;
 mod decide;
 mod hear;
 mod peer;
@@ -50,7 +51,9 @@ use std::time::Duration;
 
 use wire::Time;
 
-pub use self::config::{Alone, Config, ConfigError, Kind, PeerConfig, Timing, TimingError};
+pub use self::config::{
+    Alone, Config, ConfigError, Kind, PeerConfig, PolicyGuard, Timing, TimingError,
+};
 pub use self::fitness::{Class, Fitness, Readiness};
 pub use self::heartbeat::{HEARTBEAT_LEN, Heartbeat, PathId, Refusal};
 pub use self::messages::{Event, Facts, Input, Output, Refused, Request, Why};

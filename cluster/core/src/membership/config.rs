@@ -33,6 +33,17 @@ pub enum Alone {
     None,
 }
 
+/// What keeps a node with the wrong policy from owning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PolicyGuard {
+    /// The digests in heartbeats: who runs another policy than the owner neither takes over nor is handed
+    /// the ownership.
+    #[default]
+    Digest,
+    /// [`Fitness::POLICY`](super::Fitness::POLICY), which the driver sets. Digests are for people.
+    Fitness,
+}
+
 /// Another member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerConfig {
@@ -57,6 +68,8 @@ pub struct Config {
     pub preempt: bool,
     /// What to do without any path.
     pub alone: Alone,
+    /// What keeps a node with the wrong policy from owning.
+    pub guard: PolicyGuard,
     /// The other members; each of them votes, as this node does.
     pub peers: Vec<PeerConfig>,
     /// The addresses of the VIP group.
@@ -156,6 +169,17 @@ impl Timing {
             Err(TimingError::TakeoverTooShort)
         } else {
             Ok(())
+        }
+    }
+}
+
+impl PolicyGuard {
+    /// Whether a node that runs `ours` may follow one that runs `theirs` as an owner.
+    #[must_use]
+    pub(super) fn permits(self, ours: [u8; 16], theirs: [u8; 16]) -> bool {
+        match self {
+            Self::Digest => ours == theirs,
+            Self::Fitness => true,
         }
     }
 }

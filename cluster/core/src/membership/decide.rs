@@ -231,13 +231,24 @@ impl Member {
         if self.flawed(Flaw::AloneWhileHearing) && peer.acknowledged.is_some() {
             return true;
         }
-        let Some(speaking) = self.speaking else { return false };
         let timing = &self.config.timing;
         // Who has no lease may have been taken over from: the other's must have ended, too.
         let enough =
             if self.lease.is_live(now) { peer.detect(timing) } else { peer.patience(timing) };
-        let silence = peer.silence(self.listening.max(speaking), now);
-        self.config.alone == Alone::Forward && silence >= enough
+        self.is_alone_for(enough, now)
+    }
+
+    /// Whether a pair's peer, since this node listens and speaks, has been silent on every path for so long;
+    /// and that is enough for this node to go on.
+    pub(super) fn is_alone_for(&self, enough: Duration, now: Time) -> bool {
+        let ([peer], Some(speaking)) = (self.peers.as_slice(), self.speaking) else {
+            return false;
+        };
+        let forwards = match self.config.alone {
+            Alone::Forward => true,
+            Alone::None => false,
+        };
+        forwards && peer.silence(self.listening.max(speaking), now) >= enough
     }
 
     /// Whether nobody owns and this node is the one to.
@@ -264,19 +275,20 @@ impl Member {
 
     /// Whether another is to claim rather than this node.
     fn is_better_candidate(&self, peer: &Peer, now: Time) -> bool {
-        let policy = self.last_owner.map(|last| last.policy);
+        let (guard, policy) = (self.config.guard, self.last_owner.map(|last| last.policy));
         let Some(said) = peer.said.as_ref().filter(|_| self.is_near(peer, now)) else {
             return false;
         };
         let eligible = peer.could_own()
             && !said.flags.has(Flags::STANDS_BACK)
-            && policy.is_none_or(|policy| policy == said.policy);
+            && policy.is_none_or(|policy| guard.permits(said.policy, policy));
         eligible && candidacy(said) > self.own_candidacy()
     }
 
     /// Whether this node runs another policy than the last owner did.
     pub(super) fn policy_stands_against(&self) -> bool {
-        let differs = self.last_owner.is_some_and(|last| last.policy != self.policy);
+        let guard = self.config.guard;
+        let differs = self.last_owner.is_some_and(|last| !guard.permits(self.policy, last.policy));
         differs && !self.policy_overridden
     }
 
@@ -289,7 +301,7 @@ impl Member {
         to_us
             && !self.cannot_own()
             && self.readiness.is_ready()
-            && said.policy == self.policy
+            && self.config.guard.permits(self.policy, said.policy)
             && self.saved == self.wanted
             && self.wish != Wish::Drain
     }
@@ -318,7 +330,7 @@ impl Member {
             Err(Refused::PeerUnfit(peer.node, said.fitness))
         } else if !said.readiness.is_ready() {
             Err(Refused::PeerNotReady(peer.node, said.readiness))
-        } else if said.policy != self.policy {
+        } else if !self.config.guard.permits(said.policy, self.policy) {
             Err(Refused::PeerPolicyDiffers(peer.node))
         } else {
             Ok(())

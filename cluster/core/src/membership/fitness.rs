@@ -50,9 +50,11 @@ impl Fitness {
     pub const WITNESS: Self = Self(1 << 10);
     /// The daemon is about to end: a peer takes over at once.
     pub const STOPPING: Self = Self(1 << 11);
+    /// The node may not begin to forward under any policy, or cannot run the newest one.
+    pub const POLICY: Self = Self(1 << 12);
 
     /// Every known reason, with its name.
-    pub const NAMES: [(Self, &'static str); 7] = [
+    pub const NAMES: [(Self, &'static str); 8] = [
         (Self::PORT_DOWN, "port-down"),
         (Self::TARGET_UNREACHABLE, "target-unreachable"),
         (Self::DISK_FAILED, "disk-failed"),
@@ -60,6 +62,7 @@ impl Fitness {
         (Self::DRAINED, "drained"),
         (Self::WITNESS, "witness"),
         (Self::STOPPING, "stopping"),
+        (Self::POLICY, "policy"),
     ];
 
     /// Both sets of reasons.

@@ -43,6 +43,10 @@ impl Member {
         if let Some(change) = news.change {
             self.tell_path(it.from, path, change);
         }
+        #[cfg(test)]
+        if self.flawed(Flaw::BelievedForEver) {
+            self.peers[index].leased_until = (!it.lease_left.is_zero()).then_some(Time::MAX);
+        }
         self.hear_peer(&it, now);
         if news.newest {
             self.hear_claim(index, &it, now);

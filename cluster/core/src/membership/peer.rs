@@ -9,6 +9,7 @@ use super::config::{Kind, PeerConfig, Timing};
 use super::fitness::Class;
 use super::heartbeat::{Flags, Heartbeat, PathId, Refusal};
 use super::liveness::{Change, Ignored, Rate, Session};
+use crate::limits::DRIFT_PPM;
 use crate::{Boot, NodeId, Term};
 
 /// Another member.
@@ -28,6 +29,8 @@ pub(super) struct Peer {
     pub(super) voted_in: Term,
     /// The newest of its claims that this node has promised on, as it gave the time.
     pub(super) promised_ns: u64,
+    /// Until when it certainly has a lease by a majority, by this node's clock; it may end it before.
+    pub(super) leased_until: Option<Time>,
 }
 
 /// One path to a peer.
@@ -80,6 +83,7 @@ impl Peer {
             acknowledged: None,
             voted_in: Term::default(),
             promised_ns: 0,
+            leased_until: None,
         }
     }
 
@@ -102,6 +106,7 @@ impl Peer {
             news.boot = Some(it.boot);
             self.said = None;
             self.promised_ns = 0;
+            self.leased_until = None;
         }
         self.heard_at = Some(now);
         news.change = self.paths[index].hear(it, knows_us, now);
@@ -110,8 +115,21 @@ impl Peer {
             let before = self.said.as_ref().map(|said| said.fitness.class());
             news.class = Some(it.fitness.class()).filter(|class| before != Some(*class));
             self.said = Some(it.clone());
+            self.note_lease(it, knows_us, now);
         }
         Ok(news)
+    }
+
+    /// Its lease was live when it sent this, and so later than what it echoes. How long the heartbeat was on
+    /// its way does not matter then.
+    fn note_lease(&mut self, it: &Heartbeat, knows_us: bool, now: Time) {
+        if it.lease_left.is_zero() || it.flags.has(Flags::ALONE) {
+            self.leased_until = None;
+            return;
+        }
+        let echo = Some(Time(it.echo_ns)).filter(|at| knows_us && it.echo_ns != 0 && *at <= now);
+        let left = it.lease_left - it.lease_left * (2 * DRIFT_PPM) / 1_000_000;
+        self.leased_until = self.leased_until.max(echo.map(|at| at + left));
     }
 
     /// The peer's boot.

@@ -1,5 +1,7 @@
 //! Whole members against each other, in virtual time.
 
+mod certainty;
+mod guard;
 mod overlap;
 mod refusals;
 mod scenarios;
@@ -20,4 +22,6 @@ pub(super) enum Flaw {
     VoteWhileForwarding,
     /// A voter forgets its promise when another claims.
     VoteAgainstPromise,
+    /// Another's lease is believed in until it says that there is none.
+    BelievedForEver,
 }

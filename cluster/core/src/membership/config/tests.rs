@@ -11,6 +11,7 @@ fn good() -> Config {
         rank: 100,
         preempt: false,
         alone: Alone::Forward,
+        guard: PolicyGuard::Digest,
         peers: vec![peer],
         vips: vec![vip("10.0.1.1", 24)],
         timing: Timing::default(),

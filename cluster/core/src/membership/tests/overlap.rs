@@ -5,7 +5,7 @@ use super::super::*;
 use super::Flaw;
 use super::world::{MS, Rng, World};
 
-/// Random schedules of a pair in each run of the tests, half as many of a pair with a witness. As many
+/// Random schedules of a pair in each run of the tests, half as many of larger clusters. As many
 /// as `RINGWALL_SCHEDULES` says, where that is set.
 fn schedules() -> u64 {
     let wanted = std::env::var("RINGWALL_SCHEDULES").ok();
@@ -21,10 +21,18 @@ enum Ending {
     Mended,
 }
 
+/// Who takes part: so many firewalls, and so many witnesses.
+type Members = (usize, usize);
+
+const PAIR: Members = (2, 0);
+const WITNESSED: Members = (2, 1);
+const THREE: Members = (3, 0);
+
 /// One schedule: a settled cluster, then faults at random.
-fn schedule(seed: u64, nodes: usize, flaw: Option<Flaw>, ending: Ending) -> World {
-    let mut world = World::new(nodes, nodes - 2, seed).with_flaw(flaw);
-    for node in 0..nodes {
+fn schedule(seed: u64, members: Members, flaw: Option<Flaw>, ending: Ending) -> World {
+    let (firewalls, witnesses) = members;
+    let mut world = World::new(firewalls + witnesses, witnesses, seed).with_flaw(flaw);
+    for node in 0..firewalls + witnesses {
         let mut rng = Rng(seed ^ 0x5eed);
         world.hosts[node].disk_us = (100, 100 + rng.below(20_000));
         world.start(node);
@@ -99,34 +107,40 @@ fn mend(world: &mut World) {
 }
 
 /// The first schedule that breaks the property.
-fn broken(nodes: usize, flaw: Option<Flaw>, schedules: u64) -> Option<(u64, String)> {
+fn broken(members: Members, flaw: Option<Flaw>, schedules: u64) -> Option<(u64, String)> {
     (0..schedules).find_map(|seed| {
-        let world = schedule(seed, nodes, flaw, Ending::Abrupt);
+        let world = schedule(seed, members, flaw, Ending::Abrupt);
         world.violation.map(|what| (seed, what))
     })
 }
 
 #[test]
 fn a_pair_never_overlaps_while_either_hears_the_other() {
-    assert_eq!(broken(2, None, schedules()), None);
+    assert_eq!(broken(PAIR, None, schedules()), None);
 }
 
 #[test]
 fn a_pair_with_a_witness_never_overlaps() {
-    assert_eq!(broken(3, None, schedules() / 2), None);
+    assert_eq!(broken(WITNESSED, None, schedules() / 2), None);
+}
+
+#[test]
+fn three_firewalls_never_overlap() {
+    assert_eq!(broken(THREE, None, schedules() / 2), None);
 }
 
 #[test]
 fn a_pair_does_overlap_where_it_may() {
-    let overlaps = (0..200).filter(|seed| schedule(*seed, 2, None, Ending::Abrupt).overlapped);
+    let overlaps = (0..200).filter(|seed| schedule(*seed, PAIR, None, Ending::Abrupt).overlapped);
     assert!(overlaps.count() > 5, "the exemption is exercised");
 }
 
 #[test]
 fn exactly_one_owns_when_all_is_mended() {
-    for nodes in [2, 3] {
+    for members in [PAIR, WITNESSED, THREE] {
+        let nodes = members.0 + members.1;
         for seed in 0..schedules() / 10 {
-            let world = schedule(seed, nodes, None, Ending::Mended);
+            let world = schedule(seed, members, None, Ending::Mended);
             assert_eq!(world.violation, None, "seed {seed}");
             let roles: Vec<_> = (0..nodes).map(|node| world.role(node)).collect();
             assert_eq!(world.actives().len(), 1, "seed {seed}: {roles:?}");
@@ -150,11 +164,11 @@ fn every_planted_mistake_is_found() {
         Flaw::NoListeningAfterPause,
         Flaw::VoteWhileForwarding,
     ];
-    let three = [Flaw::LeaseFromReceipt, Flaw::VoteAgainstPromise];
-    for (nodes, flaws) in [(2, &pair[..]), (3, &three[..])] {
+    let three = [Flaw::LeaseFromReceipt, Flaw::VoteAgainstPromise, Flaw::BelievedForEver];
+    for (members, flaws) in [(PAIR, &pair[..]), (WITNESSED, &three[..])] {
         for flaw in flaws {
-            let found = broken(nodes, Some(*flaw), 6_000);
-            assert!(found.is_some(), "{nodes} nodes, {flaw:?}: not found");
+            let found = broken(members, Some(*flaw), 6_000);
+            assert!(found.is_some(), "{members:?}, {flaw:?}: not found");
         }
     }
 }
@@ -162,7 +176,7 @@ fn every_planted_mistake_is_found() {
 #[test]
 fn a_schedule_follows_from_its_seed() {
     let told = |seed| {
-        let world = schedule(seed, 2, None, Ending::Abrupt);
+        let world = schedule(seed, PAIR, None, Ending::Abrupt);
         let events = world.hosts.iter().map(|host| host.events.clone()).collect::<Vec<_>>();
         (world.now / MS, events)
     };
@@ -175,13 +189,13 @@ fn a_schedule_follows_from_its_seed() {
 fn schedules_that_found_something() {
     let found = [
         // A restarted claimant told its claim of the earlier term while the next was not on disk.
-        (27_892, 2),
-        (25_500, 3),
+        (27_892, PAIR),
+        (25_500, WITNESSED),
         // A node without a lease went on alone after a detection time; the other's still ran.
-        (8_361, 2),
+        (8_361, PAIR),
     ];
-    for (seed, nodes) in found {
-        let world = schedule(seed, nodes, None, Ending::Abrupt);
-        assert_eq!(world.violation, None, "seed {seed}, {nodes} nodes");
+    for (seed, members) in found {
+        let world = schedule(seed, members, None, Ending::Abrupt);
+        assert_eq!(world.violation, None, "seed {seed}, {members:?}");
     }
 }

@@ -12,6 +12,8 @@ use engine::PortId;
 
 use super::super::*;
 use super::Flaw;
+use crate::limits::LEASE;
+use crate::policy::coordinator::Liveness;
 
 pub(super) const MS: u64 = 1_000_000;
 /// The longest that workers take to stop after they were told.
@@ -118,6 +120,7 @@ pub(super) fn config(index: usize, nodes: usize, witnesses: usize, paths: u8) ->
         rank: 200 - u16::try_from(index).unwrap(),
         preempt: false,
         alone: Alone::Forward,
+        guard: PolicyGuard::Digest,
         peers: (0..nodes).filter(|i| *i != index).map(peer).collect(),
         vips: if kind(index) == Kind::Firewall { vec![vip] } else { Vec::new() },
         timing: Timing::default(),
@@ -255,6 +258,7 @@ impl World {
         member.handle(input, at);
         self.carry_out(node);
         self.check();
+        self.check_certainty(node);
     }
 
     pub(super) fn run_ms(&mut self, ms: u64) {
@@ -438,6 +442,20 @@ impl World {
         if !forwarding.iter().all(allowed) {
             let told = forwarding.iter().map(|node| self.describe(*node)).collect::<Vec<_>>();
             self.violate(format!("both forward: {}", told.join("; ")));
+        }
+    }
+
+    /// Who is said to be dark is; unless its lease began a moment ago, by the end of another's.
+    fn check_certainty(&mut self, teller: usize) {
+        let Some(member) = &self.hosts[teller].member else { return };
+        for (node, host) in self.hosts.iter().enumerate() {
+            let Liveness::Down { dark_at } = member.liveness(host.config.node) else { continue };
+            let since = host.intervals.last().map_or(self.now, |(since, _)| *since);
+            let long = self.now - since > LEASE.as_nanos() as u64;
+            if dark_at <= member.now && self.forwards(node) && long {
+                let told = [teller, node].map(|node| self.describe(node)).join("; ");
+                return self.violate(format!("node {teller} says that {node} is dark: {told}"));
+            }
         }
     }
 
