@@ -29,12 +29,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cluster_core::NodeId;
-use cluster_core::policy::Version;
+use cluster_core::policy::{Epoch, Version};
+use ractor::{Actor, ActorRef, SpawnErr};
+use tokio::sync::watch;
 
 pub use self::compile::{Implicit, deny_all, host_inbound, implicit, set_host_inbound};
 pub(crate) use self::desk::Desk;
-pub(crate) use self::driver::{PolicyActor, Staff, Standing};
-pub(crate) use self::founding::{Founding, Grounds, Origin};
+pub(crate) use self::driver::{PolicyMessage, Seen, Staff, Standing};
+pub use self::founding::LogError;
+pub(crate) use self::founding::{Founding, Origin};
+pub(crate) use self::limits::{FIRST_POLICY, FIRST_POLICY_LOOK};
 pub use self::permit::Permit;
 
 /// The policy in force, in all its forms.
@@ -63,4 +67,39 @@ pub(crate) fn first(
     ports: &[String],
 ) -> std::io::Result<(InForce, Founding)> {
     founding::first(folder, node, ports)
+}
+
+/// Checks a text that is to be the first policy.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check(file: &str, text: &str, ports: &[String]) -> Result<(), config::api::Error> {
+    let first = Version { epoch: Epoch(1), source: Epoch(1) };
+    compile::compile(file, text, first, ports).map(drop)
+}
+
+/// Starts the actor, and the desk where requests come in.
+///
+/// # Errors
+/// It does not start.
+pub(crate) async fn start(
+    staff: Staff,
+) -> Result<(ActorRef<PolicyMessage>, Desk), SpawnErr> {
+    let (node, raft, sender) = (staff.node, staff.grounds.raft(), staff.sender.clone());
+    let (in_force, standing) = (staff.in_force.subscribe(), staff.standing.clone());
+    let (ports, implicit) = (staff.ports.clone(), staff.implicit.clone());
+    let (show, seen) = watch::channel(Seen::default());
+    let (actor, _) = Actor::spawn(None, driver::PolicyActor, (staff, show)).await?;
+    let desk = Desk {
+        node,
+        raft,
+        sender,
+        actor: actor.clone(),
+        in_force,
+        standing,
+        seen,
+        ports,
+        implicit,
+    };
+    Ok((actor, desk))
 }

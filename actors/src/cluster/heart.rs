@@ -19,6 +19,7 @@ use cluster_core::membership::vips::Order;
 use cluster_core::membership::{
     Event, Facts, Fitness, Input, Member, Output, PathId, Readiness, Refused, Request, Role, View,
 };
+use cluster_core::policy::coordinator::Liveness;
 use cluster_core::{NodeId, Term};
 use datapath::xdp::LeaseWord;
 use datapath::{Bell, Latecomers, Lease};
@@ -324,8 +325,13 @@ impl Heart {
         }
         let permitted = self.permit.would_take(clock::boottime());
         self.state.note(Fitness::POLICY, !permitted);
+        let told = self.standing.borrow().clone();
+        let liveness = |node| {
+            let before = told.members.iter().find(|(it, _)| *it == node).map(|(_, it)| *it);
+            (node, steady(before, self.member.liveness(node), now))
+        };
         let stands = Standing {
-            members: self.member.peers().map(|node| (node, self.member.liveness(node))).collect(),
+            members: self.member.peers().map(liveness).collect(),
             alone: self.member.is_alone_for_policy(now),
             owner: self.member.owner(),
         };
@@ -556,6 +562,18 @@ impl Heart {
         self.state.holding_until = Time::ZERO;
         self.latecomers.hold(Time::ZERO);
         self.pass_on(Time::ZERO);
+    }
+}
+
+/// Who is dark stays so since when it was, lest each turn tells something new.
+fn steady(before: Option<Liveness>, liveness: Liveness, now: Time) -> Liveness {
+    match (before, liveness) {
+        (Some(Liveness::Down { dark_at: since }), Liveness::Down { dark_at })
+            if since <= now && dark_at <= now =>
+        {
+            Liveness::Down { dark_at: since }
+        }
+        (_, liveness) => liveness,
     }
 }
 

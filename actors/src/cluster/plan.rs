@@ -8,7 +8,8 @@ use cluster_core::membership::{
     Alone, Config, ConfigError, Facts, Kind, PathId, PeerConfig, PolicyGuard, Timing, Vip,
 };
 use cluster_core::{Boot, NodeId};
-use cluster_net::identity::{Identity, IdentityError, Papers};
+use cluster_core::policy::log::Member as LogMember;
+use cluster_net::identity::{ClusterName, Identity, IdentityError, Papers};
 use cluster_net::store::{Member, Standing, Store, StoreError};
 use cluster_net::transport::TransportError;
 use datapath::Latecomers;
@@ -58,6 +59,7 @@ pub enum ClusterError {
 pub(crate) struct Plan {
     pub(super) identity: Identity,
     pub(super) store: Store,
+    founder: bool,
     pub(super) facts: Facts,
     pub(super) boot: Boot,
     pub(super) peer: NodeId,
@@ -101,6 +103,7 @@ impl Plan {
         Ok(Some(Self {
             facts: memory::recall(&store).map_err(ClusterError::Store)?,
             boot: store.next_boot().map_err(ClusterError::Store)?,
+            founder: store.is_founder().map_err(ClusterError::Store)?,
             identity,
             store,
             peer,
@@ -116,6 +119,23 @@ impl Plan {
         }))
     }
 
+    /// Whether this node made the cluster.
+    pub(crate) const fn is_founder(&self) -> bool {
+        self.founder
+    }
+
+    /// The cluster.
+    pub(crate) const fn cluster(&self) -> &ClusterName {
+        &self.identity.cluster
+    }
+
+    /// The members, as the log is to name them.
+    pub(crate) fn roster(&self) -> Vec<(NodeId, LogMember)> {
+        let member = |address| LogMember { kind: Kind::Firewall, address, name: Default::default() };
+        let peer = self.calls.first().map(|address| (self.peer, member(*address)));
+        [Some((self.identity.node, member(self.listen))), peer].into_iter().flatten().collect()
+    }
+
     /// What the membership machine is told.
     pub(super) fn membership(&self) -> Config {
         let paths = self.paths.iter().map(|path| path.id).collect();
@@ -125,7 +145,7 @@ impl Plan {
             rank: self.rank,
             preempt: false,
             alone: Alone::Forward,
-            guard: PolicyGuard::Digest,
+            guard: PolicyGuard::Fitness,
             peers: vec![PeerConfig { node: self.peer, kind: Kind::Firewall, paths }],
             vips: self.vips.clone(),
             timing: Timing::default(),

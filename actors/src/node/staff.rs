@@ -120,7 +120,7 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
     let (permit, lease, shards) = (Permit::default(), staff.lease, staff.shards.clone());
     let Beginning { founding, origin, waits, .. } = staff.beginning;
     let node = NodeId(staff.config.id);
-    let (permission, grounds, standing, sender) = match staff.pair {
+    let (part, grounds, standing, sender) = match staff.pair {
         Some((plan, loom)) => {
             let (in_force, permit) = (staff.in_force.subscribe(), permit.clone());
             let (name, roster) = (plan.cluster().clone(), plan.roster());
@@ -128,20 +128,19 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
             let part = Part::start(plan, loom, around).await?;
             let (sender, standing) = (part.sender().clone(), part.standing());
             let grounds = founding.clustered(&name, node, sender.clone(), origin, roster).await?;
-            (Permission::Cluster(part), grounds, standing, Some(sender))
+            (Ok(part), grounds, standing, Some(sender))
         }
         None => {
             let pulses = shards.iter().map(|shard| shard.pulse.clone()).collect();
             let keeper = Keeper { pulses, lease, word, permit: permit.clone(), stuck: false };
             let grounds = founding.alone(node, origin).await?;
-            let (keeper, _) = Actor::spawn(None, KeeperActor, keeper).await.map_err(failed)?;
             // Nobody else could agree on anything.
             let (_, standing) =
                 watch::channel(Standing { alone: true, ..Standing::default() });
-            (Permission::Keeper(keeper), grounds, standing, None)
+            (Err(keeper), grounds, standing, None)
         }
     };
-    let part = policy::Staff {
+    let policy = policy::Staff {
         node,
         founding,
         grounds,
@@ -154,10 +153,17 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
         shards: staff.shards,
         program: Some(staff.program),
     };
-    let (policy, desk) = policy::start(part).await.map_err(failed)?;
+    let (policy, desk) = policy::start(policy).await.map_err(failed)?;
     if waits {
         first_policy(&permit).await?;
     }
+    let permission = match part {
+        Ok(part) => Permission::Cluster(part),
+        Err(keeper) => {
+            let (keeper, _) = Actor::spawn(None, KeeperActor, keeper).await.map_err(failed)?;
+            Permission::Keeper(keeper)
+        }
+    };
     Ok((Actors { policy, ports, telemetry, permission }, desk))
 }
 

@@ -38,6 +38,17 @@ pub(crate) struct Standing {
     pub(crate) owner: Option<(NodeId, cluster_core::Term)>,
 }
 
+/// What others see of this node's machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// The trial that it is on.
+    pub(crate) trial: Option<local::Armed>,
+    /// Whether a lease may begin, or go on.
+    pub(crate) may_forward: bool,
+    /// Why it cannot run the newest policy.
+    pub(crate) unable: Option<Line>,
+}
+
 /// What the actor is told.
 pub(crate) enum PolicyMessage {
     /// The log has moved.
@@ -108,6 +119,7 @@ pub(crate) struct Driver {
     bench: Workbench,
     writer: Writer,
     in_force: watch::Sender<InForce>,
+    seen: watch::Sender<Seen>,
     /// Texts that were on the disk at the start, should the log not have them.
     remembered: Vec<(cluster_core::policy::Epoch, PolicyText)>,
     waiting: BTreeMap<Ticket, (Option<cluster_core::policy::RequestId>, oneshot::Sender<Answer>)>,
@@ -121,7 +133,11 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    fn start(myself: ActorRef<PolicyMessage>, staff: Staff) -> std::io::Result<Self> {
+    fn start(
+        myself: ActorRef<PolicyMessage>,
+        staff: Staff,
+        seen: watch::Sender<Seen>,
+    ) -> std::io::Result<Self> {
         let Founding { disk, remembered, .. } = staff.founding;
         let Grounds { raft, applied, plan } = staff.grounds;
         let clocks = clock::all();
@@ -152,6 +168,7 @@ impl Driver {
             bench: Workbench { ports, implicit, shards, program, ready },
             writer,
             in_force: staff.in_force,
+            seen,
             remembered: remembered.texts,
             waiting: BTreeMap::new(),
             tickets: 0,
@@ -314,7 +331,27 @@ impl Driver {
             }
         }
         super::housekeeping::keep(self);
+        self.show();
         self.wind_up();
+    }
+
+    fn show(&self) {
+        let seen = Seen {
+            trial: self.local.trial(),
+            may_forward: self.local.may_forward(&clock::all()),
+            unable: self.local.unable().cloned(),
+        };
+        self.seen.send_if_modified(|it| {
+            let changed = *it != seen;
+            *it = seen;
+            changed
+        });
+    }
+
+    /// The zones of the policy that runs.
+    pub(super) fn zones(&self) -> Vec<String> {
+        let in_force = self.in_force.borrow();
+        in_force.source.zones.iter().map(|zone| zone.name.clone()).collect()
     }
 
     fn carry_out(&mut self, output: local::Output) {
@@ -456,14 +493,14 @@ impl Drop for Driver {
 impl Actor for PolicyActor {
     type Msg = PolicyMessage;
     type State = Driver;
-    type Arguments = Staff;
+    type Arguments = (Staff, watch::Sender<Seen>);
 
     async fn pre_start(
         &self,
         myself: ActorRef<PolicyMessage>,
-        staff: Staff,
+        (staff, seen): (Staff, watch::Sender<Seen>),
     ) -> Result<Driver, ActorProcessingErr> {
-        Ok(Driver::start(myself, staff)?)
+        Ok(Driver::start(myself, staff, seen)?)
     }
 
     async fn handle(

@@ -96,6 +96,12 @@ fn recall(
     compile::compile("policy", text.as_str(), wanted, ports).map(Some)
 }
 
+impl Grounds {
+    pub(super) fn raft(&self) -> Raft<Log> {
+        self.raft.clone()
+    }
+}
+
 impl Founding {
     /// What this node would begin a log with: what it ran before it had one, in another folder or as an
     /// earlier version kept it.
@@ -153,6 +159,13 @@ impl Founding {
 
     fn store(&self, name: &ClusterName, node: NodeId) -> Result<RaftStore, LogError> {
         RaftStore::open(&self.folder.join("raft.redb"), name, node).map_err(LogError::Store)
+    }
+
+    /// The text that this node ran last.
+    pub(crate) fn text(&self) -> Option<&str> {
+        let Remembered { facts, texts } = &self.remembered;
+        let own = texts.iter().find(|(source, _)| *source == facts.runs.source);
+        own.map(|(_, text)| text.as_str())
     }
 
     /// Whether a policy was ever run from this folder.

@@ -42,7 +42,10 @@ pub(super) const SWITCH_AGAIN: Duration = Duration::from_millis(100);
 
 /// How long a node without a cluster may take to run its first policy before it counts as started all the
 /// same: parsing, compiling and two writes to the disk take a second at most.
-pub(super) const FIRST_POLICY: Duration = Duration::from_secs(20);
+pub(crate) const FIRST_POLICY: Duration = Duration::from_secs(20);
+
+/// Between two looks whether it does.
+pub(crate) const FIRST_POLICY_LOOK: Duration = Duration::from_millis(2);
 
 /// Bytes of a text up to which the history counts its changes: longer ones take too long to be compared
 /// each time.

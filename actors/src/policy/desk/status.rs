@@ -52,7 +52,7 @@ impl Desk {
         let numbers = |nodes: &std::collections::BTreeSet<NodeId>| {
             nodes.iter().map(|node| node.0).collect()
         };
-        let sync = |share| quantile(&status.sync_times, share);
+        let sync = |permille| quantile(&status.sync_times, permille);
         api::Raft {
             running: leadership.running,
             leader: leadership.leader.map(|node| node.0),
@@ -63,8 +63,8 @@ impl Desk {
             learners: numbers(&status.learners),
             applied: status.applied,
             last: status.last,
-            sync_p50_microseconds: sync(50),
-            sync_p99_microseconds: sync(99),
+            sync_p50_microseconds: sync(500),
+            sync_p99_microseconds: sync(990),
         }
     }
 
@@ -119,7 +119,8 @@ fn pending(it: &cluster_core::policy::log::Pending) -> api::Pending {
     }
 }
 
-/// Microseconds below which `share` of 100 lie.
-fn quantile(times: &Histogram, share: u8) -> Option<u64> {
-    (times.count() > 0).then(|| times.percentile(share).as_micros() as u64)
+/// Microseconds below which so many of a thousand lie.
+fn quantile(times: &Histogram, permille: u64) -> Option<u64> {
+    let time = times.below(permille).filter(|_| times.count() > 0);
+    time.map(|time| time.as_micros() as u64)
 }
