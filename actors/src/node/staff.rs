@@ -17,9 +17,7 @@ use crate::cluster::{Around, Loom, Part, Plan};
 use crate::flow::Wanted;
 use crate::keeper::{Keeper, KeeperActor};
 use crate::mirror::{Mirror, Update};
-use crate::policy::{
-    self, Desk, Founding, Grounds, InForce, Origin, Permit, PolicyActor, Standing,
-};
+use crate::policy::{self, Desk, Founding, InForce, Origin, Permit, Standing};
 use crate::ports::{Ports, PortsActor, Watched};
 use crate::shard::Shard;
 use crate::telemetry::{Telemetry, TelemetryActor};

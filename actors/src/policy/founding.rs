@@ -120,9 +120,9 @@ impl Founding {
 
     /// Opens the log of a node that is alone.
     pub(crate) async fn alone(&self, node: NodeId, plan: Origin) -> Result<Grounds, LogError> {
-        let name = ClusterName::new(ALONE).map_err(|_| {
-            LogError::Store(StoreError::Damaged("the name of a node's own cluster"))
-        })?;
+        let name: ClusterName = ALONE
+            .parse()
+            .map_err(|_| LogError::Store(StoreError::Damaged("the name of a node's own cluster")))?;
         let store = self.store(&name, node)?;
         let settings = settings(0);
         let fresh = store.generation().is_none();
