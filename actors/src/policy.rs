@@ -12,7 +12,7 @@
 //! A node without `[cluster]` agrees with itself: its Raft has one voter and no network. What is decided,
 //! and when, is said by the machines in `cluster_core::policy`; here is what carries it out.
 
-mod compile;
+pub(crate) mod compile;
 mod desk;
 mod disk;
 mod driver;
@@ -78,13 +78,18 @@ pub(crate) fn check(file: &str, text: &str, ports: &[String]) -> Result<(), conf
     compile::compile(file, text, first, ports).map(drop)
 }
 
+/// For tests of other modules: a good policy as an epoch of its own.
+#[cfg(test)]
+pub(crate) fn sample(file: &str, text: &str, epoch: u64, ports: &[String]) -> InForce {
+    let version = Version { epoch: Epoch(epoch), source: Epoch(epoch) };
+    compile::compile(file, text, version, ports).expect("a good policy")
+}
+
 /// Starts the actor, and the desk where requests come in.
 ///
 /// # Errors
 /// It does not start.
-pub(crate) async fn start(
-    staff: Staff,
-) -> Result<(ActorRef<PolicyMessage>, Desk), SpawnErr> {
+pub(crate) async fn start(staff: Staff) -> Result<(ActorRef<PolicyMessage>, Desk), SpawnErr> {
     let (node, raft, sender) = (staff.node, staff.grounds.raft(), staff.sender.clone());
     let (in_force, standing) = (staff.in_force.subscribe(), staff.standing.clone());
     let (ports, implicit) = (staff.ports.clone(), staff.implicit.clone());

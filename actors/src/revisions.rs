@@ -47,8 +47,9 @@ mod tests {
         let folder = data.path().join("revisions");
         std::fs::create_dir(&folder).expect("made");
         for epoch in [9, 10] {
-            let text =
-                format!(r#"{{"epoch":{epoch},"comment":"why","file":"p.toml","text":"# {epoch}"}}"#);
+            let text = format!(
+                r##"{{"epoch":{epoch},"comment":"why","file":"p.toml","text":"# {epoch}"}}"##
+            );
             std::fs::write(folder.join(format!("{epoch}.json")), text).expect("written");
         }
         std::fs::write(folder.join("next"), b"{").expect("written");

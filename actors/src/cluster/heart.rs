@@ -30,8 +30,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use wire::Time;
 
 use super::limits::{
-    FAREWELL, HANDOVER_PATIENCE, HEARTBEATS_PER_READ, HOLD_AHEAD, LEASE_LAG_MAX, PRIORITY, REQUESTS,
-    SETTLE_PATIENCE, STOP_PATIENCE, TURN_MAX, WORKER_STUCK_AFTER,
+    FAREWELL, HANDOVER_PATIENCE, HEARTBEATS_PER_READ, HOLD_AHEAD, LEASE_LAG_MAX, PRIORITY,
+    REQUESTS, SETTLE_PATIENCE, STOP_PATIENCE, TURN_MAX, WORKER_STUCK_AFTER,
 };
 use super::ownership::{Completeness, Ownership, readiness};
 use super::paths::Paths;

@@ -7,8 +7,8 @@ use std::path::Path as FilePath;
 use cluster_core::membership::{
     Alone, Config, ConfigError, Facts, Kind, PathId, PeerConfig, PolicyGuard, Timing, Vip,
 };
-use cluster_core::{Boot, NodeId};
 use cluster_core::policy::log::Member as LogMember;
+use cluster_core::{Boot, NodeId};
 use cluster_net::identity::{ClusterName, Identity, IdentityError, Papers};
 use cluster_net::store::{Member, Standing, Store, StoreError};
 use cluster_net::transport::TransportError;
@@ -59,7 +59,7 @@ pub enum ClusterError {
 pub(crate) struct Plan {
     pub(super) identity: Identity,
     pub(super) store: Store,
-    founder: bool,
+    pub(super) founder: bool,
     pub(super) facts: Facts,
     pub(super) boot: Boot,
     pub(super) peer: NodeId,
@@ -131,7 +131,8 @@ impl Plan {
 
     /// The members, as the log is to name them.
     pub(crate) fn roster(&self) -> Vec<(NodeId, LogMember)> {
-        let member = |address| LogMember { kind: Kind::Firewall, address, name: Default::default() };
+        let member =
+            |address| LogMember { kind: Kind::Firewall, address, name: Default::default() };
         let peer = self.calls.first().map(|address| (self.peer, member(*address)));
         [Some((self.identity.node, member(self.listen))), peer].into_iter().flatten().collect()
     }

@@ -40,15 +40,18 @@ impl Beginning {
         names: &[String],
     ) -> Result<Self, StartError> {
         let data = Path::new(&config.data_dir);
-        let (in_force, founding) =
-            policy::first(&folder(data, plan), NodeId(config.id), names).map_err(StartError::Data)?;
+        let (in_force, founding) = policy::first(&folder(data, plan), NodeId(config.id), names)
+            .map_err(StartError::Data)?;
         let founds = plan.is_none_or(Plan::is_founder);
         let inherited = match founding.is_new() && founds {
             true => Founding::inherited(data).map_err(StartError::Data)?,
             false => None,
         };
         if !founding.is_new() || !founds || inherited.is_some() {
-            warn_of_other(seed.as_ref(), founding.text().or(inherited.as_ref().map(|it| &*it.text)));
+            warn_of_other(
+                seed.as_ref(),
+                founding.text().or(inherited.as_ref().map(|it| &*it.text)),
+            );
         } else if let Some(Seed { file, text }) = &seed {
             // Said at once, not by a log.
             policy::check(file, text, names)?;
@@ -99,8 +102,7 @@ pub(super) struct Staff<'a> {
 
 pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), StartError> {
     let failed = |error| StartError::System(format!("an actor: {error}"));
-    let telemetry =
-        Telemetry::new(staff.rings, staff.names.clone(), staff.in_force.subscribe());
+    let telemetry = Telemetry::new(staff.rings, staff.names.clone(), staff.in_force.subscribe());
     let (telemetry, _) = Actor::spawn(None, TelemetryActor, telemetry).await.map_err(failed)?;
     let watched = staff.watched.subscribe();
     let word = lock(&staff.program).lease_word()?;
@@ -133,8 +135,7 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
             let keeper = Keeper { pulses, lease, word, permit: permit.clone(), stuck: false };
             let grounds = founding.alone(node, origin).await?;
             // Nobody else could agree on anything.
-            let (_, standing) =
-                watch::channel(Standing { alone: true, ..Standing::default() });
+            let (_, standing) = watch::channel(Standing { alone: true, ..Standing::default() });
             (Err(keeper), grounds, standing, None)
         }
     };

@@ -12,7 +12,7 @@ use super::{InForce, room};
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn compile(
+pub(crate) fn compile(
     file: &str,
     text: &str,
     version: Version,
@@ -28,7 +28,7 @@ pub fn compile(
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn parse(file: &str, text: &str) -> Result<config::Checked<config::Policy>, api::Error> {
+pub(super) fn parse(file: &str, text: &str) -> Result<config::Checked<config::Policy>, api::Error> {
     let mut inlined = |name: &str| Err(format!("list `{name}` is not inlined"));
     config::parse_policy(file, text, &mut inlined).map_err(|diagnostics| api::Error {
         diagnostics,

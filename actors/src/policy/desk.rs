@@ -238,7 +238,7 @@ impl Desk {
             Ok(policy::Answer::Answered(answer)) => Some(*answer),
             Ok(_) => Some(Answer::NotLeading),
             Err(AskError::Call(CallError::Down | CallError::TooLarge)) => Some(Answer::NotLeading),
-            Err(AskError::Call(CallError::Broken | CallError::Late) | AskError::Malformed(_)) => None,
+            Err(AskError::Call(CallError::Broken | CallError::Late) | AskError::Malformed) => None,
         }
     }
 

@@ -50,7 +50,9 @@ impl Disk {
     pub(super) fn recall(&self) -> io::Result<Remembered> {
         let bytes = match fs::read(self.facts()) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Remembered::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Remembered::default());
+            }
             Err(error) => return Err(error),
         };
         let facts = Facts::decode(&bytes).map_err(io::Error::other)?;
@@ -134,10 +136,7 @@ struct Waiting {
 
 impl Writer {
     /// Starts it; `written` is told of each note that is on the disk.
-    pub(super) fn start(
-        disk: Disk,
-        written: impl Fn(Facts) + Send + 'static,
-    ) -> io::Result<Self> {
+    pub(super) fn start(disk: Disk, written: impl Fn(Facts) + Send + 'static) -> io::Result<Self> {
         let slot = Arc::<Slot>::default();
         let seen = Arc::clone(&slot);
         let thread = std::thread::Builder::new()
@@ -268,7 +267,10 @@ mod tests {
         let disk = Disk::open(&inner).expect("it opens");
         fs::remove_dir(&inner).expect("empty");
         let (told, heard) = mpsc::channel();
-        let writer = Writer::start(disk, move |facts| drop(told.send(facts))).expect("a thread");
+        let writer = Writer::start(disk, move |facts| {
+            let _ = told.send(facts);
+        })
+        .expect("a thread");
         writer.write(note(1, 1));
         writer.write(note(2, 2));
         fs::create_dir(&inner).expect("it is there again");

@@ -68,16 +68,9 @@ pub(crate) enum PolicyMessage {
     /// A member's report has come.
     Reported(Box<Report>),
     /// The leader has cleared this node.
-    Cleared {
-        asked: Time,
-        index: u64,
-    },
+    Cleared { asked: Time, index: u64 },
     /// As the leader, this node has made sure that it leads, for the sake of who wants to be cleared.
-    Leading {
-        node: NodeId,
-        asked: Time,
-        index: u64,
-    },
+    Leading { node: NodeId, asked: Time, index: u64 },
     /// An operator wants something, and this node leads.
     Request(Box<Command>, oneshot::Sender<Answer>),
     /// What was to be appended for a request cannot be.
@@ -248,7 +241,9 @@ impl Driver {
             self.tell_local(local::Input::Asked);
         }
         if !leadership.running && self.leadership.running {
-            tracing::error!("RAFT HAS STOPPED: nothing is committed by this node until it is restarted");
+            tracing::error!(
+                "RAFT HAS STOPPED: nothing is committed by this node until it is restarted"
+            );
         }
         self.leadership = leadership;
         let leads = self.leads();
@@ -262,9 +257,9 @@ impl Driver {
     }
 
     fn stand(&mut self, standing: Standing) {
+        tracing::debug!(?standing, "membership");
         for (node, liveness) in &standing.members {
-            self.coordinator
-                .handle(coordinator::Input::Liveness(*node, *liveness), &clock::all());
+            self.coordinator.handle(coordinator::Input::Liveness(*node, *liveness), &clock::all());
         }
         self.tell_local(local::Input::Alone(standing.alone));
         self.standing = standing;
@@ -296,8 +291,7 @@ impl Driver {
         self.waiting.insert(ticket, (command.request, answer));
         let coordinator = &mut self.coordinator;
         self.raft.look(|log, _| {
-            coordinator
-                .handle(coordinator::Input::Request(ticket, command, log), &clock::all());
+            coordinator.handle(coordinator::Input::Request(ticket, command, log), &clock::all());
         });
     }
 

@@ -120,17 +120,13 @@ impl Founding {
 
     /// Opens the log of a node that is alone.
     pub(crate) async fn alone(&self, node: NodeId, plan: Origin) -> Result<Grounds, LogError> {
-        let name: ClusterName = ALONE
-            .parse()
-            .map_err(|_| LogError::Store(StoreError::Damaged("the name of a node's own cluster")))?;
+        let name: ClusterName = ALONE.parse().map_err(|_| {
+            LogError::Store(StoreError::Damaged("the name of a node's own cluster"))
+        })?;
         let store = self.store(&name, node)?;
         let settings = settings(0);
-        let fresh = store.generation().is_none();
-        let (raft, applied) =
-            Raft::start_alone(settings, store).await.map_err(LogError::Raft)?;
-        if fresh {
-            raft.initialize().await.map_err(LogError::Raft)?;
-        }
+        let started = Raft::start_alone(settings, store).await;
+        let (raft, applied) = started.map_err(LogError::Raft)?;
         let address = ([127, 0, 0, 1], 0).into();
         let own = Member { kind: Kind::Firewall, address, name: Default::default() };
         let plan = Plan { origin: plan, roster: vec![(node, own)] };

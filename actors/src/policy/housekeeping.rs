@@ -158,7 +158,7 @@ fn carry_out(driver: &mut Driver, chore: Chore) {
                 if let Err(error) = peers::propose(&raft, &command, APPEND_TIMEOUT).await {
                     tracing::debug!(?error, "an entry of the leader's own");
                 }
-                drop(done.send(()));
+                let _ = done.send(());
             });
         }
         Chore::Change(change) => {
@@ -167,7 +167,7 @@ fn carry_out(driver: &mut Driver, chore: Chore) {
                 if let Err(error) = raft.change(change, CHANGE_TIMEOUT).await {
                     tracing::warn!(?error, ?change, "the members of the log did not change");
                 }
-                drop(done.send(()));
+                let _ = done.send(());
             });
         }
         Chore::Seed => seed(driver, done),
@@ -203,7 +203,7 @@ fn seed(driver: &mut Driver, done: oneshot::Sender<()>) {
             Ok(answer) => tracing::error!(?answer, "the first policy is not in force"),
             Err(_) => {}
         }
-        drop(done.send(()));
+        let _ = done.send(());
     });
 }
 
@@ -262,7 +262,10 @@ mod tests {
                     let content = Content::Text { text };
                     let (file, comment) = (Line::default(), Line::default());
                     let base = Epoch::NONE;
-                    apply(&mut log, Action::Propose { base, content, file, comment, confirm: None });
+                    apply(
+                        &mut log,
+                        Action::Propose { base, content, file, comment, confirm: None },
+                    );
                     let proposal = log.pending().expect("pending").proposal;
                     apply(&mut log, Action::Switch { proposal });
                     connected.push(two);

@@ -123,7 +123,9 @@ pub(super) fn ask_clearance(driver: &Driver, asked: Time) {
     if driver.leads() {
         return make_sure(driver, driver.node, asked);
     }
-    let Some((sender, leader)) = driver.sender.clone().zip(driver.leadership.leader) else { return };
+    let Some((sender, leader)) = driver.sender.clone().zip(driver.leadership.leader) else {
+        return;
+    };
     let myself = driver.myself.clone();
     tokio::spawn(async move {
         let answer = policy::ask(&sender, leader, &Ask::Clear { asked }, WORD_TIMEOUT).await;
@@ -139,7 +141,9 @@ pub(super) fn tell(driver: &mut Driver, report: Report) {
         let told = cluster_core::policy::coordinator::Input::Report(&report);
         return driver.tell_coordinator(told);
     }
-    let Some((sender, leader)) = driver.sender.clone().zip(driver.leadership.leader) else { return };
+    let Some((sender, leader)) = driver.sender.clone().zip(driver.leadership.leader) else {
+        return;
+    };
     tokio::spawn(async move {
         // A report that is lost is asked for.
         let _ = policy::ask(&sender, leader, &Ask::Report(report), WORD_TIMEOUT).await;

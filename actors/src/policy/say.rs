@@ -1,10 +1,10 @@
 //! What the policy's machines say, in words.
 
+use cluster_core::NodeId;
+use cluster_core::policy::Outcome;
 use cluster_core::policy::coordinator::{Excuse, Excused};
 use cluster_core::policy::local::Event;
 use cluster_core::policy::log::{Cause, Changed, Refusal, Withdrawal};
-use cluster_core::policy::Outcome;
-use cluster_core::NodeId;
 use config::api;
 
 /// Tells people of what this node did by itself.
@@ -93,9 +93,7 @@ pub(super) fn excused(excused: &[Excused]) -> Vec<api::Excused> {
     let one = |it: &Excused| api::Excused {
         node: it.node.0,
         why: match &it.why {
-            Excuse::Down => {
-                "is down, and takes it before it forwards again".to_owned()
-            }
+            Excuse::Down => "is down, and takes it before it forwards again".to_owned(),
             Excuse::Closed(why) => format!("does not forward: {why}"),
         },
     };

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex};
 use cluster_core::policy::{Line, PolicyText, Version};
 use datapath::xdp::{HostInbound, Program};
 
+use super::InForce;
 use super::compile::{self, Implicit};
 use super::limits::{COMPILED_KEPT, SWITCH_AGAIN};
-use super::InForce;
 use crate::shard::Shard;
 
 /// A policy that can be run.
 #[derive(Clone, Debug)]
-pub(super) struct Ready {
+pub(crate) struct Ready {
     pub(super) in_force: InForce,
     pub(super) inbound: Arc<Vec<HostInbound>>,
 }
@@ -86,7 +86,8 @@ impl Workbench {
     /// ends.
     pub(super) fn run(&self, ready: &Ready) -> impl Future<Output = ()> + Send + 'static {
         let (shards, program) = (self.shards.clone(), self.program.clone());
-        let (compiled, inbound) = (Arc::clone(&ready.in_force.compiled), Arc::clone(&ready.inbound));
+        let (compiled, inbound) =
+            (Arc::clone(&ready.in_force.compiled), Arc::clone(&ready.inbound));
         async move {
             let mut told = false;
             while let Err(error) = switch(&shards, program.as_deref(), &compiled, &inbound).await {
@@ -161,8 +162,7 @@ mod tests {
         for epoch in 1..=5 {
             bench.keep(order(epoch, LAN, true).compile().expect("good"), version(1));
         }
-        let kept: Vec<u64> =
-            bench.ready.iter().map(|it| it.in_force.version.epoch.0).collect();
+        let kept: Vec<u64> = bench.ready.iter().map(|it| it.in_force.version.epoch.0).collect();
         assert_eq!(kept, [1, 4, 5]);
         assert!(bench.get(version(1)).is_some() && bench.get(version(2)).is_none());
     }

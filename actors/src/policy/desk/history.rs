@@ -44,7 +44,8 @@ impl Desk {
         let [from, to] = self.raft.look(|log, _| {
             let running = log.summary().running.epoch;
             let to = request.to.map_or(running, Epoch);
-            let before = || log.revisions().rev().map(|it| it.version.epoch).find(|it| *it < running);
+            let before =
+                || log.revisions().rev().map(|it| it.version.epoch).find(|it| *it < running);
             let from = request.from.map(Epoch).or_else(before).unwrap_or(Epoch::NONE);
             [one(log, from), one(log, to)]
         });

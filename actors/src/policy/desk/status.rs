@@ -49,9 +49,8 @@ impl Desk {
     fn raft_status(&self) -> api::Raft {
         let status = self.raft.status();
         let leadership = status.leadership;
-        let numbers = |nodes: &std::collections::BTreeSet<NodeId>| {
-            nodes.iter().map(|node| node.0).collect()
-        };
+        let numbers =
+            |nodes: &std::collections::BTreeSet<NodeId>| nodes.iter().map(|node| node.0).collect();
         let sync = |permille| quantile(&status.sync_times, permille);
         api::Raft {
             running: leadership.running,
@@ -102,9 +101,9 @@ impl Desk {
             }
             ProposeError::NoLeader => Error::new("no node leads now: nothing changed"),
             ProposeError::Impossible(why) => Error::new(why),
-            ProposeError::TooLarge
-            | ProposeError::OtherGeneration
-            | ProposeError::Stopped => Error::new(format!("the members did not change: {error}")),
+            ProposeError::TooLarge | ProposeError::OtherGeneration | ProposeError::Stopped => {
+                Error::new(format!("the members did not change: {error}"))
+            }
         })
     }
 }

@@ -1,8 +1,6 @@
 use cluster_core::policy::coordinator::{Excuse, Excused};
 use cluster_core::policy::log::{Refusal, Withdrawal};
-use cluster_core::policy::{
-    Outcome, PolicyText, ProposalId, Replicated as _, encode_command,
-};
+use cluster_core::policy::{Outcome, PolicyText, ProposalId, Replicated as _, encode_command};
 
 use super::*;
 
@@ -42,7 +40,10 @@ fn going_back_is_a_table() {
     assert_eq!((again(&log, None), again(&log, Some(1)), again(&log, Some(9))), (2, 1, 9));
     commit(&mut log, Some(60));
     let reverts = |log: &Log, to| {
-        matches!(earlier(log, to), Ok((Epoch(4), Action::Revert { epoch: Epoch(4), cause: Cause::Rollback {} })))
+        matches!(
+            earlier(log, to),
+            Ok((Epoch(4), Action::Revert { epoch: Epoch(4), cause: Cause::Rollback {} }))
+        )
     };
     assert!(reverts(&log, None) && reverts(&log, Some(3)), "the trial ends");
     assert_eq!(again(&log, Some(1)), 1, "which the log refuses, as a trial is open");

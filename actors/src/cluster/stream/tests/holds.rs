@@ -39,7 +39,7 @@ fn engine() -> Engine {
     let mut engine = Engine::new(settings, START);
     engine.apply(&[route("10.1.0.0/16", 0), route("10.2.0.0/16", 1), neighbour()]);
     let names = NAMES.map(str::to_owned);
-    let compiled = policy::compile("policy.toml", POLICY, 1, &names).expect("a good policy").0;
+    let compiled = policy::sample("policy.toml", POLICY, 1, &names);
     engine.set_policy(compiled.compiled);
     engine
 }
