@@ -105,7 +105,7 @@ counters! {
     DatagramsReceived = "datagrams-received",
     /// A question to a peer that was not answered in time.
     CallLate = "call-late",
-    /// A peer's question while nobody here answers any.
+    /// A peer's question while nobody here answers any of its channel, or on a channel that is not known.
     CallUnwanted = "call-unwanted",
     /// A peer's question that found the queue full.
     CallsFull = "calls-full",

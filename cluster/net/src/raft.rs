@@ -54,7 +54,7 @@ pub use wire::{Change, Generation};
 
 use crate::limits::{RAFT_APPLIED, RAFT_COMMAND_BYTES, RAFT_HEARTBEAT, RAFT_STOP_TIMEOUT};
 use crate::store::StoreError;
-use crate::transport::{CallError, Sender, Urgency};
+use crate::transport::{CallError, Channel, Sender, Urgency};
 
 use answer::Core;
 use machine::{Holder, Machine};
@@ -145,7 +145,7 @@ impl<M: Replicable> Raft<M> {
         let own = number(store.node());
         let (told, applied) = mpsc::channel(RAFT_APPLIED);
         let holder = Arc::new(Holder::new());
-        let calls = sender.answer_calls();
+        let calls = sender.answer_calls(Channel::Raft);
         let context = Arc::new(Context::new(sender, store.clone(), own));
         let config = Arc::new(settings.timing.config(settings.rank)?);
         let machine =

@@ -21,7 +21,7 @@ use super::types::{LogId, Snapshot, Types, Vote, node};
 use super::wire::{self, Answer, Ask, Question, Refusal, Tag};
 use crate::Counter;
 use crate::limits::{RAFT_BYTES_A_SECOND, RAFT_CALL_TIMEOUT};
-use crate::transport::{CallError, Question as Asked, Sender, Urgency};
+use crate::transport::{CallError, Channel, Question as Asked, Sender, Urgency};
 
 /// What asking and answering share.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Context {
         let question = Question { generation: self.store.generation(), body };
         let message = wire::encode(Tag::Question, &question);
         let message = message.map_err(|_| Failure::Call(CallError::TooLarge))?;
-        let asked = Asked { message, tail, urgency };
+        let asked = Asked { channel: Channel::Raft, message, tail, urgency };
         let answer = self.sender.call(node(target), asked, within).await.map_err(Failure::Call)?;
         let answer = wire::decode(Tag::Answer, &answer).map_err(|_| Failure::Unreadable)?;
         let Answer::Refused(refusal) = answer else { return Ok(answer) };
