@@ -119,6 +119,8 @@ counters! {
     RaftRefusedForGeneration = "raft-refused-for-generation",
     /// A Raft campaign that was begun because no leader was heard for long.
     RaftLeaderless = "raft-leaderless",
+    /// A question or answer about the policy that cannot be read, or that speaks for another node.
+    PolicyMalformed = "policy-malformed",
     /// Joiners that were given an identity.
     Joined = "joined",
     /// A joiner's proof came too soon after others.

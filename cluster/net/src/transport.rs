@@ -28,7 +28,7 @@ mod shared;
 mod socket;
 mod switchboard;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod tuning;
 mod window;
 
