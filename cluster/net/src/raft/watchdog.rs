@@ -38,7 +38,7 @@ pub(super) async fn watch<M: Replicable>(
         if due {
             sleep(bits.below(RAFT_LEADERLESS_JITTER)).await;
             if leaderless(&core, &context) {
-                context.sender.counters().count(Counter::RaftLeaderless);
+                context.counters.count(Counter::RaftLeaderless);
                 // First as a question, so that the term of who is cut off does not grow.
                 let _ = core.trigger().elect(true).await;
             }

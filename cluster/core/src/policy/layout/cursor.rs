@@ -6,9 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::limits::{
-    LINE_BYTES, MEMBERS_MAX, POLICY_TEXT_BYTES, SECRET_BYTES, ZONES_PER_COMMAND,
-};
+use crate::limits::{LINE_BYTES, MEMBERS_MAX, POLICY_TEXT_BYTES, SECRET_BYTES, ZONES_PER_COMMAND};
 use crate::membership::Kind;
 use crate::policy::coordinator::Excused;
 use crate::policy::{Epoch, Line, Malformed, PolicyText, ProposalId, RequestId, Secret, WallTime};
