@@ -47,7 +47,9 @@ impl Beginning {
             true => Founding::inherited(data).map_err(StartError::Data)?,
             false => None,
         };
-        if !founding.is_new() || !founds || inherited.is_some() {
+        if !founds && founding.is_new() {
+            tracing::info!("the policy comes from the cluster");
+        } else if !founding.is_new() || inherited.is_some() {
             warn_of_other(
                 seed.as_ref(),
                 founding.text().or(inherited.as_ref().map(|it| &*it.text)),

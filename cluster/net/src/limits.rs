@@ -260,6 +260,10 @@ pub const RAFT_RANKS: u64 = 7;
 /// How long nobody leads before the watchdog begins a campaign: three of the longest timeouts.
 pub const RAFT_LEADERLESS: Duration = Duration::from_millis(1_800);
 
+/// How long nobody led before a voter that meets another one campaigns at once, instead of at its watchdog's
+/// next look: above the longest election timeout, so that an election that is under way ends first.
+pub const RAFT_WELCOME: Duration = Duration::from_millis(950);
+
 /// Longest pause before that campaign, drawn at random, so that two watchdogs do not bark at once.
 pub const RAFT_LEADERLESS_JITTER: Duration = Duration::from_millis(300);
 

@@ -227,6 +227,7 @@ impl Pair {
             self.role(active) == "active"
                 && standby["role"] == "standby"
                 && standby["readiness"] == "ready"
+                && standby["fitness"] == "fit"
         });
     }
 

@@ -56,6 +56,11 @@ impl Context {
         self.heard.store(now, Ordering::Relaxed);
     }
 
+    /// How many peers are connected.
+    pub(super) fn peers(&self) -> usize {
+        self.sender.as_ref().map_or(0, |sender| sender.peers().len())
+    }
+
     /// How long no leader was heard.
     pub(super) fn silence(&self) -> Duration {
         let heard = Duration::from_millis(self.heard.load(Ordering::Relaxed));
