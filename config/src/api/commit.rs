@@ -93,7 +93,7 @@ pub struct Committed {
 /// What becomes of a policy on trial that nobody confirms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reverts {
-    /// Epoch whose text comes back.
+    /// The epoch as which the policy before comes back.
     pub epoch: u64,
     /// When.
     pub in_milliseconds: u64,
