@@ -1,16 +1,33 @@
-//! A node that answers the same to everybody.
+//! A node that answers the same to everybody, but that it does not know at once what came of some commits.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
-use config::api::{self, Error};
-use config::{Diagnostic, Severity};
+use config::api::{self, Error, RequestId};
+use config::{Change, Diagnostic, Severity};
 
 use crate::backend::Backend;
 
-pub(super) struct Fake;
+#[derive(Debug, Default)]
+pub(super) struct Fake {
+    commits: Mutex<Vec<Option<RequestId>>>,
+}
+
+impl Fake {
+    /// The ids of all commits that it was asked for.
+    pub(super) fn requests(&self) -> Vec<Option<RequestId>> {
+        self.commits.lock().unwrap().clone()
+    }
+}
 
 fn named(counters: &[(&str, u64)]) -> BTreeMap<String, u64> {
     counters.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
+}
+
+fn conflict() -> Error {
+    let revision = api::Revision { epoch: 5, ..api::Revision::default() };
+    let changes = vec![Change::ZoneRemoved { zone: "dmz".to_owned() }];
+    Error { changes, revisions: vec![revision], ..Error::new("a conflict") }
 }
 
 impl Backend for Fake {
@@ -119,8 +136,20 @@ impl Backend for Fake {
         if request.text == "who?" {
             return Err(Error::new(author));
         }
+        let seen = self.requests().contains(&request.request);
+        self.commits.lock().unwrap().push(request.request);
+        match request.comment.as_deref() {
+            Some("unknown once") if !seen => return Err(Error::unknown("another node leads now")),
+            Some("conflict") => return Err(conflict()),
+            _ => {}
+        }
         if request.text != "bad" {
-            return Ok(api::Committed { epoch: 6, ..api::Committed::default() });
+            let confirm = request.confirm_milliseconds;
+            let reverts = confirm.map(|it| api::Reverts { epoch: 7, in_milliseconds: it });
+            let checked_only = request.check;
+            let committed =
+                api::Committed { epoch: 6, reverts, checked_only, ..Default::default() };
+            return Ok(committed);
         }
         let diagnostic = Diagnostic {
             severity: Severity::Error,
@@ -136,7 +165,7 @@ impl Backend for Fake {
 
     async fn history(&self) -> Result<api::History, Error> {
         let revision = api::Revision { epoch: 5, in_force: true, ..api::Revision::default() };
-        Ok(api::History { revisions: vec![revision] })
+        Ok(api::History { revisions: vec![revision], ..api::History::default() })
     }
 
     async fn compare(&self, request: api::CompareRequest) -> Result<api::Comparison, Error> {
