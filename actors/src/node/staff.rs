@@ -159,7 +159,7 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
         first_policy(&permit).await?;
     }
     let permission = match part {
-        Ok(part) => Permission::Cluster(part),
+        Ok(part) => Permission::Cluster(Box::new(part)),
         Err(keeper) => {
             let (keeper, _) = Actor::spawn(None, KeeperActor, keeper).await.map_err(failed)?;
             Permission::Keeper(keeper)

@@ -266,7 +266,7 @@ mod tests {
         let inner = folder.path().join("policy");
         let disk = Disk::open(&inner).expect("it opens");
         fs::remove_dir(&inner).expect("empty");
-        let (told, heard) = mpsc::channel();
+        let (told, heard) = mpsc::sync_channel(8);
         let writer = Writer::start(disk, move |facts| {
             let _ = told.send(facts);
         })

@@ -391,7 +391,7 @@ impl Driver {
         self.clearing.push((node, asked, call));
     }
 
-    fn compile(&mut self, purpose: Purpose, version: Version) {
+    fn compile(&self, purpose: Purpose, version: Version) {
         let strict = matches!(purpose, Purpose::Proposal(_));
         if let Some(ready) = self.bench.get(version).filter(|_| !strict) {
             let ready = Box::new(Ok(ready.clone()));
@@ -414,7 +414,7 @@ impl Driver {
         });
     }
 
-    fn run(&mut self, version: Version) {
+    fn run(&self, version: Version) {
         let told = self.myself.clone();
         let Some(ready) = self.bench.get(version) else {
             // It was compiled a moment ago; three are kept.
