@@ -13,7 +13,7 @@ use cluster_core::membership::Kind;
 use cluster_core::policy::coordinator;
 use cluster_core::policy::log::{Action, Content, Member, Placement, Stamp};
 use cluster_core::policy::{Command, Epoch, Line, Log, RequestId};
-use cluster_net::raft::Change;
+use cluster_net::raft::{Change, Generation};
 use tokio::sync::oneshot;
 use wire::Time;
 
@@ -53,6 +53,8 @@ struct View<'a> {
     learners: Vec<NodeId>,
     owner: Option<(NodeId, cluster_core::Term)>,
     zones: Vec<String>,
+    /// The history that this node has a part of.
+    generation: Option<Generation>,
 }
 
 impl House {
@@ -95,7 +97,8 @@ pub(super) fn keep(driver: &mut Driver) {
     let chore = driver.raft.look(|log, _| {
         let (voters, learners) =
             (status.voters.iter().copied().collect(), status.learners.iter().copied().collect());
-        chore(&View { log, plan, own, connected, voters, learners, owner, zones })
+        let generation = status.generation;
+        chore(&View { log, plan, own, connected, voters, learners, owner, zones, generation })
     });
     if let Some(chore) = chore {
         carry_out(driver, chore);
@@ -104,6 +107,9 @@ pub(super) fn keep(driver: &mut Driver) {
 
 fn chore(view: &View<'_>) -> Option<Chore> {
     let View { log, plan, own, .. } = view;
+    if let Some(chore) = recovered(view) {
+        return Some(chore);
+    }
     let named = |node: NodeId| log.cluster().members().get(&node);
     for (node, member) in &plan.roster {
         let (node, is_own) = (*node, node == own);
@@ -128,6 +134,15 @@ fn chore(view: &View<'_>) -> Option<Chore> {
         return Some(Chore::Seed);
     }
     owner(view).or_else(|| zones(view))
+}
+
+/// A node that went on alone for good says so: the others are no members any more.
+fn recovered(view: &View<'_>) -> Option<Chore> {
+    let Generation { number, founder } = view.generation?;
+    let new = number > 1 && number > view.log.cluster().generation();
+    let alone = founder == view.own.0 && view.log.cluster().members().contains_key(&view.own);
+    let action = Action::Recover { generation: number, survivor: view.own };
+    (new && alone).then_some(Chore::Append(action))
 }
 
 fn set_member(node: NodeId, member: &Member) -> Chore {
@@ -249,6 +264,7 @@ mod tests {
                 learners: learners.clone(),
                 owner: Some((two, Term(3))),
                 zones: vec!["a".to_owned()],
+                generation: Some(Generation { number: 1, founder: 1 }),
             };
             let Some(chore) = chore(&view) else { break };
             done.push(chore.clone());

@@ -7,6 +7,7 @@
 //! ```
 
 mod paused;
+mod policy;
 mod stopped;
 mod targets;
 mod workers;
