@@ -156,8 +156,16 @@ impl Desk {
             let changes = config::diff(&before?, &value);
             let refused = if check {
                 let text = founding::text(&text)?;
-                let order =
-                    Order { version, file, text, comment: None, strict: true, ports, implicit };
+                let order = Order {
+                    version,
+                    file,
+                    text,
+                    comment: None,
+                    strict: true,
+                    disk: None,
+                    ports,
+                    implicit,
+                };
                 order.compile().err()
             } else {
                 None
