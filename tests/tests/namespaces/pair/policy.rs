@@ -123,6 +123,8 @@ fn a_trial_that_nobody_confirms_ends_on_both_also_on_one_that_was_killed() {
     let since = Instant::now();
     assert_eq!(done["reverts"]["epoch"], json!(1), "{done}");
     pair.both_run(2, "deny");
+    let trial = &pair.policy_status(1 - active)["policy_status"]["trial"];
+    assert_eq!((&trial["epoch"], &trial["fallback"]), (&json!(2), &json!(1)), "{trial}");
     let busy = pair.verb(active, &["commit", &deny]);
     assert!(busy.stderr.contains("epoch 2 is on trial"), "{}", busy.stderr);
 
@@ -138,7 +140,8 @@ fn a_trial_that_nobody_confirms_ends_on_both_also_on_one_that_was_killed() {
     let done = pair.verb(active, &["commit", &deny, "--confirm", "10m", "--json"]).exits(0).json();
     assert_eq!(done["epoch"], json!(4), "{done}");
     pair.verb(1 - active, &["confirm"]).exits(0);
-    assert_eq!(pair.policy_status(active)["trial"], Value::Null);
+    let status = pair.policy_status(active);
+    assert_eq!((&status["policy_status"]["trial"], &status["epoch"]), (&Value::Null, &json!(4)));
     pair.both_run(4, "deny");
 }
 
