@@ -19,7 +19,7 @@ use wire::Time;
 
 use super::driver::{Driver, PolicyMessage};
 use super::founding::{Origin, Plan, text};
-use super::limits::{APPEND_TIMEOUT, CHANGE_TIMEOUT, HOUSEKEEPING};
+use super::limits::{APPEND_TIMEOUT, CHANGE_TIMEOUT, CHORE_LOOK, HOUSEKEEPING};
 use super::peers;
 use crate::clock;
 
@@ -69,7 +69,7 @@ impl House {
 
     /// When to look again.
     pub(super) fn next(&self, now: Time) -> Option<Duration> {
-        Some(self.due.since(now).max(Duration::from_millis(20)))
+        Some(self.due.since(now))
     }
 
     fn is_busy(&mut self) -> bool {
@@ -85,10 +85,17 @@ impl House {
 /// Does what is due, if this node leads.
 pub(super) fn keep(driver: &mut Driver) {
     let now = clock::now();
-    if !driver.leads() || driver.house.due > now || driver.house.is_busy() {
+    if driver.house.due > now {
+        return;
+    }
+    if driver.house.is_busy() {
+        driver.house.due = now + CHORE_LOOK;
         return;
     }
     driver.house.due = now + HOUSEKEEPING;
+    if !driver.leads() {
+        return;
+    }
     let status = driver.raft.status();
     let connected = driver.sender.as_ref().map(|sender| sender.peers()).unwrap_or_default();
     let connected = connected.into_iter().map(|(node, _)| node).collect();
@@ -188,6 +195,7 @@ fn carry_out(driver: &mut Driver, chore: Chore) {
         Chore::Seed => seed(driver, done),
     }
     driver.house.busy = Some(busy);
+    driver.house.due = clock::now() + CHORE_LOOK;
 }
 
 /// Proposes the first policy, as if an operator did.

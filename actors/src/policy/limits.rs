@@ -37,6 +37,9 @@ pub(super) const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often the leader looks after members, zones and owner.
 pub(super) const HOUSEKEEPING: Duration = Duration::from_millis(500);
 
+/// How often it looks whether a chore is over: the next one waits for that.
+pub(super) const CHORE_LOOK: Duration = Duration::from_millis(20);
+
 /// The pause before a shard that did not switch is told again.
 pub(super) const SWITCH_AGAIN: Duration = Duration::from_millis(100);
 
