@@ -173,6 +173,11 @@ impl Replication {
         }
     }
 
+    /// The other node.
+    pub fn partner(&self) -> NodeId {
+        self.settings.peer
+    }
+
     /// The path to the peer carries messages of so many bytes now.
     pub fn set_message_bytes(&mut self, bytes: usize) {
         self.settings.message_bytes = within_limits(bytes);
