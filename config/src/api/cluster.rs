@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct Cluster {
     /// Number of this node.
     pub node: u16,
+    /// What it is for: `firewall`, or `witness`, which only votes.
+    #[serde(default)]
+    pub kind: String,
     /// Which run of its daemon this is.
     pub boot: u32,
     /// What it is to the addresses: `active` forwards, `standby` holds replicas.
@@ -17,6 +20,9 @@ pub struct Cluster {
     pub term: u64,
     /// The node that owns, as far as is known.
     pub owner: Option<u16>,
+    /// The node that it replicates sessions with.
+    #[serde(default)]
+    pub replicates_with: Option<u16>,
     /// What is left of the lease; `None` forwards nothing.
     pub lease_milliseconds: Option<u64>,
     /// What the lease rests on: `votes` of the others, or `alone`.
@@ -56,6 +62,9 @@ pub struct Cluster {
 pub struct ClusterMember {
     /// Its number.
     pub node: u16,
+    /// What it is for: `firewall` or `witness`.
+    #[serde(default)]
+    pub kind: String,
     /// Which run of its daemon, once it was heard.
     pub boot: Option<u32>,
     /// How long ago it was heard.
