@@ -1,17 +1,18 @@
-//! A node's part in a pair: drivers of the machines in `cluster_core`.
+//! A node's part in a cluster: drivers of the machines in `cluster_core`.
 //!
 //! ```text
 //!   heartbeats ◄─► heart (real-time thread): membership ──► lease words, ownership word
-//!                    │ facts        │ addresses     │ heard
+//!                    │ facts        │ addresses     │ partner
 //!                    ▼              ▼               ▼
-//!                  memory        addresses        fabric ◄──► the peer (QUIC)
+//!                  memory        addresses        fabric ◄──► the others (QUIC)
 //!                 (thread)        (task)          (task)
 //!                                                   │ words, messages
 //!                                                   ▼
 //!                                         stream of each worker ◄─► its engine
 //! ```
 //!
-//! A node file without `[cluster]` has none of it: its lease is renewed by the keeper.
+//! A node file without `[cluster]` has none of it: its lease is renewed by the keeper. A witness has no
+//! workers, no lease word and no addresses ([`witness`]).
 
 mod addresses;
 mod announce;
@@ -28,14 +29,14 @@ mod show;
 pub mod stream;
 mod targets;
 mod tell;
+pub mod witness;
 
-use std::collections::BTreeSet;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use cluster_core::membership::Member;
+use cluster_core::membership::{Kind, Member};
 use cluster_core::replication::{Replicas, Replication, Settings};
 use cluster_core::{Boot, NodeId};
 use cluster_net::Counters;
@@ -69,14 +70,15 @@ use crate::shard::Shard;
 pub(crate) struct Loom {
     own: NodeId,
     boot: Boot,
-    peer: NodeId,
+    /// With whom streams begin; membership names another, if that is to be so.
+    partner: NodeId,
     seed: u64,
     unconfirmed: config::Unconfirmed,
     ownership: Ownership,
     room: MessageRoom,
     passing: Passing,
-    outbox: mpsc::Sender<Bytes>,
-    outgoing: mpsc::Receiver<Bytes>,
+    outbox: mpsc::Sender<(NodeId, Bytes)>,
+    outgoing: mpsc::Receiver<(NodeId, Bytes)>,
     ends: Vec<StreamEnd>,
     streams: Vec<SharedStream>,
     completeness: Vec<Completeness>,
@@ -89,7 +91,7 @@ impl Loom {
         Self {
             own: plan.identity.node,
             boot: plan.boot,
-            peer: plan.peer,
+            partner: plan.firewalls().next().map_or(NodeId(0), |other| other.node),
             seed,
             unconfirmed: plan.unconfirmed,
             ownership: Ownership::default(),
@@ -118,7 +120,8 @@ impl Loom {
         });
         let number = self.streams.len() as u16;
         let places = engine.sessions().capacity() as u32;
-        let mut settings = Settings::new(self.own, self.boot, self.peer, number, places, self.seed);
+        let mut settings =
+            Settings::new(self.own, self.boot, self.partner, number, places, self.seed);
         settings.message_bytes = MESSAGE_BYTES;
         let (words, inbox) = mpsc::channel(STREAM_INBOX);
         let (completeness, refused) = (Completeness::default(), InboxFull::default());
@@ -143,18 +146,21 @@ impl Loom {
     }
 }
 
-/// What of the node the cluster's part needs.
+/// What of the node the cluster's part needs. A witness has neither shards nor the rest.
 pub(crate) struct Around {
     pub(crate) shards: Vec<Shard>,
     pub(crate) lease: Lease,
-    pub(crate) word: LeaseWord,
+    pub(crate) word: Option<LeaseWord>,
     pub(crate) watched: watch::Receiver<Vec<Watched>>,
-    pub(crate) in_force: watch::Receiver<InForce>,
+    pub(crate) in_force: Option<watch::Receiver<InForce>>,
 }
 
-/// A node's running part in its pair.
+/// A node's running part in its cluster.
 pub(crate) struct Part {
+    kind: Kind,
     line: Line,
+    /// Calls the other nodes.
+    sender: transport::Sender,
     shards: Vec<Shard>,
     streams: Vec<SharedStream>,
     /// Names of the paths, by number.
@@ -188,8 +194,11 @@ impl Part {
         let member = member.map_err(ClusterError::Config)?;
         loom.ownership.set(false, plan.facts.term);
         let net = Arc::<Counters>::default();
+        let policy = around.in_force.as_ref().map(|it| plan::digest(&it.borrow().source));
         let (transport, inbox) =
-            connect(&plan, loom.ends.len(), &around.in_force, Arc::clone(&net))?;
+            connect(&plan, loom.ends.len(), policy.unwrap_or_default(), Arc::clone(&net))?;
+        let (sender, kind) = (transport.sender().clone(), plan.kind);
+        let firewalls = plan.firewalls().map(|other| other.node).collect();
         let (commands, commanded) = sync_channel(COMMANDS);
         let line = Line { commands, bell: Bell::new().map_err(system)? };
         let targets = Targets::start(&plan, around.watched.clone(), line.clone());
@@ -199,12 +208,11 @@ impl Part {
                 .await
                 .map_err(system)?;
         let names = plan.paths.iter().map(|path| path.name.clone()).collect();
-        let (heard, hearing) = watch::channel(false);
+        let (heard, hearing) = watch::channel(None);
         let peer_workers = PeerWorkers::default();
         let fabric = Fabric {
             transport,
             inbox,
-            peer: plan.peer,
             room: loom.room,
             outgoing: loom.outgoing,
             heard: hearing,
@@ -221,6 +229,7 @@ impl Part {
             word: around.word,
             ownership: loom.ownership,
             latecomers: loom.passing.latecomers,
+            firewalls,
             streams: loom.streams.clone(),
             completeness: loom.completeness,
             worker_bells: fabric.ends.iter().map(|end| end.bell.clone()).collect(),
@@ -234,7 +243,9 @@ impl Part {
             runtime: tokio::runtime::Handle::current(),
             state: State::default(),
         };
-        tokio::spawn(follow_policy(around.in_force, line.clone()));
+        if let Some(in_force) = around.in_force {
+            tokio::spawn(follow_policy(in_force, line.clone()));
+        }
         let thread = std::thread::Builder::new().name("membership".to_owned());
         let ending = Ending {
             heart: thread.spawn(move || heart.run()).map_err(system)?,
@@ -245,7 +256,23 @@ impl Part {
         };
         let (shards, streams, unconfirmed) = (around.shards, loom.streams, loom.unconfirmed);
         let ending = Mutex::new(Some(ending));
-        Ok(Self { line, shards, streams, names, unconfirmed, peer_workers, net, ending })
+        Ok(Self {
+            kind,
+            line,
+            sender,
+            shards,
+            streams,
+            names,
+            unconfirmed,
+            peer_workers,
+            net,
+            ending,
+        })
+    }
+
+    /// Calls the other nodes, and hears their calls.
+    pub(crate) const fn sender(&self) -> &transport::Sender {
+        &self.sender
     }
 
     /// Hands over, stops owning, takes addresses off.
@@ -297,6 +324,7 @@ impl Part {
         }
         let cluster = show::cluster(&membership, &streams, &self.names, clock::now());
         Ok(api::Cluster {
+            kind: show::kind_name(self.kind).to_owned(),
             passed_on,
             passed_in,
             unconfirmed: self.unconfirmed.name().to_owned(),
@@ -322,16 +350,16 @@ impl Part {
 fn connect(
     plan: &Plan,
     workers: usize,
-    in_force: &watch::Receiver<InForce>,
+    digest: [u8; 16],
     counters: Arc<Counters>,
 ) -> Result<(Transport, transport::Inbox), ClusterError> {
     let mut policy = [0; 32];
-    policy[..16].copy_from_slice(&plan::digest(&in_force.borrow().source));
+    policy[..16].copy_from_slice(&digest);
     let hello = Hello { boot: plan.boot.0, workers: workers as u16, policy, features: Vec::new() };
     let settings = transport::Settings {
         listen: plan.listen,
         peers: plan.calls.clone(),
-        members: BTreeSet::from([plan.identity.node, plan.peer]),
+        members: plan.members(),
         hello,
         versions: VERSIONS.to_vec(),
         timing: transport::Timing::default(),

@@ -9,9 +9,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use cluster_core::membership::{
-    Alone, Config, Kind, PathId, PeerConfig, PolicyGuard, Timing, Vip,
-};
+use cluster_core::membership::{Alone, Config, Kind, PathId, PeerConfig, PolicyGuard, Timing, Vip};
 use cluster_core::replication::Settings as Stream;
 use cluster_core::{Boot, NodeId, Term};
 use engine::fib::{FibChange, NeighbourState, NextHops, Route, RouteKind};
