@@ -12,7 +12,7 @@
 //! ```
 //!
 //! A node file without `[cluster]` has none of it: its lease is renewed by the keeper. A witness has no
-//! workers, no lease word and no addresses ([`witness`]).
+//! workers, no lease word and no addresses (`witness.rs`).
 
 mod addresses;
 mod announce;
@@ -29,7 +29,6 @@ mod show;
 pub mod stream;
 mod targets;
 mod tell;
-pub mod witness;
 
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,7 +61,7 @@ use self::stream::{SharedStream, Stream};
 use self::targets::Targets;
 use crate::clock;
 use crate::flow::XskWorker;
-use crate::policy::InForce;
+use crate::policy::{InForce, Permit, Standing};
 use crate::ports::Watched;
 use crate::shard::Shard;
 
@@ -146,21 +145,21 @@ impl Loom {
     }
 }
 
-/// What of the node the cluster's part needs. A witness has neither shards nor the rest.
+/// What of the node the cluster's part needs. A witness has neither shards nor a lease word.
 pub(crate) struct Around {
     pub(crate) shards: Vec<Shard>,
     pub(crate) lease: Lease,
     pub(crate) word: Option<LeaseWord>,
     pub(crate) watched: watch::Receiver<Vec<Watched>>,
-    pub(crate) in_force: Option<watch::Receiver<InForce>>,
+    pub(crate) in_force: watch::Receiver<InForce>,
+    /// What the policy says of a lease.
+    pub(crate) permit: Permit,
 }
 
 /// A node's running part in its cluster.
 pub(crate) struct Part {
     kind: Kind,
     line: Line,
-    /// Calls the other nodes.
-    sender: transport::Sender,
     shards: Vec<Shard>,
     streams: Vec<SharedStream>,
     /// Names of the paths, by number.
@@ -169,6 +168,10 @@ pub(crate) struct Part {
     peer_workers: PeerWorkers,
     /// What the transport counts.
     net: Arc<Counters>,
+    /// Sends to the other members.
+    sender: transport::Sender,
+    /// What membership says to the policy.
+    standing: watch::Receiver<Standing>,
     /// Threads and tasks in the order in which they end.
     ending: Mutex<Option<Ending>>,
 }
@@ -194,11 +197,11 @@ impl Part {
         let member = member.map_err(ClusterError::Config)?;
         loom.ownership.set(false, plan.facts.term);
         let net = Arc::<Counters>::default();
-        let policy = around.in_force.as_ref().map(|it| plan::digest(&it.borrow().source));
         let (transport, inbox) =
-            connect(&plan, loom.ends.len(), policy.unwrap_or_default(), Arc::clone(&net))?;
+            connect(&plan, loom.ends.len(), &around.in_force, Arc::clone(&net))?;
         let (sender, kind) = (transport.sender().clone(), plan.kind);
         let firewalls = plan.firewalls().map(|other| other.node).collect();
+        let (stand, standing) = watch::channel(Standing::default());
         let (commands, commanded) = sync_channel(COMMANDS);
         let line = Line { commands, bell: Bell::new().map_err(system)? };
         let targets = Targets::start(&plan, around.watched.clone(), line.clone());
@@ -240,12 +243,12 @@ impl Part {
             addresses: orders,
             facts,
             heard,
+            permit: around.permit,
+            standing: stand,
             runtime: tokio::runtime::Handle::current(),
             state: State::default(),
         };
-        if let Some(in_force) = around.in_force {
-            tokio::spawn(follow_policy(in_force, line.clone()));
-        }
+        tokio::spawn(follow_policy(around.in_force, line.clone()));
         let thread = std::thread::Builder::new().name("membership".to_owned());
         let ending = Ending {
             heart: thread.spawn(move || heart.run()).map_err(system)?,
@@ -259,20 +262,26 @@ impl Part {
         Ok(Self {
             kind,
             line,
-            sender,
             shards,
             streams,
             names,
             unconfirmed,
             peer_workers,
             net,
+            sender,
+            standing,
             ending,
         })
     }
 
-    /// Calls the other nodes, and hears their calls.
-    pub(crate) const fn sender(&self) -> &transport::Sender {
+    /// What sends to the other members.
+    pub(crate) fn sender(&self) -> &transport::Sender {
         &self.sender
+    }
+
+    /// What membership says, as far as it concerns the policy.
+    pub(crate) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
     }
 
     /// Hands over, stops owning, takes addresses off.
@@ -350,11 +359,11 @@ impl Part {
 fn connect(
     plan: &Plan,
     workers: usize,
-    digest: [u8; 16],
+    in_force: &watch::Receiver<InForce>,
     counters: Arc<Counters>,
 ) -> Result<(Transport, transport::Inbox), ClusterError> {
     let mut policy = [0; 32];
-    policy[..16].copy_from_slice(&digest);
+    policy[..16].copy_from_slice(&plan::digest(&in_force.borrow().source));
     let hello = Hello { boot: plan.boot.0, workers: workers as u16, policy, features: Vec::new() };
     let settings = transport::Settings {
         listen: plan.listen,

@@ -9,6 +9,7 @@ use wire::Time;
 use crate::clock;
 use crate::lease::{Pulse, renewal};
 use crate::limits::LEASE_RENEWAL;
+use crate::policy::Permit;
 
 /// Time to renew.
 pub struct Renew;
@@ -24,6 +25,8 @@ pub struct Keeper {
     pub lease: Lease,
     /// The XDP program's copy.
     pub word: LeaseWord,
+    /// What the policy says of it.
+    pub permit: Permit,
     /// Whether the last renewal was refused, so that it is said once.
     pub stuck: bool,
 }
@@ -43,6 +46,10 @@ impl Keeper {
             tracing::warn!("all workers move again: the lease is renewed");
         }
         self.stuck = false;
+        // Without a policy nothing would pass anyway; the policy's actor says why.
+        if !self.permit.take(clock::boottime()) {
+            return Ok(());
+        }
         self.lease.renew(deadline);
         self.word.renew(clock::of_kernel(deadline))?;
         Ok(())

@@ -9,8 +9,8 @@
 //! interfaces, where it keeps transit out; or taken off, with `on-exit = "open"`.
 
 mod build;
-mod compare;
 mod queries;
+mod staff;
 mod uses;
 mod view;
 
@@ -19,9 +19,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use config::OnExit;
-use config::api::{self, Committed};
+use config::api::{self, Committed, Confirmed};
 use datapath::xdp::{self, Program};
-use ractor::{ActorRef, RpcReplyPort};
+use ractor::ActorRef;
 use tokio::sync::{oneshot, watch};
 use wire::Time;
 
@@ -29,7 +29,7 @@ use crate::cluster::{ClusterError, Part};
 use crate::keeper::Renew;
 use crate::mirror::MirrorError;
 use crate::opening::OpenError;
-use crate::policy::{Author, InForce, PolicyMessage};
+use crate::policy::{Author, Desk, InForce, LogError, PolicyMessage};
 use crate::ports::{PortsMessage, Watched};
 use crate::shard::Shard;
 use crate::telemetry::Drain;
@@ -46,6 +46,8 @@ pub struct Node {
     program: Arc<Mutex<Program>>,
     in_force: watch::Receiver<InForce>,
     watched: watch::Receiver<Vec<Watched>>,
+    /// Where requests about the policy come in.
+    desk: Desk,
     actors: Actors,
 }
 
@@ -62,7 +64,7 @@ enum Permission {
     /// Nobody else: it is alone, and its workers move.
     Keeper(ActorRef<Renew>),
     /// Its pair.
-    Cluster(Part),
+    Cluster(Box<Part>),
 }
 
 /// Why a node does not start.
@@ -92,6 +94,8 @@ pub enum StartError {
     Mirror(MirrorError),
     /// The policy, or a file of it.
     Policy(api::Error),
+    /// The log of the policy.
+    Log(LogError),
     /// The data directory.
     Data(std::io::Error),
     /// A thread or an actor.
@@ -116,6 +120,7 @@ impl fmt::Display for StartError {
             Self::Open(error) => error.fmt(f),
             Self::Mirror(error) => error.fmt(f),
             Self::Policy(error) => error.fmt(f),
+            Self::Log(error) => error.fmt(f),
             Self::Data(error) => write!(f, "the data directory cannot be used: {error}"),
             Self::Cluster(error) => error.fmt(f),
             Self::System(what) => write!(f, "the system refuses {what}"),
@@ -143,6 +148,12 @@ impl From<ClusterError> for StartError {
     }
 }
 
+impl From<LogError> for StartError {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
 impl From<api::Error> for StartError {
     fn from(error: api::Error) -> Self {
         Self::Policy(error)
@@ -150,38 +161,81 @@ impl From<api::Error> for StartError {
 }
 
 impl Node {
-    /// Puts a policy in force on every worker.
+    /// Puts a policy in force on every node, or none.
     ///
     /// # Errors
-    /// The policy is not valid, or somebody committed in between; the running one stays.
+    /// The policy is not valid here or on a live node, somebody committed in between, or nothing can be
+    /// agreed on.
     pub async fn commit(
         &self,
         request: api::CommitRequest,
         author: Author,
     ) -> Result<Committed, api::Error> {
-        self.ask_policy(|reply| PolicyMessage::Commit(request, author, reply)).await
+        self.desk.commit(request, author).await
     }
 
-    /// Puts an earlier revision in force again, as a new epoch.
+    /// Puts an earlier revision in force again, as a new epoch; ends a trial.
     ///
     /// # Errors
-    /// There is no such revision.
+    /// There is no such revision, or nothing can be agreed on.
     pub async fn rollback(
         &self,
         request: api::RollbackRequest,
         author: Author,
     ) -> Result<Committed, api::Error> {
-        self.ask_policy(|reply| PolicyMessage::Rollback(request, author, reply)).await
+        self.desk.rollback(request, author).await
     }
 
-    async fn ask_policy(
+    /// Keeps the policy that is on trial.
+    ///
+    /// # Errors
+    /// None is, or its time is over.
+    pub async fn confirm(
         &self,
-        message: impl FnOnce(RpcReplyPort<Result<Committed, api::Error>>) -> PolicyMessage,
-    ) -> Result<Committed, api::Error> {
-        let gone = |_| api::Error::new("the policy actor is gone; restart the daemon");
-        let (reply, replied) = oneshot::channel();
-        self.actors.policy.cast(message(reply.into())).map_err(gone)?;
-        replied.await.map_err(|_| api::Error::new("the policy actor did not answer"))?
+        request: api::ConfirmRequest,
+        author: Author,
+    ) -> Result<Confirmed, api::Error> {
+        self.desk.confirm(request, author).await
+    }
+
+    /// All revisions that are kept, and what else was decided; the newest first.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub async fn history(&self) -> Result<api::History, api::Error> {
+        self.desk.history().await
+    }
+
+    /// How two revisions differ.
+    ///
+    /// # Errors
+    /// One of them is not kept, or cannot be read.
+    pub async fn compare(
+        &self,
+        request: api::CompareRequest,
+    ) -> Result<api::Comparison, api::Error> {
+        self.desk.compare(request).await
+    }
+
+    /// The policy that the node runs, and the log from which it has it.
+    ///
+    /// # Errors
+    /// None that is known.
+    #[expect(clippy::unused_async, reason = "as the other questions to a node")]
+    pub async fn policy_status(&self) -> Result<api::PolicyStatus, api::Error> {
+        Ok(self.desk.status())
+    }
+
+    /// Changes who belongs to the cluster.
+    ///
+    /// # Errors
+    /// The cluster does not agree.
+    pub async fn change_member(
+        &self,
+        request: api::MemberRequest,
+        author: Author,
+    ) -> Result<api::Done, api::Error> {
+        self.desk.change_member(request, author).await
     }
 
     /// Stops: no lease, no workers, and the program left on its interfaces unless told otherwise.

@@ -171,7 +171,7 @@ impl Actor for TelemetryActor {
 #[cfg(test)]
 mod tests {
     use super::Way;
-    use crate::policy::{InForce, compile};
+    use crate::policy::{InForce, sample};
     use core::time::Duration;
     use engine::{Event, EventKind, PortId, RuleIndex, ZoneId};
     use wire::FlowKey;
@@ -182,8 +182,7 @@ mod tests {
     fn policy() -> InForce {
         let text =
             "[zones]\ntrust = [\"lan\"]\nuntrust = [\"wan\"]\nboth = [\"left\", \"right\"]\n";
-        let (policy, _) = compile("p", text, 1, &PORTS.map(str::to_owned)).expect("a policy");
-        policy
+        sample("p", text, 1, &PORTS.map(str::to_owned))
     }
 
     fn event(to: ZoneId, egress: Option<PortId>) -> Event {

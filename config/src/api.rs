@@ -4,21 +4,29 @@
 //! Requests refuse unknown fields (a filter that is not understood must not clear everything);
 //! responses may grow. Durations are milliseconds, sizes bytes, and say so in their names.
 
+mod agreement;
 mod cluster;
+mod commit;
 mod control;
 mod history;
 mod object;
 mod session;
 mod view;
 
+pub use agreement::{
+    MemberKind, MemberRequest, MemberVerb, Pending, PolicyMember, PolicyStatus, Raft, Trial,
+};
 pub use cluster::{
     Bulk, Cluster, ClusterMember, ClusterPath, ClusterRequest, ClusterStream, ClusterVerb, Failover,
 };
-pub use control::{
-    ClearRequest, Cleared, CommitRequest, Committed, Done, ExplainRequest, Explanation,
-    FailpointRequest, RollbackRequest, Stage,
+pub use commit::{
+    CommitRequest, Committed, ConfirmRequest, Confirmed, Excused, Refused, RequestId, Reverts,
+    RollbackRequest,
 };
-pub use history::{CompareRequest, Comparison, History, Revision};
+pub use control::{
+    ClearRequest, Cleared, Done, ExplainRequest, Explanation, FailpointRequest, Stage,
+};
+pub use history::{CompareRequest, Comparison, Event, EventKind, History, Revision, RevisionKind};
 pub use object::Object;
 pub use session::{
     Conversation, ConversationsPage, PageRequest, Prefix, Protocol, Session, SessionFilter,
@@ -31,7 +39,7 @@ pub use view::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::Diagnostic;
+use crate::{Change, Diagnostic};
 
 /// GET, answers [`Status`].
 pub const STATUS: &str = "/v1/status";
@@ -45,10 +53,14 @@ pub const CONVERSATIONS: &str = "/v1/conversations";
 pub const COUNTERS: &str = "/v1/counters";
 /// GET, answers [`Policy`].
 pub const POLICY: &str = "/v1/policy";
+/// GET, answers [`PolicyStatus`].
+pub const POLICY_STATUS: &str = "/v1/policy/status";
 /// GET, answers [`Ports`].
 pub const PORTS: &str = "/v1/ports";
 /// POST [`CommitRequest`], answers [`Committed`].
 pub const COMMIT: &str = "/v1/commit";
+/// POST [`ConfirmRequest`], answers [`Confirmed`].
+pub const CONFIRM: &str = "/v1/confirm";
 /// POST [`RollbackRequest`], answers [`Committed`].
 pub const ROLLBACK: &str = "/v1/rollback";
 /// GET, answers [`History`].
@@ -61,10 +73,12 @@ pub const EXPLAIN: &str = "/v1/explain";
 pub const CLUSTER: &str = "/v1/cluster";
 /// POST [`ClusterRequest`], answers [`Done`] when the machine has agreed; it then takes its time.
 pub const CLUSTER_REQUEST: &str = "/v1/cluster/request";
+/// POST [`MemberRequest`], answers [`Done`] when the cluster has agreed.
+pub const CLUSTER_MEMBER: &str = "/v1/cluster/member";
 /// POST [`FailpointRequest`], answers [`Done`]; only where the node file allows it.
 pub const FAILPOINT: &str = "/v1/failpoint";
 
-/// Why a request was refused.
+/// Why a request was refused, or what came of it is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
     /// What went wrong, for people.
@@ -72,12 +86,27 @@ pub struct Error {
     /// Problems of the policy text, if that was it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diagnostics: Vec<Diagnostic>,
+    /// What others changed since the base of a commit, if that was it: the first
+    /// [`CHANGES_TOLD`](crate::limits::CHANGES_TOLD).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// The revisions that brought those changes, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revisions: Vec<Revision>,
+    /// Nobody can tell what came of the request: to ask again under its id is harmless, and tells.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub unknown: bool,
 }
 
 impl Error {
-    /// An error without diagnostics.
+    /// An error that says no more than this.
     pub fn new(error: impl Into<String>) -> Self {
-        Self { error: error.into(), diagnostics: Vec::new() }
+        Self { error: error.into(), ..Self::default() }
+    }
+
+    /// What came of the request is not known.
+    pub fn unknown(error: impl Into<String>) -> Self {
+        Self { unknown: true, ..Self::new(error) }
     }
 }
 

@@ -87,3 +87,8 @@ pub const BUSY_POLL_MICROSECONDS_MAX: u32 = 10_000;
 
 /// Longest timeout in seconds: a year. Longer is "never", which no table can afford.
 pub const TIMEOUT_SECONDS_MAX: u64 = 365 * 86_400;
+
+/// Shortest time until a policy on trial reverts, in milliseconds: somebody must have the time to confirm.
+pub const CONFIRM_MILLISECONDS_MIN: u64 = 5_000;
+/// Longest such time, in milliseconds: a day's maintenance, for nothing else can be committed meanwhile.
+pub const CONFIRM_MILLISECONDS_MAX: u64 = 24 * 3_600_000;

@@ -19,6 +19,7 @@ use cluster_core::membership::vips::Order;
 use cluster_core::membership::{
     Event, Facts, Fitness, Input, Member, Output, PathId, Readiness, Refused, Request, Role, View,
 };
+use cluster_core::policy::coordinator::Liveness;
 use cluster_core::{NodeId, Term};
 use datapath::xdp::LeaseWord;
 use datapath::{Bell, Latecomers, Lease};
@@ -29,8 +30,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use wire::Time;
 
 use super::limits::{
-    FAREWELL, HANDOVER_PATIENCE, HEARTBEATS_PER_READ, HOLD_AHEAD, PRIORITY, REQUESTS,
-    SETTLE_PATIENCE, STOP_PATIENCE, TURN_MAX, WORKER_STUCK_AFTER,
+    FAREWELL, HANDOVER_PATIENCE, HEARTBEATS_PER_READ, HOLD_AHEAD, LEASE_LAG_MAX, PRIORITY,
+    REQUESTS, SETTLE_PATIENCE, STOP_PATIENCE, TURN_MAX, WORKER_STUCK_AFTER,
 };
 use super::ownership::{Completeness, Ownership, readiness};
 use super::paths::Paths;
@@ -38,6 +39,7 @@ use super::stream::{self, SharedStream};
 use super::tell::tell;
 use crate::clock;
 use crate::lease::Pulse;
+use crate::policy::{Permit, Standing};
 use crate::ports::Watched;
 use crate::shard::Shard;
 
@@ -116,6 +118,10 @@ pub(super) struct Heart {
     pub(super) facts: SyncSender<Facts>,
     /// With whom sessions are replicated, while it is heard by any path.
     pub(super) heard: watch::Sender<Option<NodeId>>,
+    /// What the policy says of a lease.
+    pub(super) permit: Permit,
+    /// What the policy's actor is told.
+    pub(super) standing: watch::Sender<Standing>,
     pub(super) runtime: Handle,
     pub(super) state: State,
 }
@@ -140,6 +146,8 @@ pub(super) struct State {
     /// Until when packets are passed on, and until when the lease lives, as the workers were told.
     passing_until: Time,
     leased_until: Time,
+    /// Until when a lease may be felt, however it ended; none since then.
+    felt_until: Option<Time>,
     /// Until when they are held.
     holding_until: Time,
     word_failed: bool,
@@ -247,7 +255,12 @@ impl Heart {
                 Command::DiskFailed => {
                     self.state.note(Fitness::DISK_FAILED, true);
                 }
-                Command::Stopped(number) => self.handle(Input::Stopped { number }, now),
+                Command::Stopped(number) => {
+                    if self.state.leased_until <= now {
+                        self.state.felt_until = self.state.felt_until.map(|_| now);
+                    }
+                    self.handle(Input::Stopped { number }, now);
+                }
                 Command::Targets(reached) => {
                     self.state.note(Fitness::TARGET_UNREACHABLE, !reached);
                 }
@@ -294,6 +307,7 @@ impl Heart {
             true => Fitness::FIT,
             false => Fitness::WORKERS_STUCK,
         };
+        self.permission(now);
         let fitness = self.state.lasting.and(workers);
         if fitness != self.state.fitness {
             tracing::warn!(%fitness, "the fitness of this node changed");
@@ -306,6 +320,31 @@ impl Heart {
             self.state.readiness = readiness;
             self.handle(Input::Readiness(readiness), now);
         }
+    }
+
+    /// Whether the policy lets this node forward, and what the policy's actor is told of the others.
+    fn permission(&mut self, now: Time) {
+        if self.state.felt_until.is_some_and(|until| until <= now) {
+            self.state.felt_until = None;
+            self.permit.end();
+        }
+        let permitted = self.permit.would_take(clock::boottime());
+        self.state.note(Fitness::POLICY, !permitted);
+        let told = self.standing.borrow().clone();
+        let liveness = |node| {
+            let before = told.members.iter().find(|(it, _)| *it == node).map(|(_, it)| *it);
+            (node, steady(before, self.member.liveness(node), now))
+        };
+        let stands = Standing {
+            members: self.member.peers().map(liveness).collect(),
+            alone: self.member.is_alone_for_policy(now),
+            owner: self.member.owner(),
+        };
+        self.standing.send_if_modified(|it| {
+            let changed = *it != stands;
+            *it = stands;
+            changed
+        });
     }
 
     fn look_at_ports(&mut self) {
@@ -363,6 +402,15 @@ impl Heart {
     }
 
     fn set_lease(&mut self, until: Time, now: Time) {
+        // The last word before it begins: the policy may have moved since it was looked at.
+        let until = match until > now && !self.permit.take(clock::boottime()) {
+            true => Time::ZERO,
+            false => until,
+        };
+        if until > now {
+            let felt = until + LEASE_LAG_MAX;
+            self.state.felt_until = Some(self.state.felt_until.map_or(felt, |it| it.max(felt)));
+        }
         if until == Time::ZERO {
             self.lease.end();
         } else {
@@ -538,6 +586,18 @@ impl Heart {
         self.state.holding_until = Time::ZERO;
         self.latecomers.hold(Time::ZERO);
         self.pass_on_until(Time::ZERO);
+    }
+}
+
+/// Who is dark stays so since when it was, lest each turn tells something new.
+fn steady(before: Option<Liveness>, liveness: Liveness, now: Time) -> Liveness {
+    match (before, liveness) {
+        (Some(Liveness::Down { dark_at: since }), Liveness::Down { dark_at })
+            if since <= now && dark_at <= now =>
+        {
+            Liveness::Down { dark_at: since }
+        }
+        (_, liveness) => liveness,
     }
 }
 

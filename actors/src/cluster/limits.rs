@@ -98,5 +98,9 @@ pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a request of the operator waits for the machine's answer.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long after its end a lease may be felt at most: a worker's burst, and the XDP program's look at the
+/// clock once a tick, of a kernel with 100 Hz.
+pub(super) const LEASE_LAG_MAX: Duration = Duration::from_millis(11);
+
 /// Requests of operators that wait for an answer.
 pub(super) const REQUESTS: usize = 16;

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path as FilePath;
 
 use cluster_core::membership::{
     Alone, Config, ConfigError, Facts, Kind, PathId, PeerConfig, PolicyGuard, Timing, Vip,
 };
+use cluster_core::policy::log::Member as LogMember;
 use cluster_core::{Boot, NodeId};
-use cluster_net::identity::{Identity, IdentityError, Papers};
+use cluster_net::identity::{ClusterName, Identity, IdentityError, Papers};
 use cluster_net::store::{Member, Standing, Store, StoreError};
 use cluster_net::transport::TransportError;
 use datapath::Latecomers;
@@ -61,6 +62,7 @@ pub enum ClusterError {
 pub(crate) struct Plan {
     pub(super) identity: Identity,
     pub(super) store: Store,
+    pub(super) founder: bool,
     pub(super) facts: Facts,
     pub(super) boot: Boot,
     pub(super) kind: Kind,
@@ -83,8 +85,8 @@ pub(crate) struct Plan {
 pub(super) struct Other {
     pub(super) node: NodeId,
     pub(super) kind: Kind,
-    /// Its address in the fabric.
-    pub(super) address: IpAddr,
+    /// Where it listens: its address in the fabric.
+    pub(super) address: SocketAddr,
 }
 
 impl Plan {
@@ -109,12 +111,13 @@ impl Plan {
         let tracked = tracked(config)?;
         let local = cluster.listen.ip();
         let port = fabric.heartbeat_port;
-        let addresses = others.iter().map(|other| (other.node, other.address));
+        let addresses = others.iter().map(|other| (other.node, other.address.ip()));
         let mut paths = vec![Path::fabric(&fabric.interface, local, addresses, port)];
         paths.extend(segments(config, &tracked, port));
         Ok(Some(Self {
             facts: memory::recall(&store).map_err(ClusterError::Store)?,
             boot: store.next_boot().map_err(ClusterError::Store)?,
+            founder: store.is_founder().map_err(ClusterError::Store)?,
             identity,
             store,
             kind,
@@ -131,6 +134,24 @@ impl Plan {
         }))
     }
 
+    /// Whether this node made the cluster.
+    pub(crate) const fn is_founder(&self) -> bool {
+        self.founder
+    }
+
+    /// The cluster.
+    pub(crate) const fn cluster(&self) -> &ClusterName {
+        &self.identity.cluster
+    }
+
+    /// The members, as the log is to name them.
+    pub(crate) fn roster(&self) -> Vec<(NodeId, LogMember)> {
+        let member = |kind, address| LogMember { kind, address, name: Default::default() };
+        let own = (self.identity.node, member(self.kind, self.listen));
+        let others = self.others.iter().map(|it| (it.node, member(it.kind, it.address)));
+        [own].into_iter().chain(others).collect()
+    }
+
     /// What the membership machine is told.
     pub(super) fn membership(&self) -> Config {
         Config {
@@ -139,7 +160,7 @@ impl Plan {
             rank: self.rank,
             preempt: false,
             alone: Alone::Forward,
-            guard: PolicyGuard::Digest,
+            guard: PolicyGuard::Fitness,
             peers: self.others.iter().map(|other| self.peer(*other)).collect(),
             vips: self.vips.clone(),
             timing: Timing::default(),
@@ -179,7 +200,7 @@ impl Plan {
             key: self.derive(b"ringwall fabric 1"),
             local,
             port: self.geneve_port,
-            peers: self.firewalls().map(|other| (other.node, other.address)).collect(),
+            peers: self.firewalls().map(|other| (other.node, other.address.ip())).collect(),
             labels: passing::labels(&config.ports),
             // What is away comes back with an MTU that nobody knows yet: the kernel says what fits.
             longest_frame: passing::longest_frame(mtu.unwrap_or(u32::from(u16::MAX)), local),
@@ -232,8 +253,7 @@ fn others(
     // The node file has a pair's address, whatever the other one said when it joined.
     let of_a_pair = cluster.peers.first().filter(|_| members.len() == 1);
     let other = |(node, member): (&NodeId, &Member)| {
-        let address = of_a_pair.or(member.addresses.first());
-        let address = address.ok_or(ClusterError::NoAddress(*node))?.ip();
+        let address = *of_a_pair.or(member.addresses.first()).ok_or(ClusterError::NoAddress(*node))?;
         Ok(Other { node: *node, kind: member.kind, address })
     };
     let others: Vec<Other> = members.iter().map(other).collect::<Result<_, _>>()?;

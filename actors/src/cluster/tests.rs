@@ -28,6 +28,7 @@ fn plan(folder: &Path) -> Plan {
         node: own,
         placement: vec![Run::all(assignment)],
         members: [(own, Other::at(Vec::new())), (NodeId(2), other)].into(),
+        founder: true,
     };
     Store::create(&papers.store_path(), &seed).expect("a store");
     papers.keep_identity(&identity).expect("an identity");
@@ -47,11 +48,13 @@ fn plan(folder: &Path) -> Plan {
 fn what_the_clusters_port_refuses_is_counted_for_the_view() {
     let folder = tempfile::tempdir().expect("a folder");
     let plan = plan(folder.path());
+    let (_policy, in_force) =
+        watch::channel(crate::policy::deny_all(&["lan".to_owned()]).expect("a policy"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let net = Arc::<Counters>::default();
         let (transport, _inbox) =
-            connect(&plan, 1, [0; 16], Arc::clone(&net)).expect("a free port");
+            connect(&plan, 1, &in_force, Arc::clone(&net)).expect("a free port");
         let stranger = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
         let to = transport.address().expect("it listens");
         stranger.send_to(&[0; 40], to).await.expect("a way there");

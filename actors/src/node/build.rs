@@ -9,24 +9,21 @@ use datapath::xdp::{BpfDir, Mode as XdpMode, PortConfig, Program};
 use datapath::{Bell, Lease, Parts, Peer, Worker, XskPort};
 use engine::fib::FibChange;
 use engine::{Engine, Event, Mode, Owners, PortId, Settings, WorkerId};
-use ractor::Actor;
 use rtrb::{Consumer, RingBuffer};
 use tokio::sync::{mpsc, watch};
 use wire::SLOTS;
 
-use super::{Actors, Node, Permission, StartError, lock};
+use super::staff::{Beginning, Staff, start_actors};
+use super::{Node, StartError, lock};
 use crate::clock;
-use crate::cluster::{Around, ClusterError, Loom, Part, Plan};
+use crate::cluster::{ClusterError, Loom, Plan};
 use crate::flow::{Wanted, XskWorker};
-use crate::keeper::{Keeper, KeeperActor};
 use crate::limits::WANTED_QUEUE;
 use crate::mirror::{LinkState, Mirror, MirrorPort, Update};
 use crate::opening::{self, Bound, Interface};
-use crate::policy::{self, InForce, PolicyActor, PolicyState};
-use crate::ports::{Ports, PortsActor, Watched};
-use crate::revisions::{Revision, Revisions};
+use crate::policy::{self, InForce};
+use crate::ports::Watched;
 use crate::shard::{Crewman, Shard};
-use crate::telemetry::{Telemetry, TelemetryActor};
 
 /// A policy given on the command line: name of its file, and its text with lists inlined.
 #[derive(Clone, Debug)]
@@ -47,7 +44,8 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
     let bpf_dir = BpfDir::prepare(Path::new(&config.bpf_dir))?;
     let mut program = Program::load()?;
     let names: Vec<String> = config.ports.iter().map(|port| port.name.clone()).collect();
-    let (revisions, in_force) = first_policy(&config, seed, &names)?;
+    let beginning = Beginning::read(&config, plan.as_ref(), seed, &names)?;
+    let in_force = beginning.in_force.clone();
     let (mirror, mut updates) =
         Mirror::start(mirrored(&config)).await.map_err(StartError::Mirror)?;
     let state = first_state(&mut updates).await?;
@@ -75,11 +73,11 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
     attach(&program, &bpf_dir, &watched, &crew.bound)?;
     let (in_force, in_force_seen) = watch::channel(in_force);
     let (watched, watched_seen) = watch::channel(watched);
-    let actors = start_actors(Staff {
+    let (actors, desk) = start_actors(Staff {
         config: &config,
         bpf_dir: &bpf_dir,
         names,
-        revisions,
+        beginning,
         program: Arc::clone(&program),
         shards: shards.clone(),
         rings: crew.rings,
@@ -103,46 +101,9 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
         program,
         in_force: in_force_seen,
         watched: watched_seen,
+        desk,
         actors,
     })
-}
-
-/// The policy to start with: the newest revision on disk, else the seed, else one that denies all.
-fn first_policy(
-    config: &config::Node,
-    seed: Option<Seed>,
-    names: &[String],
-) -> Result<(Revisions, InForce), StartError> {
-    let revisions = Revisions::open(Path::new(&config.data_dir)).map_err(StartError::Data)?;
-    if let Some(kept) = revisions.newest().map_err(StartError::Data)? {
-        if seed.is_some_and(|seed| seed.text != kept.text) {
-            tracing::warn!(
-                epoch = kept.epoch,
-                "the policy on the command line is not the one in the data directory, which rules; \
-                 `ringwall commit` changes it"
-            );
-        }
-        let (mut in_force, _) = policy::compile(&kept.file, &kept.text, kept.epoch, names)?;
-        in_force.comment = kept.comment;
-        return Ok((revisions, in_force));
-    }
-    let Some(Seed { file, text }) = seed else {
-        tracing::warn!("there is no policy: everything is denied until `ringwall commit`");
-        return Ok((revisions, policy::deny_all(names)?));
-    };
-    let (in_force, _) = policy::compile(&file, &text, 1, names)?;
-    let changes = config::diff(&config::Policy::default(), &in_force.source).len();
-    let revision = Revision {
-        epoch: 1,
-        comment: None,
-        file,
-        text,
-        author: None,
-        committed_unix_seconds: clock::unix_seconds(),
-        changes: Some(changes),
-    };
-    revisions.write(&revision).map_err(StartError::Data)?;
-    Ok((revisions, in_force))
 }
 
 fn mirrored(config: &config::Node) -> Vec<MirrorPort> {
@@ -439,68 +400,4 @@ fn attach(
         }
     }
     Ok(())
-}
-
-/// What the node's actors are started with.
-struct Staff<'a> {
-    config: &'a config::Node,
-    bpf_dir: &'a BpfDir,
-    names: Vec<String>,
-    revisions: Revisions,
-    program: Arc<Mutex<Program>>,
-    shards: Vec<Shard>,
-    rings: Vec<Consumer<Event>>,
-    lease: Lease,
-    in_force: watch::Sender<InForce>,
-    watched: watch::Sender<Vec<Watched>>,
-    mirror: Mirror,
-    updates: mpsc::Receiver<Update>,
-    wanted: mpsc::Receiver<Wanted>,
-    /// On a node of a pair.
-    pair: Option<(Plan, Loom)>,
-}
-
-async fn start_actors(staff: Staff<'_>) -> Result<Actors, StartError> {
-    let failed = |error| StartError::System(format!("an actor: {error}"));
-    let in_force = staff.in_force.subscribe();
-    let telemetry = Telemetry::new(staff.rings, staff.names.clone(), in_force);
-    let (telemetry, _) = Actor::spawn(None, TelemetryActor, telemetry).await.map_err(failed)?;
-    let watched = staff.watched.subscribe();
-    let policy_seen = staff.in_force.subscribe();
-    let policy = PolicyState {
-        implicit: policy::implicit(staff.config),
-        shards: staff.shards.clone(),
-        program: Arc::clone(&staff.program),
-        ports: staff.names,
-        revisions: staff.revisions,
-        in_force: staff.in_force,
-    };
-    let (policy, _) = Actor::spawn(None, PolicyActor, policy).await.map_err(failed)?;
-    let word = lock(&staff.program).lease_word()?;
-    let pulses = staff.shards.iter().map(|shard| shard.pulse.clone()).collect();
-    let ports = Ports {
-        config: staff.config.clone(),
-        bpf_dir: staff.bpf_dir.clone(),
-        program: staff.program,
-        shards: staff.shards.clone(),
-        watched: staff.watched,
-        mirror: staff.mirror,
-    };
-    let (ports, _) = Actor::spawn(None, PortsActor, (ports, staff.updates, staff.wanted))
-        .await
-        .map_err(failed)?;
-    let permission = match staff.pair {
-        Some((plan, loom)) => {
-            let (shards, lease, in_force) = (staff.shards, staff.lease, policy_seen);
-            let (word, in_force) = (Some(word), Some(in_force));
-            let around = Around { shards, lease, word, watched, in_force };
-            Permission::Cluster(Part::start(plan, loom, around).await?)
-        }
-        None => {
-            let keeper = Keeper { pulses, lease: staff.lease, word, stuck: false };
-            let spawned = Actor::spawn(None, KeeperActor, keeper).await.map_err(failed)?;
-            Permission::Keeper(spawned.0)
-        }
-    };
-    Ok(Actors { policy, ports, telemetry, permission })
 }

@@ -312,6 +312,10 @@ pub const SETTLE_WAIT: Duration = Duration::from_secs(10);
 /// unknown, and a retry under the same number finds it out.
 pub const REQUEST_WAIT: Duration = Duration::from_secs(30);
 
+/// Bytes of an encoded answer to a request: an outcome, and a line for each member. Longer ones are refused
+/// unread.
+pub const ANSWER_BYTES: usize = (MEMBERS_MAX + 4) * LINE_BYTES;
+
 /// Requests that wait for their outcome at one node: an operator's and a few programs'. More are refused.
 pub const REQUESTS_WAITING: usize = 64;
 

@@ -105,7 +105,7 @@ counters! {
     DatagramsReceived = "datagrams-received",
     /// A question to a peer that was not answered in time.
     CallLate = "call-late",
-    /// A peer's question while nobody here answers any.
+    /// A peer's question while nobody here answers any of its channel, or on a channel that is not known.
     CallUnwanted = "call-unwanted",
     /// A peer's question that found the queue full.
     CallsFull = "calls-full",
@@ -119,6 +119,8 @@ counters! {
     RaftRefusedForGeneration = "raft-refused-for-generation",
     /// A Raft campaign that was begun because no leader was heard for long.
     RaftLeaderless = "raft-leaderless",
+    /// A question or answer about the policy that cannot be read, or that speaks for another node.
+    PolicyMalformed = "policy-malformed",
     /// Joiners that were given an identity.
     Joined = "joined",
     /// A joiner's proof came too soon after others.

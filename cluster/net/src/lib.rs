@@ -10,7 +10,8 @@
 //!              │ events, datagrams, bulk
 //!              ▼
 //!           driver ──► store
-//!              └─────► raft ──► calls of the transport          raft.redb  log, vote, snapshot
+//!              ├─────► raft ──► calls of the transport          raft.redb  log, vote, snapshot
+//!              └─────► policy ► calls of the transport
 //! ```
 //!
 //! - Trust comes from the cluster's own authority and the list of members, never from an address.
@@ -24,6 +25,7 @@ pub mod identity;
 pub mod join;
 pub mod limits;
 pub mod message;
+pub mod policy;
 pub mod raft;
 pub mod store;
 pub mod token;

@@ -3,6 +3,8 @@
 
 use core::time::Duration;
 
+use cluster_core::limits::REQUESTS_WAITING;
+
 /// Bytes of a cluster's name: it is one label of a DNS name (63), and leaves room in log lines. A
 /// longer one is refused.
 pub const CLUSTER_NAME_BYTES: usize = 32;
@@ -171,10 +173,17 @@ pub const CALL_BLOCK_BYTES: usize = 256 << 10;
 /// Bytes of an answer: the outcome of a command. A longer one is not given.
 pub const ANSWER_BYTES: usize = 1 << 20;
 
-/// Questions of one peer that are answered at a time; more wait at the asker.
-pub const CALLS: u32 = 16;
+/// Raft's questions of one peer that are answered at a time; more wait at the asker.
+pub const RAFT_CALLS: u32 = 16;
 
-/// Questions that wait for whoever answers them. One more is refused and counted.
+/// The policy's questions of one peer that are answered at a time: all requests that a leader lets wait,
+/// and room for reports and clearances beside them. More wait at the asker.
+pub const POLICY_CALLS: u32 = REQUESTS_WAITING as u32 + 16;
+
+/// Questions of one peer on all channels that are answered at a time.
+pub const CALLS: u32 = RAFT_CALLS + POLICY_CALLS;
+
+/// Questions of a channel that wait for whoever answers them. One more is refused and counted.
 pub const CALLS_QUEUE: usize = 256;
 
 /// How long a question may take to come in, apart from its tail: 40 MiB over a path of 20 Mbit/s.
@@ -251,6 +260,10 @@ pub const RAFT_RANKS: u64 = 7;
 /// How long nobody leads before the watchdog begins a campaign: three of the longest timeouts.
 pub const RAFT_LEADERLESS: Duration = Duration::from_millis(1_800);
 
+/// How long nobody led before a voter that meets another one campaigns at once, instead of at its watchdog's
+/// next look: above the longest election timeout, so that an election that is under way ends first.
+pub const RAFT_WELCOME: Duration = Duration::from_millis(950);
+
 /// Longest pause before that campaign, drawn at random, so that two watchdogs do not bark at once.
 pub const RAFT_LEADERLESS_JITTER: Duration = Duration::from_millis(300);
 
@@ -265,7 +278,7 @@ pub const RAFT_BYTES_A_SECOND: usize = 4 << 20;
 
 /// Raft questions that are answered at a time, those included whose askers have given up: a round of all
 /// that 64 members may ask. One more is refused and counted.
-pub const RAFT_ANSWERS: usize = CALLS as usize * MEMBERS;
+pub const RAFT_ANSWERS: usize = RAFT_CALLS as usize * MEMBERS;
 
 /// How long a change of members may take, a learner's catching up included.
 pub const RAFT_CHANGE_TIMEOUT: Duration = Duration::from_secs(60);

@@ -17,6 +17,7 @@
 //! - **What may have been done is not done again.** A proposal whose fate is unknown is an error of its
 //!   own ([`ProposeError::Unknown`]); whoever repeats it must be able to tell.
 
+mod alone;
 mod answer;
 mod machine;
 mod network;
@@ -54,7 +55,7 @@ pub use wire::{Change, Generation};
 
 use crate::limits::{RAFT_APPLIED, RAFT_COMMAND_BYTES, RAFT_HEARTBEAT, RAFT_STOP_TIMEOUT};
 use crate::store::StoreError;
-use crate::transport::{CallError, Sender, Urgency};
+use crate::transport::{Call, CallError, Channel, Sender, Urgency};
 
 use answer::Core;
 use machine::{Holder, Machine};
@@ -101,6 +102,8 @@ pub enum RaftError {
     Engine(String),
     /// It has members already, or a history.
     NotEmpty,
+    /// These take part, and not this node alone.
+    NotAlone(BTreeSet<NodeId>),
     /// It has stopped.
     Stopped,
 }
@@ -142,11 +145,19 @@ impl<M: Replicable> Raft<M> {
         store: RaftStore,
         sender: Sender,
     ) -> Result<(Self, mpsc::Receiver<Applied>), RaftError> {
-        let own = number(store.node());
+        let calls = sender.answer_calls(Channel::Raft);
+        Self::begin(settings, Context::new(Some(sender), store), Some(calls)).await
+    }
+
+    async fn begin(
+        settings: Settings,
+        context: Context,
+        calls: Option<mpsc::Receiver<Call>>,
+    ) -> Result<(Self, mpsc::Receiver<Applied>), RaftError> {
+        let (own, store) = (context.own, context.store.clone());
         let (told, applied) = mpsc::channel(RAFT_APPLIED);
         let holder = Arc::new(Holder::new());
-        let calls = sender.answer_calls();
-        let context = Arc::new(Context::new(sender, store.clone(), own));
+        let context = Arc::new(context);
         let config = Arc::new(settings.timing.config(settings.rank)?);
         let machine =
             Machine { holder: Arc::clone(&holder), store: store.clone(), told: told.clone() };
@@ -156,7 +167,9 @@ impl<M: Replicable> Raft<M> {
         holder.begin_telling(&told);
         let (seen, leadership) = watch::channel(Leadership::default());
         let mut tasks = JoinSet::new();
-        tasks.spawn(answer::serve(core.clone(), Arc::clone(&context), calls));
+        if let Some(calls) = calls {
+            tasks.spawn(answer::serve(core.clone(), Arc::clone(&context), calls));
+        }
         let watched = (core.clone(), Arc::clone(&context));
         tasks.spawn(watchdog::watch(watched.0, watched.1, seen, settings.seed));
         let tasks = std::sync::Mutex::new(tasks);
@@ -227,6 +240,10 @@ impl<M: Replicable> Raft<M> {
     /// # Errors
     /// Why not; [`ProposeError::Unknown`] is neither yes nor no.
     pub async fn change(&self, change: Change, within: Duration) -> Result<(), ProposeError> {
+        if self.shared.context.sender.is_none() {
+            let why = "the node is in no cluster: give it one in its node file first";
+            return Err(ProposeError::Impossible(why.to_owned()));
+        }
         let answer = self.lead(Ask::Change(change), within).await?;
         if answer == Answer::Changed { Ok(()) } else { Err(unexpected()) }
     }
@@ -304,7 +321,7 @@ impl<M: Replicable> Raft<M> {
         if context.store.generation().is_some() {
             return None;
         }
-        let peers = context.sender.peers();
+        let peers = context.sender.as_ref()?.peers();
         peers.get(attempt % peers.len().max(1)).map(|(peer, _)| number(*peer))
     }
 
@@ -393,6 +410,15 @@ impl fmt::Display for RaftError {
             Self::Store(error) => write!(f, "Raft: {error}"),
             Self::Engine(why) => write!(f, "Raft: {why}"),
             Self::NotEmpty => f.write_str("the node is a cluster's already"),
+            Self::NotAlone(members) => {
+                let members: Vec<_> = members.iter().map(ToString::to_string).collect();
+                let members = members.join(", ");
+                write!(
+                    f,
+                    "the node is in a cluster of the nodes {members}: give its node file the cluster back, \
+                     or let it go on alone with `ringwall cluster recover --sole-survivor`"
+                )
+            }
             Self::Stopped => f.write_str("Raft has stopped"),
         }
     }

@@ -44,6 +44,7 @@ const FORMAT: &str = "format";
 const NODE: &str = "node";
 const BOOT: &str = "boot";
 const DRAINED: &str = "drained";
+const FOUNDER: &str = "founder";
 const CLUSTER: &str = "cluster";
 /// Version of the tables.
 const FORMAT_VERSION: u64 = 1;
@@ -65,6 +66,8 @@ pub struct Seed {
     pub placement: Vec<Run>,
     /// The members that are known, this node among them.
     pub members: BTreeMap<NodeId, Member>,
+    /// Whether this node made the cluster: it begins the log of the policy.
+    pub founder: bool,
 }
 
 /// Why something was not remembered.
@@ -155,7 +158,11 @@ impl Store {
     fn seeded(self, seed: &Seed) -> Result<Self, StoreError> {
         self.write(|transaction| {
             let mut numbers = transaction.open_table(NUMBERS).map_err(storage)?;
-            for (key, value) in [(FORMAT, FORMAT_VERSION), (NODE, seed.node.0.into()), (BOOT, 0)] {
+            let founder = u64::from(seed.founder);
+            let node = seed.node.0.into();
+            for (key, value) in
+                [(FORMAT, FORMAT_VERSION), (NODE, node), (BOOT, 0), (FOUNDER, founder)]
+            {
                 numbers.insert(key, value).map_err(storage)?;
             }
             let mut texts = transaction.open_table(TEXTS).map_err(storage)?;
@@ -198,15 +205,26 @@ impl Store {
         })
     }
 
+    /// Whether this node made the cluster.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn is_founder(&self) -> Result<bool, StoreError> {
+        self.has(FOUNDER)
+    }
+
     /// Whether the operator has taken this node out of service.
     ///
     /// # Errors
     /// If it cannot be read.
     pub fn is_drained(&self) -> Result<bool, StoreError> {
+        self.has(DRAINED)
+    }
+
+    fn has(&self, key: &str) -> Result<bool, StoreError> {
         self.read(|transaction| {
             let numbers = transaction.open_table(NUMBERS).map_err(storage)?;
-            let drained = numbers.get(DRAINED).map_err(storage)?;
-            Ok(drained.is_some_and(|drained| drained.value() != 0))
+            Ok(numbers.get(key).map_err(storage)?.is_some_and(|value| value.value() != 0))
         })
     }
 

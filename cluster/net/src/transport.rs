@@ -28,7 +28,7 @@ mod shared;
 mod socket;
 mod switchboard;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod tuning;
 mod window;
 
@@ -48,7 +48,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use calls::{Call, CallError, Question, Urgency};
+pub use calls::{Call, CallError, Channel, Question, Urgency};
 pub use event::{BulkBlock, Datagram, Down, Event, Inbox};
 pub use protocol::VERSIONS;
 pub use tuning::Timing;
@@ -267,11 +267,11 @@ impl Sender {
         calls::call(&self.shared, node, question, within).await
     }
 
-    /// What peers ask from now on; whoever had their questions before gets no more.
+    /// What peers ask on a channel from now on; whoever had its questions before gets no more.
     #[must_use]
-    pub fn answer_calls(&self) -> mpsc::Receiver<Call> {
+    pub fn answer_calls(&self, channel: Channel) -> mpsc::Receiver<Call> {
         let (calls, inbox) = mpsc::channel(CALLS_QUEUE);
-        self.shared.calls.set(calls);
+        self.shared.calls.set(channel, calls);
         inbox
     }
 

@@ -5,7 +5,6 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{Protocol, SessionFilter, object};
-use crate::{Change, Diagnostic};
 
 /// Ends the sessions that pass a filter. An empty filter means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,42 +20,6 @@ pub struct ClearRequest {
 pub struct Cleared {
     /// Sessions.
     pub count: u64,
-}
-
-/// Puts a policy in force.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CommitRequest {
-    /// Name of the file, for diagnostics.
-    pub file: String,
-    /// The policy, its lists inlined (`inline_lists`).
-    pub text: String,
-    /// Why, in the operator's words.
-    #[serde(default)]
-    pub comment: Option<String>,
-    /// Epoch the text was made from: another one in force is a conflict. `None` does not ask.
-    #[serde(default)]
-    pub base: Option<u64>,
-}
-
-/// Puts an earlier policy in force again, as a new epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RollbackRequest {
-    /// Epoch to go back to; `None` means the one before the present.
-    #[serde(default)]
-    pub epoch: Option<u64>,
-}
-
-/// A policy is in force.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Committed {
-    /// Its epoch.
-    pub epoch: u64,
-    /// What is different from the policy before.
-    pub changes: Vec<Change>,
-    /// What looked unintended.
-    pub warnings: Vec<Diagnostic>,
 }
 
 /// A packet as an operator describes it: what would happen to it?

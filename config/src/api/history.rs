@@ -1,4 +1,4 @@
-//! Earlier policies: which there are, and how they differ.
+//! Earlier policies: which there are, how they differ, and what else was decided.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,9 @@ use crate::Change;
 pub struct History {
     /// The newest first.
     pub revisions: Vec<Revision>,
+    /// What was decided lately, about the policy and beside it; the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Event>,
 }
 
 /// A revision, but for its text.
@@ -28,6 +31,76 @@ pub struct Revision {
     pub file: String,
     /// How many changes it brought; `None`: it was not counted then.
     pub changes: Option<usize>,
+    /// How it came to be in force.
+    #[serde(default)]
+    pub kind: RevisionKind,
+    /// Epoch of the revision whose text it has again; `None`: it brought its own.
+    #[serde(default)]
+    pub source: Option<u64>,
+}
+
+/// How a revision came to be in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RevisionKind {
+    /// Somebody committed its text.
+    #[default]
+    Commit,
+    /// Somebody went back to an earlier one.
+    Rollback,
+    /// The one before it was on trial, and was not confirmed.
+    Revert,
+}
+
+/// Something that was decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its entry in the log.
+    pub index: u64,
+    /// What it was about.
+    pub kind: EventKind,
+    /// Who wanted it: a user, or a node.
+    pub author: String,
+    /// When, by the clock of the wall, in seconds since 1970.
+    pub unix_seconds: u64,
+    /// Which revision.
+    #[serde(default)]
+    pub epoch: Option<u64>,
+    /// Which member.
+    #[serde(default)]
+    pub node: Option<u16>,
+    /// What there is to say, for people.
+    #[serde(default)]
+    pub text: String,
+}
+
+/// What was decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventKind {
+    /// A revision came in force.
+    #[default]
+    Commit,
+    /// A proposal came to nothing.
+    Withdraw,
+    /// A revision on trial stays.
+    Confirm,
+    /// A revision on trial went.
+    Revert,
+    /// A member came or changed.
+    Member,
+    /// A member went.
+    Leave,
+    /// Zones got numbers.
+    Zones,
+    /// Who owns was recorded.
+    Owner,
+    /// A setting changed.
+    Setting,
+    /// A secret was set or forgotten; it is not told.
+    Secret,
+    /// One node went on alone, for good.
+    Recover,
 }
 
 /// Asks how two revisions differ.

@@ -104,6 +104,41 @@ fn what_a_request_leaves_out_has_its_default() {
     let text = r#"{"file": "p.toml", "text": ""}"#;
     let commit: CommitRequest = serde_json::from_str(text).expect("two fields are enough");
     assert_eq!((commit.comment, commit.base), (None, None));
+    assert_eq!((commit.confirm_milliseconds, commit.check, commit.request), (None, false, None));
+    let confirm: ConfirmRequest = serde_json::from_str("{}").expect("all defaults");
+    assert_eq!(confirm, ConfirmRequest::default());
+    let member: MemberRequest =
+        serde_json::from_str(r#"{"verb": "promote", "node": 3}"#).expect("two fields are enough");
+    assert_eq!((member.verb, member.node, member.by), (MemberVerb::Promote, 3, None));
+}
+
+#[test]
+fn an_answer_of_an_earlier_version_is_read() {
+    let told = r#"{"epoch": 7, "changes": [], "warnings": []}"#;
+    let committed: Committed = serde_json::from_str(told).expect("the rest has its default");
+    assert_eq!(committed, Committed { epoch: 7, ..Committed::default() });
+    let error: Error = serde_json::from_str(r#"{"error": "no"}"#).expect("one field is enough");
+    assert_eq!(error, Error::new("no"));
+}
+
+#[test]
+fn the_id_of_a_request_is_text_of_hexadecimal_digits() {
+    let rows = [
+        (0, "00000000000000000000000000000000"),
+        (0xabc, "00000000000000000000000000000abc"),
+        (u128::MAX, "ffffffffffffffffffffffffffffffff"),
+    ];
+    for (number, text) in rows {
+        let request = RollbackRequest { epoch: None, request: Some(RequestId(number)) };
+        let json = serde_json::to_string(&request).expect("serializes");
+        assert_eq!(json, format!(r#"{{"epoch":null,"request":"{text}"}}"#));
+        assert_eq!(serde_json::from_str::<RollbackRequest>(&json).expect("parses"), request);
+    }
+    assert_eq!("ABC".parse(), Ok(RequestId(0xabc)), "zeros may be missing");
+    for text in ["", "+1", "-1", "0x1", " 1", "g", "000000000000000000000000000000001"] {
+        let error = text.parse::<RequestId>().expect_err(text);
+        assert!(error.contains("32 hexadecimal digits"), "{error}");
+    }
 }
 
 #[test]
@@ -117,10 +152,12 @@ fn an_error_shows_its_diagnostics() {
         source: "from = \"turst\"".to_owned(),
         hint: None,
     };
-    let error = Error { error: "the policy is refused".to_owned(), diagnostics: vec![diagnostic] };
+    let error = Error { diagnostics: vec![diagnostic], ..Error::new("the policy is refused") };
     let shown = "the policy is refused\nerror: unknown zone `turst`\n  --> p.toml:3:8\n   | \
          from = \"turst\"";
     assert_eq!(error.to_string(), shown);
     let plain = Error::new("no");
     assert_eq!(serde_json::to_string(&plain).expect("serializes"), r#"{"error":"no"}"#);
+    let unknown = serde_json::to_string(&Error::unknown("who knows")).expect("serializes");
+    assert_eq!(unknown, r#"{"error":"who knows","unknown":true}"#);
 }

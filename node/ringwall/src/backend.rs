@@ -43,6 +43,20 @@ pub(crate) trait Backend: Send + Sync + 'static {
         request: api::RollbackRequest,
         author: String,
     ) -> impl Future<Output = Answer<api::Committed>> + Send;
+    /// Keeps the policy that is on trial.
+    fn confirm(
+        &self,
+        request: api::ConfirmRequest,
+        author: String,
+    ) -> impl Future<Output = Answer<api::Confirmed>> + Send;
+    /// The policy that the node runs, and the log from which it has it.
+    fn policy_status(&self) -> impl Future<Output = Answer<api::PolicyStatus>> + Send;
+    /// Changes who belongs to the cluster.
+    fn change_member(
+        &self,
+        request: api::MemberRequest,
+        author: String,
+    ) -> impl Future<Output = Answer<api::Done>> + Send;
     /// The revisions that are kept.
     fn history(&self) -> impl Future<Output = Answer<api::History>> + Send;
     /// How two revisions differ.

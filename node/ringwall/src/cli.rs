@@ -3,14 +3,16 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    check, clear, cluster, commit, compare, completion, demo, detach, explain, failpoint, history,
-    man, replay, rollback, run, show,
+    check, clear, cluster, commit, compare, completion, confirm, demo, detach, explain, failpoint,
+    history, man, replay, rollback, run, show,
 };
 
 /// A stateful firewall on AF_XDP.
 #[derive(Debug, Parser)]
 #[command(name = "ringwall", version, propagate_version = true)]
-#[command(after_help = "Exit status: 0 done, 1 refused or failed, 2 usage.")]
+#[command(after_help = "\
+Exit status: 0 done, 1 refused or failed, 2 usage. Of commit, confirm and rollback also: 3 done, but a node did \
+not say in time that it runs it, 4 not known to be done or not.")]
 pub(crate) struct Cli {
     /// JSON instead of text for people
     #[arg(long, global = true)]
@@ -33,15 +35,17 @@ pub(crate) enum Verb {
     Show(show::Options),
     /// End sessions
     Clear(clear::Options),
-    /// Put another policy in force
+    /// Put another policy in force, on every node; with --confirm on trial
     Commit(commit::Options),
-    /// Put an earlier policy in force again
+    /// Keep the policy that is on trial
+    Confirm(confirm::Options),
+    /// Put an earlier policy in force again, or end a trial
     Rollback(rollback::Options),
     /// Tell how two policies differ, rule by rule
     Compare(compare::Options),
     /// List the policies that were in force, with their authors
     History(history::Options),
-    /// Make a cluster, let a node in, join one
+    /// Make a cluster, let nodes in and out, hand over
     Cluster(cluster::Options),
     /// Show the firewall at work on this machine, in a network of its own; ends within 60 s
     Demo(demo::Options),

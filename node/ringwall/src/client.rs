@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use config::api;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -30,7 +31,7 @@ impl Client {
 
     /// Asks for what is at `path`.
     pub(crate) fn get<Res: DeserializeOwned>(&self, path: &str) -> Result<Res, ClientError> {
-        self.call(Method::GET, path, Bytes::new())
+        self.call(Method::GET, path, Bytes::new(), ANSWER_TIMEOUT)
     }
 
     /// Sends a request to `path`.
@@ -39,8 +40,18 @@ impl Client {
         path: &str,
         request: &impl Serialize,
     ) -> Result<Res, ClientError> {
+        self.post_within(path, request, ANSWER_TIMEOUT)
+    }
+
+    /// Sends a request to `path`, and waits so long for the answer.
+    pub(crate) fn post_within<Res: DeserializeOwned>(
+        &self,
+        path: &str,
+        request: &impl Serialize,
+        within: Duration,
+    ) -> Result<Res, ClientError> {
         let body = serde_json::to_vec(request).map_err(|error| self.strange(error))?;
-        self.call(Method::POST, path, body.into())
+        self.call(Method::POST, path, body.into(), within)
     }
 
     fn call<Res: DeserializeOwned>(
@@ -48,13 +59,14 @@ impl Client {
         method: Method,
         path: &str,
         body: Bytes,
+        within: Duration,
     ) -> Result<Res, ClientError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| self.unreachable(error))?;
         let exchange = self.exchange(method, path, body);
         let (status, bytes) = runtime
-            .block_on(async { tokio::time::timeout(ANSWER_TIMEOUT, exchange).await })
-            .map_err(|_| ClientError::TimedOut { socket: self.socket.clone() })??;
+            .block_on(async { tokio::time::timeout(within, exchange).await })
+            .map_err(|_| ClientError::TimedOut { socket: self.socket.clone(), within })??;
         if status == StatusCode::OK {
             return serde_json::from_slice(&bytes).map_err(|error| self.strange(error));
         }
@@ -71,7 +83,7 @@ impl Client {
         let stream = UnixStream::connect(&self.socket).await;
         let stream = stream.map_err(|error| self.unreachable(error))?;
         let handshake = http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = handshake.map_err(|error| self.strange(error))?;
+        let (mut sender, connection) = handshake.map_err(|error| self.broken(error))?;
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -80,10 +92,10 @@ impl Client {
             .body(Full::new(body))
             .map_err(|error| self.strange(error))?;
         let exchange = async {
-            let answer = sender.send_request(request).await.map_err(|error| self.strange(error))?;
+            let answer = sender.send_request(request).await.map_err(|error| self.broken(error))?;
             let status = answer.status();
             let body = Limited::new(answer.into_body(), ANSWER_BYTES).collect().await;
-            let body = body.map_err(|error| self.strange(error))?;
+            let body = body.map_err(|error| self.broken(error))?;
             Ok((status, body.to_bytes()))
         };
         tokio::pin!(exchange);
@@ -96,6 +108,10 @@ impl Client {
 
     fn unreachable(&self, error: io::Error) -> ClientError {
         ClientError::Unreachable { socket: self.socket.clone(), error }
+    }
+
+    fn broken(&self, error: impl fmt::Display) -> ClientError {
+        ClientError::Broken { socket: self.socket.clone(), error: error.to_string() }
     }
 
     fn strange(&self, error: impl fmt::Display) -> ClientError {
@@ -111,11 +127,24 @@ pub(crate) enum ClientError {
     /// Nobody answers at the socket.
     Unreachable { socket: PathBuf, error: io::Error },
     /// The daemon took too long.
-    TimedOut { socket: PathBuf },
+    TimedOut { socket: PathBuf, within: Duration },
+    /// The connection ended before the answer did.
+    Broken { socket: PathBuf, error: String },
     /// What answers is no daemon of this version.
     Strange { socket: PathBuf, error: String },
     /// The daemon says no, and why.
     Refused(api::Error),
+}
+
+impl ClientError {
+    /// Whether what was asked for may have been done, or may still be, so that asking again tells.
+    pub(crate) const fn leaves_open(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } | Self::Broken { .. } => true,
+            Self::Refused(error) => error.unknown,
+            Self::NoSocket { .. } | Self::Unreachable { .. } | Self::Strange { .. } => false,
+        }
+    }
 }
 
 impl fmt::Display for ClientError {
@@ -135,12 +164,15 @@ impl fmt::Display for ClientError {
                 write!(f, "{}: {error}", socket.display())?;
                 f.write_str(unreachable_hint(error))
             }
-            Self::TimedOut { socket } => write!(
+            Self::TimedOut { socket, within } => write!(
                 f,
                 "{}: the daemon did not answer within {} s",
                 socket.display(),
-                ANSWER_TIMEOUT.as_secs()
+                within.as_secs()
             ),
+            Self::Broken { socket, error } => {
+                write!(f, "{}: the connection broke: {error}", socket.display())
+            }
             Self::Strange { socket, error } => write!(
                 f,
                 "{}: not an answer that this version understands: {error}",

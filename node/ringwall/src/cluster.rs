@@ -1,7 +1,9 @@
-//! `cluster`: makes a cluster, lets nodes in, joins one: on files and by itself, while the node's daemon
-//! does not run. And asks a running daemon to hand over.
+//! `cluster`: makes a cluster, lets nodes in, joins one, goes on alone: on files and by itself, while the
+//! node's daemon does not run. And asks a running daemon to hand over, or for another list of members.
 
 mod ask;
+mod member;
+mod recover;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -24,6 +26,7 @@ use crate::daemon::Daemon;
 use crate::failure::Failure;
 use crate::files;
 use crate::out::Out;
+use crate::server::SocketError;
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -49,6 +52,14 @@ enum ClusterVerb {
     Resume(Daemon),
     /// Take over although the dead node ran another policy
     Claim(Daemon),
+    /// Take a member out of the cluster, for good
+    Leave(member::Leave),
+    /// Give a vote to a member that has only listened so far
+    Promote(member::Promote),
+    /// Let a member that has joined take the place of another one
+    Replace(member::Replace),
+    /// Go on alone when the other nodes are lost for good
+    Recover(recover::Recover),
 }
 
 #[derive(Args, Debug)]
@@ -111,6 +122,12 @@ pub(crate) enum ClusterError {
     },
     /// The token was not used in time.
     Expired,
+    /// The daemon has its socket, or the socket cannot be had.
+    Running(SocketError),
+    /// The node has no log.
+    NoLog(PathBuf),
+    /// The operator did not say yes.
+    NotAgreed,
     Identity(IdentityError),
     Store(StoreError),
     Join(JoinError),
@@ -150,6 +167,10 @@ pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
         ClusterVerb::Drain(daemon) => ask::run(daemon, Asked::Drain, out),
         ClusterVerb::Resume(daemon) => ask::run(daemon, Asked::Resume, out),
         ClusterVerb::Claim(daemon) => ask::run(daemon, Asked::Claim, out),
+        ClusterVerb::Leave(options) => member::leave(options, out),
+        ClusterVerb::Promote(options) => member::promote(options, out),
+        ClusterVerb::Replace(options) => member::replace(options, out),
+        ClusterVerb::Recover(options) => recover::run(options, out),
     }
 }
 
@@ -178,6 +199,7 @@ fn init(options: &Init, out: &mut Out<'_>) -> Result<(), Failure> {
         node: id,
         placement: vec![Run::all(assignment)],
         members: [(id, Member::at(vec![cluster.listen]))].into(),
+        founder: true,
     };
     papers.keep_authority(&authority)?;
     Store::create(&papers.store_path(), &seed)?;
@@ -304,6 +326,14 @@ impl fmt::Display for ClusterError {
                 "the node file says `id = {file}`, but this node joined its cluster as {identity}"
             ),
             Self::Expired => f.write_str("nobody came with the token before it expired"),
+            Self::Running(error) => write!(f, "the daemon must not run: {error}"),
+            Self::NoLog(path) => write!(
+                f,
+                "{} is not there: this node never took part in its cluster's log, so it has nothing to go \
+                 on with",
+                path.display()
+            ),
+            Self::NotAgreed => f.write_str("nothing was done; `--yes` agrees beforehand"),
             Self::Identity(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Join(error) => error.fmt(f),

@@ -1,12 +1,12 @@
 //! `compare`: how two policies differ, rule by rule.
 
 use clap::Args;
-use config::api::{self, CompareRequest, Comparison, Revision};
+use config::api::{self, CompareRequest, Comparison};
 
 use crate::daemon::Daemon;
 use crate::failure::Failure;
 use crate::out::Out;
-use crate::table::instant;
+use crate::render::revision;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -35,8 +35,8 @@ fn print(comparison: &Comparison, out: &mut Out<'_>) -> Result<(), Failure> {
         return Ok(out.value(comparison)?);
     }
     let Comparison { from, to, count, changes } = comparison;
-    out.line(format!("from {}", told(from)))?;
-    out.line(format!("to   {}", told(to)))?;
+    out.line(format!("from {}", revision(from)))?;
+    out.line(format!("to   {}", revision(to)))?;
     for change in changes {
         out.line(change.to_string())?;
     }
@@ -45,21 +45,6 @@ fn print(comparison: &Comparison, out: &mut Out<'_>) -> Result<(), Failure> {
         out.line(format!("… and {more} more changes"))?;
     }
     if *count == 0 { Ok(out.line("they do not differ")?) } else { Ok(()) }
-}
-
-fn told(revision: &Revision) -> String {
-    let Revision { epoch, in_force, author, committed_unix_seconds, comment, .. } = revision;
-    let mut text = format!("epoch {epoch}");
-    let parts = [
-        in_force.then(|| "in force".to_owned()),
-        committed_unix_seconds.map(instant),
-        author.clone(),
-        comment.as_ref().map(|comment| format!("\"{comment}\"")),
-    ];
-    for part in parts.into_iter().flatten() {
-        text = text + ", " + &part;
-    }
-    text
 }
 
 #[cfg(test)]

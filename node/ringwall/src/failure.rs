@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use config::api::RequestId;
 use config::{Diagnostic, api};
 use datapath::capture::CaptureError;
 
@@ -35,6 +36,10 @@ pub(crate) enum Failure {
     Refused(api::Error),
     /// The daemon did not do it.
     Client(ClientError),
+    /// It is done, but these members did not say in time that they run it.
+    Missing { nodes: Vec<u16>, may: &'static str },
+    /// Nobody could tell in time what came of a request.
+    Unknown { id: RequestId, error: ClientError },
     /// The kernel's part did not work.
     Xdp(datapath::xdp::Error),
     /// The daemon does not run.
@@ -47,6 +52,10 @@ pub(crate) enum Failure {
 const FAILED: u8 = 1;
 /// Exit status: wrong usage, as clap has it.
 const USAGE: u8 = 2;
+/// Exit status: done, but not known to be so on every node.
+const MISSING: u8 = 3;
+/// Exit status: perhaps done.
+const UNKNOWN: u8 = 4;
 
 impl Failure {
     /// A file that could not be read or written.
@@ -58,26 +67,49 @@ impl Failure {
     pub(crate) fn report(self, out: &mut Out<'_>) -> ExitCode {
         // What was said before the failure stands before it. Whoever reads may have gone.
         let _ = out.flush();
-        match (self.is_quiet(), out.json()) {
+        match (self.is_quiet(out.json()), out.json()) {
             (true, _) => {}
             (false, true) => drop(out.value(&self.answer()).and_then(|()| out.flush())),
             (false, false) => drop(write!(io::stderr(), "{}", self.text())),
         }
-        ExitCode::from(if matches!(self, Self::Usage(_)) { USAGE } else { FAILED })
+        ExitCode::from(self.status())
     }
 
-    /// What people read: what is wrong with their file first, place by place.
+    fn status(&self) -> u8 {
+        match self {
+            Self::Usage(_) => USAGE,
+            Self::Missing { .. } => MISSING,
+            Self::Unknown { .. } => UNKNOWN,
+            Self::Reported
+            | Self::Output(_)
+            | Self::File { .. }
+            | Self::Rejected { .. }
+            | Self::Policy(_)
+            | Self::Capture { .. }
+            | Self::Refused(_)
+            | Self::Client(_)
+            | Self::Xdp(_)
+            | Self::Run(_)
+            | Self::Cluster(_) => FAILED,
+        }
+    }
+
+    /// What people read: what is wrong with their file first, place by place; what others did last.
     fn text(&self) -> String {
-        let diagnostics = render::diagnostics(&self.answer().diagnostics);
+        let answer = self.answer();
+        let diagnostics = render::diagnostics(&answer.diagnostics);
         let usage = matches!(self, Self::Usage(_));
         let hint = if usage { "\nFor more information, try '--help'.\n" } else { "" };
-        format!("{diagnostics}error: {self}\n{hint}")
+        let severity = if matches!(self, Self::Missing { .. }) { "warning" } else { "error" };
+        format!("{diagnostics}{severity}: {self}\n{hint}{}", render::conflict(&answer))
     }
 
     /// Whether there is nothing to say, or nobody to say it to.
-    fn is_quiet(&self) -> bool {
+    fn is_quiet(&self, json: bool) -> bool {
         match self {
             Self::Reported => true,
+            // The answer has said it.
+            Self::Missing { .. } => json,
             Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
             Self::Usage(_)
             | Self::File { .. }
@@ -86,6 +118,7 @@ impl Failure {
             | Self::Capture { .. }
             | Self::Refused(_)
             | Self::Client(_)
+            | Self::Unknown { .. }
             | Self::Xdp(_)
             | Self::Run(_)
             | Self::Cluster(_) => false,
@@ -95,11 +128,14 @@ impl Failure {
     fn answer(&self) -> api::Error {
         match self {
             Self::Rejected { diagnostics, .. } => {
-                api::Error { error: self.to_string(), diagnostics: diagnostics.clone() }
+                let diagnostics = diagnostics.clone();
+                api::Error { diagnostics, ..api::Error::new(self.to_string()) }
             }
             Self::Refused(error) | Self::Client(ClientError::Refused(error)) => error.clone(),
+            Self::Unknown { .. } => api::Error::unknown(self.to_string()),
             Self::Reported
             | Self::Client(_)
+            | Self::Missing { .. }
             | Self::Xdp(_)
             | Self::Run(_)
             | Self::Cluster(_)
@@ -145,9 +181,76 @@ impl fmt::Display for Failure {
             Self::Capture { path, error } => write!(f, "{}: {error}", path.display()),
             Self::Refused(error) => f.write_str(&error.error),
             Self::Client(error) => error.fmt(f),
+            Self::Missing { nodes, may } => write!(
+                f,
+                "{} did not say in time to run this, and {may}: look at `ringwall show policy` there",
+                render::nodes(nodes)
+            ),
+            Self::Unknown { id, error } => write!(
+                f,
+                "it is not known what came of the request: {error}\n`ringwall history` tells what is in \
+                 force; the same command with `--request {id}` asks again, and nothing is done twice"
+            ),
             Self::Xdp(error) => error.fmt(f),
             Self::Run(error) => error.fmt(f),
             Self::Cluster(error) => error.fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use config::api::{Error, RequestId, Revision};
+
+    use super::Failure;
+    use crate::client::ClientError;
+
+    #[test]
+    fn each_end_has_its_status() {
+        let timed_out = |within| ClientError::TimedOut { socket: PathBuf::new(), within };
+        let missing = Failure::Missing { nodes: vec![2], may: "may forward" };
+        let unknown = Failure::Unknown { id: RequestId(1), error: timed_out(Duration::ZERO) };
+        let rows = [
+            (Failure::Reported, 1),
+            (Failure::Usage(String::new()), 2),
+            (missing, 3),
+            (unknown, 4),
+            (Failure::Client(timed_out(Duration::ZERO)), 1),
+        ];
+        for (failure, status) in rows {
+            assert_eq!(failure.status(), status, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_done_but_not_everywhere_is_a_warning_and_the_answer_in_json_has_said_it() {
+        let missing = Failure::Missing { nodes: vec![2, 3], may: "may forward" };
+        let told = "warning: nodes 2, 3 did not say in time to run this, and may forward: look at \
+                    `ringwall show policy` there\n";
+        assert_eq!(missing.text(), told);
+        assert_eq!([true, false].map(|json| missing.is_quiet(json)), [true, false]);
+    }
+
+    #[test]
+    fn what_is_not_known_says_how_to_ask_again() {
+        let error = ClientError::Refused(Error::unknown("another node leads now"));
+        let unknown = Failure::Unknown { id: RequestId(0xabc), error };
+        let text = unknown.text();
+        assert!(text.contains("another node leads now\n"), "{text}");
+        assert!(text.contains("`--request 00000000000000000000000000000abc`"), "{text}");
+        assert!(unknown.answer().unknown);
+    }
+
+    #[test]
+    fn a_conflict_ends_with_how_to_go_on() {
+        let revisions = vec![Revision { epoch: 9, ..Revision::default() }];
+        let error = Error { revisions, ..Error::new("epoch 9 is in force, not 7") };
+        let text = Failure::Client(ClientError::Refused(error)).text();
+        let told = "error: epoch 9 is in force, not 7\nepoch 9\n\
+                    take this over into your file, and commit it with `--base 9`\n";
+        assert_eq!(text, told);
     }
 }

@@ -15,6 +15,19 @@ pub(crate) const ANSWER_BYTES: usize = 64 << 20;
 /// long enough to compile the longest policy.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long a client asks again what came of its request, after the first time that nobody could tell: two
+/// elections and a daemon's restart. Afterwards the operator has to.
+pub(crate) const INSIST_FOR: Duration = Duration::from_secs(60);
+
+/// Pause before a client asks again for the first time; each one is twice as long as the one before.
+pub(crate) const INSIST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest such pause: what has been decided is known to the operator so much later at most.
+pub(crate) const INSIST_PAUSE_MOST: Duration = Duration::from_secs(2);
+
+/// Bytes of an operator's answer to a question: `yes`, and whatever else he may type.
+pub(crate) const REPLY_BYTES: u64 = 256;
+
 /// Sessions in the table of a replayed capture: four times what a million packets of a scan need.
 pub(crate) const REPLAY_SESSIONS: u32 = 1 << 18;
 

@@ -3,13 +3,15 @@
 //! | verbs | work on | through |
 //! |---|---|---|
 //! | `run` | interfaces | `run/`, `server` |
-//! | `show`, `clear`, `commit`, `rollback`, `compare`, `history`, `explain` | a running daemon | `client` |
+//! | `show`, `clear`, `compare`, `history`, `explain` | a running daemon | `client` |
+//! | `commit`, `confirm`, `rollback` | a running daemon, until it is known what came of it | `insist` |
 //! | `explain`, `replay` | files, by themselves | `unplugged` |
 //! | `check`, `detach`, `completion`, `man` | files, by themselves | |
-//! | `cluster` | files, and another node | `cluster_net` |
+//! | `cluster` | files, and another node; a running daemon | `cluster_net`; `client`, `insist` |
 //! | `demo` | a network of its own | the other verbs |
 //!
-//! Exit status: 0 done, 1 refused or failed, 2 usage.
+//! Exit status: 0 done, 1 refused or failed, 2 usage, 3 done, but a node did not say in time that it runs it,
+//! 4 not known to be done or not.
 
 mod backend;
 mod check;
@@ -20,6 +22,7 @@ mod cluster;
 mod commit;
 mod compare;
 mod completion;
+mod confirm;
 mod daemon;
 mod demo;
 mod detach;
@@ -29,6 +32,7 @@ mod failure;
 mod files;
 mod filter;
 mod history;
+mod insist;
 mod limits;
 mod man;
 mod out;
@@ -37,7 +41,9 @@ mod replay;
 mod rollback;
 mod run;
 mod server;
+mod settled;
 mod show;
+mod span;
 mod table;
 mod unplugged;
 
@@ -72,6 +78,7 @@ fn carry_out(verb: Verb, out: &mut Out<'_>) -> Result<(), Failure> {
         Verb::Show(options) => show::run(&options, out),
         Verb::Clear(options) => clear::run(&options, out),
         Verb::Commit(options) => commit::run(&options, out),
+        Verb::Confirm(options) => confirm::run(&options, out),
         Verb::Rollback(options) => rollback::run(&options, out),
         Verb::Compare(options) => compare::run(&options, out),
         Verb::History(options) => history::run(&options, out),

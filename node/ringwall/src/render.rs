@@ -1,8 +1,11 @@
-//! Diagnostics for people, with the place marked.
+//! Diagnostics for people, with the place marked; revisions, and what a conflict is about.
 
 use core::fmt::Write as _;
 
+use config::api::{self, Revision};
 use config::{Diagnostic, Severity};
+
+use crate::table::instant;
 
 /// All of them, a blank line after each.
 ///
@@ -40,6 +43,50 @@ fn number(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+/// What others changed under somebody's hands, who they are, and how to go on; nothing if that was not it.
+pub(crate) fn conflict(error: &api::Error) -> String {
+    let mut text = String::new();
+    for it in &error.revisions {
+        let _ = writeln!(text, "{}", revision(it));
+    }
+    for change in &error.changes {
+        let _ = writeln!(text, "{change}");
+    }
+    if let Some(newest) = error.revisions.first() {
+        let _ = writeln!(
+            text,
+            "take this over into your file, and commit it with `--base {}`",
+            newest.epoch
+        );
+    }
+    text
+}
+
+/// A revision in a line: `epoch 5, in force, 2023-11-14 22:13:20Z, ada, "less"`.
+pub(crate) fn revision(revision: &Revision) -> String {
+    let Revision { epoch, in_force, author, committed_unix_seconds, comment, .. } = revision;
+    let parts = [
+        Some(format!("epoch {epoch}")),
+        in_force.then(|| "in force".to_owned()),
+        committed_unix_seconds.map(instant),
+        author.clone(),
+        comment.as_ref().map(|comment| format!("\"{comment}\"")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// `node 3`, `nodes 2, 3`.
+pub(crate) fn nodes(nodes: &[u16]) -> String {
+    let plural = if nodes.len() == 1 { "" } else { "s" };
+    format!("node{plural} {}", numbers(nodes))
+}
+
+/// `2, 3`; `none`.
+pub(crate) fn numbers(nodes: &[u16]) -> String {
+    let numbers: Vec<_> = nodes.iter().map(ToString::to_string).collect();
+    if numbers.is_empty() { "none".to_owned() } else { numbers.join(", ") }
+}
+
 fn one(diagnostic: &Diagnostic) -> String {
     let Diagnostic { severity, file, line, column, message, source, hint } = diagnostic;
     let number = line.to_string();
@@ -68,8 +115,9 @@ fn indent(source: &str, column: usize) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{counted, diagnostics, indent};
-    use config::{Diagnostic, Severity};
+    use super::{conflict, counted, diagnostics, indent, nodes};
+    use config::api::{Error, Revision};
+    use config::{Change, Diagnostic, Severity};
 
     fn diagnostic(severity: Severity, line: usize) -> Diagnostic {
         Diagnostic {
@@ -96,6 +144,30 @@ mod tests {
         assert_eq!(indent("abc", 4).as_deref(), Some("   "), "just behind the end");
         assert_eq!(indent("abc…", 200), None);
         assert_eq!(indent("", 1), None);
+    }
+
+    #[test]
+    fn a_conflict_says_who_changed_what_and_how_to_go_on() {
+        let revision = |epoch, author: &str, in_force| Revision {
+            epoch,
+            in_force,
+            author: Some(author.to_owned()),
+            ..Revision::default()
+        };
+        let error = Error {
+            changes: vec![Change::ZoneRemoved { zone: "dmz".to_owned() }],
+            revisions: vec![revision(9, "max", true), revision(8, "ada", false)],
+            ..Error::new("epoch 9 is in force, not 7")
+        };
+        let told = "epoch 9, in force, max\nepoch 8, ada\n- zone dmz\ntake this over into your file, \
+                    and commit it with `--base 9`\n";
+        assert_eq!(conflict(&error), told);
+        assert_eq!(conflict(&Error::new("no")), "");
+    }
+
+    #[test]
+    fn nodes_are_counted() {
+        assert_eq!([&[3][..], &[2, 3]].map(nodes), ["node 3", "nodes 2, 3"]);
     }
 
     #[test]

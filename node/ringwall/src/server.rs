@@ -86,14 +86,17 @@ fn handler<B: Backend>(endpoint: Endpoint) -> MethodRouter<Arc<B>> {
         Endpoint::Conversations => post(conversations::<B>),
         Endpoint::Counters => get(counters::<B>),
         Endpoint::Policy => get(policy::<B>),
+        Endpoint::PolicyStatus => get(policy_status::<B>),
         Endpoint::Ports => get(ports::<B>),
         Endpoint::Commit => post(commit::<B>),
+        Endpoint::Confirm => post(confirm::<B>),
         Endpoint::Rollback => post(rollback::<B>),
         Endpoint::History => get(history::<B>),
         Endpoint::Compare => post(compare::<B>),
         Endpoint::Explain => post(explain::<B>),
         Endpoint::Cluster => get(cluster::<B>),
         Endpoint::ClusterRequest => post(ask_cluster::<B>),
+        Endpoint::ClusterMember => post(change_member::<B>),
         Endpoint::Failpoint => post(failpoint::<B>),
         Endpoint::Metrics => get(scrape::<B>),
     }
@@ -136,6 +139,10 @@ async fn policy<B: Backend>(State(node): Node<B>) -> Answer<api::Policy> {
     Ok(Json(node.policy().await?))
 }
 
+async fn policy_status<B: Backend>(State(node): Node<B>) -> Answer<api::PolicyStatus> {
+    Ok(Json(node.policy_status().await?))
+}
+
 async fn ports<B: Backend>(State(node): Node<B>) -> Answer<api::Ports> {
     Ok(Json(node.ports().await?))
 }
@@ -146,6 +153,14 @@ async fn commit<B: Backend>(
     asked: Asked<api::CommitRequest>,
 ) -> Answer<api::Committed> {
     Ok(Json(node.commit(body(asked)?, asker.name).await?))
+}
+
+async fn confirm<B: Backend>(
+    State(node): Node<B>,
+    Extension(asker): Extension<Asker>,
+    asked: Asked<api::ConfirmRequest>,
+) -> Answer<api::Confirmed> {
+    Ok(Json(node.confirm(body(asked)?, asker.name).await?))
 }
 
 async fn rollback<B: Backend>(
@@ -185,6 +200,14 @@ async fn ask_cluster<B: Backend>(
     Ok(Json(node.ask_cluster(body(asked)?).await?))
 }
 
+async fn change_member<B: Backend>(
+    State(node): Node<B>,
+    Extension(asker): Extension<Asker>,
+    asked: Asked<api::MemberRequest>,
+) -> Answer<api::Done> {
+    Ok(Json(node.change_member(body(asked)?, asker.name).await?))
+}
+
 async fn failpoint<B: Backend>(
     State(node): Node<B>,
     asked: Asked<api::FailpointRequest>,
@@ -219,9 +242,13 @@ impl Refusal {
 }
 
 impl From<api::Error> for Refusal {
-    /// The node understood, and says no.
+    /// The node understood, and says no; or it cannot say what came of it, and may be asked again.
     fn from(error: api::Error) -> Self {
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, error }
+        let status = match error.unknown {
+            true => StatusCode::SERVICE_UNAVAILABLE,
+            false => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        Self { status, error }
     }
 }
 

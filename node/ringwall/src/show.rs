@@ -1,5 +1,6 @@
 //! `show`: what a running daemon knows, one file for each thing.
 
+mod agreement;
 mod cluster;
 mod conversations;
 mod counters;
@@ -30,11 +31,11 @@ enum What {
     Conversations(Page),
     /// Packet counters, with the reasons of drops and the anomalies of sessions
     Counters(counters::Options),
-    /// The policy in force: rules, their hits, when they hit last
+    /// The policy in force, whether it is on trial, and the log: rules, their hits, when they hit last
     Policy(Daemon),
     /// Ports: link, mode of AF_XDP, traffic
     Ports(Daemon),
-    /// The cluster: members, who owns, paths, replication
+    /// The cluster: members, who owns, paths, replication, the log
     Cluster(Daemon),
     /// The daemon itself and its workers
     Status(Daemon),

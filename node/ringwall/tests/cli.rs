@@ -43,9 +43,14 @@ fn path(folder: &tempfile::TempDir, name: &str) -> String {
 
 #[test]
 fn usage_is_status_2_and_says_nothing_on_stdout() {
-    let rows: [&[&str]; 6] = [
+    let rows: [&[&str]; 11] = [
         &[],
         &["no-such-verb"],
+        &["commit", "policy.toml", "--confirm", "10"],
+        &["commit", "policy.toml", "--confirm", "25h"],
+        &["confirm", "--request", "x"],
+        &["cluster", "promote", "0"],
+        &["cluster", "replace", "2", "2"],
         &["check"],
         &["replay", "capture.pcap"],
         &["clear", "sessions"],
@@ -153,11 +158,15 @@ fn what_cannot_be_read_is_named() {
 fn without_a_daemon_a_verb_says_what_to_do() {
     let folder = folder(&[]);
     let socket = path(&folder, "fw1.sock");
-    let rows: [&[&str]; 4] = [
+    let rows: [&[&str]; 8] = [
         &["show", "status"],
         &["show", "sessions"],
         &["clear", "sessions", "--all"],
+        &["confirm"],
         &["rollback"],
+        &["cluster", "leave"],
+        &["cluster", "leave", "3"],
+        &["cluster", "replace", "2", "3"],
     ];
     for verb in rows {
         let output = ringwall(&[verb, &["--socket", &socket]].concat());
@@ -192,9 +201,14 @@ fn completions_and_manual_pages_cover_the_verbs() {
     let folder = folder(&[]);
     let pages = path(&folder, "man");
     assert_eq!(ringwall(&["man", &pages]).status.code(), Some(0));
-    for page in ["ringwall.1", "ringwall-replay.1", "ringwall-show-sessions.1"] {
+    let verbs = ["ringwall-confirm.1", "ringwall-cluster-recover.1"];
+    for page in ["ringwall.1", "ringwall-replay.1", "ringwall-show-sessions.1"].iter().chain(&verbs)
+    {
         assert!(Path::new(&pages).join(page).is_file(), "{page}");
     }
+    let commit = std::fs::read_to_string(Path::new(&pages).join("ringwall-commit.1")).unwrap();
+    let status = "3 in force, but a node did not say in time that it runs it";
+    assert!(commit.contains(status), "{commit}");
     assert!(!Path::new(&pages).join("ringwall-failpoint.1").exists());
 }
 

@@ -17,6 +17,7 @@ pub(super) fn run(body: &[u8]) -> Depth {
     if let Ok(text) = std::str::from_utf8(body) {
         word::<Protocol>(text);
         word::<api::Prefix>(text);
+        word::<api::RequestId>(text);
     }
     [requests(body), answers(body)].into_iter().max().unwrap_or(Depth::Refused)
 }
@@ -42,6 +43,8 @@ fn requests(body: &[u8]) -> Depth {
     }
     let others = [
         read::<api::RollbackRequest>(body).is_some(),
+        read::<api::ConfirmRequest>(body).is_some(),
+        read::<api::MemberRequest>(body).is_some(),
         read::<api::FailpointRequest>(body).is_some(),
     ];
     if others.contains(&true) { depth.max(Depth::Read) } else { depth }
@@ -57,6 +60,9 @@ fn answers(body: &[u8]) -> Depth {
         read::<api::Policy>(body).is_some(),
         read::<api::Ports>(body).is_some(),
         read::<api::Committed>(body).is_some(),
+        read::<api::Confirmed>(body).is_some(),
+        read::<api::PolicyStatus>(body).is_some(),
+        read::<api::History>(body).is_some(),
         read::<api::Explanation>(body).is_some(),
         read::<api::Cleared>(body).is_some(),
         read::<api::Error>(body).is_some(),

@@ -227,6 +227,8 @@ impl Pair {
             self.role(active) == "active"
                 && standby["role"] == "standby"
                 && standby["readiness"] == "ready"
+                // It runs the policy, and may take over.
+                && standby["fitness"].as_str().is_some_and(|it| !it.contains("policy"))
         });
     }
 

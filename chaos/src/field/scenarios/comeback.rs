@@ -60,7 +60,9 @@ impl Run<'_> {
     pub(super) fn await_ready(&mut self, node: Node, limit: Duration) -> Result<bool, Failure> {
         let api = self.site.pair()?.api(node);
         let ready = wait_for(limit, "a complete standby", || match api.cluster() {
-            Ok(it) if it.role == "standby" && it.readiness == "ready" => Ok(()),
+            Ok(it) if it.role == "standby" && it.readiness == "ready" && it.fitness == "fit" => {
+                Ok(())
+            }
             other => Err(format!("{other:?}")),
         });
         match ready {

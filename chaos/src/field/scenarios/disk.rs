@@ -58,7 +58,7 @@ fn commit(run: &mut Run<'_>, node: Node) -> Result<bool, Failure> {
     let text = read.map_err(Failure::system(format!("read {}", path.display())))?;
     let file = path.to_string_lossy().into_owned();
     let comment = Some("while the disk is full".to_owned());
-    let request = CommitRequest { file, text, comment, base: None };
+    let request = CommitRequest { file, text, comment, ..CommitRequest::default() };
     let answer: Result<Committed, Failure> = pair.api(node).post(COMMIT, &request);
     let (refused, said) = match answer {
         Ok(committed) => (0.0, Ok(format!("epoch {} is in force", committed.epoch))),

@@ -138,6 +138,21 @@ impl Member {
         }
     }
 
+    /// Who owns, as far as this node knows, and since which term.
+    pub fn owner(&self) -> Option<(NodeId, Term)> {
+        let owner = self.owner_node()?;
+        let term = match owner == self.config.node {
+            true => self.owned_term,
+            false => self.peers.iter().find(|peer| peer.node == owner)?.said.as_ref()?.term,
+        };
+        Some((owner, term))
+    }
+
+    /// The other members.
+    pub fn peers(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.peers.iter().map(|peer| peer.node)
+    }
+
     /// The role of this node.
     pub fn role(&self) -> Role {
         self.role

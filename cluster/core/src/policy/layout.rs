@@ -1,4 +1,4 @@
-//! Commands, outcomes, snapshots, reports and facts as bytes.
+//! Commands, outcomes, snapshots, reports, answers and facts as bytes.
 //!
 //! ```text
 //! version u8 │ fields, one after the other
@@ -19,9 +19,10 @@ mod state;
 mod tests;
 
 use self::cursor::{Layout, Reader};
+use super::coordinator::Answer;
 use super::local::{Facts, Report};
 use super::{Command, Log, Malformed, Outcome};
-use crate::limits::{COMMAND_BYTES, SNAPSHOT_BYTES};
+use crate::limits::{ANSWER_BYTES, COMMAND_BYTES, SNAPSHOT_BYTES};
 
 /// Version of the layout, in the first byte.
 const VERSION: u8 = 1;
@@ -78,6 +79,22 @@ impl Report {
     /// They are none.
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         decode(bytes, COMMAND_BYTES)
+    }
+}
+
+impl Answer {
+    /// The answer as bytes, for whoever asked by way of another node; times in whole milliseconds.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// The answer in `bytes`.
+    ///
+    /// # Errors
+    /// They are none.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        decode(bytes, ANSWER_BYTES)
     }
 }
 

@@ -197,11 +197,27 @@ impl Local {
     /// Whether this node may take a lease, or go on with the one that it has.
     #[must_use]
     pub fn may_forward(&self, clocks: &Clocks) -> bool {
-        if self.running == Version::NONE || self.unable.is_some() {
-            return false;
-        }
+        self.may_go_on() && self.holding || self.may_begin_until(clocks).is_some()
+    }
+
+    /// Until when (CLOCK_BOOTTIME) a lease may begin without another word of the log or the leader; nothing
+    /// if it may not begin now.
+    #[must_use]
+    pub fn may_begin_until(&self, clocks: &Clocks) -> Option<Time> {
         let current = self.running == self.wanted() && self.work == Work::Idle;
-        self.holding || current && (self.alone || self.is_cleared(clocks))
+        if !current || !self.may_go_on() {
+            return None;
+        }
+        match self.alone {
+            true => Some(Time(u64::MAX)),
+            false => self.cleared.filter(|_| self.is_cleared(clocks)).map(|(until, _)| until),
+        }
+    }
+
+    /// Whether a lease that there is may go on.
+    #[must_use]
+    pub fn may_go_on(&self) -> bool {
+        self.running != Version::NONE && self.unable.is_none()
     }
 
     /// What the workers run.

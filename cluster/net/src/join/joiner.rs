@@ -47,6 +47,7 @@ impl Admitted {
             node: self.identity.node,
             placement: self.placement.clone(),
             members: self.members.clone(),
+            founder: false,
         };
         Store::create(&papers.store_path(), &seed)?;
         Ok(papers.keep_identity(&self.identity)?)

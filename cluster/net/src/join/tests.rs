@@ -93,6 +93,7 @@ fn store(papers: &Papers, identity: &Identity) -> Store {
         node: identity.node,
         placement: vec![Run::all(assignment)],
         members: BTreeMap::from([(NodeId(1), Member::at(Vec::new()))]),
+        founder: true,
     };
     Store::create(&papers.store_path(), &seed).unwrap();
     Store::open(&papers.store_path(), &identity.cluster, identity.node).unwrap()

@@ -37,7 +37,7 @@ pub(super) async fn serve<M: Replicable>(
         while asked.try_join_next().is_some() {}
         if asked.len() >= RAFT_ANSWERS {
             // Dropping it refuses it.
-            context.sender.counters().count(Counter::CallsFull);
+            context.counters.count(Counter::CallsFull);
             continue;
         }
         let (core, context) = (core.clone(), Arc::clone(&context));
@@ -57,7 +57,7 @@ async fn respond<M: Replicable>(
     message: &[u8],
     tail: Bytes,
 ) -> Answer {
-    let counters = context.sender.counters();
+    let counters = &context.counters;
     let Ok(Question { generation, body }) = wire::decode(Tag::Question, message) else {
         counters.count(Counter::RaftMalformed);
         return Answer::Refused(Refusal::Malformed);
@@ -96,7 +96,7 @@ async fn admit(context: &Context, theirs: Option<Generation>, body: &Ask) -> Res
             context.store.set_generation(theirs).await.map_err(|_| Refusal::Stopped)
         }
         (Some(_) | None, Some(_) | None) => {
-            context.sender.counters().count(Counter::RaftOtherGeneration);
+            context.counters.count(Counter::RaftOtherGeneration);
             Err(Refusal::Generation(ours))
         }
     }
@@ -158,7 +158,7 @@ async fn install<M: Replicable>(
 ) -> Result<Answer, Refusal> {
     let meta = SnapshotMeta::try_from(meta).map_err(|_| Refusal::Malformed)?;
     if M::restore(&data).is_err() {
-        context.sender.counters().count(Counter::RaftSnapshotMalformed);
+        context.counters.count(Counter::RaftSnapshotMalformed);
         return Err(Refusal::Impossible("the snapshot cannot be read".to_owned()));
     }
     let snapshot = Snapshot { meta, snapshot: data };

@@ -17,16 +17,18 @@ use openraft::raft::{
 use openraft::{EmptyNode, OptionalSend};
 
 use super::store::RaftStore;
-use super::types::{LogId, Snapshot, Types, Vote, node};
+use super::types::{LogId, Snapshot, Types, Vote, node, number};
 use super::wire::{self, Answer, Ask, Question, Refusal, Tag};
-use crate::Counter;
 use crate::limits::{RAFT_BYTES_A_SECOND, RAFT_CALL_TIMEOUT};
-use crate::transport::{CallError, Question as Asked, Sender, Urgency};
+use crate::transport::{CallError, Channel, Question as Asked, Sender, Urgency};
+use crate::{Counter, Counters};
 
 /// What asking and answering share.
 #[derive(Debug)]
 pub(super) struct Context {
-    pub(super) sender: Sender,
+    /// The way to the others; none for a node that is in no cluster.
+    pub(super) sender: Option<Sender>,
+    pub(super) counters: Arc<Counters>,
     pub(super) store: RaftStore,
     pub(super) own: u64,
     begun: Instant,
@@ -43,13 +45,20 @@ pub(super) enum Failure {
 }
 
 impl Context {
-    pub(super) fn new(sender: Sender, store: RaftStore, own: u64) -> Self {
-        Self { sender, store, own, begun: Instant::now(), heard: AtomicU64::new(0) }
+    pub(super) fn new(sender: Option<Sender>, store: RaftStore) -> Self {
+        let counters = sender.as_ref().map(|sender| Arc::clone(sender.counters()));
+        let (counters, own) = (counters.unwrap_or_default(), number(store.node()));
+        Self { sender, counters, store, own, begun: Instant::now(), heard: AtomicU64::new(0) }
     }
 
     pub(super) fn hear_leader(&self) {
         let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.heard.store(now, Ordering::Relaxed);
+    }
+
+    /// How many peers are connected.
+    pub(super) fn peers(&self) -> usize {
+        self.sender.as_ref().map_or(0, |sender| sender.peers().len())
     }
 
     /// How long no leader was heard.
@@ -66,15 +75,16 @@ impl Context {
         urgency: Urgency,
         within: Duration,
     ) -> Result<Answer, Failure> {
+        let sender = self.sender.as_ref().ok_or(Failure::Call(CallError::Down))?;
         let question = Question { generation: self.store.generation(), body };
         let message = wire::encode(Tag::Question, &question);
         let message = message.map_err(|_| Failure::Call(CallError::TooLarge))?;
-        let asked = Asked { message, tail, urgency };
-        let answer = self.sender.call(node(target), asked, within).await.map_err(Failure::Call)?;
+        let asked = Asked { channel: Channel::Raft, message, tail, urgency };
+        let answer = sender.call(node(target), asked, within).await.map_err(Failure::Call)?;
         let answer = wire::decode(Tag::Answer, &answer).map_err(|_| Failure::Unreadable)?;
         let Answer::Refused(refusal) = answer else { return Ok(answer) };
         if matches!(refusal, Refusal::Generation(_)) {
-            self.sender.counters().count(Counter::RaftRefusedForGeneration);
+            self.counters.count(Counter::RaftRefusedForGeneration);
         }
         Err(Failure::Refused(refusal))
     }

@@ -1,5 +1,6 @@
 //! How Raft stands, for people and drivers.
 
+use core::time::Duration;
 use std::collections::BTreeSet;
 
 use cluster_core::NodeId;
@@ -57,6 +58,18 @@ pub struct Status {
 }
 
 impl Status {
+    /// What half of the commits to the disk stayed below, if there were any.
+    #[must_use]
+    pub fn sync_p50(&self) -> Option<Duration> {
+        self.sync_times.below(500)
+    }
+
+    /// What all but one of a hundred commits to the disk stayed below, if there were any.
+    #[must_use]
+    pub fn sync_p99(&self) -> Option<Duration> {
+        self.sync_times.below(990)
+    }
+
     pub(super) fn new(
         metrics: &RaftMetrics<Types>,
         leadership: Leadership,

@@ -1,5 +1,6 @@
 //! The adapter, from its store to whole clusters.
 
+mod alone;
 mod cluster;
 mod crashes;
 mod disks;

@@ -15,7 +15,9 @@ use super::status::metrics;
 use super::types::node;
 use super::{Leadership, Replicable};
 use crate::Counter;
-use crate::limits::{RAFT_LEADERLESS, RAFT_LEADERLESS_JITTER, RAFT_LOG_BYTES, RAFT_WATCH};
+use crate::limits::{
+    RAFT_LEADERLESS, RAFT_LEADERLESS_JITTER, RAFT_LOG_BYTES, RAFT_WATCH, RAFT_WELCOME,
+};
 
 /// Looks until Raft stops.
 pub(super) async fn watch<M: Replicable>(
@@ -27,6 +29,7 @@ pub(super) async fn watch<M: Replicable>(
     let mut bits = Bits(seed | 1);
     let mut changes = core.metrics();
     let mut last_campaign = tokio::time::Instant::now();
+    let mut met = 0;
     loop {
         let seen = seen(&core, &context);
         leadership.send_if_modified(|known| core::mem::replace(known, seen) != seen);
@@ -34,11 +37,15 @@ pub(super) async fn watch<M: Replicable>(
             return;
         }
         shorten(&core, &context).await;
-        let due = leaderless(&core, &context) && last_campaign.elapsed() > RAFT_LEADERLESS;
+        let now = context.peers();
+        let came = core::mem::replace(&mut met, now) < now;
+        // Two of three, or the second of two, are there again.
+        let patience = if came { RAFT_WELCOME } else { RAFT_LEADERLESS };
+        let due = leaderless(&core, &context, patience) && last_campaign.elapsed() > patience;
         if due {
-            sleep(bits.below(RAFT_LEADERLESS_JITTER)).await;
-            if leaderless(&core, &context) {
-                context.sender.counters().count(Counter::RaftLeaderless);
+            sleep(bits.below(if came { RAFT_WATCH } else { RAFT_LEADERLESS_JITTER })).await;
+            if leaderless(&core, &context, patience) {
+                context.counters.count(Counter::RaftLeaderless);
                 // First as a question, so that the term of who is cut off does not grow.
                 let _ = core.trigger().elect(true).await;
             }
@@ -54,8 +61,11 @@ pub(super) async fn watch<M: Replicable>(
 fn seen<M: Replicable>(core: &Core<M>, context: &Context) -> Leadership {
     let metrics = metrics(core);
     let own = metrics.state.is_leader();
+    // Who votes alone is a majority, and is acknowledged by nobody else.
+    let sole = metrics.membership_config.voter_ids().eq([context.own]);
     let silent = if own {
-        metrics.last_quorum_acked.as_ref().is_some_and(|at| at.elapsed() > RAFT_LEADERLESS)
+        let acked = metrics.last_quorum_acked.as_ref();
+        !sole && acked.is_some_and(|at| at.elapsed() > RAFT_LEADERLESS)
     } else {
         context.silence() > RAFT_LEADERLESS
     };
@@ -68,11 +78,11 @@ fn seen<M: Replicable>(core: &Core<M>, context: &Context) -> Leadership {
     }
 }
 
-/// Whether this node votes, and has heard of no leader for long.
-fn leaderless<M: Replicable>(core: &Core<M>, context: &Context) -> bool {
+/// Whether this node votes, and has heard of no leader for so long.
+fn leaderless<M: Replicable>(core: &Core<M>, context: &Context, patience: Duration) -> bool {
     let metrics = metrics(core);
     let votes = metrics.membership_config.voter_ids().any(|voter| voter == context.own);
-    votes && !metrics.state.is_leader() && context.silence() > RAFT_LEADERLESS
+    votes && !metrics.state.is_leader() && context.silence() > patience
 }
 
 /// Bounds the log's bytes, beside openraft's bound on its entries.

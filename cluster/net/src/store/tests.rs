@@ -20,6 +20,7 @@ fn seed() -> Seed {
         node: NodeId(1),
         placement: vec![Run::all(assignment)],
         members: BTreeMap::from([(NodeId(1), Member::at(Vec::new()))]),
+        founder: true,
     }
 }
 

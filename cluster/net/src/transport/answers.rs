@@ -8,7 +8,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{SemaphorePermit, oneshot};
 use tokio::task::JoinSet;
 
-use super::calls::Call;
+use super::calls::{Call, Channel};
 use super::frames::{self, FrameError};
 use super::protocol::Close;
 use super::shared::Shared;
@@ -39,10 +39,15 @@ async fn answer(
     mut send: SendStream,
     mut receive: RecvStream,
 ) {
+    let Ok(number) = frames::read_byte(&mut receive).await else { return };
+    let Some(channel) = Channel::numbered(number) else {
+        shared.counters.count(Counter::CallUnwanted);
+        return;
+    };
     match question(&shared, &mut receive).await {
         Ok((message, tail, _room)) => {
             let reply = tokio::select! {
-                reply = hand_over(&shared, node, message, tail) => reply,
+                reply = hand_over(&shared, node, channel, message, tail) => reply,
                 // The asker waits no more: room for its next question.
                 _ = send.stopped() => None,
             };
@@ -69,10 +74,11 @@ async fn answer(
 async fn hand_over(
     shared: &Shared,
     node: NodeId,
+    channel: Channel,
     message: Vec<u8>,
     tail: Vec<u8>,
 ) -> Option<Vec<u8>> {
-    let Some(calls) = shared.calls.get() else {
+    let Some(calls) = shared.calls.get(channel) else {
         shared.counters.count(Counter::CallUnwanted);
         return None;
     };

@@ -2,21 +2,24 @@
 //! own. So a long question delays no datagram, and no other question.
 //!
 //! ```text
-//! question   frame, or: frame │ blocks │ empty block        (a tail of any length, in blocks)
+//! question   channel u8 │ frame, or: channel u8 │ frame │ blocks │ empty block   (a tail, in blocks)
 //! answer     frame
 //! ```
+//!
+//! The channel says whom a question is for. Each has its own receiver, its own queue and its own room on
+//! the connection, so that who answers slowly on one holds up nobody on the other.
 //!
 //! Each end keeps one connection to ask by, from the first call on, as long as the link stands.
 
 use core::time::Duration;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
 use cluster_core::NodeId;
 use quinn::Connection;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use super::arrival;
@@ -26,11 +29,24 @@ use super::link::{Fault, Link};
 use super::protocol::{Close, Kind};
 use super::shared::{self, Shared};
 use crate::Counter;
-use crate::limits::{ANSWER_BYTES, CALL_BLOCK_BYTES, CALL_BYTES, CALL_SILENCE};
+use crate::limits::{
+    ANSWER_BYTES, CALL_BLOCK_BYTES, CALL_BYTES, CALL_SILENCE, POLICY_CALLS, RAFT_CALLS,
+};
+
+/// Whom a question is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// Raft.
+    Raft,
+    /// The machines of the policy.
+    Policy,
+}
 
 /// What is asked.
 #[derive(Clone, Debug)]
 pub struct Question {
+    /// Whom it is for.
+    pub channel: Channel,
     /// The question, of at most [`CALL_BYTES`].
     pub message: Vec<u8>,
     /// What follows it, of at most [`crate::limits::CALL_TAIL_BYTES`]; empty: nothing.
@@ -86,6 +102,33 @@ pub(super) struct Line {
     heard: AtomicU64,
     /// Packets received by then.
     packets: AtomicU64,
+    /// Room for questions of each channel.
+    room: [Semaphore; Channel::ALL.len()],
+}
+
+impl Channel {
+    pub(super) const ALL: [Self; 2] = [Self::Raft, Self::Policy];
+
+    /// Its number on the wire, which is never used for another one.
+    pub(super) const fn number(self) -> u8 {
+        match self {
+            Self::Raft => 1,
+            Self::Policy => 2,
+        }
+    }
+
+    /// The channel of this number.
+    pub(super) fn numbered(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|channel| channel.number() == number)
+    }
+
+    /// Questions of one peer that are answered at a time.
+    pub(super) const fn room(self) -> u32 {
+        match self {
+            Self::Raft => RAFT_CALLS,
+            Self::Policy => POLICY_CALLS,
+        }
+    }
 }
 
 impl Call {
@@ -114,6 +157,7 @@ impl Line {
             born: Instant::now(),
             heard: AtomicU64::new(0),
             packets: AtomicU64::new(0),
+            room: Channel::ALL.map(|channel| Semaphore::new(channel.room() as usize)),
         }
     }
 
@@ -149,7 +193,7 @@ impl Line {
         self.connection.borrow().as_ref().map(Connection::stable_id)
     }
 
-    async fn connected(&self) -> Result<Connection, CallError> {
+    pub(super) async fn connected(&self) -> Result<Connection, CallError> {
         self.wanted.notify_one();
         let mut connection = self.connection.subscribe();
         let found = connection.wait_for(Option::is_some).await.map_err(|_| CallError::Down)?;
@@ -170,6 +214,8 @@ pub(super) async fn call(
         return Err(CallError::TooLarge);
     }
     let asked = async {
+        let room = &link.line.room[question.channel as usize];
+        let _permit = room.acquire().await.map_err(|_| CallError::Broken)?;
         tokio::select! {
             connection = link.line.connected() => ask(&connection?, question, within).await,
             () = link.until_ended() => Err(CallError::Broken),
@@ -194,6 +240,7 @@ async fn ask(
 ) -> Result<Vec<u8>, CallError> {
     let (mut send, mut receive) = connection.open_bi().await.map_err(|_| CallError::Broken)?;
     let _ = send.set_priority(question.urgency.priority());
+    frames::write_byte(&mut send, question.channel.number(), within).await.map_err(broken)?;
     frames::write(&mut send, &question.message, within).await.map_err(broken)?;
     for block in question.tail.chunks(CALL_BLOCK_BYTES) {
         frames::write(&mut send, block, within).await.map_err(broken)?;
@@ -233,17 +280,18 @@ pub(super) async fn keep(shared: &Arc<Shared>, link: &Link) -> Fault {
     }
 }
 
-/// Where calls of peers go; the last who asked for them has them.
+/// Where calls of peers go; the last who asked for those of a channel has them.
 #[derive(Debug, Default)]
-pub(super) struct Switch(std::sync::RwLock<Option<mpsc::Sender<Call>>>);
+pub(super) struct Switch([std::sync::RwLock<Option<mpsc::Sender<Call>>>; Channel::ALL.len()]);
 
 impl Switch {
-    pub(super) fn set(&self, calls: mpsc::Sender<Call>) {
-        *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(calls);
+    pub(super) fn set(&self, channel: Channel, calls: mpsc::Sender<Call>) {
+        let mut there = self.0[channel as usize].write().unwrap_or_else(PoisonError::into_inner);
+        *there = Some(calls);
     }
 
-    pub(super) fn get(&self) -> Option<mpsc::Sender<Call>> {
-        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    pub(super) fn get(&self, channel: Channel) -> Option<mpsc::Sender<Call>> {
+        self.0[channel as usize].read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

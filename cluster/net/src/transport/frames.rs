@@ -40,6 +40,23 @@ pub(crate) async fn read(
     timeout(within, rest).await.unwrap_or(Err(FrameError::Stalled))
 }
 
+/// One byte in front of a frame. Waits as long as there is none.
+pub(crate) async fn read_byte(stream: &mut RecvStream) -> Result<u8, FrameError> {
+    let mut byte = [0];
+    stream.read_exact(&mut byte).await.map_err(ended)?;
+    Ok(byte[0])
+}
+
+/// Writes one byte in front of a frame; the peer must take it `within` a time.
+pub(crate) async fn write_byte(
+    stream: &mut SendStream,
+    byte: u8,
+    within: Duration,
+) -> Result<(), FrameError> {
+    let written = timeout(within, stream.write_all(&[byte])).await;
+    written.map_err(|_| FrameError::Stalled)?.map_err(|_| FrameError::Ended)
+}
+
 /// Writes a frame, whose length the caller has checked; the peer must take it `within` a time.
 pub(crate) async fn write(
     stream: &mut SendStream,

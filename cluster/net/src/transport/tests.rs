@@ -1,7 +1,7 @@
 //! Endpoints on this machine, real QUIC: who meets whom, what gets through, what is refused.
 
 mod calls;
-mod nodes;
+pub(crate) mod nodes;
 mod proxy;
 mod refusals;
 mod stranger;

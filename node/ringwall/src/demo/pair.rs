@@ -174,7 +174,8 @@ fn owns(cluster: &Value) -> bool {
 }
 
 fn stands_by(cluster: &Value) -> bool {
-    cluster["role"] == "standby" && cluster["readiness"] == "ready"
+    let complete = cluster["role"] == "standby" && cluster["readiness"] == "ready";
+    complete && cluster["fitness"] == "fit"
 }
 
 fn took_over(cluster: &Value, heir: usize) -> String {

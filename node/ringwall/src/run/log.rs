@@ -13,7 +13,7 @@ use super::RunError;
 
 /// What is logged unless `RUST_LOG` says otherwise. The actor library would put an actor's number
 /// before every line.
-const LEVEL: &str = "info,ractor=warn";
+const LEVEL: &str = "info,ractor=warn,openraft=warn";
 
 /// Starts the log. `json` overrules the node file. Returns the file that it goes to, if it does.
 pub(super) fn start(log: &Log, json: bool) -> Result<Option<Arc<LogFile>>, RunError> {

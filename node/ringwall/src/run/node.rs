@@ -61,6 +61,26 @@ impl Backend for RunningNode {
         self.node.rollback(request, author).await
     }
 
+    async fn confirm(
+        &self,
+        request: api::ConfirmRequest,
+        author: String,
+    ) -> Result<api::Confirmed, Error> {
+        self.node.confirm(request, author).await
+    }
+
+    async fn policy_status(&self) -> Result<api::PolicyStatus, Error> {
+        self.node.policy_status().await
+    }
+
+    async fn change_member(
+        &self,
+        request: api::MemberRequest,
+        author: String,
+    ) -> Result<api::Done, Error> {
+        self.node.change_member(request, author).await
+    }
+
     async fn history(&self) -> Result<api::History, Error> {
         self.node.history().await
     }

@@ -1,6 +1,7 @@
 //! Prometheus metrics: what the node knows, written afresh for every scrape, so that a rule or a
 //! port that is gone is gone here as well.
 
+mod agreement;
 mod cluster;
 
 use config::Role;
@@ -16,6 +17,8 @@ pub(super) struct Facts {
     pub(super) counters: api::Counters,
     pub(super) policy: api::Policy,
     pub(super) ports: api::Ports,
+    /// While the node can tell how it stands to the cluster's policy.
+    pub(super) agreement: Option<api::PolicyStatus>,
     /// On a node of a cluster, while its membership thread answers.
     pub(super) cluster: Option<api::Cluster>,
     /// Requests to the API that were refused, by the role that they needed.
@@ -33,6 +36,7 @@ impl Facts {
             counters: node.counters().await?,
             policy: node.policy().await?,
             ports: node.ports().await?,
+            agreement: node.policy_status().await.ok(),
             cluster: node.cluster().await.ok(),
             refused,
         })
@@ -55,6 +59,10 @@ pub(super) fn render(facts: &Facts) -> String {
         packets("", shared);
         rules_and_zones(&facts.policy);
         facts.ports.ports.iter().for_each(port);
+        if let Some(status) = &facts.agreement {
+            agreement::describe();
+            agreement::status(status);
+        }
         if let Some(facts) = &facts.cluster {
             cluster::describe();
             cluster::cluster(facts);
@@ -152,7 +160,7 @@ fn node(status: &api::Status) {
     for worker in &status.workers {
         let label = [("worker", worker.worker.to_string())];
         let running = worker.state == WorkerState::Running;
-        gauge!("ringwall_worker_running", &label).set(f64::from(u8::from(running)));
+        gauge!("ringwall_worker_running", &label).set(one_if(running));
         counter!("ringwall_worker_restarts_total", &label).absolute(worker.restarts);
     }
 }
@@ -198,7 +206,7 @@ fn rules_and_zones(policy: &api::Policy) {
 fn port(port: &api::Port) {
     let label = [("port", port.name.clone())];
     let up = port.state == api::PortState::Up;
-    gauge!("ringwall_port_up", &label).set(f64::from(u8::from(up)));
+    gauge!("ringwall_port_up", &label).set(one_if(up));
     let values = [
         ("ringwall_port_received_packets_total", port.received_packets),
         ("ringwall_port_received_bytes_total", port.received_bytes),
@@ -212,4 +220,8 @@ fn port(port: &api::Port) {
         let labels = [("port", port.name.clone()), ("cause", cause.clone())];
         counter!("ringwall_port_lost_packets_total", &labels).absolute(frames);
     }
+}
+
+fn one_if(it: bool) -> f64 {
+    f64::from(u8::from(it))
 }

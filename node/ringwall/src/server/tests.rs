@@ -2,6 +2,7 @@
 
 mod fake;
 mod hostile;
+mod verbs;
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -21,6 +22,7 @@ use fake::Fake;
 /// A server in a thread of its own, and a client for it.
 struct Pair {
     client: Client,
+    fake: Arc<Fake>,
     socket: PathBuf,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -38,15 +40,17 @@ impl Pair {
         let path = folder.path().join("fw1.sock");
         let socket = Claim::stake(&path, None).unwrap().listen().unwrap();
         let (stop, stopped) = oneshot::channel();
+        let fake = Arc::<Fake>::default();
+        let node = Arc::clone(&fake);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let stopped = async { stopped.await.unwrap_or_default() };
-            let served =
-                async { serve(socket.listener().unwrap(), Arc::new(Fake), gate, stopped).await };
+            let served = async { serve(socket.listener().unwrap(), node, gate, stopped).await };
             runtime.unwrap().block_on(served).unwrap();
         });
         let client = Client::new(&path);
-        Self { client, socket: path, stop: Some(stop), thread: Some(thread), _folder: folder }
+        let (stop, thread) = (Some(stop), Some(thread));
+        Self { client, fake, socket: path, stop, thread, _folder: folder }
     }
 }
 
@@ -73,12 +77,23 @@ fn every_path_answers_with_its_own_type() {
     assert_eq!(client.get::<api::Counters>(api::COUNTERS).unwrap().total["received"], 3);
     assert_eq!(client.get::<api::Policy>(api::POLICY).unwrap().epoch, 5);
     assert_eq!(client.get::<api::Ports>(api::PORTS).unwrap().ports[0].name, "lan");
-    let rollback = api::RollbackRequest { epoch: Some(4) };
+    let rollback = api::RollbackRequest { epoch: Some(4), request: None };
     assert_eq!(client.post::<api::Committed>(api::ROLLBACK, &rollback).unwrap().epoch, 4);
     assert!(client.get::<api::History>(api::HISTORY).unwrap().revisions[0].in_force);
     let compare = api::CompareRequest { from: Some(2), to: None };
     let compared: api::Comparison = client.post(api::COMPARE, &compare).unwrap();
     assert_eq!((compared.from.epoch, compared.to.epoch), (2, 5));
+    let confirm = api::ConfirmRequest { epoch: Some(3), request: None };
+    assert_eq!(client.post::<api::Confirmed>(api::CONFIRM, &confirm).unwrap().epoch, 3);
+    let status: api::PolicyStatus = client.get(api::POLICY_STATUS).unwrap();
+    assert_eq!((status.trial.map(|trial| trial.fallback), status.raft.term), (Some(4), 3));
+    let member = |node| {
+        let verb = api::MemberVerb::Replace;
+        api::MemberRequest { verb, node, by: Some(4), request: None }
+    };
+    client.post::<api::Done>(api::CLUSTER_MEMBER, &member(3)).unwrap();
+    let refused = client.post::<api::Done>(api::CLUSTER_MEMBER, &member(9)).unwrap_err();
+    assert_eq!(refused.to_string(), "node 9 is no member");
     let failpoint = api::FailpointRequest { name: "panic".to_owned(), worker: None, times: 1 };
     client.post::<api::Done>(api::FAILPOINT, &failpoint).unwrap();
 }
@@ -90,6 +105,41 @@ fn a_refusal_carries_its_diagnostics() {
     let refused = pair.client.post::<api::Committed>(api::COMMIT, &request).unwrap_err();
     let ClientError::Refused(error) = refused else { panic!("{refused}") };
     assert_eq!((error.error.as_str(), error.diagnostics.len()), ("the policy is refused", 1));
+}
+
+/// What a client must tell apart: it may ask again, or somebody was faster.
+#[test]
+fn what_is_not_known_and_what_is_a_conflict_are_told() {
+    let pair = Pair::start();
+    let commit = |comment: &str| {
+        let comment = Some(comment.to_owned());
+        let request = api::CommitRequest { comment, ..api::CommitRequest::default() };
+        pair.client.post::<api::Committed>(api::COMMIT, &request).unwrap_err()
+    };
+    let unknown = commit("unknown once");
+    assert!(unknown.leaves_open(), "{unknown:?}");
+    let ClientError::Refused(error) = commit("conflict") else { panic!("no refusal") };
+    assert!(!error.unknown, "{error:?}");
+    let told: Vec<_> = error.changes.iter().map(ToString::to_string).collect();
+    assert_eq!((told.as_slice(), error.revisions[0].epoch), (&["- zone dmz".to_owned()][..], 5));
+}
+
+#[test]
+fn the_id_of_a_request_is_understood_or_refused() {
+    let pair = Pair::start();
+    let id = api::RequestId(0xfeed);
+    let request = api::CommitRequest {
+        confirm_milliseconds: Some(90_000),
+        check: true,
+        request: Some(id),
+        ..api::CommitRequest::default()
+    };
+    let committed: api::Committed = pair.client.post(api::COMMIT, &request).unwrap();
+    assert!(committed.checked_only);
+    assert_eq!(committed.reverts.map(|it| it.in_milliseconds), Some(90_000));
+    let bad = serde_json::json!({ "epoch": 3, "request": "0xfeed" });
+    let refused = pair.client.post::<api::Confirmed>(api::CONFIRM, &bad).unwrap_err();
+    assert!(refused.to_string().contains("no id of 32 hexadecimal digits"), "{refused}");
 }
 
 #[test]
@@ -182,7 +232,7 @@ fn without_a_daemon_the_client_says_what_to_do() {
 fn metrics_have_names_labels_and_help() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let refused = [(Role::Read, 0), (Role::Operate, 2), (Role::Administer, 1)];
-    let facts = runtime.block_on(super::metrics::Facts::gather(&Fake, refused)).unwrap();
+    let facts = runtime.block_on(super::metrics::Facts::gather(&Fake::default(), refused)).unwrap();
     let text = super::metrics::render(&facts);
     let expected = [
         "# HELP ringwall_packets_received_total Packets taken from a port",
@@ -203,6 +253,18 @@ fn metrics_have_names_labels_and_help() {
         "ringwall_port_up{port=\"lan\"} 1",
         "ringwall_port_received_bytes_total{port=\"lan\"} 60",
         "ringwall_api_refused_total{role=\"operate\"} 2",
+        "ringwall_policy_on_trial 1",
+        "ringwall_policy_trial_seconds 90",
+        "ringwall_policy_pending 0",
+        "ringwall_policy_may_forward 1",
+        "ringwall_policy_unable 0",
+        "ringwall_raft_running 1",
+        "ringwall_raft_leads 0",
+        "ringwall_raft_leader 2",
+        "ringwall_raft_term 3",
+        "ringwall_raft_applied 41",
+        "ringwall_raft_last 42",
+        "ringwall_raft_sync_p99_seconds 0.0025",
         "ringwall_cluster_active 1",
         "ringwall_cluster_lease_seconds 0.06",
         "ringwall_cluster_path_up{member=\"2\",path=\"fabric\"} 1",
@@ -294,7 +356,7 @@ fn a_connection_on_which_nothing_moves_is_closed() {
         let bounds = Bounds { connections: 1, idle: Duration::from_millis(50) };
         let listener = Bounded::new(listener, "test", bounds);
         let gate = Arc::new(Gate::new(Access::default()));
-        tokio::spawn(axum::serve(listener, router(Arc::new(Fake), &gate)).into_future());
+        tokio::spawn(axum::serve(listener, router(Arc::<Fake>::default(), &gate)).into_future());
         let mut idle = tokio::net::TcpStream::connect(to).await.unwrap();
         let ended = async { tokio::io::AsyncReadExt::read(&mut idle, &mut [0; 1]).await };
         let ended = tokio::time::timeout(Duration::from_secs(15), ended).await;

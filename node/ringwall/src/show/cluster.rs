@@ -3,17 +3,30 @@
 use cluster_net::Counter;
 use config::api::{self, Cluster, ClusterMember, ClusterStream};
 
+use super::agreement::{self, With};
 use crate::daemon::Daemon;
 use crate::failure::Failure;
 use crate::out::Out;
 use crate::table::{Table, duration, or_none};
 
 pub(super) fn run(daemon: &Daemon, out: &mut Out<'_>) -> Result<(), Failure> {
-    let cluster: Cluster = daemon.client()?.get(api::CLUSTER)?;
+    let client = daemon.client()?;
+    let cluster: Cluster = client.get(api::CLUSTER)?;
+    let status = agreement::ask(&client)?;
     if out.json() {
-        return Ok(out.value(&cluster)?);
+        return Ok(out.value(&With { answer: &cluster, policy_status: status.as_ref() })?);
     }
     this_node(&cluster, out)?;
+    if let Some(status) = &status {
+        agreement::policy(status, out)?;
+        agreement::log(status, out)?;
+        agreement::members(status, out)?;
+    }
+    seen(&cluster, out)
+}
+
+/// What this node sees of the others, and what it exchanges with them.
+fn seen(cluster: &Cluster, out: &mut Out<'_>) -> Result<(), Failure> {
     let (on, into) = (cluster.passed_on, cluster.passed_in);
     out.line(format!(
         "packets passed on to the new owner {on}, taken over from the old one {into}"
@@ -51,7 +64,7 @@ pub(super) fn run(daemon: &Daemon, out: &mut Out<'_>) -> Result<(), Failure> {
     cluster.streams.iter().for_each(|it| counts.row(counted(it)));
     counts.print("", out)?;
     let mut losses = Table::new(&["REFUSED OR LOST", "COUNT", "MEANING"]);
-    lost(&cluster).into_iter().for_each(|it| losses.row(it));
+    lost(cluster).into_iter().for_each(|it| losses.row(it));
     Ok(losses.print("nothing was refused or lost on the fabric", out)?)
 }
 

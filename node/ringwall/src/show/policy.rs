@@ -2,18 +2,29 @@
 
 use config::api::{self, Policy, Rule, Zone};
 
+use super::agreement::{self, With};
 use crate::daemon::Daemon;
 use crate::failure::Failure;
 use crate::out::Out;
 use crate::table::{Table, duration};
 
 pub(super) fn run(daemon: &Daemon, out: &mut Out<'_>) -> Result<(), Failure> {
-    let policy: Policy = daemon.client()?.get(api::POLICY)?;
+    let client = daemon.client()?;
+    let policy: Policy = client.get(api::POLICY)?;
+    let status = agreement::ask(&client)?;
     if out.json() {
-        return Ok(out.value(&policy)?);
+        return Ok(out.value(&With { answer: &policy, policy_status: status.as_ref() })?);
     }
     let comment = policy.comment.as_deref().map(|text| format!(" ({text})")).unwrap_or_default();
     out.line(format!("epoch {}{comment}, digest {}", policy.epoch, policy.digest))?;
+    if let Some(status) = &status {
+        agreement::policy(status, out)?;
+        agreement::log(status, out)?;
+    }
+    rules(&policy, out)
+}
+
+fn rules(policy: &Policy, out: &mut Out<'_>) -> Result<(), Failure> {
     for zone in &policy.zones {
         out.line(zone_line(zone))?;
     }

@@ -6,8 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::limits::{LINE_BYTES, POLICY_TEXT_BYTES, SECRET_BYTES, ZONES_PER_COMMAND};
+use crate::limits::{LINE_BYTES, MEMBERS_MAX, POLICY_TEXT_BYTES, SECRET_BYTES, ZONES_PER_COMMAND};
 use crate::membership::Kind;
+use crate::policy::coordinator::Excused;
 use crate::policy::{Epoch, Line, Malformed, PolicyText, ProposalId, RequestId, Secret, WallTime};
 use crate::{NodeId, Term};
 
@@ -186,6 +187,25 @@ impl Layout for Vec<Line> {
         r.deque(ZONES_PER_COMMAND).map(Self::from)
     }
 }
+
+/// Nodes that an answer names, or something of each: of more than a cluster has, the first are told.
+macro_rules! of_members {
+    ($($kind:ty),*) => { $(
+        impl Layout for Vec<$kind> {
+            fn write(&self, out: &mut Vec<u8>) {
+                let told = &self[..self.len().min(MEMBERS_MAX)];
+                write_count(told.len(), out);
+                told.iter().for_each(|it| it.write(out));
+            }
+
+            fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+                r.deque(MEMBERS_MAX).map(Self::from)
+            }
+        }
+    )* };
+}
+
+of_members!(NodeId, Excused);
 
 /// Whole milliseconds.
 impl Layout for Duration {

@@ -3,6 +3,7 @@
 
 use super::cursor::{Layout, Reader};
 use crate::policy::Malformed;
+use crate::policy::coordinator::{Answer, Excuse, Excused};
 use crate::policy::local::{Armed, Closed, Deadline, Facts, Report, Verdict};
 use crate::policy::log::command::{Cause, Content, Member, Placement, Stamp, Withdrawal};
 use crate::policy::log::{
@@ -90,6 +91,7 @@ record!(Deadline { machine, at, wall, span });
 record!(Armed { trial, deadline, alone });
 record!(Facts { decided, runs, trial });
 record!(Closed { decided, why });
+record!(Excused { node, why });
 record!(Report { node, settled, runs, proposal, verdict, closed });
 
 variants!(Action {
@@ -155,3 +157,32 @@ variants!(Refusal {
 });
 
 variants!(Verdict { 1 = Ready {}, 2 = Refused { why } });
+
+variants!(Answer {
+    1 = Done { outcome, took, excused },
+    2 = Unsettled { outcome, took, missing },
+    3 = TooLate { epoch },
+    4 = Unnumbered {},
+    5 = NotLeading {},
+    6 = Full {},
+    7 = Unknown { down },
+});
+
+impl Layout for Excuse {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Down => out.push(1),
+            Self::Closed(why) => {
+                out.push(2);
+                why.write(out);
+            }
+        }
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        match u8::read(r)? {
+            1 => Ok(Self::Down),
+            2 => Layout::read(r).map(Self::Closed),
+            _ => Err(Malformed::Tag),
+        }
+    }
+}

@@ -7,8 +7,9 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::{LINE_BYTES, POLICY_TEXT_BYTES};
+use crate::limits::{ANSWER_BYTES, LINE_BYTES, MEMBERS_MAX, POLICY_TEXT_BYTES};
 use crate::membership::Kind;
+use crate::policy::coordinator::{Excuse, Excused};
 use crate::policy::local::{Armed, Closed, Deadline, Verdict};
 use crate::policy::log::command::{Cause, Content, Member, Placement, Stamp, Withdrawal};
 use crate::policy::log::{Action, Changed, Refusal, Trial};
@@ -202,6 +203,55 @@ fn golden_facts_and_reports() {
 }
 
 #[test]
+fn golden_answers() {
+    let outcome = Outcome::Committed { epoch: Epoch(2), reverts_as: Some(Epoch(3)) };
+    let told = format!("02{:016x}01{:016x}", 2, 3);
+    let took = Duration::from_millis(700);
+    let excused = vec![
+        Excused { node: NodeId(2), why: Excuse::Down },
+        Excused { node: NodeId(3), why: Excuse::Closed(line("no")) },
+    ];
+    let cases = [
+        (
+            Answer::Done { outcome: outcome.clone(), took, excused },
+            format!("01{told}{:016x}00000002000201000302{:08x}{}", 700, 2, hex(b"no")),
+        ),
+        (
+            Answer::Unsettled { outcome, took, missing: vec![NodeId(7)] },
+            format!("02{told}{:016x}000000010007", 700),
+        ),
+        (Answer::TooLate { epoch: Epoch(4) }, format!("03{:016x}", 4)),
+        (Answer::Unnumbered, "04".to_owned()),
+        (Answer::NotLeading, "05".to_owned()),
+        (Answer::Full, "06".to_owned()),
+        (Answer::Unknown { down: vec![NodeId(1), NodeId(2)] }, "070000000200010002".to_owned()),
+    ];
+    for (it, wanted) in cases {
+        assert_eq!(hex(&it.encode()), format!("01{wanted}"), "{it:?}");
+        assert_eq!(Answer::decode(&it.encode()), Ok(it));
+    }
+    assert_eq!(Answer::decode(&vec![1; ANSWER_BYTES + 1]), Err(Malformed::Limit));
+}
+
+#[test]
+fn the_longest_answer_fits_and_of_too_many_nodes_the_first_are_told() {
+    let long = line(&"y".repeat(LINE_BYTES));
+    let nodes = || (0..=MEMBERS_MAX as u16).map(NodeId);
+    let excused = nodes().map(|node| Excused { node, why: Excuse::Closed(long.clone()) });
+    let why = Withdrawal::Refused { why: long.clone() };
+    let outcome = Outcome::Withdrawn { proposal: ProposalId(1), who: Some(NodeId(1)), why };
+    let took = Duration::MAX;
+    let it = Answer::Done { outcome, took, excused: excused.collect() };
+    let Ok(Answer::Done { excused, took, .. }) = Answer::decode(&it.encode()) else {
+        panic!("it does not come back");
+    };
+    assert_eq!((excused.len(), took), (MEMBERS_MAX, Duration::from_millis(u64::MAX)));
+    let it = Answer::Unknown { down: nodes().collect() };
+    let down = nodes().take(MEMBERS_MAX).collect();
+    assert_eq!(Answer::decode(&it.encode()), Ok(Answer::Unknown { down }));
+}
+
+#[test]
 fn what_is_wrong_is_refused_by_name() {
     let good = encode_command(&by("bob", 5, Action::Switch { proposal: ProposalId(9) }));
     let changed = |at: usize, to: u8| {
@@ -346,7 +396,7 @@ proptest! {
         let versioned = [&[VERSION], &bytes[..]].concat();
         for bytes in [&bytes, &versioned] {
             let _ = (command(bytes), outcome(bytes), super::log(bytes));
-            let _ = (Report::decode(bytes), Facts::decode(bytes));
+            let _ = (Report::decode(bytes), Facts::decode(bytes), Answer::decode(bytes));
             let mut log = log();
             let (before, index) = (log.clone(), log.summary().applied + 1);
             let answer = outcome(&log.apply(index, bytes)).unwrap();

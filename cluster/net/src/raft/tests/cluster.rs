@@ -13,7 +13,7 @@ use super::hosts::{BOUND, World};
 use super::ledger::request;
 use crate::Counter;
 use crate::limits::RAFT_COMMAND_BYTES;
-use crate::transport::{self, Urgency};
+use crate::transport::{self, Channel, Urgency};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_single_node_keeps_what_it_was_told() {
@@ -130,7 +130,8 @@ async fn what_cannot_be_read_is_refused_and_counted() {
     world.request(10).await;
     let asked = async |message: Vec<u8>| {
         let tail = Bytes::from_static(b"no snapshot");
-        let question = transport::Question { message, tail, urgency: Urgency::Usual };
+        let (channel, urgency) = (Channel::Raft, Urgency::Usual);
+        let question = transport::Question { channel, message, tail, urgency };
         let answer = world.sender(2).call(NodeId(1), question, BOUND).await.unwrap();
         wire::decode::<Answer>(Tag::Answer, &answer).unwrap()
     };

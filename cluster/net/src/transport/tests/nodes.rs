@@ -21,7 +21,7 @@ pub(super) const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOS
 const BOUND: Duration = Duration::from_secs(20);
 
 /// The value, within the bound.
-pub(super) async fn within<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     timeout(BOUND, future).await.expect("it happens within the bound")
 }
 
@@ -48,13 +48,13 @@ pub(super) fn free_addresses() -> [SocketAddr; 2] {
 }
 
 /// A cluster of so many members.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     pub(super) authority: Authority,
     identities: Vec<Identity>,
 }
 
 impl Cluster {
-    pub(super) fn new(count: u16) -> Self {
+    pub(crate) fn new(count: u16) -> Self {
         let (authority, first) = Authority::found("alpha".parse().unwrap(), NodeId(1)).unwrap();
         let identity = |node| authority.identity(NodeId(node), &first.secret).unwrap();
         let identities = (1..=count).map(identity).collect();
@@ -65,7 +65,7 @@ impl Cluster {
         &self.identities[usize::from(node) - 1]
     }
 
-    pub(super) fn node(&self, node: u16) -> Builder<'_> {
+    pub(crate) fn node(&self, node: u16) -> Builder<'_> {
         let members = self.identities.iter().map(|identity| identity.node).collect();
         let settings = Settings {
             listen: ANY,
@@ -84,13 +84,13 @@ impl Cluster {
 }
 
 /// A node that is about to start.
-pub(super) struct Builder<'a> {
+pub(crate) struct Builder<'a> {
     identity: &'a Identity,
     settings: Settings,
 }
 
 impl Builder<'_> {
-    pub(super) fn calling(self, peer: &Node) -> Self {
+    pub(crate) fn calling(self, peer: &Node) -> Self {
         self.calling_at(peer.address())
     }
 
@@ -126,7 +126,7 @@ impl Builder<'_> {
         self
     }
 
-    pub(super) fn start(self) -> Node {
+    pub(crate) fn start(self) -> Node {
         self.try_start().unwrap()
     }
 
@@ -155,11 +155,11 @@ impl Builder<'_> {
 
 /// A running node.
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) id: NodeId,
+pub(crate) struct Node {
+    pub(crate) id: NodeId,
     pub(super) transport: Transport,
     pub(super) inbox: Inbox,
-    pub(super) counters: Arc<Counters>,
+    pub(crate) counters: Arc<Counters>,
 }
 
 impl Node {
@@ -167,7 +167,7 @@ impl Node {
         self.transport.address().unwrap()
     }
 
-    pub(super) fn sender(&self) -> &Sender {
+    pub(crate) fn sender(&self) -> &Sender {
         self.transport.sender()
     }
 
@@ -187,7 +187,7 @@ impl Node {
         }
     }
 
-    pub(super) async fn up(&mut self) -> (NodeId, Boot) {
+    pub(crate) async fn up(&mut self) -> (NodeId, Boot) {
         let event = self.news().await;
         let Event::PeerUp { node, boot, .. } = event else { panic!("{event:?}") };
         (node, boot)
@@ -208,7 +208,7 @@ impl Node {
     }
 
     /// Exactly these counters have moved since the start; waits for the last of them.
-    pub(super) async fn counted(&self, expected: &[(Counter, u64)]) {
+    pub(crate) async fn counted(&self, expected: &[(Counter, u64)]) {
         let mut expected = expected.to_vec();
         expected.sort();
         let reached = async {

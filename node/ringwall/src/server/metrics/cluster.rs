@@ -3,6 +3,8 @@
 use config::api::{Cluster, ClusterStream};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
+use super::one_if;
+
 /// Counters: name, help.
 const COUNTERS: [(&str, &str); 16] = [
     ("ringwall_cluster_records_sent_total", "Session records sent"),
@@ -81,10 +83,6 @@ fn stream(stream: &ClusterStream) {
     for (name, value) in values {
         counter!(name, &label).absolute(value);
     }
-}
-
-fn one_if(it: bool) -> f64 {
-    f64::from(u8::from(it))
 }
 
 fn seconds(milliseconds: u64) -> f64 {

@@ -1,16 +1,33 @@
-//! A node that answers the same to everybody.
+//! A node that answers the same to everybody, but that it does not know at once what came of some commits.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
-use config::api::{self, Error};
-use config::{Diagnostic, Severity};
+use config::api::{self, Error, RequestId};
+use config::{Change, Diagnostic, Severity};
 
 use crate::backend::Backend;
 
-pub(super) struct Fake;
+#[derive(Debug, Default)]
+pub(super) struct Fake {
+    commits: Mutex<Vec<Option<RequestId>>>,
+}
+
+impl Fake {
+    /// The ids of all commits that it was asked for.
+    pub(super) fn requests(&self) -> Vec<Option<RequestId>> {
+        self.commits.lock().unwrap().clone()
+    }
+}
 
 fn named(counters: &[(&str, u64)]) -> BTreeMap<String, u64> {
     counters.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
+}
+
+fn conflict() -> Error {
+    let revision = api::Revision { epoch: 5, ..api::Revision::default() };
+    let changes = vec![Change::ZoneRemoved { zone: "dmz".to_owned() }];
+    Error { changes, revisions: vec![revision], ..Error::new("a conflict") }
 }
 
 impl Backend for Fake {
@@ -119,8 +136,20 @@ impl Backend for Fake {
         if request.text == "who?" {
             return Err(Error::new(author));
         }
+        let seen = self.requests().contains(&request.request);
+        self.commits.lock().unwrap().push(request.request);
+        match request.comment.as_deref() {
+            Some("unknown once") if !seen => return Err(Error::unknown("another node leads now")),
+            Some("conflict") => return Err(conflict()),
+            _ => {}
+        }
         if request.text != "bad" {
-            return Ok(api::Committed { epoch: 6, ..api::Committed::default() });
+            let confirm = request.confirm_milliseconds;
+            let reverts = confirm.map(|it| api::Reverts { epoch: 7, in_milliseconds: it });
+            let checked_only = request.check;
+            let committed =
+                api::Committed { epoch: 6, reverts, checked_only, ..Default::default() };
+            return Ok(committed);
         }
         let diagnostic = Diagnostic {
             severity: Severity::Error,
@@ -131,12 +160,12 @@ impl Backend for Fake {
             source: "bad".to_owned(),
             hint: None,
         };
-        Err(Error { error: "the policy is refused".to_owned(), diagnostics: vec![diagnostic] })
+        Err(Error { diagnostics: vec![diagnostic], ..Error::new("the policy is refused") })
     }
 
     async fn history(&self) -> Result<api::History, Error> {
         let revision = api::Revision { epoch: 5, in_force: true, ..api::Revision::default() };
-        Ok(api::History { revisions: vec![revision] })
+        Ok(api::History { revisions: vec![revision], ..api::History::default() })
     }
 
     async fn compare(&self, request: api::CompareRequest) -> Result<api::Comparison, Error> {
@@ -155,6 +184,44 @@ impl Backend for Fake {
     ) -> Result<api::Committed, Error> {
         let epoch = request.epoch.unwrap_or_default();
         Ok(api::Committed { epoch, ..api::Committed::default() })
+    }
+
+    async fn confirm(
+        &self,
+        request: api::ConfirmRequest,
+        _: String,
+    ) -> Result<api::Confirmed, Error> {
+        let epoch = request.epoch.unwrap_or(6);
+        Ok(api::Confirmed { epoch, ..api::Confirmed::default() })
+    }
+
+    async fn policy_status(&self) -> Result<api::PolicyStatus, Error> {
+        let raft = api::Raft {
+            running: true,
+            leader: Some(2),
+            own: false,
+            term: 3,
+            voters: vec![1, 2, 3],
+            applied: Some(41),
+            last: Some(42),
+            sync_p99_microseconds: Some(2_500),
+            ..api::Raft::default()
+        };
+        let trial = api::Trial { epoch: 5, fallback: 4, left_milliseconds: 90_000 };
+        let status =
+            api::PolicyStatus { epoch: 5, source: 5, raft, ..api::PolicyStatus::default() };
+        Ok(api::PolicyStatus { trial: Some(trial), may_forward: true, ..status })
+    }
+
+    async fn change_member(
+        &self,
+        request: api::MemberRequest,
+        _: String,
+    ) -> Result<api::Done, Error> {
+        match request.node {
+            9 => Err(Error::new("node 9 is no member")),
+            _ => Ok(api::Done {}),
+        }
     }
 
     async fn explain(&self, _: api::ExplainRequest) -> Result<api::Explanation, Error> {

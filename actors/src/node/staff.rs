@@ -1,0 +1,183 @@
+//! The node's actors, in the order in which they start; and what its policy begins with.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use cluster_core::NodeId;
+use datapath::Lease;
+use datapath::xdp::{BpfDir, Program};
+use engine::Event;
+use ractor::Actor;
+use rtrb::Consumer;
+use tokio::sync::{mpsc, watch};
+
+use super::{Actors, Permission, Seed, StartError, lock};
+use crate::clock;
+use crate::cluster::{Around, Loom, Part, Plan};
+use crate::flow::Wanted;
+use crate::keeper::{Keeper, KeeperActor};
+use crate::mirror::{Mirror, Update};
+use crate::policy::{self, Desk, Founding, InForce, Origin, Permit, Standing};
+use crate::ports::{Ports, PortsActor, Watched};
+use crate::shard::Shard;
+use crate::telemetry::{Telemetry, TelemetryActor};
+
+/// What a node's policy begins with.
+pub(super) struct Beginning {
+    pub(super) in_force: InForce,
+    founding: Founding,
+    origin: Origin,
+    /// A node that is alone runs its first policy before it counts as started.
+    waits: bool,
+}
+
+impl Beginning {
+    /// Reads what the node ran last; if that is nothing, what it is to begin with.
+    pub(super) fn read(
+        config: &config::Node,
+        plan: Option<&Plan>,
+        seed: Option<Seed>,
+        names: &[String],
+    ) -> Result<Self, StartError> {
+        let data = Path::new(&config.data_dir);
+        let (in_force, founding) = policy::first(&folder(data, plan), NodeId(config.id), names)
+            .map_err(StartError::Data)?;
+        let founds = plan.is_none_or(Plan::is_founder);
+        let inherited = match founding.is_new() && founds {
+            true => Founding::inherited(data).map_err(StartError::Data)?,
+            false => None,
+        };
+        if !founds && founding.is_new() {
+            tracing::info!("the policy comes from the cluster");
+        } else if !founding.is_new() || inherited.is_some() {
+            warn_of_other(
+                seed.as_ref(),
+                founding.text().or(inherited.as_ref().map(|it| &*it.text)),
+            );
+        } else if let Some(Seed { file, text }) = &seed {
+            // Said at once, not by a log.
+            policy::check(file, text, names)?;
+        } else {
+            tracing::warn!("there is no policy: everything is denied until `ringwall commit`");
+        }
+        let first = inherited.or(seed).filter(|_| founding.is_new());
+        let waits = plan.is_none() && (first.is_some() || !founding.is_new());
+        let origin = if founds { Origin::Founder(first) } else { Origin::Joined };
+        Ok(Self { in_force, founding, origin, waits })
+    }
+}
+
+fn folder(data: &Path, plan: Option<&Plan>) -> PathBuf {
+    match plan {
+        Some(_) => policy::shared_folder(data),
+        None => data.join("policy"),
+    }
+}
+
+fn warn_of_other(seed: Option<&Seed>, kept: Option<&str>) {
+    if seed.is_some_and(|seed| kept != Some(&seed.text)) {
+        tracing::warn!(
+            "the policy on the command line is not the one in force, which rules; `ringwall commit` \
+             changes it"
+        );
+    }
+}
+
+/// What the node's actors are started with.
+pub(super) struct Staff<'a> {
+    pub(super) config: &'a config::Node,
+    pub(super) bpf_dir: &'a BpfDir,
+    pub(super) names: Vec<String>,
+    pub(super) beginning: Beginning,
+    pub(super) program: Arc<Mutex<Program>>,
+    pub(super) shards: Vec<Shard>,
+    pub(super) rings: Vec<Consumer<Event>>,
+    pub(super) lease: Lease,
+    pub(super) in_force: watch::Sender<InForce>,
+    pub(super) watched: watch::Sender<Vec<Watched>>,
+    pub(super) mirror: Mirror,
+    pub(super) updates: mpsc::Receiver<Update>,
+    pub(super) wanted: mpsc::Receiver<Wanted>,
+    /// On a node of a cluster.
+    pub(super) pair: Option<(Plan, Loom)>,
+}
+
+pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), StartError> {
+    let failed = |error| StartError::System(format!("an actor: {error}"));
+    let telemetry = Telemetry::new(staff.rings, staff.names.clone(), staff.in_force.subscribe());
+    let (telemetry, _) = Actor::spawn(None, TelemetryActor, telemetry).await.map_err(failed)?;
+    let watched = staff.watched.subscribe();
+    let word = lock(&staff.program).lease_word()?;
+    let ports = Ports {
+        config: staff.config.clone(),
+        bpf_dir: staff.bpf_dir.clone(),
+        program: Arc::clone(&staff.program),
+        shards: staff.shards.clone(),
+        watched: staff.watched,
+        mirror: staff.mirror,
+    };
+    let (ports, _) = Actor::spawn(None, PortsActor, (ports, staff.updates, staff.wanted))
+        .await
+        .map_err(failed)?;
+    let (permit, lease, shards) = (Permit::default(), staff.lease, staff.shards.clone());
+    let Beginning { founding, origin, waits, .. } = staff.beginning;
+    let node = NodeId(staff.config.id);
+    let (part, grounds, standing, sender) = match staff.pair {
+        Some((plan, loom)) => {
+            let (in_force, permit) = (staff.in_force.subscribe(), permit.clone());
+            let (name, roster) = (plan.cluster().clone(), plan.roster());
+            let word = Some(word);
+            let around = Around { shards, lease, word, watched, in_force, permit };
+            let part = Part::start(plan, loom, around).await?;
+            let (sender, standing) = (part.sender().clone(), part.standing());
+            let grounds = founding.clustered(&name, node, sender.clone(), origin, roster).await?;
+            (Ok(part), grounds, standing, Some(sender))
+        }
+        None => {
+            let pulses = shards.iter().map(|shard| shard.pulse.clone()).collect();
+            let keeper = Keeper { pulses, lease, word, permit: permit.clone(), stuck: false };
+            let grounds = founding.alone(node, origin).await?;
+            // Nobody else could agree on anything.
+            let (_, standing) = watch::channel(Standing { alone: true, ..Standing::default() });
+            (Err(keeper), grounds, standing, None)
+        }
+    };
+    let policy = policy::Staff {
+        node,
+        founding,
+        grounds,
+        sender,
+        permit: permit.clone(),
+        standing,
+        in_force: staff.in_force,
+        ports: staff.names,
+        implicit: policy::implicit(staff.config),
+        shards: staff.shards,
+        program: Some(staff.program),
+    };
+    let (policy, desk) = policy::start(policy).await.map_err(failed)?;
+    if waits {
+        first_policy(&permit).await?;
+    }
+    let permission = match part {
+        Ok(part) => Permission::Cluster(Box::new(part)),
+        Err(keeper) => {
+            let (keeper, _) = Actor::spawn(None, KeeperActor, keeper).await.map_err(failed)?;
+            Permission::Keeper(keeper)
+        }
+    };
+    Ok((Actors { policy, ports, telemetry, permission }, desk))
+}
+
+/// Waits until a node that is alone may forward under its policy.
+async fn first_policy(permit: &Permit) -> Result<(), StartError> {
+    let begun = clock::now();
+    while !permit.would_take(clock::boottime()) {
+        if clock::now().since(begun) > policy::FIRST_POLICY {
+            let error = "the policy was not in force in time; the log says why".to_owned();
+            return Err(config::api::Error::new(error).into());
+        }
+        tokio::time::sleep(policy::FIRST_POLICY_LOOK).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! From a revision's text to what workers and the XDP program use.
+
+use std::sync::{Arc, Mutex};
+
+use cluster_core::policy::Version;
+use config::api;
+use datapath::xdp::{HostInbound, Program};
+
+use super::{InForce, room};
+
+/// Parses and compiles a revision's text.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn compile(
+    file: &str,
+    text: &str,
+    version: Version,
+    ports: &[String],
+) -> Result<InForce, api::Error> {
+    let checked = parse(file, text)?;
+    room::check(text.len()).map_err(|error| api::Error::new(error.to_string()))?;
+    in_force(checked.value, version, ports)
+        .map_err(|error| api::Error::new(format!("{file}: {error}")))
+}
+
+/// Parses a revision's text, whose lists are inlined.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn parse(file: &str, text: &str) -> Result<config::Checked<config::Policy>, api::Error> {
+    let mut inlined = |name: &str| Err(format!("list `{name}` is not inlined"));
+    config::parse_policy(file, text, &mut inlined).map_err(|diagnostics| api::Error {
+        diagnostics,
+        ..api::Error::new(format!("{file} is not valid"))
+    })
+}
+
+/// What is in force before there is any revision: epoch 0, and nothing passes. No file says this; a
+/// policy file without zones is a mistake.
+///
+/// # Errors
+/// None that a policy without rules can have.
+pub fn deny_all(ports: &[String]) -> Result<InForce, api::Error> {
+    in_force(config::Policy::default(), Version::NONE, ports)
+        .map_err(|error| api::Error::new(error.to_string()))
+}
+
+fn in_force(
+    source: config::Policy,
+    version: Version,
+    ports: &[String],
+) -> Result<InForce, engine::policy::CompileError> {
+    let names: Vec<&str> = ports.iter().map(String::as_str).collect();
+    let compiled = Arc::new(engine::policy::Policy::compile(&source, version.epoch.0, &names)?);
+    Ok(InForce { source: Arc::new(source), compiled, version, comment: None })
+}
+
+/// What a node must hear by itself: heartbeats of its pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Implicit {
+    /// The port, by its place.
+    pub port: usize,
+    /// The UDP port.
+    pub udp: u16,
+}
+
+/// Of a node file: heartbeats, on each port that has an address of the group.
+#[must_use]
+pub fn implicit(config: &config::Node) -> Vec<Implicit> {
+    let fabric = config.fabric.as_ref().filter(|_| config.cluster.is_some());
+    let udp = fabric.map(|fabric| fabric.heartbeat_port);
+    let port = |vip: &config::Vip| Some(Implicit { port: vip.port, udp: udp? });
+    config.vips.iter().filter_map(port).collect()
+}
+
+/// What may reach the host by each port.
+///
+/// # Errors
+/// A service that the XDP program cannot judge.
+///
+/// The `implicit` services are the node's own: UDP ports on ports (by place) that no policy needs to name.
+pub fn host_inbound(
+    policy: &config::Policy,
+    ports: &[String],
+    implicit: &[Implicit],
+) -> Result<Vec<HostInbound>, api::Error> {
+    let of_port = |(index, port): (usize, &String)| {
+        let zone = policy.zone_of_port(port);
+        let rules = policy.host_inbound.iter().filter(|rule| Some(rule.zone) == zone);
+        let mut inbound = HostInbound::new();
+        for own in implicit.iter().filter(|own| own.port == index) {
+            inbound.allow_numbers(wire::Protocol::UDP.0, own.udp, own.udp);
+        }
+        for rule in rules {
+            match &rule.services {
+                Some(services) => services.iter().try_for_each(|service| inbound.allow(service)),
+                None => (0..=u8::MAX).try_for_each(|protocol| {
+                    inbound.allow(&config::Service::of_protocol(protocol))
+                }),
+            }
+            .map_err(|error| api::Error::new(format!("host-inbound of port `{port}`: {error}")))?;
+        }
+        Ok(inbound)
+    };
+    ports.iter().enumerate().map(of_port).collect()
+}
+
+/// Tells the XDP program what may reach the host.
+///
+/// # Errors
+/// A map cannot be written.
+pub fn set_host_inbound(
+    program: &Mutex<Program>,
+    inbound: &[HostInbound],
+) -> Result<(), api::Error> {
+    let mut program = program.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for (index, inbound) in inbound.iter().enumerate() {
+        let set = program.set_host_inbound(index as u16, inbound);
+        set.map_err(|error| api::Error::new(format!("host-inbound: {error}")))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use cluster_core::policy::{Epoch, Version};
+
+    use super::{Implicit, compile, deny_all, host_inbound};
+
+    #[test]
+    fn a_node_without_a_revision_denies_and_an_empty_file_is_refused() {
+        let ports = ["lan".to_owned(), "wan".to_owned()];
+        let nothing = deny_all(&ports).expect("no rules, no mistakes");
+        assert_eq!((nothing.compiled.epoch(), nothing.compiled.rules().len()), (0, 0));
+        let inbound = host_inbound(&nothing.source, &ports, &[]).expect("nothing is allowed");
+        assert!(inbound.iter().all(|port| !port.allows(6, 22)));
+        let heartbeats = [Implicit { port: 1, udp: 7401 }];
+        let inbound = host_inbound(&nothing.source, &ports, &heartbeats).expect("they are its own");
+        let heard = |udp| [0, 1].map(|port: usize| inbound[port].allows(17, udp));
+        assert_eq!((heard(7401), heard(7400)), ([false, true], [false, false]));
+        let first = Version { epoch: Epoch(1), source: Epoch(1) };
+        assert!(compile("empty.toml", "", first, &ports).is_err());
+    }
+}

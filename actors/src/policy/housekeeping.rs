@@ -1,0 +1,287 @@
+//! What the leader looks after by itself: that the log names the members, gives zones their numbers and
+//! records the owner, and that members vote.
+//!
+//! ```text
+//! listed, connected   ─► learner ─► named in the log ─► votes      one step at a time
+//! first policy        ─► proposed once the log names this node
+//! ```
+
+use std::time::Duration;
+
+use cluster_core::NodeId;
+use cluster_core::membership::Kind;
+use cluster_core::policy::coordinator;
+use cluster_core::policy::log::{Action, Content, Member, Placement, Stamp};
+use cluster_core::policy::{Command, Epoch, Line, Log, RequestId};
+use cluster_net::raft::Change;
+use tokio::sync::oneshot;
+use wire::Time;
+
+use super::driver::{Driver, PolicyMessage};
+use super::founding::{Origin, Plan, text};
+use super::limits::{APPEND_TIMEOUT, CHANGE_TIMEOUT, HOUSEKEEPING};
+use super::peers;
+use crate::clock;
+
+/// What is being looked after.
+pub(super) struct House {
+    plan: Plan,
+    /// When to look again.
+    due: Time,
+    /// Something is under way until it is over, or this time has passed.
+    busy: Option<oneshot::Receiver<()>>,
+}
+
+/// What should be done next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Chore {
+    /// An entry.
+    Append(Action),
+    /// A node becomes a learner, or a voter.
+    Change(Change),
+    /// The first policy.
+    Seed,
+}
+
+/// What is known when the leader looks.
+struct View<'a> {
+    log: &'a Log,
+    plan: &'a Plan,
+    own: NodeId,
+    connected: Vec<NodeId>,
+    voters: Vec<NodeId>,
+    learners: Vec<NodeId>,
+    owner: Option<(NodeId, cluster_core::Term)>,
+    zones: Vec<String>,
+}
+
+impl House {
+    pub(super) const fn new(plan: Plan) -> Self {
+        Self { plan, due: Time::ZERO, busy: None }
+    }
+
+    /// Something has changed.
+    pub(super) fn look(&mut self) {
+        self.due = Time::ZERO;
+    }
+
+    /// When to look again.
+    pub(super) fn next(&self, now: Time) -> Option<Duration> {
+        Some(self.due.since(now).max(Duration::from_millis(20)))
+    }
+
+    fn is_busy(&mut self) -> bool {
+        let Some(busy) = &mut self.busy else { return false };
+        let busy = matches!(busy.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        if !busy {
+            self.busy = None;
+        }
+        busy
+    }
+}
+
+/// Does what is due, if this node leads.
+pub(super) fn keep(driver: &mut Driver) {
+    let now = clock::now();
+    if !driver.leads() || driver.house.due > now || driver.house.is_busy() {
+        return;
+    }
+    driver.house.due = now + HOUSEKEEPING;
+    let status = driver.raft.status();
+    let connected = driver.sender.as_ref().map(|sender| sender.peers()).unwrap_or_default();
+    let connected = connected.into_iter().map(|(node, _)| node).collect();
+    let zones = driver.zones();
+    let (plan, owner, own) = (&driver.house.plan, driver.standing.owner, driver.node);
+    let chore = driver.raft.look(|log, _| {
+        let (voters, learners) =
+            (status.voters.iter().copied().collect(), status.learners.iter().copied().collect());
+        chore(&View { log, plan, own, connected, voters, learners, owner, zones })
+    });
+    if let Some(chore) = chore {
+        carry_out(driver, chore);
+    }
+}
+
+fn chore(view: &View<'_>) -> Option<Chore> {
+    let View { log, plan, own, .. } = view;
+    let named = |node: NodeId| log.cluster().members().get(&node);
+    for (node, member) in &plan.roster {
+        let (node, is_own) = (*node, node == own);
+        let votes = view.voters.contains(&node);
+        if is_own && named(node) != Some(member) {
+            return Some(set_member(node, member));
+        }
+        if is_own || votes || !view.connected.contains(&node) {
+            continue;
+        }
+        return Some(if !view.learners.contains(&node) {
+            Chore::Change(Change::AddLearner(node.0))
+        } else if named(node) != Some(member) {
+            set_member(node, member)
+        } else {
+            Chore::Change(Change::Promote(node.0))
+        });
+    }
+    let is_empty = log.revisions().next().is_none() && log.pending().is_none();
+    let seeded = matches!(plan.origin, Origin::Founder(Some(_)));
+    if is_empty && seeded && named(*own).is_some_and(|it| it.kind == Kind::Firewall) {
+        return Some(Chore::Seed);
+    }
+    owner(view).or_else(|| zones(view))
+}
+
+fn set_member(node: NodeId, member: &Member) -> Chore {
+    Chore::Append(Action::SetMember { node, member: member.clone() })
+}
+
+fn owner(view: &View<'_>) -> Option<Chore> {
+    let (owner, term) = view.owner?;
+    let new = term > view.log.cluster().placement().term;
+    let placement = Placement { owner, term };
+    new.then_some(Chore::Append(Action::SetPlacement { placement }))
+}
+
+fn zones(view: &View<'_>) -> Option<Chore> {
+    let numbered = view.log.cluster().zones();
+    let names = view.zones.iter().filter_map(|name| Line::new(name).ok());
+    let zones: Vec<Line> = names.filter(|name| !numbered.contains_key(name)).collect();
+    (!zones.is_empty()).then_some(Chore::Append(Action::NumberZones { zones }))
+}
+
+fn carry_out(driver: &mut Driver, chore: Chore) {
+    let (done, busy) = oneshot::channel();
+    let raft = driver.raft.clone();
+    match chore {
+        Chore::Append(action) => {
+            let command = Command { request: None, stamp: stamp(driver.node), action };
+            tokio::spawn(async move {
+                if let Err(error) = peers::propose(&raft, &command, APPEND_TIMEOUT).await {
+                    tracing::debug!(?error, "an entry of the leader's own");
+                }
+                let _ = done.send(());
+            });
+        }
+        Chore::Change(change) => {
+            tracing::info!(?change, "members of the log");
+            tokio::spawn(async move {
+                if let Err(error) = raft.change(change, CHANGE_TIMEOUT).await {
+                    tracing::warn!(?error, ?change, "the members of the log did not change");
+                }
+                let _ = done.send(());
+            });
+        }
+        Chore::Seed => seed(driver, done),
+    }
+    driver.house.busy = Some(busy);
+}
+
+/// Proposes the first policy, as if an operator did.
+fn seed(driver: &mut Driver, done: oneshot::Sender<()>) {
+    let Origin::Founder(Some(seed)) = driver.house.plan.origin.clone() else { return };
+    let text = match text(&seed.text) {
+        Ok(text) => text,
+        Err(error) => {
+            tracing::error!(%error, "the first policy is not taken");
+            driver.house.plan.origin = Origin::Founder(None);
+            return;
+        }
+    };
+    let action = Action::Propose {
+        base: Epoch::NONE,
+        content: Content::Text { text },
+        file: Line::cut(&seed.file),
+        comment: Line::cut("first policy"),
+        confirm: None,
+    };
+    let request = Some(RequestId(super::desk::random()));
+    let command = Command { request, stamp: stamp(driver.node), action };
+    let (answer, answered) = oneshot::channel();
+    drop(driver.myself.cast(PolicyMessage::Request(Box::new(command), answer)));
+    tokio::spawn(async move {
+        match answered.await {
+            Ok(coordinator::Answer::Done { outcome, .. }) if outcome.moves_policy() => {}
+            Ok(answer) => tracing::error!(?answer, "the first policy is not in force"),
+            Err(_) => {}
+        }
+        let _ = done.send(());
+    });
+}
+
+fn stamp(node: NodeId) -> Stamp {
+    Stamp { author: Line::cut(&format!("node {node}")), wall: clock::wall() }
+}
+
+#[cfg(test)]
+mod tests {
+    use cluster_core::Term;
+    use cluster_core::policy::{Replicated as _, encode_command};
+
+    use super::*;
+    use crate::node::Seed;
+
+    fn member(kind: Kind) -> Member {
+        Member { kind, address: ([10, 0, 0, 1], 7_400).into(), name: Line::default() }
+    }
+
+    fn apply(log: &mut Log, action: Action) {
+        let command = Command { request: None, stamp: Stamp::default(), action };
+        let index = log.summary().applied + 1;
+        log.apply(index, &encode_command(&command));
+    }
+
+    /// A pair: what the leader does, step by step, until nothing is left.
+    #[test]
+    fn a_pair_comes_together_one_step_at_a_time() {
+        let [one, two] = [NodeId(1), NodeId(2)];
+        let seed = Seed { file: "p.toml".to_owned(), text: "[zones]\n".to_owned() };
+        let roster = vec![(one, member(Kind::Firewall)), (two, member(Kind::Firewall))];
+        let plan = Plan { origin: Origin::Founder(Some(seed)), roster };
+        let mut log = Log::default();
+        let (mut voters, mut learners, mut connected) = (vec![one], vec![], vec![]);
+        let mut done = Vec::new();
+        for _ in 0..9 {
+            let view = View {
+                log: &log,
+                plan: &plan,
+                own: one,
+                connected: connected.clone(),
+                voters: voters.clone(),
+                learners: learners.clone(),
+                owner: Some((two, Term(3))),
+                zones: vec!["a".to_owned()],
+            };
+            let Some(chore) = chore(&view) else { break };
+            done.push(chore.clone());
+            match chore {
+                Chore::Append(action) => apply(&mut log, action),
+                Chore::Change(Change::AddLearner(node)) => learners.push(NodeId(node)),
+                Chore::Change(Change::Promote(node)) => voters.push(NodeId(node)),
+                Chore::Change(other) => panic!("{other:?}"),
+                Chore::Seed => {
+                    let text = text("[zones]\n").expect("short");
+                    let content = Content::Text { text };
+                    let (file, comment) = (Line::default(), Line::default());
+                    let base = Epoch::NONE;
+                    apply(
+                        &mut log,
+                        Action::Propose { base, content, file, comment, confirm: None },
+                    );
+                    let proposal = log.pending().expect("pending").proposal;
+                    apply(&mut log, Action::Switch { proposal });
+                    connected.push(two);
+                }
+            }
+        }
+        let placement = Placement { owner: two, term: Term(3) };
+        let expected = [
+            set_member(one, &member(Kind::Firewall)),
+            Chore::Seed,
+            Chore::Change(Change::AddLearner(2)),
+            set_member(two, &member(Kind::Firewall)),
+            Chore::Change(Change::Promote(2)),
+            Chore::Append(Action::SetPlacement { placement }),
+            Chore::Append(Action::NumberZones { zones: vec![Line::cut("a")] }),
+        ];
+        assert_eq!(done, expected);
+    }
+}

@@ -1,0 +1,55 @@
+//! Bounds of the policy's driver.
+
+use core::time::Duration;
+
+/// Pause after a write of the node's facts that failed: a full disk is emptied by people.
+pub(super) const DISK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Memory for each byte of a policy's text while it is compiled beside the one in force: 100,000 prefixes
+/// (2 MB of text) have an index of 22 MB at most, and the text is parsed into about its threefold.
+pub(super) const MEMORY_PER_BYTE: u64 = 16;
+
+/// Memory that must be left for everything else, bytes.
+pub(super) const MEMORY_SPARE: u64 = 16 << 20;
+
+/// Compiled policies kept at once: what runs, the way back, and a proposal.
+pub(super) const COMPILED_KEPT: usize = 3;
+
+/// How long an operator's request looks for somebody who leads before it says that nobody does: an election
+/// takes two seconds at most.
+pub(super) const LEADER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a request may take altogether: a second more than the leader's own bound.
+pub(super) const REQUEST_PATIENCE: Duration = Duration::from_secs(31);
+
+/// Between two looks for a leader.
+pub(super) const LEADER_LOOK: Duration = Duration::from_millis(20);
+
+/// How long a report or a question for clearance is on its way; the next one comes sooner.
+pub(super) const WORD_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// How long an entry that the leader appends by itself may take before it is appended again.
+pub(super) const APPEND_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a change of Raft's members may take: a learner fetches all of the log first.
+pub(super) const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often the leader looks after members, zones and owner.
+pub(super) const HOUSEKEEPING: Duration = Duration::from_millis(500);
+
+/// The pause before a shard that did not switch is told again.
+pub(super) const SWITCH_AGAIN: Duration = Duration::from_millis(100);
+
+/// How long a node without a cluster may take to run its first policy before it counts as started all the
+/// same: parsing, compiling and two writes to the disk take a second at most.
+pub(crate) const FIRST_POLICY: Duration = Duration::from_secs(20);
+
+/// Between two looks whether it does.
+pub(crate) const FIRST_POLICY_LOOK: Duration = Duration::from_millis(2);
+
+/// Bytes of a text up to which the history counts its changes: longer ones take too long to be compared
+/// each time.
+pub(super) const COUNTED_BYTES: usize = 256 << 10;
+
+/// How long the answer to a comparison or a linearizable look waits for the leader.
+pub(super) const LOOK_PATIENCE: Duration = Duration::from_secs(2);
