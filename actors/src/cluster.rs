@@ -333,7 +333,7 @@ impl Part {
         }
         let cluster = show::cluster(&membership, &streams, &self.names, clock::now());
         Ok(api::Cluster {
-            kind: show::kind_name(self.kind).to_owned(),
+            kind: show::kind(self.kind),
             passed_on,
             passed_in,
             unconfirmed: self.unconfirmed.name().to_owned(),

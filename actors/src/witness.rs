@@ -39,8 +39,8 @@ impl Witness {
     pub async fn start(config: config::Node) -> Result<Self, StartError> {
         let plan = Plan::read(&config, Kind::Witness)?.ok_or(ClusterError::NoFabric)?;
         let (node, folder) = (NodeId(config.id), Path::new(&config.data_dir));
-        let (in_force, founding) = policy::first(&policy::shared_folder(folder), node, &[])
-            .map_err(StartError::Data)?;
+        let (in_force, founding) =
+            policy::first(&policy::shared_folder(folder), node, &[]).map_err(StartError::Data)?;
         let (in_force, seen) = watch::channel(in_force);
         let passing = plan.passing(&config, &[]).await;
         let loom = Loom::new(&plan, passing, 0);

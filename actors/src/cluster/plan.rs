@@ -253,7 +253,8 @@ fn others(
     // The node file has a pair's address, whatever the other one said when it joined.
     let of_a_pair = cluster.peers.first().filter(|_| members.len() == 1);
     let other = |(node, member): (&NodeId, &Member)| {
-        let address = *of_a_pair.or(member.addresses.first()).ok_or(ClusterError::NoAddress(*node))?;
+        let address =
+            *of_a_pair.or(member.addresses.first()).ok_or(ClusterError::NoAddress(*node))?;
         Ok(Other { node: *node, kind: member.kind, address })
     };
     let others: Vec<Other> = members.iter().map(other).collect::<Result<_, _>>()?;

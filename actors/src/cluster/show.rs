@@ -24,7 +24,7 @@ pub(super) fn cluster(
     let numbered = (0..).zip(streams);
     api::Cluster {
         node: view.node.0,
-        kind: String::new(), // The node's part knows it.
+        kind: api::MemberKind::default(), // The node's part knows it.
         boot: view.boot.0,
         role: view.role.name().to_owned(),
         term: view.term.0,
@@ -63,7 +63,7 @@ fn member(view: &MemberView, names: &[String]) -> api::ClusterMember {
     let said = view.said.as_ref();
     api::ClusterMember {
         node: view.node.0,
-        kind: kind_name(view.kind).to_owned(),
+        kind: kind(view.kind),
         boot: view.boot.map(|boot| boot.0),
         heard_milliseconds: view.heard_ago.map(milliseconds),
         role: said.map(|said| said.role.name().to_owned()),
@@ -160,10 +160,10 @@ pub(super) fn refusal(refused: Refused) -> String {
     }
 }
 
-pub(super) const fn kind_name(kind: Kind) -> &'static str {
+pub(super) const fn kind(kind: Kind) -> api::MemberKind {
     match kind {
-        Kind::Firewall => "firewall",
-        Kind::Witness => "witness",
+        Kind::Firewall => api::MemberKind::Firewall,
+        Kind::Witness => api::MemberKind::Witness,
     }
 }
 

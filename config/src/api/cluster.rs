@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::MemberKind;
+
 /// The cluster as this node sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
     /// Number of this node.
     pub node: u16,
-    /// What it is for: `firewall`, or `witness`, which only votes.
+    /// What it is for.
     #[serde(default)]
-    pub kind: String,
+    pub kind: MemberKind,
     /// Which run of its daemon this is.
     pub boot: u32,
     /// What it is to the addresses: `active` forwards, `standby` holds replicas.
@@ -62,9 +64,9 @@ pub struct Cluster {
 pub struct ClusterMember {
     /// Its number.
     pub node: u16,
-    /// What it is for: `firewall` or `witness`.
+    /// What it is for.
     #[serde(default)]
-    pub kind: String,
+    pub kind: MemberKind,
     /// Which run of its daemon, once it was heard.
     pub boot: Option<u32>,
     /// How long ago it was heard.
