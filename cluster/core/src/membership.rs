@@ -31,6 +31,7 @@ mod admission;
 mod certainty;
 mod decide;
 mod hear;
+mod partner;
 mod peer;
 mod speak;
 #[cfg(test)]
@@ -63,6 +64,7 @@ pub use self::vips::Vip;
 
 use self::heartbeat::Key;
 use self::lease::Lease;
+use self::partner::Partner;
 use self::peer::Peer;
 use self::speak::Stance;
 use self::vips::Vips;
@@ -87,6 +89,7 @@ pub struct Member {
     owner: Option<usize>,
     /// The last owner other than this node, as it was last heard.
     last_owner: Option<LastOwner>,
+    partner: Partner,
     offer: Option<Offer>,
     wish: Wish,
     claim: Option<Claim>,
@@ -233,6 +236,7 @@ impl Member {
             peers,
             owner: None,
             last_owner: None,
+            partner: Partner::new(&config),
             offer: None,
             wish: Wish::None,
             claim: None,
@@ -277,6 +281,7 @@ impl Member {
         }
         self.expire_paths(now);
         self.settle(now);
+        self.pair_up(now);
         self.announce(now);
         self.speak(now);
     }

@@ -141,6 +141,11 @@ pub enum Output {
         /// Until then.
         until: Time,
     },
+    /// Replicate sessions with that firewall from now on, and with nobody else; or with nobody.
+    Replicate {
+        /// With whom.
+        with: Option<NodeId>,
+    },
     /// Put the address on its port.
     AddAddress(Vip),
     /// Take it off.

@@ -3,6 +3,7 @@
 mod certainty;
 mod guard;
 mod overlap;
+mod partner;
 mod refusals;
 mod scenarios;
 mod switchover;
