@@ -51,9 +51,18 @@ impl Site {
     pub(in crate::demo) fn found(&self) -> Result<String, String> {
         let first = &self.network()?.nodes[0];
         self.nodes[0].verb(first, &["cluster", "init", "--name", "demo"], COMMAND)?;
-        for (node, host) in self.nodes.iter().zip(&self.network()?.nodes).skip(1) {
-            let token = self.token(first)?;
+        let joiners: Vec<_> = self.nodes.iter().zip(&self.network()?.nodes).skip(1).collect();
+        for (node, host) in &joiners {
+            let token = self.token(first, &[])?;
             node.verb(host, &["cluster", "join", &token], JOIN)?;
+            self.end_issuer(JOIN);
+        }
+        // Who joined before the last one learns who came after it.
+        let earlier = joiners.len().saturating_sub(1);
+        for ((node, host), number) in joiners[..earlier].iter().zip(2..) {
+            let number: u16 = number;
+            let token = self.token(first, &["--replaces", &number.to_string()])?;
+            node.verb(host, &["cluster", "join", &token, "--renew"], JOIN)?;
             self.end_issuer(JOIN);
         }
         let others: Vec<String> = (2..=self.nodes.len()).map(|at| format!("fw{at}")).collect();
@@ -62,8 +71,8 @@ impl Site {
     }
 
     /// A token of the first node, which then waits for whoever brings it.
-    fn token(&self, first: &Namespace) -> Result<String, String> {
-        let mut command = self.nodes[0].command(&["cluster", "token"]);
+    fn token(&self, first: &Namespace, more: &[&str]) -> Result<String, String> {
+        let mut command = self.nodes[0].command(&[&["cluster", "token"], more].concat());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut issuer = first.spawn(&mut command).map_err(|error| format!("token: {error}"))?;
         let says = issuer.stdout.take().ok_or("the token cannot be read")?;
