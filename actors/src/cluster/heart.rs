@@ -537,6 +537,7 @@ impl Heart {
             | Event::PeerBooted { .. }
             | Event::PeerClass { .. }
             | Event::PolicyDiffers { .. }
+            | Event::MembersDiffer { .. }
             | Event::AddressConflict(_) => {}
         }
         tell(event, &self.paths);

@@ -395,6 +395,7 @@ impl Daemon {
             | Event::Paused(_)
             | Event::PeerClass { .. }
             | Event::PolicyDiffers { .. }
+            | Event::MembersDiffer { .. }
             | Event::AddressConflict(_) => {}
         }
         effects.push(Effect::Told(event));

@@ -105,6 +105,9 @@ pub struct Member {
     switched_at: Option<Time>,
     /// The last time that this node forwarded alone.
     was_alone: Option<WasAlone>,
+    /// The list of members, as a number, and whether somebody was heard who has a newer one.
+    members: u64,
+    outnumbered: bool,
     /// Since when it listens without having been paused, and since when it speaks.
     listening: Time,
     speaking: Option<Time>,
@@ -248,6 +251,8 @@ impl Member {
             better_since: None,
             switched_at: None,
             was_alone: None,
+            members: config.members(),
+            outnumbered: false,
             listening: now,
             speaking: None,
             woken: false,
@@ -367,7 +372,8 @@ impl Member {
             Kind::Firewall => Fitness::FIT,
             Kind::Witness => Fitness::WITNESS,
         };
-        self.fitness.and(drained).and(kind)
+        let members = if self.outnumbered { Fitness::MEMBERS } else { Fitness::FIT };
+        self.fitness.and(drained).and(kind).and(members)
     }
 
     #[cfg(test)]

@@ -238,6 +238,13 @@ pub enum Event {
         /// The dead owner.
         owner: NodeId,
     },
+    /// A peer has another list of members. Who has the shorter one does not own until it is told anew.
+    MembersDiffer {
+        /// The peer.
+        peer: NodeId,
+        /// Whether this node's list is the old one.
+        ours_is_old: bool,
+    },
     /// Somebody else uses an address that this node holds.
     AddressConflict(IpAddr),
 }

@@ -2,6 +2,7 @@
 
 mod certainty;
 mod guard;
+mod members;
 mod overlap;
 mod partner;
 mod refusals;
@@ -25,4 +26,6 @@ pub(super) enum Flaw {
     VoteAgainstPromise,
     /// Another's lease is believed in until it says that there is none.
     BelievedForEver,
+    /// A node whose list of members is old goes on as if it were the newest.
+    OldMembers,
 }
