@@ -65,7 +65,7 @@ impl Desk {
         author: Author,
     ) -> Result<Committed, Error> {
         let id = self.id(request.request);
-        let base = self.base(id, request.base).await?;
+        let base = self.base(id, &request).await?;
         let studied = self.study(&request, base).await?;
         let Studied { changes, warnings, refused } = studied;
         if request.check {
@@ -124,13 +124,24 @@ impl Desk {
         RequestId(request.map_or_else(random, |id| id.0))
     }
 
-    /// The epoch that a commit replaces: what its author saw, or what is in force now.
-    async fn base(&self, id: RequestId, wanted: Option<u64>) -> Result<Epoch, Error> {
-        self.catch_up().await;
+    /// The epoch that a commit replaces: what its author saw, or what is in force now. A conflict, and what a
+    /// check finds, is told only of what all know: without a leader this node may have missed the latest.
+    async fn base(&self, id: RequestId, request: &api::CommitRequest) -> Result<Epoch, Error> {
+        let caught_up = self.raft.ensure_linearizable(LOOK_PATIENCE).await;
+        let caught_up = caught_up.map(drop).map_err(|_| {
+            Error::new(
+                "no node leads now, so what is in force elsewhere is not known here: nothing changed, try \
+                 again",
+            )
+        });
+        if request.check {
+            caught_up.clone()?;
+        }
         let (running, is_known) =
             self.raft.look(|log, _| (log.summary().running.epoch, log.progress(id).is_some()));
-        match wanted.map(Epoch) {
+        match request.base.map(Epoch) {
             Some(base) if base != running && !is_known => {
+                caught_up?;
                 let error = Error::new(say::conflict(running.0));
                 Err(self.with_differences(error, base))
             }

@@ -19,11 +19,28 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
     socket: PathBuf,
+    patience: Duration,
+}
+
+/// Why a request was not done, or that nobody knows.
+#[derive(Debug)]
+pub(crate) enum Undone {
+    /// The node says so.
+    Refused(api::Error),
+    /// There is nobody at the socket.
+    NotSent(String),
+    /// The connection broke, or nobody could tell in time.
+    Unknown(String),
 }
 
 impl Api {
     pub(crate) fn new(socket: PathBuf) -> Self {
-        Self { socket }
+        Self { socket, patience: PATIENCE }
+    }
+
+    /// The same way, for requests that may take longer.
+    pub(crate) fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     pub(crate) fn socket(&self) -> &Path {
@@ -69,10 +86,44 @@ impl Api {
         serde_json::from_str(content).map_err(|_| strange())
     }
 
+    /// A request that changes something, once.
+    pub(crate) fn change<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        request: &impl Serialize,
+    ) -> Result<T, Undone> {
+        let unknown = |error: &dyn std::fmt::Display| Undone::Unknown(error.to_string());
+        let body = serde_json::to_string(request).map_err(|error| unknown(&error))?;
+        let stream = UnixStream::connect(&self.socket);
+        let stream = stream.map_err(|error| Undone::NotSent(error.to_string()))?;
+        let answer = self.exchange_on(stream, "POST", path, &body);
+        let answer = answer.map_err(|error| unknown(&error))?;
+        let Some((head, content)) = answer.split_once("\r\n\r\n") else {
+            return Err(Undone::Unknown("the connection broke".to_owned()));
+        };
+        if head.starts_with("HTTP/1.1 200") {
+            return serde_json::from_str(content).map_err(|error| unknown(&error));
+        }
+        match serde_json::from_str::<api::Error>(content) {
+            Ok(error) if !error.unknown => Err(Undone::Refused(error)),
+            Ok(error) => Err(Undone::Unknown(error.error)),
+            Err(error) => Err(unknown(&error)),
+        }
+    }
+
     fn exchange(&self, verb: &str, path: &str, body: &str) -> std::io::Result<String> {
-        let mut stream = UnixStream::connect(&self.socket)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        self.exchange_on(UnixStream::connect(&self.socket)?, verb, path, body)
+    }
+
+    fn exchange_on(
+        &self,
+        mut stream: UnixStream,
+        verb: &str,
+        path: &str,
+        body: &str,
+    ) -> std::io::Result<String> {
+        stream.set_read_timeout(Some(self.patience))?;
+        stream.set_write_timeout(Some(self.patience))?;
         let length = body.len();
         write!(
             stream,

@@ -1,7 +1,10 @@
 //! What a run came to: every figure is a function of the run's folder, and of nothing else.
 
+mod agreed;
 mod connections;
+mod doors;
 mod nodes;
+mod spans;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -97,6 +100,39 @@ pub struct Figures {
     pub control_sent: Option<u64>,
     pub control_passed: Option<u64>,
 
+    /// Takeovers, and datagrams of streams lost, outside of what `faults.log` calls an outage.
+    pub takeovers_outside: u64,
+    pub lost_outside: u64,
+    /// The 99th percentile of the streams' latency in the span `during`, over that in the span `before`.
+    pub latency_ratio: Option<f64>,
+
+    /// Commits that came in force; from request to answer, and how long they took as the answers say.
+    pub commits: Option<u64>,
+    pub commit_p50_ms: Option<f64>,
+    pub commit_p99_ms: Option<f64>,
+    pub commit_max_ms: Option<f64>,
+    pub took_p50_ms: Option<f64>,
+    pub took_p99_ms: Option<f64>,
+    /// Probes sent while their door was certainly shut.
+    pub probes_shut: Option<u64>,
+    /// Probes that were sent after a commit had returned, that its revision forbids, and each later one that
+    /// was asked for before they arrived; and that arrived all the same.
+    pub violations: Option<u64>,
+    /// Probes sent while their door was certainly open, outside of outages; and those that did not arrive.
+    pub probes_open: Option<u64>,
+    pub probes_lost: Option<u64>,
+    /// From the answer to a commit that shuts all doors, until a flow opens again.
+    pub opened_again_s: Option<f64>,
+
+    /// A history of the policy: answered but for refusals, reads among them, refused, and never answered but
+    /// for reads.
+    pub operations: Option<u64>,
+    pub reads: Option<u64>,
+    pub refused: Option<u64>,
+    pub unanswered: Option<u64>,
+    /// Whether an order explains it.
+    pub linearizable: Option<bool>,
+
     /// The load beside the streams: packets sent, lost, and sent a second.
     pub load_sent: u64,
     pub load_lost: u64,
@@ -127,6 +163,14 @@ pub fn figures(folder: &Path) -> Result<Figures, Error> {
     figures.young(&log::read(folder, "young.log")?.unwrap_or_default());
     figures.roles(&faults);
     figures.resync(&faults);
+    let outages = spans::Outages::new(&faults);
+    figures.outside(folder, &faults, &outages)?;
+    figures.latencies(folder, &faults)?;
+    if let Some(commits) = log::read(folder, "commits.log")? {
+        figures.commits(&commits);
+        figures.doors(folder, &commits, &outages)?;
+    }
+    figures.history(folder)?;
     if let Some(frames) = log::read(folder, "wire.log")? {
         figures.wire(&faults, frames);
         figures.wire_lost(&log::read(folder, "wire-lost.log")?.unwrap_or_default());

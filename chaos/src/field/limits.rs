@@ -47,6 +47,22 @@ pub(crate) const PEER_OUTAGE: Duration = Duration::from_secs(4);
 /// How long filling may take in all: a million at that rate, four times over.
 pub(crate) const FILL_PATIENCE: Duration = Duration::from_secs(120);
 
+/// How long an operator's program asks what came of a change, as `ringwall` does.
+pub(crate) const OPERATOR_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two such questions: a node that starts again answers after a second.
+pub(crate) const INSIST_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long both nodes may take to vote, and to know of a leader, after they have settled.
+pub(crate) const AGREEING: Duration = Duration::from_secs(30);
+
+/// How long a probe may be under way, for what is said about those that did not arrive: many times the latency
+/// under load, and a hold.
+pub(crate) const DOOR_LATE: Duration = Duration::from_millis(100);
+
+/// How long before an outage datagrams may be sent that it catches: what rings and queues hold.
+pub(crate) const OUTAGE_MARGIN: Duration = Duration::from_millis(20);
+
 // --- the traffic ------------------------------------------------------------------------------
 
 /// What is owed to a connection after which it is called dead. A kernel that lost a few segments in
@@ -119,6 +135,12 @@ pub(crate) const BULK_ARREARS: u64 = 4;
 /// outlast 0.1 s in which the kernel keeps the worker's core, as it does to clear a large table. The default
 /// lasts for 25 ms.
 pub(crate) const LARGE: (u32, u32) = (500_000, 32_768);
+
+/// Probes a second at each door: a revision that lets one through too many is seen within a millisecond.
+pub(crate) const DOOR_PER_SECOND: u32 = 1_000;
+
+/// One of so many probes is of a flow of its own.
+pub(crate) const DOOR_FRESH: u64 = 10;
 
 /// Flows of the load: enough to be spread over workers.
 pub(crate) const LOAD_FLOWS: usize = 16;

@@ -6,11 +6,13 @@
 //! | `run.json` | the run as a whole | spine |
 //! | `faults.log` | `ns what...`, as told below | spine |
 //! | `counters-before.log`, `counters.log` | `node counter count`, and `node port.PORT.CAUSE count` | spine |
+//! | `commits.log` | `called returned node epoch door took`, see [`Commit`] | spine |
+//! | `history.log` | calls and answers, as the checker of histories reads them | spine |
 //! | `wire.log` | `ns node port kind` | spine |
 //! | `wire-lost.log` | `node port lost`: what the watcher of that port had no room for | spine |
-//! | `stream-N.sent` | `seq ns` | traffic |
+//! | `stream-N.sent`, `door-N.sent` | `seq ns` | traffic |
 //! | `stream-N.refused` | `seq errno`: of those sent, what the sender's own kernel refused | traffic |
-//! | `stream-N.received` | `seq ns`, by the kernel's clock of receipt | traffic |
+//! | `stream-N.received`, `door-N.received` | `seq ns`, by the kernel's clock of receipt | traffic |
 //! | `sockets.log` | `stream-N dropped`: what the receiving socket had no room for | traffic |
 //! | `slow.log`, `young.log`, `probes.log` | `id event ns` | traffic |
 //! | `bulk.log` | `id event ns bytes` | traffic |
@@ -18,7 +20,9 @@
 //! | `threads.log` | `name cpu_ns wall_ns fifo\|refused\|ordinary`, a line a thread | traffic |
 //!
 //! Of `faults.log` the figures read `fault WHAT…` (`fault restart …` is one), `role NODE active term N`
-//! and `resync done NODE`; a line `role …` of who is active comes before the first fault.
+//! and `resync done NODE`; a line `role …` of who is active comes before the first fault. From `outage begins`
+//! to `outage ends` packets may be lost, and the ownership may move; from `span NAME begins` to `span NAME ends`
+//! the latency of streams has figures of its own.
 
 use std::fmt;
 use std::fs;
@@ -148,6 +152,23 @@ pub struct Told {
     pub what: String,
 }
 
+/// A line of `commits.log`: a revision that came in force, or may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// Just before it was asked for.
+    pub called: Nanos,
+    /// Just after it was said to be in force; `None`: that was never said (`-`).
+    pub returned: Option<Nanos>,
+    /// Who was asked.
+    pub node: String,
+    /// Its number; 0 if that was never said.
+    pub epoch: u64,
+    /// The door that it opens, if any (`-`); it shuts all others.
+    pub door: Option<usize>,
+    /// How long it took, as the answer says, milliseconds.
+    pub took: u64,
+}
+
 /// What is the same in every line that is not one of its log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotALine;
@@ -201,6 +222,34 @@ impl FromStr for Sample {
         Ok(Self { at: parsed(at)?, sent: parsed(sent)?, received: parsed(received)? })
     }
 }
+
+impl fmt::Display for Commit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { called, node, epoch, took, .. } = self;
+        let returned = self.returned.map_or_else(|| NOTHING.to_owned(), |at| at.to_string());
+        let door = self.door.map_or_else(|| NOTHING.to_owned(), |door| door.to_string());
+        write!(f, "{called} {returned} {node} {epoch} {door} {took}")
+    }
+}
+
+impl FromStr for Commit {
+    type Err = NotALine;
+
+    fn from_str(line: &str) -> Result<Self, NotALine> {
+        let [called, returned, node, epoch, door, took] = words(line)?;
+        Ok(Self {
+            called: parsed(called)?,
+            returned: (returned != NOTHING).then(|| parsed(returned)).transpose()?,
+            node: node.to_owned(),
+            epoch: parsed(epoch)?,
+            door: (door != NOTHING).then(|| parsed(door)).transpose()?,
+            took: parsed(took)?,
+        })
+    }
+}
+
+/// Stands where a word would.
+const NOTHING: &str = "-";
 
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -304,6 +353,10 @@ mod tests {
         assert_eq!("3 4".parse(), Ok(Receipt { number: 3, at: 4 }));
         assert_eq!("9 fault kill active".parse::<Told>().unwrap().what, "fault kill active");
         assert_eq!("1 2 3".parse(), Ok(Sample { at: 1, sent: 2, received: 3 }));
+        for line in ["1 2 fw1 3 0 4", "1 - fw2 0 - 0"] {
+            let commit: Commit = line.parse().unwrap();
+            assert_eq!(commit.to_string(), line);
+        }
     }
 
     #[test]

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use config::api::{Cluster, ClusterVerb};
+use config::api::{Cluster, ClusterVerb, POLICY_STATUS, PolicyStatus};
 use config::limits::FRAMES_DEFAULT;
 
 use super::api::Api;
 use super::failure::Failure;
 use super::lab::{Lab, Node, Segment, VIPS};
-use super::limits::LARGE;
+use super::limits::{AGREEING, LARGE};
 use super::log::Nanos;
 use super::process::{Process, run};
 use super::said::{Said, said};
@@ -144,9 +144,45 @@ impl Pair {
         command.args(["--policy", text(&self.policy())]);
         let ahead = self.wants.clock_ahead[node.index()];
         command.env("RINGWALL_TEST_CLOCK_OFFSET_SECONDS", ahead.to_string());
+        if self.wants.wall_clocks {
+            command.env("RINGWALL_TEST_WALL_OFFSET_FILE", self.wall(node));
+        }
         let output = self.folder.join(format!("{}.out", node.name()));
         self.processes[node.index()] = Some(Process::start(lab.node(node), &mut command, &output)?);
         Ok(())
+    }
+
+    fn wall(&self, node: Node) -> PathBuf {
+        self.folder.join(format!("{}.wall", node.name()))
+    }
+
+    /// Sets a node's clock of the wall, by seconds against the machine's.
+    pub(crate) fn set_wall(&self, node: Node, ahead: i64) -> Result<(), Failure> {
+        self.write(&format!("{}.wall", node.name()), &ahead.to_string())
+    }
+
+    /// A file beside the policy.
+    pub(crate) fn file(&self, name: &str, text: &str) -> Result<PathBuf, Failure> {
+        self.write(name, text)?;
+        Ok(self.folder.join(name))
+    }
+
+    /// Waits until both nodes vote, know of a leader, and run one policy that is not on trial.
+    pub(crate) fn agree(&self) -> Result<(), Failure> {
+        self.agree_within(AGREEING).map(drop)
+    }
+
+    /// The same; what both say then.
+    pub(crate) fn agree_within(&self, limit: Duration) -> Result<PolicyStatus, Failure> {
+        wait_for(limit, "two nodes that agree on a policy", || {
+            let views = Node::BOTH.map(|node| self.api(node).get::<PolicyStatus>(POLICY_STATUS));
+            let [Ok(one), Ok(two)] = &views else { return Err(format!("{views:?}")) };
+            let votes = |it: &PolicyStatus| it.raft.voters.len() == 2 && it.raft.leader.is_some();
+            let free = |it: &PolicyStatus| it.trial.is_none() && it.may_forward;
+            let settled = [one, two].into_iter().all(|it| votes(it) && free(it));
+            let same = (one.epoch, one.source) == (two.epoch, two.source);
+            if settled && same { Ok(one.clone()) } else { Err(format!("{one:?}\n{two:?}")) }
+        })
     }
 
     /// The daemon, if it runs.
@@ -229,7 +265,7 @@ fn settled(active: &Cluster, standby: &Cluster) -> bool {
 }
 
 /// What the traffic needs. Datagrams that fill the table must not be forgotten before it is full.
-fn policy() -> String {
+pub(crate) fn policy() -> String {
     let last = FIRST_PORT + 15;
     format!(
         "[timeouts]\nudp-first = \"20m\"\nudp-stream = \"20m\"\n\n\

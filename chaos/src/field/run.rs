@@ -13,7 +13,8 @@ use super::figures::{Figures, figures};
 use super::keepalived::Tuning;
 use super::lab::Node;
 use super::limits::{
-    BULK_BYTES_MIN, BULK_PACKETS_PER_SEGMENT, LOAD_SHARE, PEER_OUTAGE, SEGMENT_BYTES,
+    BULK_BYTES_MIN, BULK_PACKETS_PER_SEGMENT, DOOR_PER_SECOND, LOAD_SHARE, PEER_OUTAGE,
+    SEGMENT_BYTES,
 };
 use super::log::{self, Nanos};
 use super::pair::Pair;
@@ -98,16 +99,11 @@ impl<'a> Run<'a> {
 
     /// All kinds of traffic, at half of the capacity.
     pub(crate) fn half_load(&mut self) -> Result<Plan, Failure> {
-        let both = [Side::Client, Side::Server];
-        let streams = both.map(|from| StreamPlan { per_second: 1_000, from }).to_vec();
-        let plan = Plan {
-            streams,
-            slow: 1_000,
-            bulk: 20,
-            young_per_second: 200,
-            probes: true,
-            ..Plan::default()
-        };
+        self.at_half(all_kinds())
+    }
+
+    /// The plan, with transfers that fill it up to half of the capacity.
+    pub(crate) fn at_half(&mut self, plan: Plan) -> Result<Plan, Failure> {
         let budget = f64::from(self.capacity()?) * LOAD_SHARE - packets_per_second(&plan);
         let bytes = budget / BULK_PACKETS_PER_SEGMENT * SEGMENT_BYTES;
         Ok(Plan { bulk_bytes_per_second: (bytes as u64).max(BULK_BYTES_MIN), ..plan })
@@ -144,6 +140,11 @@ impl<'a> Run<'a> {
         self.faults.strike(self.site, fault)
     }
 
+    /// Does it, and looks at nothing: a stopped node would not answer.
+    pub(crate) fn strike_blindly(&mut self, fault: Fault) -> Result<(), Failure> {
+        self.faults.strike(self.site, fault)
+    }
+
     /// Before the first fault: what the active node has replicated. Nothing, and what follows breaks.
     fn look_at_streams(&mut self) {
         let Some(active) = self.active else { return };
@@ -175,6 +176,11 @@ impl<'a> Run<'a> {
     /// A line of `faults.log`, of this moment.
     pub(crate) fn note(&mut self, what: impl Into<String>) {
         self.faults.note(log::now(), what.into());
+    }
+
+    /// The same, of an earlier one.
+    pub(crate) fn note_at(&mut self, at: Nanos, what: String) {
+        self.faults.note(at, what);
     }
 
     /// A figure that no log of the traffic tells.
@@ -250,6 +256,14 @@ impl<'a> Run<'a> {
     }
 }
 
+/// All kinds of traffic; how much transfers move is open.
+pub(crate) fn all_kinds() -> Plan {
+    let both = [Side::Client, Side::Server];
+    let streams = both.map(|from| StreamPlan { per_second: 1_000, from }).to_vec();
+    let (slow, bulk, young_per_second) = (1_000, 20, 200);
+    Plan { streams, slow, bulk, young_per_second, probes: true, ..Plan::default() }
+}
+
 /// What a node has counted since its start, and its ports have; a node that is dead has nothing to tell.
 fn counters(pair: &Pair, node: Node) -> Vec<String> {
     let api = pair.api(node);
@@ -269,5 +283,6 @@ fn counters(pair: &Pair, node: Node) -> Vec<String> {
 fn packets_per_second(plan: &Plan) -> f64 {
     let streams: u32 = plan.streams.iter().map(|it| it.per_second).sum();
     let (slow, young) = (plan.slow as f64 * 4.0, f64::from(plan.young_per_second) * 10.0);
-    f64::from(streams) + slow + young + f64::from(plan.load_per_second)
+    let doors = plan.doors as f64 * f64::from(DOOR_PER_SECOND);
+    f64::from(streams) + slow + young + doors + f64::from(plan.load_per_second)
 }

@@ -2,7 +2,10 @@
 
 use super::failure::Failure;
 use super::run::{Run, Settings};
-use super::scenarios::{bulk_sync, busy, comeback, cost, crash, cuts, disk, pause, switchover};
+use super::scenarios::{
+    bulk_sync, busy, comeback, commits, cost, crash, cuts, disk, history, large, lock_out, pause,
+    small, switchover,
+};
 use super::site::Wants;
 
 /// One row of the table.
@@ -75,6 +78,11 @@ pub const SCENARIOS: &[Scenario] = &[
     disk::DISK_FULL,
     cost::COST,
     bulk_sync::BULK_SYNC,
+    commits::COMMITS,
+    lock_out::LOCK_OUT,
+    large::LARGE,
+    small::SMALL,
+    history::HISTORY,
 ];
 
 /// The scenario of that name.

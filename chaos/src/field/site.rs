@@ -20,11 +20,14 @@ pub(crate) struct Wants {
     pub(crate) clock_ahead: [u32; 2],
     /// Data folders on small disks of their own.
     pub(crate) small_disks: bool,
+    /// Clocks of the wall that can be set while a daemon runs.
+    pub(crate) wall_clocks: bool,
 }
 
 impl Default for Wants {
     fn default() -> Self {
-        Self { sessions: 65_536, clock_ahead: [0, 0], small_disks: false }
+        let (small_disks, wall_clocks) = (false, false);
+        Self { sessions: 65_536, clock_ahead: [0, 0], small_disks, wall_clocks }
     }
 }
 
@@ -88,12 +91,14 @@ impl Site {
     pub(crate) fn pair(&mut self) -> Result<&mut Pair, Failure> {
         match &mut self.firewalls {
             Firewalls::Ringwall(pair) => Ok(pair),
-            Firewalls::Keepalived(_) => Err(Failure::Refused {
-                what: "the scenario".to_owned(),
-                said: "the peer has nothing like it".to_owned(),
-            }),
+            Firewalls::Keepalived(_) => Err(foreign()),
         }
     }
+}
+
+fn foreign() -> Failure {
+    let said = "the peer has nothing like it".to_owned();
+    Failure::Refused { what: "the scenario".to_owned(), said }
 }
 
 /// Both firewalls.
@@ -143,6 +148,14 @@ impl Firewalls {
         match self {
             Self::Ringwall(pair) => pair.failover(from),
             Self::Keepalived(peer) => peer.switchover(lab, from),
+        }
+    }
+
+    /// A verb of our program.
+    pub(crate) fn verb(&self, lab: &Lab, node: Node, args: &[&str]) -> Result<String, Failure> {
+        match self {
+            Self::Ringwall(pair) => pair.verb(lab, node, args),
+            Self::Keepalived(_) => Err(foreign()),
         }
     }
 

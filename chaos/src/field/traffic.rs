@@ -9,12 +9,13 @@
 //! ```
 //!
 //! The policy between must let the client open TCP and UDP connections to [`FIRST_PORT`] and the
-//! fifteen ports after it; the server opens none. Sysctls of the client's namespace are changed so that
+//! fifteen ports after it; the server opens none. The ports after those are doors ([`doors`]). Sysctls of the client's namespace are changed so that
 //! its ports last.
 
 mod bulk;
 mod capture;
 mod clock;
+mod doors;
 mod echo;
 mod load;
 mod probe;
@@ -32,6 +33,7 @@ use std::path::Path;
 
 use bulk::Bulk;
 use clock::{monotonic, sleep_until};
+use doors::Doors;
 use load::Load;
 use netns::Namespace;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -58,6 +60,18 @@ impl Port {
 
     const fn stream(number: usize) -> u16 {
         FIRST_PORT + 5 + number as u16
+    }
+}
+
+/// A port above the sixteen: shut, unless a policy opens it.
+#[derive(Clone, Copy, Debug)]
+pub struct Door(pub usize);
+
+impl Door {
+    /// Its number at the server.
+    #[must_use]
+    pub const fn port(self) -> u16 {
+        FIRST_PORT + 16 + self.0 as u16
     }
 }
 
@@ -118,6 +132,8 @@ pub struct Plan {
     pub load_per_second: u32,
     /// Whether [`Traffic::probe`] will be called; needs slow connections.
     pub probes: bool,
+    /// Doors that are probed, from the first one on.
+    pub doors: usize,
 }
 
 /// What can be got through without loss.
@@ -197,6 +213,7 @@ pub struct Traffic {
     bulk: Bulk,
     load: Option<Load>,
     probes: Option<Probes>,
+    doors: Doors,
 }
 
 impl Traffic {
@@ -223,7 +240,8 @@ impl Traffic {
         let load = some(plan.load_per_second);
         let load = load.map(|rate| Load::start(ends, rate, signals)).transpose()?;
         let streams = Streams::start(ends, &plan.streams, signals)?;
-        Ok(Self { streams, echo, slow, young, bulk, load, probes, signals: guard })
+        let doors = Doors::start(ends, plan.doors, signals)?;
+        Ok(Self { streams, echo, slow, young, bulk, load, probes, doors, signals: guard })
     }
 
     /// Sends a round of forged segments and controls: for each of a few live slow connections a reset
@@ -241,10 +259,11 @@ impl Traffic {
     /// # Errors
     /// [`Error::Io`], [`Error::Log`].
     pub fn finish(self, folder: &Path) -> Result<(), Error> {
-        let Self { signals, mut streams, echo, slow, young, bulk, load, probes } = self;
+        let Self { signals, mut streams, echo, slow, young, bulk, load, probes, mut doors } = self;
         let mut usages = Vec::new();
         signals.0.stop();
         streams.finish_senders(folder, &mut usages)?;
+        doors.finish_senders(folder, &mut usages)?;
         slow::finish(slow, folder, &mut usages)?;
         if let Some(young) = young {
             young::finish(young, folder, &mut usages)?;
@@ -254,6 +273,7 @@ impl Traffic {
         signals.0.end();
         let sockets = streams.finish_receivers(folder, &mut usages)?;
         log::write(folder, "sockets.log", sockets)?;
+        doors.finish_receivers(folder, &mut usages)?;
         if let Some(load) = load {
             load.finish(folder, &mut usages)?;
         }

@@ -12,6 +12,7 @@ mod policy;
 
 use core::fmt;
 
+pub use self::policy::{PolicyEvent, PolicyLine};
 use super::history::{Disorder, History};
 use super::kv::{Kv, KvAnswer, KvCall};
 use super::policy::{Policies, PolicyAnswer, PolicyCall};

@@ -43,6 +43,13 @@ fn active(line: &Told) -> Option<(Nanos, &str, &str)> {
     role.starts_with("active").then_some((line.at, node, role))
 }
 
+/// Who became active when; what is told twice counts once.
+pub(super) fn actives(lines: &[Told]) -> Vec<(Nanos, &str, &str)> {
+    let mut roles: Vec<_> = lines.iter().filter_map(active).collect();
+    roles.dedup_by_key(|(_, node, role)| (*node, *role));
+    roles
+}
+
 /// Milliseconds from the last fault until `at`.
 fn since_fault(faults: &[Told], at: Nanos) -> Option<f64> {
     let before = faults.iter().filter(|line| line.what.starts_with("fault ") && line.at <= at);
@@ -54,8 +61,7 @@ type Span = (Nanos, Nanos);
 
 impl Figures {
     pub(super) fn roles(&mut self, faults: &[Told]) {
-        let mut roles: Vec<_> = faults.iter().filter_map(active).collect();
-        roles.dedup_by_key(|(_, node, role)| (*node, *role));
+        let roles = actives(faults);
         self.takeovers = roles.len().saturating_sub(1) as u64;
         let fault = self.fault.unwrap_or(Nanos::MAX);
         let before = roles.iter().rev().find(|(at, ..)| *at < fault).map(|(_, node, _)| *node);

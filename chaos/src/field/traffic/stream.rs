@@ -166,7 +166,7 @@ impl OpenFlow {
     }
 }
 
-fn datagram(number: u64) -> [u8; DATAGRAM] {
+pub(super) fn datagram(number: u64) -> [u8; DATAGRAM] {
     let mut bytes = [0; DATAGRAM];
     bytes[..8].copy_from_slice(&number.to_le_bytes());
     bytes
@@ -212,7 +212,7 @@ fn receive(sockets: &[(usize, UdpSocket)], signals: &Signals) -> Result<Vec<Rece
     received.collect()
 }
 
-fn drain(socket: &UdpSocket, receipts: &mut Vec<Receipt>) -> Result<(), Error> {
+pub(super) fn drain(socket: &UdpSocket, receipts: &mut Vec<Receipt>) -> Result<(), Error> {
     let mut bytes = [0; DATAGRAM];
     let mut control = nix::cmsg_space!(TimeSpec);
     loop {

@@ -1,0 +1,80 @@
+//! A large policy is committed while traffic flows, and `nft -f` of the same rules beside it.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use netns::Namespace;
+
+use crate::field::failure::Failure;
+use crate::field::lab::Node;
+use crate::field::limits::SETTLE;
+use crate::field::log;
+use crate::field::pair;
+use crate::field::process;
+use crate::field::ruleset::Ruleset;
+use crate::field::run::{Run, all_kinds};
+use crate::field::scenario::{Bar, Of, Scenario, nothing_special};
+use crate::field::traffic::{Plan, Side, StreamPlan};
+
+/// What latency is without a commit.
+const BEFORE: Duration = Duration::from_secs(5);
+const AFTER: Duration = Duration::from_secs(1);
+/// Datagrams a second of the stream whose latency counts.
+const PER_SECOND: u32 = 2_000;
+
+pub(crate) const LARGE: Scenario = Scenario {
+    name: "large",
+    about: "a commit of 10,000 rules and 100,000 prefixes under load, and `nft -f` of the same",
+    bars: &[
+        Bar::most("commit_max_ms", Of::Max, 3_000.0),
+        Bar::most("took_p50_ms", Of::Max, 3_000.0),
+        Bar::none("lost"),
+        Bar::most("latency_ratio", Of::Max, 2.0),
+        Bar::none("takeovers"),
+        Bar::none("tcp_broken"),
+    ],
+    peer: false,
+    wants: nothing_special,
+    run,
+};
+
+fn run(run: &mut Run<'_>) -> Result<(), Failure> {
+    run.settle()?;
+    let pair = run.site.pair()?;
+    pair.agree()?;
+    let rules = Ruleset::new(u64::from(run.number));
+    pair.file(Ruleset::LIST, &rules.list)?;
+    let large = pair.file("large.toml", &rules.policy(&pair::policy()))?;
+    let (small, theirs) = (pair.policy(), pair.file("large.nft", &rules.nft)?);
+    let node = Node::BOTH[run.number as usize % 2];
+    let streams = [Side::Client, Side::Server];
+    let streams = streams.map(|from| StreamPlan { per_second: PER_SECOND, from }).to_vec();
+    let plan = run.at_half(Plan { streams, probes: false, ..all_kinds() })?;
+    run.while_flowing(&plan, |run, _| {
+        run.pause(AFTER)?;
+        run.note("span before begins");
+        run.pause(BEFORE)?;
+        run.note("span before ends");
+        run.note("span during begins");
+        let commit = run.commit_file(node, &large, None)?;
+        run.note("span during ends");
+        log::write(&run.folder, "commits.log", [&commit])?;
+        run.pause(AFTER)?;
+        let theirs = nft(&theirs)?;
+        let ours = commit.returned.unwrap_or(commit.called).saturating_sub(commit.called);
+        let ours = Duration::from_nanos(ours).as_secs_f64();
+        run.measured("nft_s", theirs.as_secs_f64());
+        run.measured("commit_to_nft", ours / theirs.as_secs_f64());
+        run.pause(SETTLE)
+    })?;
+    run.commit_file(node, &small, None)?;
+    run.measure_syncs()
+}
+
+/// What `nft -f` takes, in a namespace of its own; the traffic flows on meanwhile, as during the commit.
+fn nft(file: &std::path::Path) -> Result<Duration, Failure> {
+    let namespace = Namespace::new("rwf-nft")?;
+    let begun = Instant::now();
+    process::run(&namespace, Command::new("nft").arg("-f").arg(file))?;
+    Ok(begun.elapsed())
+}
