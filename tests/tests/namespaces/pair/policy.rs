@@ -185,6 +185,11 @@ fn a_survivor_forwards_and_says_why_it_cannot_commit_until_it_is_told_to_go_on_a
     let waits = wait_for_refusal(&pair, active);
     assert!(waits, "{}", pair.last_words());
     assert_ne!(pair.role(active), "active");
+    // Nor does it hold the survivor up.
+    let permit = pair.file("permit.toml", POLICY);
+    let done = pair.verb(survivor, &["commit", &permit, "--json"]).exits(0).json();
+    assert_eq!(done["missing"], json!([]), "{done}");
+    assert_ne!(pair.runs(active).0, pair.runs(survivor).0);
 }
 
 /// For a while, the node that was lost must not be active nor run the new text.
