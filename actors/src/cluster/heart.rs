@@ -329,7 +329,8 @@ impl Heart {
             self.permit.end();
         }
         let permitted = self.permit.would_take(clock::boottime());
-        self.state.note(Fitness::POLICY, !permitted);
+        // A witness needs no leave to vote.
+        self.state.note(Fitness::POLICY, !permitted && self.word.is_some());
         let told = self.standing.borrow().clone();
         let liveness = |node| {
             let before = told.members.iter().find(|(it, _)| *it == node).map(|(_, it)| *it);

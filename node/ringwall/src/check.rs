@@ -22,11 +22,13 @@ pub(crate) struct Options {
     kind: Option<Kind>,
 }
 
-/// The two kinds of files that an operator writes.
+/// The kinds of files that an operator writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 enum Kind {
     Node,
+    /// Node file of a witness; never found out by itself
+    Witness,
     Policy,
 }
 
@@ -34,6 +36,7 @@ impl Kind {
     const fn name(self) -> &'static str {
         match self {
             Self::Node => "node file",
+            Self::Witness => "witness",
             Self::Policy => "policy",
         }
     }
@@ -81,6 +84,7 @@ fn check<'a>(file: &'a Path, text: &str, kind: Kind, parsed: &mut Parsed) -> Rep
             parsed.node = Some(checked.value);
             checked.warnings
         }),
+        Kind::Witness => files::witness(file, text).map(|checked| checked.warnings),
         Kind::Policy => files::policy(file, text).map(|checked| {
             parsed.policy = Some(checked.value);
             checked.warnings

@@ -42,6 +42,11 @@ pub(crate) fn node(path: &Path, text: &str) -> Result<Checked<Node>, Vec<Diagnos
     parse_node(&path.to_string_lossy(), text)
 }
 
+/// Parses a witness's node file that was read from `path`.
+pub(crate) fn witness(path: &Path, text: &str) -> Result<Checked<Node>, Vec<Diagnostic>> {
+    parse_witness(&path.to_string_lossy(), text)
+}
+
 /// The policy's text with its lists in it.
 pub(crate) fn inlined(path: &Path, text: &str) -> Result<String, Vec<Diagnostic>> {
     inline_lists(&path.to_string_lossy(), text, &mut loader(path))
@@ -61,6 +66,7 @@ pub(crate) fn read_node(path: &Path) -> Result<Checked<Node>, Failure> {
 
 /// Reads and parses the node file of a witness, or fails with all that is wrong with it.
 pub(crate) fn read_witness(path: &Path) -> Result<Checked<Node>, Failure> {
-    let node = parse_witness(&path.to_string_lossy(), &read(path)?);
-    node.map_err(|diagnostics| Failure::Rejected { what: "node file", diagnostics })
+    let text = read(path)?;
+    let node = witness(path, &text);
+    node.map_err(|diagnostics| Failure::Rejected { what: "witness's node file", diagnostics })
 }
