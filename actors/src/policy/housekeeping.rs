@@ -145,11 +145,12 @@ fn chore(view: &View<'_>) -> Option<Chore> {
         if is_own && named(node) != Some(member) {
             return Some(set_member(node, member));
         }
-        let rests = view.resting.contains(&node) || !view.connected.contains(&node);
-        if is_own || votes || rests {
+        let learned = view.learned.contains(&node);
+        let rests = !learned && view.resting.contains(&node);
+        if is_own || votes || rests || !view.connected.contains(&node) {
             continue;
         }
-        return Some(if !view.learned.contains(&node) {
+        return Some(if !learned {
             Chore::Change(Change::AddLearner(node.0))
         } else if named(node) != Some(member) {
             set_member(node, member)
@@ -301,7 +302,8 @@ mod tests {
                 connected: connected.clone(),
                 voters: voters.clone(),
                 learned: &learned,
-                resting: BTreeSet::new(),
+                // It has just begun to learn; that it has counts more.
+                resting: learned.clone(),
                 owner: Some((two, Term(3))),
                 zones: vec!["a".to_owned()],
                 generation: Some(Generation { number: 1, founder: 1 }),
@@ -343,5 +345,30 @@ mod tests {
             Chore::Append(Action::NumberZones { zones: vec![Line::cut("a")] }),
         ];
         assert_eq!(done, expected);
+    }
+
+    #[test]
+    fn who_does_not_learn_is_left_alone_for_a_while() {
+        let [one, two] = [NodeId(1), NodeId(2)];
+        let roster = vec![(one, member(Kind::Firewall)), (two, member(Kind::Firewall))];
+        let plan = Plan { origin: Origin::Founder(None), roster };
+        let mut log = Log::default();
+        apply(&mut log, Action::SetMember { node: one, member: member(Kind::Firewall) });
+        let learned = BTreeSet::new();
+        let with = |resting| View {
+            log: &log,
+            plan: &plan,
+            own: one,
+            connected: vec![two],
+            voters: BTreeSet::from([one]),
+            learned: &learned,
+            resting,
+            owner: None,
+            zones: Vec::new(),
+            generation: None,
+        };
+        assert_eq!(chore(&with(BTreeSet::from([two]))), None);
+        let learns = Chore::Change(Change::AddLearner(2));
+        assert_eq!(chore(&with(BTreeSet::new())), Some(learns));
     }
 }
