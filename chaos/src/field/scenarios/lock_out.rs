@@ -9,7 +9,7 @@ use crate::field::failure::Failure;
 use crate::field::fault::Fault;
 use crate::field::lab::Node;
 use crate::field::limits::HEALING;
-use crate::field::log::{self, Commit, Nanos, now};
+use crate::field::log::{self, Commit, DEADLINE, Nanos, now};
 use crate::field::operator::Operator;
 use crate::field::run::{Run, Settings};
 use crate::field::scenario::{Bar, Of, Scenario};
@@ -96,7 +96,8 @@ fn run(run: &mut Run<'_>) -> Result<(), Failure> {
         run.pause(AFTER)?;
         // No node runs what it was before the deadline, so the door is shut until then.
         let called = shut.called + TRIAL.as_nanos() as u64;
-        let again = Commit { called, returned: back, epoch: old.epoch, ..open.clone() };
+        let node = DEADLINE.to_owned();
+        let again = Commit { called, returned: back, node, took: 0, ..open.clone() };
         log::write(&run.folder, "commits.log", [&open, &shut, &again])?;
         run.strike(Fault::Heal)?;
         agree(run, old.epoch)
