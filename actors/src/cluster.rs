@@ -1,17 +1,18 @@
-//! A node's part in a pair: drivers of the machines in `cluster_core`.
+//! A node's part in a cluster: drivers of the machines in `cluster_core`.
 //!
 //! ```text
 //!   heartbeats ◄─► heart (real-time thread): membership ──► lease words, ownership word
-//!                    │ facts        │ addresses     │ heard
+//!                    │ facts        │ addresses     │ partner
 //!                    ▼              ▼               ▼
-//!                  memory        addresses        fabric ◄──► the peer (QUIC)
+//!                  memory        addresses        fabric ◄──► the others (QUIC)
 //!                 (thread)        (task)          (task)
 //!                                                   │ words, messages
 //!                                                   ▼
 //!                                         stream of each worker ◄─► its engine
 //! ```
 //!
-//! A node file without `[cluster]` has none of it: its lease is renewed by the keeper.
+//! A node file without `[cluster]` has none of it: its lease is renewed by the keeper. A witness has no
+//! workers, no lease word and no addresses (`witness.rs`).
 
 mod addresses;
 mod announce;
@@ -29,13 +30,12 @@ pub mod stream;
 mod targets;
 mod tell;
 
-use std::collections::BTreeSet;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use cluster_core::membership::Member;
+use cluster_core::membership::{Kind, Member};
 use cluster_core::replication::{Replicas, Replication, Settings};
 use cluster_core::{Boot, NodeId};
 use cluster_net::Counters;
@@ -69,14 +69,15 @@ use crate::shard::Shard;
 pub(crate) struct Loom {
     own: NodeId,
     boot: Boot,
-    peer: NodeId,
+    /// With whom streams begin; membership names another, if that is to be so.
+    partner: NodeId,
     seed: u64,
     unconfirmed: config::Unconfirmed,
     ownership: Ownership,
     room: MessageRoom,
     passing: Passing,
-    outbox: mpsc::Sender<Bytes>,
-    outgoing: mpsc::Receiver<Bytes>,
+    outbox: mpsc::Sender<(NodeId, Bytes)>,
+    outgoing: mpsc::Receiver<(NodeId, Bytes)>,
     ends: Vec<StreamEnd>,
     streams: Vec<SharedStream>,
     completeness: Vec<Completeness>,
@@ -89,7 +90,7 @@ impl Loom {
         Self {
             own: plan.identity.node,
             boot: plan.boot,
-            peer: plan.peer,
+            partner: plan.firewalls().next().map_or(NodeId(0), |other| other.node),
             seed,
             unconfirmed: plan.unconfirmed,
             ownership: Ownership::default(),
@@ -118,7 +119,8 @@ impl Loom {
         });
         let number = self.streams.len() as u16;
         let places = engine.sessions().capacity() as u32;
-        let mut settings = Settings::new(self.own, self.boot, self.peer, number, places, self.seed);
+        let mut settings =
+            Settings::new(self.own, self.boot, self.partner, number, places, self.seed);
         settings.message_bytes = MESSAGE_BYTES;
         let (words, inbox) = mpsc::channel(STREAM_INBOX);
         let (completeness, refused) = (Completeness::default(), InboxFull::default());
@@ -143,18 +145,20 @@ impl Loom {
     }
 }
 
-/// What of the node the cluster's part needs.
+/// What of the node the cluster's part needs. A witness has neither shards nor a lease word.
 pub(crate) struct Around {
     pub(crate) shards: Vec<Shard>,
     pub(crate) lease: Lease,
-    pub(crate) word: LeaseWord,
+    pub(crate) word: Option<LeaseWord>,
     pub(crate) watched: watch::Receiver<Vec<Watched>>,
     pub(crate) in_force: watch::Receiver<InForce>,
+    /// What the policy says of a lease.
     pub(crate) permit: Permit,
 }
 
-/// A node's running part in its pair.
+/// A node's running part in its cluster.
 pub(crate) struct Part {
+    kind: Kind,
     line: Line,
     shards: Vec<Shard>,
     streams: Vec<SharedStream>,
@@ -195,7 +199,8 @@ impl Part {
         let net = Arc::<Counters>::default();
         let (transport, inbox) =
             connect(&plan, loom.ends.len(), &around.in_force, Arc::clone(&net))?;
-        let sender = transport.sender().clone();
+        let (sender, kind) = (transport.sender().clone(), plan.kind);
+        let firewalls = plan.firewalls().map(|other| other.node).collect();
         let (stand, standing) = watch::channel(Standing::default());
         let (commands, commanded) = sync_channel(COMMANDS);
         let line = Line { commands, bell: Bell::new().map_err(system)? };
@@ -206,12 +211,11 @@ impl Part {
                 .await
                 .map_err(system)?;
         let names = plan.paths.iter().map(|path| path.name.clone()).collect();
-        let (heard, hearing) = watch::channel(false);
+        let (heard, hearing) = watch::channel(None);
         let peer_workers = PeerWorkers::default();
         let fabric = Fabric {
             transport,
             inbox,
-            peer: plan.peer,
             room: loom.room,
             outgoing: loom.outgoing,
             heard: hearing,
@@ -228,6 +232,7 @@ impl Part {
             word: around.word,
             ownership: loom.ownership,
             latecomers: loom.passing.latecomers,
+            firewalls,
             streams: loom.streams.clone(),
             completeness: loom.completeness,
             worker_bells: fabric.ends.iter().map(|end| end.bell.clone()).collect(),
@@ -255,6 +260,7 @@ impl Part {
         let (shards, streams, unconfirmed) = (around.shards, loom.streams, loom.unconfirmed);
         let ending = Mutex::new(Some(ending));
         Ok(Self {
+            kind,
             line,
             shards,
             streams,
@@ -327,6 +333,7 @@ impl Part {
         }
         let cluster = show::cluster(&membership, &streams, &self.names, clock::now());
         Ok(api::Cluster {
+            kind: show::kind(self.kind),
             passed_on,
             passed_in,
             unconfirmed: self.unconfirmed.name().to_owned(),
@@ -361,7 +368,7 @@ fn connect(
     let settings = transport::Settings {
         listen: plan.listen,
         peers: plan.calls.clone(),
-        members: BTreeSet::from([plan.identity.node, plan.peer]),
+        members: plan.members(),
         hello,
         versions: VERSIONS.to_vec(),
         timing: transport::Timing::default(),

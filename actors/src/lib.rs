@@ -30,6 +30,8 @@ pub mod shard;
 mod sleeper;
 pub mod study;
 pub mod telemetry;
+pub mod witness;
 
 pub use node::{Node, Seed, StartError, engine_port, start};
 pub use question::Question;
+pub use witness::Witness;

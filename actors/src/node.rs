@@ -64,7 +64,7 @@ enum Permission {
     /// Nobody else: it is alone, and its workers move.
     Keeper(ActorRef<Renew>),
     /// Its pair.
-    Cluster(Part),
+    Cluster(Box<Part>),
 }
 
 /// Why a node does not start.

@@ -25,7 +25,7 @@ mod room;
 mod say;
 mod workbench;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cluster_core::NodeId;
@@ -56,6 +56,11 @@ pub struct InForce {
 
 /// Who asks, as the history names him.
 pub type Author = String;
+
+/// Where below its data directory a node of a cluster keeps what it runs.
+pub(crate) fn shared_folder(data: &Path) -> PathBuf {
+    data.join("cluster").join("policy")
+}
 
 /// What a node begins with, before anything is agreed on: what it ran last.
 ///

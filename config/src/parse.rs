@@ -22,7 +22,7 @@ mod shadow;
 mod zones;
 
 pub use inline::inline_lists;
-pub use node::parse_node;
+pub use node::{parse_node, parse_witness};
 
 use fields::Fields;
 use reader::Reader;

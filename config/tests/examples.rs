@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ringwall_config::{Node, Policy, inline_lists, misfits, parse_node, parse_policy};
+use ringwall_config::{
+    Node, Policy, inline_lists, misfits, parse_node, parse_policy, parse_witness,
+};
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
@@ -33,6 +35,7 @@ fn every_example_parses_without_a_warning() {
     for entry in fs::read_dir(path("")).expect("the examples are there") {
         let name = entry.expect("readable").file_name().into_string().expect("ASCII");
         match name.as_str() {
+            "witness-node.toml" => drop(parse_witness(&name, &text(&name)).expect("a good file")),
             _ if name.ends_with("node.toml") => drop(node(&name)),
             _ if name.ends_with("policy.toml") => drop(policy(&name)),
             "bogons.txt" => {}
@@ -40,7 +43,7 @@ fn every_example_parses_without_a_warning() {
         }
         seen += 1;
     }
-    assert_eq!(seen, 7);
+    assert_eq!(seen, 8);
 }
 
 #[test]

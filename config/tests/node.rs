@@ -1,8 +1,8 @@
 //! Node files, right and wrong.
 
 use ringwall_config::{
-    Access, Checksum, Cluster, Fabric, LogFormat, Node, OnExit, Placement, Principal, Severity,
-    Target, Unconfirmed, Vip, Wire, ZeroCopy, limits, parse_node,
+    Access, Checksum, Cluster, Diagnostic, Fabric, LogFormat, Node, OnExit, Placement, Principal,
+    Severity, Target, Unconfirmed, Vip, Wire, ZeroCopy, limits, parse_node, parse_witness,
 };
 
 const HEAD: &str = "[node]\nid = 1\nname = \"fw1\"\n";
@@ -17,7 +17,10 @@ fn node(text: &str) -> Node {
 
 /// All problems of `text` as `line:column message [hint]`.
 fn problems(text: &str) -> Vec<String> {
-    let all = parse_node("node.toml", text).expect_err(text);
+    shown(parse_node("node.toml", text).expect_err(text))
+}
+
+fn shown(all: Vec<Diagnostic>) -> Vec<String> {
     let shown = all.iter().map(|one| {
         assert_eq!((one.severity, one.file.as_str()), (Severity::Error, "node.toml"));
         let hint = one.hint.as_ref().map_or(String::new(), |hint| format!(" [{hint}]"));
@@ -115,7 +118,11 @@ fn a_wire_joins_two_ports() {
 fn what_must_be_there() {
     assert_eq!(
         problems(""),
-        ["1:1 the node has no ports [add a `[[port]]` for each]", "1:1 a node file has no `node`",]
+        [
+            "1:1 the node has no ports [add a `[[port]]` for each; a witness has none: `ringwall \
+             witness` runs it]",
+            "1:1 a node file has no `node`",
+        ]
     );
     assert_eq!(
         problems("[node]\n[[port]]\nname = \"p\"\n"),
@@ -125,9 +132,37 @@ fn what_must_be_there() {
 }
 
 #[test]
+fn a_witness_has_a_cluster_and_no_ports() {
+    const CLUSTER: &str = "[cluster]\nlisten = \"10.0.9.3:7400\"\n[fabric]\ninterface = \"eth0\"\n";
+    let witness = |text: &str| parse_witness("node.toml", text);
+    let good = witness(&format!("{HEAD}{CLUSTER}")).expect("a good file");
+    assert_eq!(good.warnings, []);
+    let node = good.value;
+    assert_eq!((node.id, node.ports.len(), node.vips.len()), (1, 0, 0));
+    let listen = node.cluster.map(|cluster| cluster.listen.to_string());
+    assert_eq!(listen.as_deref(), Some("10.0.9.3:7400"));
+    assert_eq!(node.fabric.map(|fabric| fabric.interface), Some("eth0".to_owned()));
+
+    let refused = |text: &str| shown(witness(text).expect_err(text));
+    let hint = "[it only votes; `ringwall run` runs a firewall]";
+    assert_eq!(
+        refused(&format!("{HEAD}{CLUSTER}{LAN}")),
+        [format!("8:3 a witness has no `[[port]]` {hint}")]
+    );
+    assert_eq!(
+        refused(HEAD),
+        ["1:1 a node file has no `cluster`", "1:1 a node file has no `fabric`"]
+    );
+    let more = "[[vip]]\ngroup = \"g\"\nport = \"lan\"\naddress = \"10.0.1.1/24\"\n";
+    let first = &refused(&format!("{HEAD}{CLUSTER}{more}"))[0];
+    assert_eq!(*first, format!("8:3 a witness has no `[[vip]]` {hint}"));
+    let firewall = problems(&format!("{HEAD}{CLUSTER}"));
+    assert!(firewall[0].contains("`ringwall witness` runs it"), "{firewall:?}");
+}
+
+#[test]
 fn later_sections_are_refused_by_name() {
     let take_out = "is not supported by this version yet [take it out: it would have no effect]";
-    assert_eq!(problems(&format!("{HEAD}{LAN}[witness]\n")), [format!("7:2 `witness` {take_out}")]);
     assert_eq!(
         problems(&format!("{HEAD}{LAN}[api]\nlisten = \"[::]:443\"\n")),
         [format!("8:1 `listen` {take_out}")]

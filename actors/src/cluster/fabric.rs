@@ -1,10 +1,12 @@
-//! Between the transport and the workers' streams: messages in and out, and whether the peer is there.
+//! Between the transport and the workers' streams: messages in and out, and with whom there is to replicate.
 //!
-//! The peer counts as connected while the transport has a connection to the same number of workers *and*
-//! heartbeats are heard: QUIC takes seconds to notice a death, and held packets wait for that.
+//! That is the partner that membership names, while its heartbeats are heard *and* the transport has a
+//! connection to it and as many workers: QUIC takes seconds to notice a death, and held packets wait for that.
+//! What others send is not for the streams.
 
-use core::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
-use std::sync::Arc;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use cluster_core::NodeId;
@@ -69,22 +71,37 @@ impl MessageRoom {
     }
 }
 
-/// How many workers the peer has: sessions are replicated from each worker to the same one of the peer,
-/// so both need as many.
+/// How many workers the other nodes have: sessions are replicated from each worker to the same one of the
+/// peer, so both need as many. A witness has none.
 #[derive(Clone, Debug, Default)]
-pub(super) struct PeerWorkers(Arc<AtomicU16>);
+pub(super) struct PeerWorkers(Arc<Mutex<BTreeMap<NodeId, u16>>>);
 
 impl PeerWorkers {
-    fn set(&self, workers: u16) {
-        self.0.store(workers, Ordering::Relaxed);
+    fn set(&self, node: NodeId, workers: u16) {
+        self.all().insert(node, workers);
     }
 
-    /// Why nothing can be replicated between it and a node with `own` workers.
+    /// Why nothing can be replicated between a node with `own` workers and one of the others.
     pub(super) fn mismatch(&self, own: usize) -> Option<String> {
-        let theirs = self.0.load(Ordering::Relaxed);
-        let differ = theirs != 0 && usize::from(theirs) != own;
-        differ
-            .then(|| format!("this node has {own} `workers`, its peer {theirs}: both need as many"))
+        let all = self.all();
+        all.keys().find_map(|node| Self::differ(&all, *node, own))
+    }
+
+    /// Why nothing can be replicated between a node with `own` workers and `node`.
+    fn mismatch_with(&self, node: NodeId, own: usize) -> Option<String> {
+        Self::differ(&self.all(), node, own)
+    }
+
+    fn differ(all: &BTreeMap<NodeId, u16>, node: NodeId, own: usize) -> Option<String> {
+        let theirs = *all.get(&node)?;
+        let differ = theirs != 0 && own != 0 && usize::from(theirs) != own;
+        differ.then(|| {
+            format!("this node has {own} `workers`, node {node} has {theirs}: both need as many")
+        })
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<NodeId, u16>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,31 +109,33 @@ impl PeerWorkers {
 pub(super) struct Fabric {
     pub(super) transport: Transport,
     pub(super) inbox: Inbox,
-    pub(super) peer: NodeId,
     pub(super) ends: Vec<StreamEnd>,
     pub(super) room: MessageRoom,
-    pub(super) outgoing: mpsc::Receiver<Bytes>,
-    pub(super) heard: watch::Receiver<bool>,
+    pub(super) outgoing: mpsc::Receiver<(NodeId, Bytes)>,
+    /// The partner, while it is heard.
+    pub(super) heard: watch::Receiver<Option<NodeId>>,
     pub(super) link: Link,
     pub(super) peer_workers: PeerWorkers,
 }
 
-/// Whether there is a peer to replicate to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// With whom there is to replicate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Link {
-    /// The transport has a connection that fits.
-    connected: bool,
-    /// Heartbeats come.
-    heard: bool,
+    /// To whom the transport has a connection that fits.
+    connected: BTreeSet<NodeId>,
+    /// The partner whose heartbeats come.
+    heard: Option<NodeId>,
     /// What the streams were told.
-    told: bool,
+    told: Option<NodeId>,
 }
 
 impl Link {
-    /// What to tell the streams after a change: that the peer is there, or that it is not.
-    fn tell(&mut self) -> Option<bool> {
-        let there = self.connected && self.heard;
-        (std::mem::replace(&mut self.told, there) != there).then_some(there)
+    /// What to tell the streams after a change: that the one that was there is not any more, and who is.
+    fn tell(&mut self) -> (bool, Option<NodeId>) {
+        let there = self.heard.filter(|node| self.connected.contains(node));
+        let before = std::mem::replace(&mut self.told, there);
+        let changed = before != there;
+        (changed && before.is_some(), there.filter(|_| changed))
     }
 }
 
@@ -132,9 +151,9 @@ impl Fabric {
                 Some(datagram) = self.inbox.datagrams.recv() => self.deliver(&datagram),
                 // Bulks travel as records among the others; nobody sends blocks yet.
                 Some(_) = self.inbox.bulk.recv() => {}
-                Some(message) = self.outgoing.recv() => {
+                Some((to, message)) = self.outgoing.recv() => {
                     // Each refusal is counted by the transport; the machine sends it again.
-                    let _ = self.transport.sender().try_datagram(self.peer, message);
+                    let _ = self.transport.sender().try_datagram(to, message);
                 }
                 _ = look.tick() => self.look_at_path(),
                 changed = self.heard.changed() => {
@@ -151,7 +170,8 @@ impl Fabric {
 
     /// Messages may be as long as the path carries.
     fn look_at_path(&self) {
-        if let Some(bytes) = self.transport.sender().datagram_bytes(self.peer) {
+        let sender = self.transport.sender();
+        if let Some(bytes) = self.link.told.and_then(|node| sender.datagram_bytes(node)) {
             self.room.set(bytes);
         }
     }
@@ -159,19 +179,22 @@ impl Fabric {
     async fn event(&mut self, event: Event) {
         match event {
             Event::PeerUp { node, boot, version: _, hello } => {
-                self.look_at_path();
-                self.peer_workers.set(hello.workers);
-                let mismatch = self.peer_workers.mismatch(self.ends.len());
-                self.link.connected = node == self.peer && mismatch.is_none();
-                match mismatch {
-                    Some(why) => tracing::error!(%node, why, "NO SESSION IS REPLICATED"),
-                    None => tracing::info!(%node, boot = boot.0, "connected to the peer"),
+                self.peer_workers.set(node, hello.workers);
+                match self.peer_workers.mismatch_with(node, self.ends.len()) {
+                    Some(why) => {
+                        self.link.connected.remove(&node);
+                        tracing::error!(%node, why, "NO SESSION IS REPLICATED");
+                    }
+                    None => {
+                        self.link.connected.insert(node);
+                        tracing::info!(%node, boot = boot.0, "connected to the peer");
+                    }
                 }
                 self.pass_on().await;
             }
             Event::PeerDown { node, boot: _, why } => {
                 tracing::warn!(%node, ?why, "the connection to the peer is gone");
-                self.link.connected = false;
+                self.link.connected.remove(&node);
                 self.pass_on().await;
             }
             Event::Control { node, message } => {
@@ -183,16 +206,22 @@ impl Fabric {
 
     /// Tells every stream; not lost, since a worker reads its words within a turn.
     async fn pass_on(&mut self) {
-        let Some(there) = self.link.tell() else { return };
+        let (lost, there) = self.link.tell();
+        self.look_at_path();
         for end in &self.ends {
-            let word = if there { Word::Connected } else { Word::Lost };
-            // A worker that is gone needs no word.
-            let _ = end.words.send(word).await;
-            end.bell.ring();
+            let words = lost.then_some(Word::Lost).into_iter().chain(there.map(Word::Connected));
+            for word in words {
+                // A worker that is gone needs no word.
+                let _ = end.words.send(word).await;
+                end.bell.ring();
+            }
         }
     }
 
     fn deliver(&self, datagram: &Datagram) {
+        if self.link.told != Some(datagram.node) {
+            return;
+        }
         let Ok(message) = Message::parse(&datagram.bytes) else { return };
         if let Some(end) = self.ends.get(usize::from(message.header.stream)) {
             end.deliver(datagram.bytes.clone());
@@ -206,15 +235,17 @@ mod tests {
 
     #[test]
     fn nodes_with_unequal_numbers_of_workers_say_so() {
-        let peer = PeerWorkers::default();
-        assert_eq!(peer.mismatch(2), None, "not heard yet");
-        peer.set(2);
-        assert_eq!(peer.mismatch(2), None);
-        peer.set(1);
-        assert_eq!(
-            peer.mismatch(2).expect("they differ"),
-            "this node has 2 `workers`, its peer 1: both need as many"
-        );
+        let (peers, two, three) = (PeerWorkers::default(), NodeId(2), NodeId(3));
+        assert_eq!(peers.mismatch(2), None, "nobody is heard yet");
+        peers.set(two, 2);
+        peers.set(NodeId(4), 0);
+        assert_eq!(peers.mismatch(2), None, "a witness has none");
+        peers.set(three, 1);
+        let why = "this node has 2 `workers`, node 3 has 1: both need as many";
+        assert_eq!(peers.mismatch(2).expect("they differ"), why);
+        assert_eq!(peers.mismatch_with(three, 2).expect("they differ"), why);
+        assert_eq!(peers.mismatch_with(two, 2), None);
+        assert_eq!(peers.mismatch(0), None, "this node is a witness");
     }
 
     #[test]
@@ -234,16 +265,26 @@ mod tests {
     }
 
     #[test]
-    fn streams_are_told_of_a_peer_that_is_connected_and_heard() {
+    fn streams_are_told_of_a_partner_that_is_connected_and_heard() {
+        const NOTHING: (bool, Option<NodeId>) = (false, None);
+        let (two, three) = (NodeId(2), NodeId(3));
         let mut link = Link::default();
-        assert_eq!(link.tell(), None);
-        link.connected = true;
-        assert_eq!(link.tell(), None, "not heard");
-        link.heard = true;
-        assert_eq!((link.tell(), link.tell()), (Some(true), None));
-        link.heard = false;
-        assert_eq!((link.tell(), link.tell()), (Some(false), None));
-        link.connected = false;
-        assert_eq!(link.tell(), None);
+        assert_eq!(link.tell(), NOTHING);
+        link.connected.insert(two);
+        assert_eq!(link.tell(), NOTHING, "not heard");
+        link.heard = Some(three);
+        assert_eq!(link.tell(), NOTHING, "not connected");
+        link.heard = Some(two);
+        assert_eq!((link.tell(), link.tell()), ((false, Some(two)), NOTHING));
+        link.heard = Some(three);
+        assert_eq!((link.tell(), link.tell()), ((true, None), NOTHING));
+        link.heard = Some(two);
+        assert_eq!(link.tell(), (false, Some(two)));
+        link.connected.insert(three);
+        assert_eq!(link.tell(), NOTHING);
+        link.heard = Some(three);
+        assert_eq!((link.tell(), link.tell()), ((true, Some(three)), NOTHING));
+        link.connected.remove(&three);
+        assert_eq!((link.tell(), link.tell()), ((true, None), NOTHING));
     }
 }

@@ -10,7 +10,7 @@
 //! Nothing here waits for anything but `ppoll`: disk, netlink and workers are asked by others, who
 //! answer with a [`Command`].
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
@@ -99,10 +99,13 @@ pub(super) struct Heart {
     pub(super) line: Line,
     /// The workers' and the XDP program's copies of the lease.
     pub(super) lease: Lease,
-    pub(super) word: LeaseWord,
+    /// None on a witness.
+    pub(super) word: Option<LeaseWord>,
     pub(super) ownership: Ownership,
     /// What workers do with packets without a lease.
     pub(super) latecomers: Latecomers,
+    /// The firewalls that packets can be passed on to, in the order in which the workers know them.
+    pub(super) firewalls: Vec<NodeId>,
     pub(super) streams: Vec<SharedStream>,
     pub(super) completeness: Vec<Completeness>,
     pub(super) worker_bells: Vec<Bell>,
@@ -113,8 +116,8 @@ pub(super) struct Heart {
     pub(super) tracked: Vec<usize>,
     pub(super) addresses: mpsc::Sender<Order>,
     pub(super) facts: SyncSender<Facts>,
-    /// Whether the peer is heard by any path.
-    pub(super) heard: watch::Sender<bool>,
+    /// With whom sessions are replicated, while it is heard by any path.
+    pub(super) heard: watch::Sender<Option<NodeId>>,
     /// What the policy says of a lease.
     pub(super) permit: Permit,
     /// What the policy's actor is told.
@@ -130,7 +133,9 @@ pub(super) struct State {
     /// The parts of it that do not change by themselves.
     lasting: Fitness,
     readiness: Readiness,
-    paths_up: u64,
+    /// Of each other node, by its number.
+    paths_up: BTreeMap<NodeId, u64>,
+    partner: Option<NodeId>,
     /// The newest term on this node's disk.
     noted: Term,
     next: Option<Command>,
@@ -353,10 +358,10 @@ impl Heart {
 
     fn carry_out(&mut self, output: Output, now: Time) {
         match output {
-            Output::SendHeartbeat { to: _, path, bytes } => {
+            Output::SendHeartbeat { to, path, bytes } => {
                 // Stopped in the middle of a turn: what it says was true when the turn began.
                 if clock::now().since(now) < TURN_MAX {
-                    self.paths.send(path, &bytes, now);
+                    self.paths.send(to, path, &bytes, now);
                 }
             }
             Output::Persist(facts) => {
@@ -382,7 +387,11 @@ impl Heart {
             }
             Output::PassOn { to, until } => {
                 tracing::info!(%to, "packets that come without a lease are passed on");
-                self.pass_on(until);
+                self.pass_on(to, until);
+            }
+            Output::Replicate { with } => {
+                self.state.partner = with;
+                self.tell_partner();
             }
             Output::AddAddress(vip) => self.order(Order::Add(vip)),
             Output::RemoveAddress(vip) => self.order(Order::Remove(vip)),
@@ -412,11 +421,18 @@ impl Heart {
             self.worker_bells.iter().for_each(Bell::ring);
         }
         self.state.leased_until = until;
-        let set = self.word.renew(clock::of_kernel(until));
+        let set = self.word.as_mut().map(|word| word.renew(clock::of_kernel(until)));
         self.word_set(set);
     }
 
-    fn pass_on(&mut self, until: Time) {
+    /// Another firewall, which owns now, gets what comes until then.
+    fn pass_on(&mut self, to: NodeId, until: Time) {
+        let place = self.firewalls.iter().position(|node| *node == to);
+        self.latecomers.set_heir(place.unwrap_or(usize::MAX));
+        self.pass_on_until(until);
+    }
+
+    fn pass_on_until(&mut self, until: Time) {
         self.state.passing_until = until;
         self.latecomers.pass_on(until);
         self.let_latecomers(until.max(self.state.holding_until));
@@ -440,17 +456,18 @@ impl Heart {
     }
 
     fn let_latecomers(&mut self, until: Time) {
-        let set = self.word.let_latecomers(clock::of_kernel(until));
+        let set = self.word.as_mut().map(|word| word.let_latecomers(clock::of_kernel(until)));
         self.word_set(set);
     }
 
-    fn word_set(&mut self, set: Result<(), datapath::xdp::Error>) {
-        if let Err(error) = &set
+    fn word_set(&mut self, set: Option<Result<(), datapath::xdp::Error>>) {
+        let failure = set.and_then(Result::err);
+        if let Some(error) = &failure
             && !self.state.word_failed
         {
             tracing::error!(%error, "the XDP program's lease cannot be set");
         }
-        self.state.word_failed = set.is_err();
+        self.state.word_failed = failure.is_some();
     }
 
     fn set_owner(&mut self, owner: bool, term: Term, now: Time) {
@@ -492,14 +509,14 @@ impl Heart {
     }
 
     fn note(&mut self, event: Event) {
-        if let Event::Path { peer: NodeId(_), path: PathId(path), up, diagnostic: _ } = event {
+        if let Event::Path { peer, path: PathId(path), up, diagnostic: _ } = event {
             let bit = 1_u64 << (path & 63);
+            let paths_up = self.state.paths_up.entry(peer).or_default();
             match up {
-                true => self.state.paths_up |= bit,
-                false => self.state.paths_up &= !bit,
+                true => *paths_up |= bit,
+                false => *paths_up &= !bit,
             }
-            let heard = self.state.paths_up != 0;
-            self.heard.send_if_modified(|it| std::mem::replace(it, heard) != heard);
+            self.tell_partner();
         }
         match event {
             Event::Role { to: Role::Standby, .. } => {
@@ -520,9 +537,17 @@ impl Heart {
             | Event::PeerBooted { .. }
             | Event::PeerClass { .. }
             | Event::PolicyDiffers { .. }
+            | Event::MembersDiffer { .. }
             | Event::AddressConflict(_) => {}
         }
         tell(event, &self.paths);
+    }
+
+    /// Tells the transport's task with whom sessions are replicated now.
+    fn tell_partner(&self) {
+        let is_heard = |node: &NodeId| self.state.paths_up.get(node).is_some_and(|up| *up != 0);
+        let heard = self.state.partner.filter(is_heard);
+        self.heard.send_if_modified(|it| std::mem::replace(it, heard) != heard);
     }
 
     fn is_over(&self) -> bool {
@@ -561,7 +586,7 @@ impl Heart {
         self.set_owner(false, term, now);
         self.state.holding_until = Time::ZERO;
         self.latecomers.hold(Time::ZERO);
-        self.pass_on(Time::ZERO);
+        self.pass_on_until(Time::ZERO);
     }
 }
 

@@ -1,10 +1,11 @@
-//! How workers reach the other node with packets: the key, what ports are called between nodes, sockets, and
+//! How workers reach the other firewalls with packets: the key, what ports are called between nodes, sockets, and
 //! whether the fabric is wide enough.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd as _;
 
+use cluster_core::NodeId;
 use config::Port;
 use datapath::fabric::{FabricParts, Label, never_cut};
 use datapath::{Fabric, Latecomers};
@@ -26,21 +27,23 @@ use crate::ports::Watched;
 pub(crate) struct Passing {
     pub(super) key: [u64; 2],
     pub(super) local: IpAddr,
-    pub(super) peer: SocketAddr,
+    /// Of Geneve.
+    pub(super) port: u16,
+    pub(super) peers: Vec<(NodeId, IpAddr)>,
     pub(super) labels: Vec<Label>,
     pub(super) longest_frame: usize,
     pub(super) latecomers: Latecomers,
 }
 
 impl Passing {
-    /// Connects a worker to the other node.
+    /// Connects a worker to the other firewalls.
     pub(super) fn join(&self, worker: &mut XskWorker) -> io::Result<()> {
-        let receiver = open(SocketAddr::new(self.local, self.peer.port()))?;
+        let receiver = open(SocketAddr::new(self.local, self.port))?;
         // A port of its own, so that the peer's workers share what the workers of this node send.
         let sender = open(SocketAddr::new(self.local, 0))?;
         worker.join_fabric(Fabric::new(FabricParts {
             key: TagKey::new(self.key),
-            peer: self.peer,
+            peers: self.peers.iter().map(|(_, it)| SocketAddr::new(*it, self.port)).collect(),
             labels: self.labels.clone(),
             longest_frame: self.longest_frame,
             receiver: receiver.into(),
@@ -87,8 +90,8 @@ pub(super) fn labels(ports: &[Port]) -> Vec<Label> {
 }
 
 /// The longest frame that fits through a fabric of this MTU.
-pub(super) fn longest_frame(mtu: u32, peer: IpAddr) -> usize {
-    let ip = match peer {
+pub(super) fn longest_frame(mtu: u32, local: IpAddr) -> usize {
+    let ip = match local {
         IpAddr::V4(_) => 20,
         IpAddr::V6(_) => 40,
     };
@@ -124,7 +127,7 @@ pub(super) fn warn_of_narrow(interface: &str, mtu: u32, ports: &[Watched]) {
             mtu,
             wanted,
             "THE FABRIC IS TOO NARROW: in a switchover long packets of the port are lost; set \
-             `ip link set {interface} mtu {wanted}`, on both nodes"
+             `ip link set {interface} mtu {wanted}`, on every node"
         );
     }
 }
@@ -163,10 +166,10 @@ mod tests {
 
     #[test]
     fn a_fabric_a_hundred_bytes_wider_takes_full_frames() {
-        for peer in ["10.9.0.1", "fd09::1"] {
-            let longest = longest_frame(1_500 + MTU_OVERHEAD, peer.parse().expect("an address"));
+        for local in ["10.9.0.1", "fd09::1"] {
+            let longest = longest_frame(1_500 + MTU_OVERHEAD, local.parse().expect("an address"));
             assert!(longest >= 1_514, "{longest}");
-            assert!(longest_frame(1_500, peer.parse().expect("an address")) < 1_514);
+            assert!(longest_frame(1_500, local.parse().expect("an address")) < 1_514);
         }
     }
 }

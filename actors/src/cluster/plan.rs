@@ -1,5 +1,6 @@
 //! What a node needs to know to take part in its cluster, read before anything is started.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path as FilePath;
@@ -37,17 +38,19 @@ pub enum ClusterError {
         /// That of the identity.
         identity: NodeId,
     },
-    /// So many other members; a pair has one.
-    Members(usize),
-    /// Nobody knows where the peer is.
+    /// There is no other member.
+    NoOther,
+    /// Nobody knows where this member is.
     NoAddress(NodeId),
+    /// The node joined as something else than it is run as.
+    Kind(Kind),
     /// Keys and certificates.
     Identity(IdentityError),
     /// The node's memory.
     Store(StoreError),
     /// The node file's times, paths or addresses.
     Config(ConfigError),
-    /// The connection to the peer.
+    /// The connections to the others.
     Transport(TransportError),
     /// The sockets by which packets are passed on.
     Fabric(std::io::Error),
@@ -62,7 +65,8 @@ pub(crate) struct Plan {
     pub(super) founder: bool,
     pub(super) facts: Facts,
     pub(super) boot: Boot,
-    pub(super) peer: NodeId,
+    pub(super) kind: Kind,
+    pub(super) others: Vec<Other>,
     pub(super) calls: Vec<SocketAddr>,
     pub(super) listen: SocketAddr,
     pub(super) geneve_port: u16,
@@ -76,9 +80,19 @@ pub(crate) struct Plan {
     pub(super) unconfirmed: config::Unconfirmed,
 }
 
+/// Another member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Other {
+    pub(super) node: NodeId,
+    pub(super) kind: Kind,
+    /// Where it listens: its address in the fabric.
+    pub(super) address: SocketAddr,
+}
+
 impl Plan {
-    /// Reads the node's papers and memory; `None` if its file has no `[cluster]`. Counts the boot.
-    pub(crate) fn read(config: &config::Node) -> Result<Option<Self>, ClusterError> {
+    /// Reads the node's papers and memory, for a node that is run as a `kind`; `None` if its file has no
+    /// `[cluster]`. Counts the boot.
+    pub(crate) fn read(config: &config::Node, kind: Kind) -> Result<Option<Self>, ClusterError> {
         let Some(cluster) = &config.cluster else { return Ok(None) };
         match cluster.placement {
             config::Placement::Vip => {}
@@ -93,12 +107,12 @@ impl Plan {
         }
         let mut store = Store::open(&papers.store_path(), &identity.cluster, identity.node)
             .map_err(ClusterError::Store)?;
-        let (peer, calls) = peer(&store, identity.node, cluster)?;
-        let address = calls.first().ok_or(ClusterError::NoAddress(peer))?.ip();
+        let (others, calls) = others(&store, (identity.node, kind), cluster)?;
         let tracked = tracked(config)?;
         let local = cluster.listen.ip();
         let port = fabric.heartbeat_port;
-        let mut paths = vec![Path::fabric(&fabric.interface, local, address, port)];
+        let addresses = others.iter().map(|other| (other.node, other.address.ip()));
+        let mut paths = vec![Path::fabric(&fabric.interface, local, addresses, port)];
         paths.extend(segments(config, &tracked, port));
         Ok(Some(Self {
             facts: memory::recall(&store).map_err(ClusterError::Store)?,
@@ -106,7 +120,8 @@ impl Plan {
             founder: store.is_founder().map_err(ClusterError::Store)?,
             identity,
             store,
-            peer,
+            kind,
+            others,
             calls,
             listen: cluster.listen,
             geneve_port: fabric.geneve_port,
@@ -131,33 +146,52 @@ impl Plan {
 
     /// The members, as the log is to name them.
     pub(crate) fn roster(&self) -> Vec<(NodeId, LogMember)> {
-        let member =
-            |address| LogMember { kind: Kind::Firewall, address, name: Default::default() };
-        let peer = self.calls.first().map(|address| (self.peer, member(*address)));
-        [Some((self.identity.node, member(self.listen))), peer].into_iter().flatten().collect()
+        let member = |kind, address| LogMember { kind, address, name: Default::default() };
+        let own = (self.identity.node, member(self.kind, self.listen));
+        let others = self.others.iter().map(|it| (it.node, member(it.kind, it.address)));
+        [own].into_iter().chain(others).collect()
     }
 
     /// What the membership machine is told.
     pub(super) fn membership(&self) -> Config {
-        let paths = self.paths.iter().map(|path| path.id).collect();
         Config {
             node: self.identity.node,
-            kind: Kind::Firewall,
+            kind: self.kind,
             rank: self.rank,
             preempt: false,
             alone: Alone::Forward,
             guard: PolicyGuard::Fitness,
-            peers: vec![PeerConfig { node: self.peer, kind: Kind::Firewall, paths }],
+            peers: self.others.iter().map(|other| self.peer(*other)).collect(),
             vips: self.vips.clone(),
             timing: Timing::default(),
             secret: self.identity.secret.0,
         }
     }
 
-    /// How workers reach the other node with packets. Tells people if the fabric is too narrow.
+    /// Firewalls hear each other by every path, and a witness by the fabric alone.
+    fn peer(&self, Other { node, kind, .. }: Other) -> PeerConfig {
+        let segments = [self.kind, kind] == [Kind::Firewall; 2];
+        let paths = self.paths.iter().map(|path| path.id);
+        let paths = paths.filter(|id| segments || *id == Path::FABRIC).collect();
+        PeerConfig { node, kind, paths }
+    }
+
+    /// The other firewalls: whom sessions can be replicated with, and packets passed on to.
+    pub(super) fn firewalls(&self) -> impl Iterator<Item = Other> + '_ {
+        let firewall = |other: &&Other| other.kind == Kind::Firewall;
+        self.others.iter().filter(firewall).copied()
+    }
+
+    /// Every member, this node among them.
+    pub(super) fn members(&self) -> BTreeSet<NodeId> {
+        let others = self.others.iter().map(|other| other.node);
+        others.chain([self.identity.node]).collect()
+    }
+
+    /// How workers reach the other firewalls with packets. Tells people if the fabric is too narrow.
     pub(crate) async fn passing(&self, config: &config::Node, ports: &[Watched]) -> Passing {
         let fabric = &self.paths[0];
-        let (local, peer) = (fabric.local.ip(), fabric.peer.ip());
+        let local = fabric.local.ip();
         let mtu = passing::mtu(&fabric.device).await;
         if let Some(mtu) = mtu {
             passing::warn_of_narrow(&fabric.device, mtu, ports);
@@ -165,20 +199,21 @@ impl Plan {
         Passing {
             key: self.derive(b"ringwall fabric 1"),
             local,
-            peer: SocketAddr::new(peer, self.geneve_port),
+            port: self.geneve_port,
+            peers: self.firewalls().map(|other| (other.node, other.address.ip())).collect(),
             labels: passing::labels(&config.ports),
             // What is away comes back with an MTU that nobody knows yet: the kernel says what fits.
-            longest_frame: passing::longest_frame(mtu.unwrap_or(u32::from(u16::MAX)), peer),
+            longest_frame: passing::longest_frame(mtu.unwrap_or(u32::from(u16::MAX)), local),
             latecomers: Latecomers::default(),
         }
     }
 
-    /// Places flows into slots, alike on both nodes.
+    /// Places flows into slots, alike on all nodes.
     pub(crate) fn placement_secret(&self) -> [u64; 2] {
         self.derive(b"ringwall placement 1")
     }
 
-    /// A key for one purpose, alike on both nodes.
+    /// A key for one purpose, alike on all nodes.
     fn derive(&self, purpose: &[u8]) -> [u64; 2] {
         let secret = &self.identity.secret.0;
         let (mut key, mut message) = ([0; 16], purpose.to_vec());
@@ -200,24 +235,33 @@ pub(super) fn digest(policy: &config::Policy) -> [u8; 16] {
     SipHasher24::new_with_key(b"ringwall policy\0").hash(&text).as_bytes()
 }
 
-fn peer(
+/// The other members, and whom to call.
+fn others(
     store: &Store,
-    own: NodeId,
+    (own, kind): (NodeId, Kind),
     cluster: &config::Cluster,
-) -> Result<(NodeId, Vec<SocketAddr>), ClusterError> {
-    let members = store.members().map_err(ClusterError::Store)?;
-    let is_other =
-        |(node, member): &(NodeId, Member)| *node != own && member.standing == Standing::Member;
-    let others: Vec<(NodeId, Member)> = members.into_iter().filter(is_other).collect();
-    let [(peer, member)] = others.as_slice() else {
-        return Err(ClusterError::Members(others.len()));
+) -> Result<(Vec<Other>, Vec<SocketAddr>), ClusterError> {
+    let mut members = store.members().map_err(ClusterError::Store)?;
+    members.retain(|_, member| member.standing == Standing::Member);
+    let joined_as = members.remove(&own).map_or(Kind::Firewall, |member| member.kind);
+    if joined_as != kind {
+        return Err(ClusterError::Kind(joined_as));
+    }
+    let calls = cluster.peers.iter().chain(members.values().flat_map(|it| &it.addresses));
+    let mut called = BTreeSet::new();
+    let calls = calls.copied().filter(|address| called.insert(*address)).collect();
+    // The node file has a pair's address, whatever the other one said when it joined.
+    let of_a_pair = cluster.peers.first().filter(|_| members.len() == 1);
+    let other = |(node, member): (&NodeId, &Member)| {
+        let address =
+            *of_a_pair.or(member.addresses.first()).ok_or(ClusterError::NoAddress(*node))?;
+        Ok(Other { node: *node, kind: member.kind, address })
     };
-    let mut calls = cluster.peers.clone();
-    calls.extend(member.addresses.iter().filter(|it| !cluster.peers.contains(it)));
-    Ok((*peer, calls))
+    let others: Vec<Other> = members.iter().map(other).collect::<Result<_, _>>()?;
+    if others.is_empty() { Err(ClusterError::NoOther) } else { Ok((others, calls)) }
 }
 
-/// The ports of the group's addresses, by name, so that both nodes count their segments alike.
+/// The ports of the group's addresses, by name, so that all nodes count their segments alike.
 fn tracked(config: &config::Node) -> Result<Vec<usize>, ClusterError> {
     if config.vips.windows(2).any(|pair| pair[0].group != pair[1].group) {
         return Err(ClusterError::Groups);
@@ -244,7 +288,7 @@ impl fmt::Display for ClusterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoFabric => f.write_str(
-                "`[cluster]` without `[fabric]`: say by which interface the other node is reached",
+                "`[cluster]` without `[fabric]`: say by which interface the other nodes are reached",
             ),
             Self::Placement => f.write_str(
                 "`placement = \"hash\"` is not carried out by this version; write \"vip\"",
@@ -254,14 +298,18 @@ impl fmt::Display for ClusterError {
                 f,
                 "the node file says `id = {file}`, but this node joined its cluster as {identity}"
             ),
-            Self::Members(0) => f.write_str(
+            Self::NoOther => f.write_str(
                 "the cluster has no other member yet: let one in (`ringwall cluster token`), or run \
                  this node without `[cluster]`",
             ),
-            Self::Members(count) => {
-                write!(f, "the cluster has {count} other members; this version runs pairs")
-            }
-            Self::NoAddress(peer) => write!(f, "nobody says where node {peer} listens"),
+            Self::NoAddress(node) => write!(f, "nobody says where node {node} listens"),
+            Self::Kind(Kind::Witness) => f.write_str(
+                "this node joined its cluster as a witness: start it by `ringwall witness`",
+            ),
+            Self::Kind(Kind::Firewall) => f.write_str(
+                "this node joined its cluster as a firewall: start it by `ringwall run`; a witness \
+                 joins by `ringwall cluster join --witness`",
+            ),
             Self::Identity(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),

@@ -7,7 +7,7 @@ use config::api;
 use cluster_core::membership::lease::Ground;
 use cluster_core::membership::liveness::State;
 use cluster_core::membership::view::{MemberView, PathView};
-use cluster_core::membership::{Readiness, Refused, Request, View, Why};
+use cluster_core::membership::{Kind, Readiness, Refused, Request, View, Why};
 use cluster_core::replication::{Link, Purpose};
 use cluster_net::Counters;
 use core::time::Duration;
@@ -24,10 +24,12 @@ pub(super) fn cluster(
     let numbered = (0..).zip(streams);
     api::Cluster {
         node: view.node.0,
+        kind: api::MemberKind::default(), // The node's part knows it.
         boot: view.boot.0,
         role: view.role.name().to_owned(),
         term: view.term.0,
         owner: view.owner.map(|node| node.0),
+        replicates_with: view.partner.map(|node| node.0),
         lease_milliseconds: view.lease.map(|(left, _)| milliseconds(left)),
         lease_ground: view.lease.map(|(_, ground)| ground_name(ground).to_owned()),
         fitness: view.fitness.to_string(),
@@ -61,6 +63,7 @@ fn member(view: &MemberView, names: &[String]) -> api::ClusterMember {
     let said = view.said.as_ref();
     api::ClusterMember {
         node: view.node.0,
+        kind: kind(view.kind),
         boot: view.boot.map(|boot| boot.0),
         heard_milliseconds: view.heard_ago.map(milliseconds),
         role: said.map(|said| said.role.name().to_owned()),
@@ -154,6 +157,13 @@ pub(super) fn refusal(refused: Refused) -> String {
         Refused::Busy => "a switchover is under way".to_owned(),
         Refused::NotDrained => "the node is in service already".to_owned(),
         Refused::Unable(fitness) => format!("the node cannot own: {fitness}"),
+    }
+}
+
+pub(super) const fn kind(kind: Kind) -> api::MemberKind {
+    match kind {
+        Kind::Firewall => api::MemberKind::Firewall,
+        Kind::Witness => api::MemberKind::Witness,
     }
 }
 

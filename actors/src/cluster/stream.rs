@@ -11,6 +11,7 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use cluster_core::NodeId;
 use cluster_core::limits::BULK_DEADLINE;
 use cluster_core::replication::replicas::Event;
 use cluster_core::replication::{Input, Output, Replicas, Replication, Table, View};
@@ -27,8 +28,8 @@ use super::ownership::{Completeness, Ownership, Standing};
 /// What the transport tells a worker.
 #[derive(Debug)]
 pub(crate) enum Word {
-    /// The peer is connected.
-    Connected,
+    /// There is a peer to replicate with: this one.
+    Connected(NodeId),
     /// It is not any more, or is declared dead.
     Lost,
     /// It says this.
@@ -46,7 +47,7 @@ pub struct Stream {
     pub(super) completeness: Completeness,
     pub(super) inbox: mpsc::Receiver<Word>,
     pub(super) room: MessageRoom,
-    pub(super) outbox: mpsc::Sender<Bytes>,
+    pub(super) outbox: mpsc::Sender<(NodeId, Bytes)>,
     pub(super) latecomers: Latecomers,
     /// The role that the engine has, and what else it was told of the ownership.
     pub(super) standing: Standing,
@@ -86,7 +87,7 @@ impl Stream {
         for _ in 0..MESSAGES_PER_TURN {
             let Ok(word) = self.inbox.try_recv() else { break };
             match word {
-                Word::Connected => self.connect(engine, now),
+                Word::Connected(node) => self.connect(node, engine, now),
                 Word::Lost => {
                     self.handle(Input::Lost, engine, now);
                     self.replicas(Event::Lost, engine, now);
@@ -169,7 +170,8 @@ impl Stream {
         }
     }
 
-    fn connect(&mut self, engine: &mut Engine, now: Time) {
+    fn connect(&mut self, node: NodeId, engine: &mut Engine, now: Time) {
+        self.handle(Input::Partner(node), engine, now);
         self.handle(Input::Connected, engine, now);
         self.replicas(Event::Connected, engine, now);
     }
@@ -190,10 +192,11 @@ impl Stream {
 
     fn carry_out(&mut self, engine: &mut Engine, now: Time) {
         let mut table = Table { engine };
+        let to = self.machine.partner();
         while let Some(output) = self.machine.poll_output(&mut table, now) {
             match output {
                 Output::Send(message) => {
-                    let sent = self.outbox.try_send(Bytes::copy_from_slice(message));
+                    let sent = self.outbox.try_send((to, Bytes::copy_from_slice(message)));
                     self.unsent += u64::from(sent.is_err());
                 }
                 Output::Release(release) => table.release(&release, now),

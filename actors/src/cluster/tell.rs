@@ -40,6 +40,14 @@ pub(super) fn tell(event: Event, paths: &Paths) {
             %owner,
             "the dead owner ran another policy: THIS NODE DOES NOT TAKE OVER; commit the same policy"
         ),
+        Event::MembersDiffer { peer, ours_is_old: true } => tracing::error!(
+            %peer,
+            "the peer knows of other members: THIS NODE DOES NOT OWN; give it the list \
+             (`ringwall cluster join --renew`) and restart it"
+        ),
+        Event::MembersDiffer { peer, ours_is_old: false } => {
+            tracing::warn!(%peer, "the peer has an old list of members, and does not own until it is renewed");
+        }
         Event::AddressConflict(address) => {
             tracing::error!(%address, "somebody else uses an address of the group");
         }

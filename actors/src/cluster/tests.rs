@@ -39,7 +39,7 @@ fn plan(folder: &Path) -> Plan {
         folder.to_str().expect("UTF-8"),
     );
     let config = config::parse_node("node.toml", &text).expect("a good file").value;
-    let plan = Plan::read(&config).expect("a pair").expect("it has a cluster");
+    let plan = Plan::read(&config, Kind::Firewall).expect("a pair").expect("it has a cluster");
     // Any port that is free.
     Plan { listen: "127.0.0.1:0".parse().expect("an address"), ..plan }
 }

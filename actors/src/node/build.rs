@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use af_xdp::Umem;
+use cluster_core::membership::Kind;
 use datapath::xdp::{BpfDir, Mode as XdpMode, PortConfig, Program};
 use datapath::{Bell, Lease, Parts, Peer, Worker, XskPort};
 use engine::fib::FibChange;
@@ -39,7 +40,7 @@ pub struct Seed {
 /// # Errors
 /// [`StartError`]; nothing is left attached that was not before.
 pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, StartError> {
-    let plan = Plan::read(&config)?;
+    let plan = Plan::read(&config, Kind::Firewall)?;
     let bpf_dir = BpfDir::prepare(Path::new(&config.bpf_dir))?;
     let mut program = Program::load()?;
     let names: Vec<String> = config.ports.iter().map(|port| port.name.clone()).collect();

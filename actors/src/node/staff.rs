@@ -69,7 +69,7 @@ impl Beginning {
 
 fn folder(data: &Path, plan: Option<&Plan>) -> PathBuf {
     match plan {
-        Some(_) => data.join("cluster").join("policy"),
+        Some(_) => policy::shared_folder(data),
         None => data.join("policy"),
     }
 }
@@ -126,6 +126,7 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
         Some((plan, loom)) => {
             let (in_force, permit) = (staff.in_force.subscribe(), permit.clone());
             let (name, roster) = (plan.cluster().clone(), plan.roster());
+            let word = Some(word);
             let around = Around { shards, lease, word, watched, in_force, permit };
             let part = Part::start(plan, loom, around).await?;
             let (sender, standing) = (part.sender().clone(), part.standing());
@@ -159,7 +160,7 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
         first_policy(&permit).await?;
     }
     let permission = match part {
-        Ok(part) => Permission::Cluster(part),
+        Ok(part) => Permission::Cluster(Box::new(part)),
         Err(keeper) => {
             let (keeper, _) = Actor::spawn(None, KeeperActor, keeper).await.map_err(failed)?;
             Permission::Keeper(keeper)

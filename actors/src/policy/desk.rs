@@ -93,11 +93,8 @@ impl Desk {
         author: Author,
     ) -> Result<Committed, Error> {
         self.catch_up().await;
-        let (running, action) = self.raft.look(|log, _| earlier(log, request.epoch))?;
-        let to = match &action {
-            Action::Propose { content: Content::Again { of }, .. } => *of,
-            _ => self.raft.look(|log, _| log.summary().trial.map_or(running, |it| it.fallback)),
-        };
+        let Earlier { running, to, action } =
+            self.raft.look(|log, _| earlier(log, request.epoch))?;
         let changes = self.differences(running, to).await;
         let answer = self.submit(self.id(request.request), action, author).await?;
         let committed = answers::committed(answer, running, None)?;
@@ -170,8 +167,16 @@ impl Desk {
             let changes = config::diff(&before?, &value);
             let refused = if check {
                 let text = founding::text(&text)?;
-                let order =
-                    Order { version, file, text, comment: None, strict: true, ports, implicit };
+                let order = Order {
+                    version,
+                    file,
+                    text,
+                    comment: None,
+                    strict: true,
+                    disk: None,
+                    ports,
+                    implicit,
+                };
                 order.compile().err()
             } else {
                 None
@@ -284,11 +289,22 @@ impl Desk {
     }
 }
 
-/// What is to be done to go back, and what is in force now.
-fn earlier(log: &Log, to: Option<u64>) -> Result<(Epoch, Action), Error> {
+/// A way back.
+#[derive(Debug)]
+struct Earlier {
+    /// What is in force now.
+    running: Epoch,
+    /// Whose text comes back.
+    to: Epoch,
+    /// How.
+    action: Action,
+}
+
+/// What is to be done to go back.
+fn earlier(log: &Log, wanted: Option<u64>) -> Result<Earlier, Error> {
     let summary = log.summary();
     let running = summary.running.epoch;
-    let target = match (to, summary.trial) {
+    let to = match (wanted, summary.trial) {
         (Some(epoch), _) => Epoch(epoch),
         (None, Some(trial)) => trial.fallback,
         (None, None) => {
@@ -297,14 +313,15 @@ fn earlier(log: &Log, to: Option<u64>) -> Result<(Epoch, Action), Error> {
             before.ok_or_else(|| Error::new("there is no earlier revision"))?
         }
     };
-    if let Some(trial) = summary.trial.filter(|it| it.fallback == target) {
+    if let Some(trial) = summary.trial.filter(|it| it.fallback == to) {
         let action = Action::Revert { epoch: trial.epoch, cause: Cause::Rollback {} };
-        return Ok((running, action));
+        return Ok(Earlier { running, to, action });
     }
-    let file = log.revision(target).map(|it| it.file.clone()).unwrap_or_default();
-    let comment = Line::cut(&format!("rollback to epoch {target}"));
-    let content = Content::Again { of: target };
-    Ok((running, Action::Propose { base: running, content, file, comment, confirm: None }))
+    let file = log.revision(to).map(|it| it.file.clone()).unwrap_or_default();
+    let comment = Line::cut(&format!("rollback to epoch {to}"));
+    let content = Content::Again { of: to };
+    let action = Action::Propose { base: running, content, file, comment, confirm: None };
+    Ok(Earlier { running, to, action })
 }
 
 fn comment(text: Option<&str>) -> Result<Line, Error> {

@@ -1,7 +1,7 @@
 //! What a node remembers of its policy over a restart, beside the log: what it runs, and those texts.
 //!
 //! ```text
-//! <folder>/12.toml    the text that revision 12 brought      written first
+//! <folder>/12.toml    the text that revision 12 brought      written when it is proposed
 //! <folder>/facts      what runs, and the trial it is on      renamed into place, synced
 //! ```
 //!
@@ -65,21 +65,25 @@ impl Disk {
         Ok(Remembered { facts, texts })
     }
 
+    /// Keeps a text that may be run soon, synced.
+    pub(super) fn keep(&self, source: Epoch, text: &PolicyText) -> io::Result<()> {
+        let path = self.text(source);
+        let known = fs::read(&path).is_ok_and(|bytes| bytes == text.as_str().as_bytes());
+        if known { Ok(()) } else { self.place(&path, text.as_str().as_bytes()) }
+    }
+
     /// Writes it, synced; what it does not need any more goes.
     fn write(&self, note: &Note) -> io::Result<()> {
         for (source, text) in &note.texts {
-            let path = self.text(*source);
-            if !path.exists() {
-                self.place(&path, text.as_str().as_bytes())?;
-            }
+            self.keep(*source, text)?;
         }
         self.place(&self.facts(), &note.facts.encode())?;
         self.forget(&note.facts)
     }
 
-    /// A file is there whole or not at all.
+    /// A file is there whole or not at all. Two threads may write two of them.
     fn place(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let scratch = self.folder.join("next");
+        let scratch = path.with_extension("next");
         let mut file = File::create(&scratch)?;
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -252,7 +256,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a directory");
         let disk = Disk::open(folder.path()).expect("it opens");
         disk.write(&note(1, 1)).expect("written");
-        fs::write(folder.path().join("next"), b"half").expect("written");
+        fs::write(folder.path().join("facts.next"), b"half").expect("written");
         fs::write(folder.path().join("2.toml"), b"# 2").expect("written");
         assert_eq!(disk.recall().expect("readable").facts, note(1, 1).facts);
         fs::write(folder.path().join("facts"), b"?").expect("written");
@@ -266,7 +270,7 @@ mod tests {
         let inner = folder.path().join("policy");
         let disk = Disk::open(&inner).expect("it opens");
         fs::remove_dir(&inner).expect("empty");
-        let (told, heard) = mpsc::channel();
+        let (told, heard) = mpsc::sync_channel(8);
         let writer = Writer::start(disk, move |facts| {
             let _ = told.send(facts);
         })

@@ -19,7 +19,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use wire::Time;
 
-use super::disk::{self, Note, Writer};
+use super::disk::{self, Disk, Note, Writer};
 use super::founding::{Founding, Grounds};
 use super::housekeeping::House;
 use super::permit::Permit;
@@ -110,6 +110,7 @@ pub(crate) struct Driver {
     pub(super) house: House,
     permit: Permit,
     bench: Workbench,
+    disk: Disk,
     writer: Writer,
     in_force: watch::Sender<InForce>,
     seen: watch::Sender<Seen>,
@@ -136,7 +137,7 @@ impl Driver {
         let clocks = clock::all();
         let moved = Arc::new(AtomicBool::new(true));
         let told = myself.clone();
-        let writer = Writer::start(disk, move |facts| {
+        let writer = Writer::start(disk.clone(), move |facts| {
             drop(told.cast(PolicyMessage::Saved(facts)));
         })?;
         let tasks = vec![
@@ -159,6 +160,7 @@ impl Driver {
             house: House::new(plan),
             permit: staff.permit,
             bench: Workbench { ports, implicit, shards, program, ready },
+            disk,
             writer,
             in_force: staff.in_force,
             seen,
@@ -391,7 +393,7 @@ impl Driver {
         self.clearing.push((node, asked, call));
     }
 
-    fn compile(&mut self, purpose: Purpose, version: Version) {
+    fn compile(&self, purpose: Purpose, version: Version) {
         let strict = matches!(purpose, Purpose::Proposal(_));
         if let Some(ready) = self.bench.get(version).filter(|_| !strict) {
             let ready = Box::new(Ok(ready.clone()));
@@ -406,7 +408,8 @@ impl Driver {
         };
         let (file, comment) = self.label(version);
         let (ports, implicit) = (self.bench.ports.clone(), self.bench.implicit.clone());
-        let order = Order { version, file, text, comment, strict, ports, implicit };
+        let disk = strict.then(|| self.disk.clone());
+        let order = Order { version, file, text, comment, strict, disk, ports, implicit };
         let told = self.myself.clone();
         tokio::task::spawn_blocking(move || {
             let compiled = Box::new(order.compile());
@@ -414,7 +417,7 @@ impl Driver {
         });
     }
 
-    fn run(&mut self, version: Version) {
+    fn run(&self, version: Version) {
         let told = self.myself.clone();
         let Some(ready) = self.bench.get(version) else {
             // It was compiled a moment ago; three are kept.

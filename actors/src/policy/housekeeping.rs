@@ -2,10 +2,11 @@
 //! records the owner, and that members vote.
 //!
 //! ```text
-//! listed, connected   ─► learner ─► named in the log ─► votes      one step at a time
+//! listed, connected   ─► learns all ─► named in the log ─► votes   one step at a time
 //! first policy        ─► proposed once the log names this node
 //! ```
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cluster_core::NodeId;
@@ -13,13 +14,13 @@ use cluster_core::membership::Kind;
 use cluster_core::policy::coordinator;
 use cluster_core::policy::log::{Action, Content, Member, Placement, Stamp};
 use cluster_core::policy::{Command, Epoch, Line, Log, RequestId};
-use cluster_net::raft::Change;
+use cluster_net::raft::{Change, Generation};
 use tokio::sync::oneshot;
 use wire::Time;
 
 use super::driver::{Driver, PolicyMessage};
 use super::founding::{Origin, Plan, text};
-use super::limits::{APPEND_TIMEOUT, CHANGE_TIMEOUT, HOUSEKEEPING};
+use super::limits::{APPEND_TIMEOUT, CHANGE_TIMEOUT, CHORE_LOOK, HOUSEKEEPING, LEARN_AGAIN};
 use super::peers;
 use crate::clock;
 
@@ -28,8 +29,12 @@ pub(super) struct House {
     plan: Plan,
     /// When to look again.
     due: Time,
-    /// Something is under way until it is over, or this time has passed.
-    busy: Option<oneshot::Receiver<()>>,
+    /// Something is under way until it is over. It tells who has learned all that there is.
+    busy: Option<oneshot::Receiver<Option<NodeId>>>,
+    /// Who has, since this node's start.
+    learned: BTreeSet<NodeId>,
+    /// Who did not in time, and when it may try again: a node with another history never will.
+    resting: BTreeMap<NodeId, Time>,
 }
 
 /// What should be done next.
@@ -49,15 +54,20 @@ struct View<'a> {
     plan: &'a Plan,
     own: NodeId,
     connected: Vec<NodeId>,
-    voters: Vec<NodeId>,
-    learners: Vec<NodeId>,
+    voters: BTreeSet<NodeId>,
+    /// Who has learned all that there is, and who is not to try it now.
+    learned: &'a BTreeSet<NodeId>,
+    resting: BTreeSet<NodeId>,
     owner: Option<(NodeId, cluster_core::Term)>,
     zones: Vec<String>,
+    /// The history that this node has a part of.
+    generation: Option<Generation>,
 }
 
 impl House {
-    pub(super) const fn new(plan: Plan) -> Self {
-        Self { plan, due: Time::ZERO, busy: None }
+    pub(super) fn new(plan: Plan) -> Self {
+        let (learned, resting) = (BTreeSet::new(), BTreeMap::new());
+        Self { plan, due: Time::ZERO, busy: None, learned, resting }
     }
 
     /// Something has changed.
@@ -67,35 +77,56 @@ impl House {
 
     /// When to look again.
     pub(super) fn next(&self, now: Time) -> Option<Duration> {
-        Some(self.due.since(now).max(Duration::from_millis(20)))
+        Some(self.due.since(now))
     }
 
     fn is_busy(&mut self) -> bool {
         let Some(busy) = &mut self.busy else { return false };
-        let busy = matches!(busy.try_recv(), Err(oneshot::error::TryRecvError::Empty));
-        if !busy {
-            self.busy = None;
+        match busy.try_recv() {
+            Err(oneshot::error::TryRecvError::Empty) => return true,
+            Ok(learned) => self.learned.extend(learned),
+            Err(oneshot::error::TryRecvError::Closed) => {}
         }
-        busy
+        self.busy = None;
+        false
     }
 }
 
 /// Does what is due, if this node leads.
 pub(super) fn keep(driver: &mut Driver) {
     let now = clock::now();
-    if !driver.leads() || driver.house.due > now || driver.house.is_busy() {
+    if driver.house.due > now {
+        return;
+    }
+    if driver.house.is_busy() {
+        driver.house.due = now + CHORE_LOOK;
         return;
     }
     driver.house.due = now + HOUSEKEEPING;
+    if !driver.leads() {
+        return;
+    }
     let status = driver.raft.status();
     let connected = driver.sender.as_ref().map(|sender| sender.peers()).unwrap_or_default();
     let connected = connected.into_iter().map(|(node, _)| node).collect();
     let zones = driver.zones();
-    let (plan, owner, own) = (&driver.house.plan, driver.standing.owner, driver.node);
+    let House { plan, learned, resting, .. } = &driver.house;
+    let resting = resting.iter().filter(|(_, until)| **until > now).map(|(node, _)| *node);
+    let (owner, own, resting) = (driver.standing.owner, driver.node, resting.collect());
     let chore = driver.raft.look(|log, _| {
-        let (voters, learners) =
-            (status.voters.iter().copied().collect(), status.learners.iter().copied().collect());
-        chore(&View { log, plan, own, connected, voters, learners, owner, zones })
+        let (voters, generation) = (status.voters, status.generation);
+        chore(&View {
+            log,
+            plan,
+            own,
+            connected,
+            voters,
+            learned,
+            resting,
+            owner,
+            zones,
+            generation,
+        })
     });
     if let Some(chore) = chore {
         carry_out(driver, chore);
@@ -104,6 +135,9 @@ pub(super) fn keep(driver: &mut Driver) {
 
 fn chore(view: &View<'_>) -> Option<Chore> {
     let View { log, plan, own, .. } = view;
+    if let Some(chore) = recovered(view) {
+        return Some(chore);
+    }
     let named = |node: NodeId| log.cluster().members().get(&node);
     for (node, member) in &plan.roster {
         let (node, is_own) = (*node, node == own);
@@ -111,10 +145,11 @@ fn chore(view: &View<'_>) -> Option<Chore> {
         if is_own && named(node) != Some(member) {
             return Some(set_member(node, member));
         }
-        if is_own || votes || !view.connected.contains(&node) {
+        let rests = view.resting.contains(&node) || !view.connected.contains(&node);
+        if is_own || votes || rests {
             continue;
         }
-        return Some(if !view.learners.contains(&node) {
+        return Some(if !view.learned.contains(&node) {
             Chore::Change(Change::AddLearner(node.0))
         } else if named(node) != Some(member) {
             set_member(node, member)
@@ -128,6 +163,15 @@ fn chore(view: &View<'_>) -> Option<Chore> {
         return Some(Chore::Seed);
     }
     owner(view).or_else(|| zones(view))
+}
+
+/// A node that went on alone for good says so: the others are no members any more.
+fn recovered(view: &View<'_>) -> Option<Chore> {
+    let Generation { number, founder } = view.generation?;
+    let new = number > 1 && number > view.log.cluster().generation();
+    let alone = founder == view.own.0 && view.log.cluster().members().contains_key(&view.own);
+    let action = Action::Recover { generation: number, survivor: view.own };
+    (new && alone).then_some(Chore::Append(action))
 }
 
 fn set_member(node: NodeId, member: &Member) -> Chore {
@@ -158,25 +202,34 @@ fn carry_out(driver: &mut Driver, chore: Chore) {
                 if let Err(error) = peers::propose(&raft, &command, APPEND_TIMEOUT).await {
                     tracing::debug!(?error, "an entry of the leader's own");
                 }
-                let _ = done.send(());
+                let _ = done.send(None);
             });
         }
         Chore::Change(change) => {
+            let learner = match change {
+                Change::AddLearner(node) => Some(NodeId(node)),
+                Change::Promote(_) | Change::Remove(_) | Change::Replace { .. } => None,
+            };
+            if let Some(node) = learner {
+                driver.house.resting.insert(node, clock::now() + LEARN_AGAIN);
+            }
             tracing::info!(?change, "members of the log");
             tokio::spawn(async move {
-                if let Err(error) = raft.change(change, CHANGE_TIMEOUT).await {
+                let changed = raft.change(change, CHANGE_TIMEOUT).await;
+                if let Err(error) = &changed {
                     tracing::warn!(?error, ?change, "the members of the log did not change");
                 }
-                let _ = done.send(());
+                let _ = done.send(learner.filter(|_| changed.is_ok()));
             });
         }
         Chore::Seed => seed(driver, done),
     }
     driver.house.busy = Some(busy);
+    driver.house.due = clock::now() + CHORE_LOOK;
 }
 
 /// Proposes the first policy, as if an operator did.
-fn seed(driver: &mut Driver, done: oneshot::Sender<()>) {
+fn seed(driver: &mut Driver, done: oneshot::Sender<Option<NodeId>>) {
     let Origin::Founder(Some(seed)) = driver.house.plan.origin.clone() else { return };
     let text = match text(&seed.text) {
         Ok(text) => text,
@@ -203,7 +256,7 @@ fn seed(driver: &mut Driver, done: oneshot::Sender<()>) {
             Ok(answer) => tracing::error!(?answer, "the first policy is not in force"),
             Err(_) => {}
         }
-        let _ = done.send(());
+        let _ = done.send(None);
     });
 }
 
@@ -237,7 +290,8 @@ mod tests {
         let roster = vec![(one, member(Kind::Firewall)), (two, member(Kind::Firewall))];
         let plan = Plan { origin: Origin::Founder(Some(seed)), roster };
         let mut log = Log::default();
-        let (mut voters, mut learners, mut connected) = (vec![one], vec![], vec![]);
+        let (mut voters, mut learned) = (BTreeSet::from([one]), BTreeSet::new());
+        let mut connected = vec![];
         let mut done = Vec::new();
         for _ in 0..9 {
             let view = View {
@@ -246,16 +300,22 @@ mod tests {
                 own: one,
                 connected: connected.clone(),
                 voters: voters.clone(),
-                learners: learners.clone(),
+                learned: &learned,
+                resting: BTreeSet::new(),
                 owner: Some((two, Term(3))),
                 zones: vec!["a".to_owned()],
+                generation: Some(Generation { number: 1, founder: 1 }),
             };
             let Some(chore) = chore(&view) else { break };
             done.push(chore.clone());
             match chore {
                 Chore::Append(action) => apply(&mut log, action),
-                Chore::Change(Change::AddLearner(node)) => learners.push(NodeId(node)),
-                Chore::Change(Change::Promote(node)) => voters.push(NodeId(node)),
+                Chore::Change(Change::AddLearner(node)) => {
+                    learned.insert(NodeId(node));
+                }
+                Chore::Change(Change::Promote(node)) => {
+                    voters.insert(NodeId(node));
+                }
                 Chore::Change(other) => panic!("{other:?}"),
                 Chore::Seed => {
                     let text = text("[zones]\n").expect("short");

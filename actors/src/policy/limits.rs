@@ -32,10 +32,17 @@ pub(super) const WORD_TIMEOUT: Duration = Duration::from_millis(400);
 pub(super) const APPEND_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a change of Raft's members may take: a learner fetches all of the log first.
-pub(super) const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// When a node that did not learn all in time may try again. One with another history never does, and the
+/// leader has other things to look after.
+pub(super) const LEARN_AGAIN: Duration = Duration::from_secs(60);
 
 /// How often the leader looks after members, zones and owner.
 pub(super) const HOUSEKEEPING: Duration = Duration::from_millis(500);
+
+/// How often it looks whether a chore is over: the next one waits for that.
+pub(super) const CHORE_LOOK: Duration = Duration::from_millis(20);
 
 /// The pause before a shard that did not switch is told again.
 pub(super) const SWITCH_AGAIN: Duration = Duration::from_millis(100);

@@ -7,6 +7,7 @@ use datapath::xdp::{HostInbound, Program};
 
 use super::InForce;
 use super::compile::{self, Implicit};
+use super::disk::Disk;
 use super::limits::{COMPILED_KEPT, SWITCH_AGAIN};
 use crate::shard::Shard;
 
@@ -35,6 +36,8 @@ pub(super) struct Order {
     pub(super) comment: Option<String>,
     /// Whether each port that it names must be here.
     pub(super) strict: bool,
+    /// Where its text must find room.
+    pub(super) disk: Option<Disk>,
     pub(super) ports: Vec<String>,
     pub(super) implicit: Vec<Implicit>,
 }
@@ -51,6 +54,11 @@ impl Order {
             return Err(Line::cut(&text));
         }
         in_force.comment = self.comment;
+        if let Some(disk) = &self.disk {
+            let kept = disk.keep(self.version.source, &self.text);
+            let full = |error| Line::cut(&format!("its disk cannot keep the policy: {error}"));
+            kept.map_err(full)?;
+        }
         let inbound = compile::host_inbound(&in_force.source, &self.ports, &self.implicit);
         Ok(Ready { in_force, inbound: Arc::new(inbound.map_err(why)?) })
     }
@@ -133,6 +141,7 @@ mod tests {
             text: PolicyText::new(text).expect("short"),
             comment: None,
             strict,
+            disk: None,
             ports: vec!["lan".to_owned()],
             implicit: Vec::new(),
         }

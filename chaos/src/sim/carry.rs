@@ -162,6 +162,7 @@ impl World {
             | Told::PeerBooted { .. }
             | Told::PeerClass { .. }
             | Told::PolicyDiffers { .. }
+            | Told::MembersDiffer { .. }
             | Told::AddressConflict(_) => {}
         }
     }

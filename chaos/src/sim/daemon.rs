@@ -316,6 +316,8 @@ impl Daemon {
                 Output::BecomeOwner { term, slots: _ } => self.own(true, term, now, effects),
                 Output::StopOwning { term } => self.own(false, term, now, effects),
                 Output::PassOn { .. } => effects.push(Effect::PassOn),
+                // There is only one other.
+                Output::Replicate { .. } => {}
                 Output::AddAddress(_) => effects.push(Effect::Addresses(true)),
                 Output::RemoveAddress(_) => effects.push(Effect::Addresses(false)),
                 Output::Announce(vip) => effects.push(Effect::Announce(vip.port)),
@@ -393,6 +395,7 @@ impl Daemon {
             | Event::Paused(_)
             | Event::PeerClass { .. }
             | Event::PolicyDiffers { .. }
+            | Event::MembersDiffer { .. }
             | Event::AddressConflict(_) => {}
         }
         effects.push(Effect::Told(event));

@@ -178,6 +178,10 @@ pub const PASS_ON: Duration = Duration::from_secs(3);
 /// a link that bounces once moves nothing.
 pub const UNFIT_HOLD: Duration = Duration::from_millis(100);
 
+/// How long another follower must be of a better class than the backup before the owner replicates with it
+/// instead. The price is a bulk of all sessions, which takes seconds; a link that bounces is not worth it.
+pub const BACKUP_HOLD: Duration = Duration::from_secs(1);
+
 /// Rest after a switchover that nobody asked for, before the next such one. A link that flaps then
 /// moves the ownership at most every 10 s; a dead owner is taken over from at any time.
 pub const SWITCHOVER_REST: Duration = Duration::from_secs(10);

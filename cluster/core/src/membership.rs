@@ -31,6 +31,7 @@ mod admission;
 mod certainty;
 mod decide;
 mod hear;
+mod partner;
 mod peer;
 mod speak;
 #[cfg(test)]
@@ -63,6 +64,7 @@ pub use self::vips::Vip;
 
 use self::heartbeat::Key;
 use self::lease::Lease;
+use self::partner::Partner;
 use self::peer::Peer;
 use self::speak::Stance;
 use self::vips::Vips;
@@ -87,6 +89,7 @@ pub struct Member {
     owner: Option<usize>,
     /// The last owner other than this node, as it was last heard.
     last_owner: Option<LastOwner>,
+    partner: Partner,
     offer: Option<Offer>,
     wish: Wish,
     claim: Option<Claim>,
@@ -102,6 +105,9 @@ pub struct Member {
     switched_at: Option<Time>,
     /// The last time that this node forwarded alone.
     was_alone: Option<WasAlone>,
+    /// The list of members, as a number, and whether somebody was heard who has a newer one.
+    members: u64,
+    outnumbered: bool,
     /// Since when it listens without having been paused, and since when it speaks.
     listening: Time,
     speaking: Option<Time>,
@@ -233,6 +239,7 @@ impl Member {
             peers,
             owner: None,
             last_owner: None,
+            partner: Partner::new(&config),
             offer: None,
             wish: Wish::None,
             claim: None,
@@ -244,6 +251,8 @@ impl Member {
             better_since: None,
             switched_at: None,
             was_alone: None,
+            members: config.members(),
+            outnumbered: false,
             listening: now,
             speaking: None,
             woken: false,
@@ -277,6 +286,7 @@ impl Member {
         }
         self.expire_paths(now);
         self.settle(now);
+        self.pair_up(now);
         self.announce(now);
         self.speak(now);
     }
@@ -362,7 +372,8 @@ impl Member {
             Kind::Firewall => Fitness::FIT,
             Kind::Witness => Fitness::WITNESS,
         };
-        self.fitness.and(drained).and(kind)
+        let members = if self.outnumbered { Fitness::MEMBERS } else { Fitness::FIT };
+        self.fitness.and(drained).and(kind).and(members)
     }
 
     #[cfg(test)]

@@ -65,7 +65,7 @@ use self::link::{Action, Event, Run};
 use self::receiver::Receiver;
 use self::sender::{Releases, Sender};
 use crate::limits::{MESSAGE_BYTES_MAX, MESSAGE_BYTES_MIN, VERIFY_ROUNDS};
-use crate::{Boot, Term};
+use crate::{Boot, NodeId, Term};
 
 /// One stream between two nodes, in both directions.
 #[derive(Debug)]
@@ -96,6 +96,8 @@ pub struct Replication {
 /// What happens to a stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Input<'a> {
+    /// From now on the peer is that node. There is no connection to it yet.
+    Partner(NodeId),
     /// The transport has a connection to the peer.
     Connected,
     /// The connection is gone, or the peer was declared dead.
@@ -171,6 +173,11 @@ impl Replication {
         }
     }
 
+    /// The other node.
+    pub fn partner(&self) -> NodeId {
+        self.settings.peer
+    }
+
     /// The path to the peer carries messages of so many bytes now.
     pub fn set_message_bytes(&mut self, bytes: usize) {
         self.settings.message_bytes = within_limits(bytes);
@@ -179,6 +186,7 @@ impl Replication {
     /// Takes an input.
     pub fn handle<S: Sessions>(&mut self, input: Input<'_>, sessions: &mut S, now: Time) {
         match input {
+            Input::Partner(node) => self.change_partner(node, now),
             Input::Connected => self.link_event(Event::Connected, now),
             Input::Lost => self.link_event(Event::Lost, now),
             Input::Message(bytes) => self.message(bytes, sessions, now),
@@ -230,6 +238,17 @@ impl Replication {
         ];
         let sends = if self.link == Link::Up { self.send_at(now) } else { None };
         works.into_iter().flatten().chain(sends).min()
+    }
+
+    /// Numbers go on, so that an earlier partner who comes back takes none of them for one that it had.
+    fn change_partner(&mut self, node: NodeId, now: Time) {
+        if node == self.settings.peer {
+            return;
+        }
+        self.link_event(Event::Lost, now);
+        self.settings.peer = node;
+        self.peer_boot = None;
+        self.peer_restarted(now);
     }
 
     /// Carries out what the link's table says; whether a message is to be taken.

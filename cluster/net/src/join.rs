@@ -45,6 +45,10 @@ const TAG_REQUEST: u8 = 1;
 const TAG_ANSWER: u8 = 2;
 const TAG_CLAIM: u8 = 3;
 const TAG_ADMISSION: u8 = 4;
+/// A [`Claim`] of a node that is to be a witness. An issuer of an earlier version understands no such request.
+const TAG_WITNESS_CLAIM: u8 = 5;
+/// An [`Admission`] to a cluster with witnesses, as [`WithWitnesses`].
+const TAG_WITNESSES: u8 = 6;
 
 /// What the joiner says.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -79,6 +83,13 @@ struct Admission {
     secret: [u8; 32],
     members: Vec<MemberRow>,
     placement: Vec<PlacementRow>,
+}
+
+/// An admission, and which of the members are witnesses. Without any it is said as before there were some.
+#[derive(Clone, Debug, Encode, Decode)]
+struct WithWitnesses {
+    admission: Admission,
+    witnesses: Vec<u16>,
 }
 
 #[derive(Clone, Debug, Encode, Decode)]

@@ -17,7 +17,6 @@ pub(crate) mod tests;
 mod vault;
 
 use core::fmt;
-use core::net::SocketAddr;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -338,12 +337,29 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NodeTaken`]: numbers are never given again.
-    pub fn add_member(
-        &mut self,
-        node: NodeId,
-        addresses: Vec<SocketAddr>,
-    ) -> Result<(), StoreError> {
-        self.write(|transaction| insert_member(transaction, node, addresses, None))
+    pub fn add_member(&mut self, node: NodeId, member: &Member) -> Result<(), StoreError> {
+        self.write(|transaction| insert_member(transaction, node, member, None))
+    }
+
+    /// Takes over what another node knows of the members. Who is retired here stays so.
+    ///
+    /// # Errors
+    /// If there are too many, or the disk.
+    pub fn learn_members(&mut self, told: &BTreeMap<NodeId, Member>) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let mut table = transaction.open_table(MEMBER_LIST).map_err(storage)?;
+            let known = members(&table)?;
+            let retired =
+                |node| known.get(node).is_some_and(|member| member.standing == Standing::Retired);
+            let unknown = told.keys().filter(|node| !known.contains_key(node)).count();
+            if known.len() + unknown > MEMBERS {
+                return Err(StoreError::Full("members"));
+            }
+            for (node, member) in told.iter().filter(|(node, _)| !retired(node)) {
+                table.insert(node.0, &member.to_bytes()[..]).map_err(storage)?;
+            }
+            Ok(())
+        })
     }
 
     /// Ends a membership: from now on the node's certificates are good for nothing.
@@ -413,12 +429,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NoToken`] if it is unknown or used, [`StoreError::NodeTaken`]; or the disk.
-    pub fn admit(
-        &mut self,
-        id: TokenId,
-        node: NodeId,
-        addresses: Vec<SocketAddr>,
-    ) -> Result<(), StoreError> {
+    pub fn admit(&mut self, id: TokenId, node: NodeId, member: &Member) -> Result<(), StoreError> {
         self.write(|transaction| {
             let mut tokens = transaction.open_table(TOKEN_LIST).map_err(storage)?;
             let found = tokens.get(&id.0[..]).map_err(storage)?;
@@ -427,7 +438,7 @@ impl Store {
             let replaces = record.replaces;
             let used = records::token_bytes(&TokenRecord { used: true, ..record });
             tokens.insert(&id.0[..], &used[..]).map_err(storage)?;
-            insert_member(transaction, node, addresses, replaces)
+            insert_member(transaction, node, member, replaces)
         })
     }
 
@@ -479,7 +490,7 @@ fn members(
 fn insert_member(
     transaction: &WriteTransaction,
     node: NodeId,
-    addresses: Vec<SocketAddr>,
+    member: &Member,
     replaces: Option<NodeId>,
 ) -> Result<(), StoreError> {
     let mut table = transaction.open_table(MEMBER_LIST).map_err(storage)?;
@@ -494,7 +505,9 @@ fn insert_member(
     if known.len() >= MEMBERS && standing.is_none() {
         return Err(StoreError::Full("members"));
     }
-    let member = Member { standing: Standing::Member, addresses };
+    // New papers do not make a firewall of a witness.
+    let kind = known.get(&node).map_or(member.kind, |known| known.kind);
+    let member = Member { kind, ..member.clone() };
     table.insert(node.0, &member.to_bytes()[..]).map_err(storage)?;
     Ok(())
 }

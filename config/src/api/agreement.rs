@@ -101,6 +101,16 @@ pub enum MemberKind {
     Witness,
 }
 
+impl MemberKind {
+    /// As in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Firewall => "firewall",
+            Self::Witness => "witness",
+        }
+    }
+}
+
 /// Changes who belongs to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::MemberKind;
+
 /// The cluster as this node sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
     /// Number of this node.
     pub node: u16,
+    /// What it is for.
+    #[serde(default)]
+    pub kind: MemberKind,
     /// Which run of its daemon this is.
     pub boot: u32,
     /// What it is to the addresses: `active` forwards, `standby` holds replicas.
@@ -17,6 +22,9 @@ pub struct Cluster {
     pub term: u64,
     /// The node that owns, as far as is known.
     pub owner: Option<u16>,
+    /// The node that it replicates sessions with.
+    #[serde(default)]
+    pub replicates_with: Option<u16>,
     /// What is left of the lease; `None` forwards nothing.
     pub lease_milliseconds: Option<u64>,
     /// What the lease rests on: `votes` of the others, or `alone`.
@@ -56,6 +64,9 @@ pub struct Cluster {
 pub struct ClusterMember {
     /// Its number.
     pub node: u16,
+    /// What it is for.
+    #[serde(default)]
+    pub kind: MemberKind,
     /// Which run of its daemon, once it was heard.
     pub boot: Option<u32>,
     /// How long ago it was heard.

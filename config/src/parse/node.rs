@@ -6,15 +6,13 @@ use super::cluster::Pair;
 use super::fields::{self, Fields};
 use super::ports::Ports;
 use super::reader::{Reader, Value, quoted};
-use super::{access, later_sections, paths};
+use super::{access, paths};
 use crate::limits::{
     CORE_MAX, FRAMES_DEFAULT, FRAMES_MAX, FRAMES_MIN, NODE_BYTES_MAX, SESSIONS_DEFAULT,
     SESSIONS_MAX, SESSIONS_MIN, WORKERS_MAX,
 };
 use crate::{Checked, Diagnostic, Log, LogFormat, Metrics, Node, OnExit};
 
-/// Sections of later versions: refused by name, see `super::LATER`.
-const LATER: [&str; 1] = ["witness"];
 const SECTIONS: [&str; 10] =
     ["node", "port", "wire", "cluster", "fabric", "vip", "target", "api", "metrics", "log"];
 const NODE_KEYS: [&str; 11] = [
@@ -42,16 +40,39 @@ const BPF_DIR_DEFAULT: &str = "/sys/fs/bpf/ringwall";
 /// Every problem of the text, in its order.
 pub fn parse_node(file: &str, text: &str) -> Result<Checked<Node>, Vec<Diagnostic>> {
     let mut reader = Reader::new(file, text);
-    let node = node(&mut reader);
+    let node = node(&mut reader, Purpose::Firewall);
     reader.finish(node)
 }
 
-fn node(reader: &mut Reader<'_>) -> Option<Node> {
+/// Parses and checks the node file of a witness: it has a cluster and a fabric, and nothing that packets go
+/// through. `file` names the text in diagnostics.
+///
+/// # Errors
+/// Every problem of the text, in its order.
+pub fn parse_witness(file: &str, text: &str) -> Result<Checked<Node>, Vec<Diagnostic>> {
+    let mut reader = Reader::new(file, text);
+    let node = node(&mut reader, Purpose::Witness);
+    reader.finish(node)
+}
+
+/// What a node file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Firewall,
+    Witness,
+}
+
+fn node(reader: &mut Reader<'_>, purpose: Purpose) -> Option<Node> {
     let document = reader.document(NODE_BYTES_MAX)?;
     let document = Fields::document(document.get_ref(), "a node file");
-    later_sections(reader, &document, &LATER);
-    document.check_keys(reader, &SECTIONS, &LATER);
-    let ports = Ports::parse(reader, &document);
+    document.check_keys(reader, &SECTIONS, &[]);
+    let ports = match purpose {
+        Purpose::Firewall => Ports::parse(reader, &document),
+        Purpose::Witness => {
+            check_witness(reader, &document);
+            Ports::none()
+        }
+    };
     let pair = Pair::parse(reader, &document, &ports);
     let log = log(reader, document.get("log"));
     let metrics = document.get("metrics").and_then(|value| metrics(reader, value));
@@ -83,6 +104,19 @@ fn node(reader: &mut Reader<'_>) -> Option<Node> {
         log,
         name: name.to_owned(),
     })
+}
+
+/// A witness forwards nothing, and is part of a cluster.
+fn check_witness(reader: &mut Reader<'_>, document: &Fields<'_, '_>) {
+    for key in ["port", "wire", "vip", "target"] {
+        if let Some(span) = document.key_span(key) {
+            let message = format!("a witness has no `[[{key}]]`");
+            reader.error_hint(&span, message, "it only votes; `ringwall run` runs a firewall");
+        }
+    }
+    for key in ["cluster", "fabric"] {
+        document.required(reader, key);
+    }
 }
 
 fn id(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Option<u16> {

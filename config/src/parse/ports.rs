@@ -29,8 +29,13 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
+    /// Those of a witness.
+    pub(crate) const fn none() -> Self {
+        Self { ports: Vec::new(), wires: Vec::new(), modes: Vec::new() }
+    }
+
     pub(crate) fn parse(reader: &mut Reader<'_>, document: &Fields<'_, '_>) -> Self {
-        let mut all = Self { ports: Vec::new(), wires: Vec::new(), modes: Vec::new() };
+        let mut all = Self::none();
         let mut seen = Seen::default();
         let tables = document.tables(reader, "port");
         for value in tables {
@@ -40,7 +45,8 @@ impl Ports {
         }
         let span = document.key_span("port");
         if span.is_none() {
-            reader.error_hint(&(0..0), "the node has no ports", "add a `[[port]]` for each");
+            let hint = "add a `[[port]]` for each; a witness has none: `ringwall witness` runs it";
+            reader.error_hint(&(0..0), "the node has no ports", hint);
         } else if tables.len() > PORTS_MAX {
             let message = format!("{} ports, the limit is {PORTS_MAX}", tables.len());
             reader.error(&span.unwrap_or(0..0), message);

@@ -27,8 +27,7 @@ use crate::limits::{FABRIC_DATAGRAM, FABRIC_TERMS_BACK};
 #[derive(Debug)]
 pub struct Fabric {
     key: TagKey,
-    peer: IpAddr,
-    to: SockaddrStorage,
+    peers: Vec<(IpAddr, SockaddrStorage)>,
     labels: Vec<Label>,
     longest_frame: usize,
     receiver: UdpSocket,
@@ -45,8 +44,8 @@ pub struct Fabric {
 pub struct FabricParts {
     /// The key of tags, the same on all nodes.
     pub key: TagKey,
-    /// The address of the other node, and its Geneve port.
-    pub peer: SocketAddr,
+    /// The addresses of the other nodes, with their Geneve port.
+    pub peers: Vec<SocketAddr>,
     /// What the ports are called between nodes, in `PortId` order.
     pub labels: Vec<Label>,
     /// The longest frame that fits through.
@@ -73,7 +72,7 @@ pub struct Label {
 /// What came over the fabric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// A [`Fabric::frame`] of the peer, as if it had come in by this port.
+    /// A [`Fabric::frame`] of another node, as if it had come in by this port.
     Frame(PortId, Passed),
     /// Not to be taken.
     Refused(Reason),
@@ -83,13 +82,13 @@ impl Fabric {
     /// Assembles it.
     #[must_use]
     pub fn new(parts: FabricParts) -> Self {
-        let FabricParts { key, peer, labels, longest_frame, receiver, sender, latecomers, clock } =
+        let FabricParts { key, peers, labels, longest_frame, receiver, sender, latecomers, clock } =
             parts;
+        let peers = peers.into_iter().map(|peer| (peer.ip(), peer.into())).collect();
         let buffer = vec![0; FABRIC_DATAGRAM].into();
         Self {
             key,
-            peer: peer.ip(),
-            to: peer.into(),
+            peers,
             labels,
             longest_frame,
             receiver,
@@ -131,9 +130,12 @@ impl Fabric {
         if frame.len() > self.longest_frame {
             return Err(Reason::FabricTooBig);
         }
+        // There is one whenever packets are passed on.
+        let heir = self.peers.get(self.latecomers.heir());
+        let (_, to) = heir.ok_or(Reason::FabricFull)?;
         let head = passed.head(&self.key, frame);
         let parts = [IoSlice::new(&head), IoSlice::new(frame)];
-        match sendmsg(self.sender.as_raw_fd(), &parts, &[], FLAGS, Some(&self.to)) {
+        match sendmsg(self.sender.as_raw_fd(), &parts, &[], FLAGS, Some(to)) {
             Ok(_) => Ok(()),
             Err(Errno::EMSGSIZE) => Err(Reason::FabricTooBig),
             Err(_) => Err(Reason::FabricFull),
@@ -152,7 +154,7 @@ impl Fabric {
     }
 
     fn check(&mut self, from: SocketAddr, length: usize) -> Result<Arrival, Reason> {
-        if from.ip() != self.peer {
+        if !self.peers.iter().any(|(peer, _)| *peer == from.ip()) {
             return Err(Reason::FabricStranger);
         }
         let (passed, frame) = Passed::read(&self.key, &self.buffer[..length]).map_err(reason)?;

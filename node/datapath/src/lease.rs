@@ -1,7 +1,7 @@
 //! The forwarding lease as workers see it: a deadline that somebody else keeps renewing; and what may be
 //! done with transit that comes without it.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -59,14 +59,21 @@ pub struct Latecomers(Arc<Deadlines>);
 #[derive(Debug, Default)]
 struct Deadlines {
     pass_on: AtomicU64,
+    heir: AtomicUsize,
     hold: AtomicU64,
     term: AtomicU64,
 }
 
 impl Latecomers {
-    /// The peer owns now: until then packets are passed on to it.
+    /// Another node owns now: until then packets are passed on to it.
     pub fn pass_on(&self, until: Time) {
         self.0.pass_on.store(until.0, Ordering::Release);
+    }
+
+    /// Which one that is, by its place in [`FabricParts::peers`](crate::fabric::FabricParts::peers); to be
+    /// said before [`Self::pass_on`].
+    pub fn set_heir(&self, peer: usize) {
+        self.0.heir.store(peer, Ordering::Release);
     }
 
     /// This node is about to own: until then packets are held for that.
@@ -83,6 +90,12 @@ impl Latecomers {
     #[must_use]
     pub fn are_passed_on(&self, now: Time) -> bool {
         now.0 <= self.0.pass_on.load(Ordering::Acquire)
+    }
+
+    /// To which of the other nodes.
+    #[must_use]
+    pub fn heir(&self) -> usize {
+        self.0.heir.load(Ordering::Acquire)
     }
 
     /// Whether packets are held at `now`.
@@ -122,8 +135,9 @@ mod tests {
         twin.pass_on(at(2));
         twin.hold(at(3));
         twin.set_term(7);
+        twin.set_heir(1);
         assert!(words.are_passed_on(at(2)) && !words.are_passed_on(at(3)));
         assert!(words.are_held(at(3)) && !words.are_held(at(4)));
-        assert_eq!(words.term(), 7);
+        assert_eq!((words.term(), words.heir()), (7, 1));
     }
 }

@@ -3,7 +3,7 @@
 
 use core::net::IpAddr;
 
-use wire::{Packet, Time, Version, checksum, ethernet};
+use wire::{Packet, Time, Transport, Version, checksum, ethernet};
 
 use crate::answer::{Answer, Limiter};
 use crate::engine::{Engine, Keyed, Settings, Waiting};
@@ -16,7 +16,7 @@ use crate::outbox::Outbox;
 use crate::pipeline::{Change, Link, Outcome, Permission, Plan, Way};
 use crate::policy::LifeIndex;
 use crate::replication::{Ending, HeldPacket, NoteKind, Origins};
-use crate::rules::short_epoch;
+use crate::rules::{NO_EPOCH, short_epoch};
 use crate::session::{CloseReason, Egress, Flags, Opening, Peer, Session};
 use crate::table::Handle;
 use crate::track::{self, Update};
@@ -153,6 +153,7 @@ impl Engine {
     /// Makes a session, whose last packet came at `seen`, one of the policy in force.
     pub(crate) fn renew(&mut self, handle: Handle, permission: Permission, seen: Time) {
         let Permission { rule, zones, life } = permission;
+        let before = self.table.get(handle).and_then(|session| self.rule_of(session));
         let Some(session) = self.table.get_mut(handle) else { return };
         self.rules.ended(session);
         let old_life = core::mem::replace(&mut session.life, life);
@@ -165,7 +166,10 @@ impl Engine {
             session.deadline = Time(seen.0.saturating_add(track::life(session, &self.tracking)));
             self.table.rearm(handle);
         }
-        self.note_session(handle, NoteKind::Changed, false);
+        // A backup follows a rule's id through commits by itself: a million sessions make no records.
+        if before != Some(rule) {
+            self.note_session(handle, NoteKind::Changed, false);
+        }
     }
 
     fn open(
@@ -188,6 +192,9 @@ impl Engine {
             session.deadline = Time(context.now.0.saturating_add(life));
         }
         session.flags.set(Flags::LOG_CLOSE, self.policy.rule(rule).log_close);
+        if let Transport::Icmp(icmp) = &context.keyed.packet.body {
+            session.set_query(icmp.kind);
+        }
         if let Some(egress) = egress(context.plan) {
             session.set_egress(Peer::Initiator, self.fib.generation(), egress);
         }
@@ -254,6 +261,7 @@ impl Engine {
             session: None,
             rule: context.plan.rule,
             epoch: short_epoch(&self.policy),
+            judged: short_epoch(&self.policy),
             zones: [self.policy.zone_of_port(ingress), Some(to)],
             ingress: Some(ingress),
             egress: Some(egress),
@@ -270,15 +278,23 @@ impl Engine {
     }
 }
 
-/// The event of a session's end, if its rule wants one.
+/// The event of a session's end under the policy of an epoch, if its rule wants one.
 pub(crate) fn close_event(
     origins: &Origins,
     session: &Session,
     reason: CloseReason,
+    epoch: u32,
     now: Time,
 ) -> Option<Event> {
-    let wanted = session.flags.has(Flags::LOG_CLOSE);
-    wanted.then(|| event(origins, EventKind::Close(reason), session, now))
+    if !session.flags.has(Flags::LOG_CLOSE) {
+        return None;
+    }
+    let event = event(origins, EventKind::Close(reason), session, now);
+    let judged = if reason == CloseReason::Policy { epoch } else { event.judged };
+    // A session that came by a record of a policy that is not known here has no rule of its own.
+    let known = session.epoch != NO_EPOCH;
+    let (rule, zones) = if known { (event.rule, event.zones) } else { (None, [None; 2]) };
+    Some(Event { judged, rule, zones, ..event })
 }
 
 fn event(origins: &Origins, kind: EventKind, session: &Session, now: Time) -> Event {
@@ -289,6 +305,7 @@ fn event(origins: &Origins, kind: EventKind, session: &Session, now: Time) -> Ev
         session: Some(origins.name(session.id)),
         rule: Some(session.rule),
         epoch: session.epoch,
+        judged: session.epoch,
         zones: session.zones.map(Some),
         ingress: session.last_egress(Peer::Responder).map(|egress| egress.port),
         egress: session.last_egress(Peer::Initiator).map(|egress| egress.port),

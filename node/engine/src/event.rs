@@ -23,8 +23,10 @@ pub struct Event {
     pub session: Option<SessionId>,
     /// The rule of the epoch; `None` when none matched.
     pub rule: Option<RuleIndex>,
-    /// The policy's epoch that `rule` counts in, low 32 bits.
+    /// The policy's epoch that `rule` and `zones` count in, low 32 bits.
     pub epoch: u32,
+    /// The epoch of the policy that judged last: that which ended it, where a policy did; else `epoch`.
+    pub judged: u32,
     /// The zones of initiator and responder, where known.
     pub zones: [Option<ZoneId>; 2],
     /// The initiator's port, where known: a session knows it once a reply has left by it.

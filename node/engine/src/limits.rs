@@ -119,9 +119,21 @@ pub const TIMER_SLOTS: usize = 4_096;
 /// and at 1,000 turns a second more than any table can open sessions.
 pub const TIMER_VISITS_PER_TURN: usize = 4_096;
 
-/// Places of the session table that one sweep looks at in one turn: at 50 ns each a tenth of a turn.
-/// A million sessions are swept in 500 turns, a quarter of a second under load.
+/// Places of the session table that one sweep looks at in one turn at least: at 200 ns for a session that
+/// is judged again, less than half a millisecond. An idle worker sweeps a million of them in 500 turns.
 pub const SWEEP_PER_TURN: u32 = 2_048;
+
+/// Time that a sweep should take: half of the second within which a commit reaches every session. Where
+/// packets make turns long, each looks at as much of the table as is due by then.
+pub const SWEEP_TIME: Duration = Duration::from_millis(500);
+
+/// Places that one sweep looks at in one turn at most: under 2 ms. With turns of that length a table of two
+/// million is swept in a second; a larger one takes longer.
+pub const SWEEP_PER_TURN_MAX: u32 = 8_192;
+
+/// Time between two sweeps for sessions that could not be judged for want of a route, of which there are
+/// other ones since. Each costs a few milliseconds a million sessions.
+pub const SWEEP_AGAIN: Duration = Duration::from_secs(1);
 
 /// How full the session table is when lives begin to shrink, tenths (pf's `adaptive.start`: 60 %).
 pub const PRESSURE_START_TENTHS: u64 = 6;
@@ -207,8 +219,13 @@ pub const OUTBOX_FRAMES: usize = 1_280;
 pub const OUTBOX_BYTES: usize = OUTBOX_FRAMES * HELD_FRAME_BYTES;
 
 /// Session events between two drains, which come after every packet that makes one and after every
-/// tick: a tick closes at most [`TIMER_VISITS_PER_TURN`] sessions.
-pub const EVENTS: usize = TIMER_VISITS_PER_TURN + 64;
+/// tick: a tick closes at most [`TIMER_VISITS_PER_TURN`] sessions, and the sweep
+/// [`SWEEP_PER_TURN_MAX`].
+pub const EVENTS: usize = TIMER_VISITS_PER_TURN + SWEEP_PER_TURN_MAX as usize + 64;
+
+/// Rules whose hit counts are remembered when a commit has taken them out, so that a rollback finds them.
+/// Beyond it those that were taken out first are forgotten. 32 bytes and the id each.
+pub const RULES_REMEMBERED: usize = 4_096;
 
 /// Next hops to be resolved that wait for the driver, who looks after every turn. One that finds no
 /// room is asked for again by its next packet.
@@ -228,9 +245,9 @@ pub const EXPIRIES_PER_TICK: u32 = 64;
 pub const ORIGINS_MAX: usize = 1_024;
 
 /// Notes for the replication's sender between two drains, which come after every burst and every
-/// tick: a tick closes at most [`TIMER_VISITS_PER_TURN`] and the sweep [`SWEEP_PER_TURN`] sessions,
-/// and the packets of a turn can open or close 2 × 1,024. 72 bytes each.
-pub const NOTES: usize = 8_192;
+/// tick: a tick closes at most [`TIMER_VISITS_PER_TURN`] sessions, the sweep changes at most
+/// [`SWEEP_PER_TURN_MAX`], and the packets of a turn can open or close 2 × 1,024. 72 bytes each.
+pub const NOTES: usize = 16_384;
 
 /// How long a replica outlives its life when its owner says nothing. The owner says when a session
 /// ends, and digests repair what was lost; this only bounds what a bug could leave behind.

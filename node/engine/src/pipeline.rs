@@ -305,6 +305,7 @@ impl Judge<'_> {
         let (rule, rematched) = match (!current).then(|| self.rematch(session, sender, watch)) {
             None => (Some(session.rule), None),
             Some(Rematch::Postponed(rule)) => (rule, None),
+            Some(Rematch::Kept(rule)) => (Some(rule), None),
             Some(Rematch::Permitted(permission)) => (Some(permission.rule), Some(permission)),
             Some(Rematch::Refused(rule)) => {
                 let session = Change::Close { handle, reason: CloseReason::Policy };

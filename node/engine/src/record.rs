@@ -14,7 +14,8 @@
 //! | 58 | 2 + 4 + 8 | identity of the conversation |
 //! | 72 | 48 | TCP tracker, laid out in `tcp/record.rs`; of another protocol, an idle one |
 //! | 120 | 1 | close reason by its place, from 1; 0 if none is decided |
-//! | 121 | 3 | zero |
+//! | 121 | 1 | type of the ICMP query that opened it; 0 of other protocols, and where it is not known |
+//! | 122 | 2 | zero |
 //! | 124 | 2 × 6 | packets of initiator and responder |
 //! | 136 | 2 × 8 | bytes of both |
 //! | 152 | 8 | hash of the rule's id; 0 if the rule is gone |
@@ -61,6 +62,8 @@ pub struct Record {
     pub tcp: Tcp,
     /// Why it is about to end.
     pub close_reason: Option<CloseReason>,
+    /// The type of the ICMP query that opened it, where that is known; else 0.
+    pub query: u8,
     /// Packets of both peers, at most 2^48 − 1.
     pub packets: [u64; 2],
     /// Bytes of both peers' IP datagrams.
@@ -146,6 +149,7 @@ impl Record {
             flags: from.flags(bits)?,
             tcp,
             close_reason: from.close_reason(120)?,
+            query: from.0[121],
             packets: [from.six(124), from.six(130)],
             bytes: [from.long(136), from.long(144)],
             rule: from.long(152),
@@ -173,7 +177,7 @@ impl Record {
             put(at + 6, &id.counter.to_be_bytes());
         }
         put(72, &self.tcp.to_bytes());
-        put(120, &[self.close_reason.map_or(0, |reason| reason as u8 + 1)]);
+        put(120, &[self.close_reason.map_or(0, |reason| reason as u8 + 1), self.query]);
         for side in 0..2 {
             let packets = self.packets[side].min(PACKETS_MAX);
             put(124 + 6 * side, &packets.to_be_bytes()[2..]);

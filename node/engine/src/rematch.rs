@@ -14,6 +14,9 @@ use crate::{RuleIndex, ZoneId};
 pub(crate) enum Rematch {
     /// Not to be told now; the rule is where the session's own is today.
     Postponed(Option<RuleIndex>),
+    /// Its rule keeps it, though a port that it uses is in no zone now, or in none that is known: so it
+    /// stays of the epoch that it was of.
+    Kept(RuleIndex),
     Permitted(Permission),
     Refused(Option<RuleIndex>),
 }
@@ -31,14 +34,18 @@ pub(crate) fn judge(
     if let (OnChange::Kill, Some(_)) = (on_change, known) {
         return Rematch::Refused(known);
     }
-    let Some(zones) = zones else { return Rematch::Postponed(known) };
+    let zones = match (on_change, known, zones) {
+        (OnChange::Keep, Some(rule), None) => return Rematch::Kept(rule),
+        (_, _, None) => return Rematch::Postponed(known),
+        (_, _, Some(zones)) => zones,
+    };
     match (on_change, known, zones) {
         (OnChange::Keep, Some(rule), [Some(initiator), Some(responder)]) => {
             let zones = [initiator, responder];
             let life = question(zones).map_or(0, |question| engine.policy.life(rule, &question));
             Rematch::Permitted(Permission { rule, zones, life })
         }
-        (OnChange::Keep, Some(_), _) => Rematch::Postponed(known),
+        (OnChange::Keep, Some(rule), _) => Rematch::Kept(rule),
         (_, _, [Some(initiator), Some(responder)]) => {
             let zones = [initiator, responder];
             question(zones)

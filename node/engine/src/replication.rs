@@ -170,7 +170,8 @@ impl Ending<'_> {
         if let Some(anomaly) = Anomaly::at_end(session, reason).filter(|_| owner) {
             ledger.anomalous(anomaly);
         }
-        let event = commit::close_event(&replication.origins, session, reason, now);
+        let epoch = self.rules.epoch();
+        let event = commit::close_event(&replication.origins, session, reason, epoch, now);
         let event = event.filter(|_| owner);
         if event.is_some_and(|event| !self.events.push(event)) {
             self.ledger.event_lost();

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use wire::Time;
 
 use crate::census::Census;
-use crate::limits::EPOCHS_REMEMBERED;
+use crate::limits::{EPOCHS_REMEMBERED, RULES_REMEMBERED};
 use crate::policy::Policy;
 use crate::session::Session;
 use crate::{RuleIndex, ZoneId};
@@ -24,6 +24,8 @@ pub struct Rules {
     /// Those of the epoch in force.
     own: Census,
     hits: Box<[Hits]>,
+    /// Hits of rules that a commit took out, by id, the oldest first. None has no hits.
+    retired: VecDeque<(String, Hits)>,
     no_rule: Hits,
     /// The remembered epochs, oldest first.
     earlier: VecDeque<Earlier>,
@@ -63,6 +65,7 @@ impl Rules {
             all: Census::of(policy),
             own: Census::of(policy),
             hits: vec![Hits::default(); policy.rules().len()].into(),
+            retired: VecDeque::new(),
             no_rule: Hits::default(),
             earlier: VecDeque::with_capacity(EPOCHS_REMEMBERED),
         }
@@ -71,13 +74,7 @@ impl Rules {
     /// Carries counts over to `new`: rule by rule of the same id, zone by zone of the same name.
     pub(crate) fn switch(&mut self, old: &Policy, new: &Policy) {
         let map = new.map_from(old);
-        let mut hits = vec![Hits::default(); new.rules().len()];
-        for (old_hits, to) in self.hits.iter().zip(&map) {
-            if let Some(slot) = to.and_then(|to| hits.get_mut(to.index())) {
-                *slot = *old_hits;
-            }
-        }
-        self.hits = hits.into();
+        self.carry_hits(old, new, &map);
         let zones = zones(old, new);
         let mut all = Census::of(new);
         all.take(&self.all, &map, &zones);
@@ -98,6 +95,33 @@ impl Rules {
         }
         let (epoch, rules) = (short_epoch(old), map.into());
         self.earlier.push_back(Earlier { epoch, rules, zones, sessions });
+    }
+
+    /// Counts stay with their rule's id. Those of a rule that goes wait for a rollback.
+    fn carry_hits(&mut self, old: &Policy, new: &Policy, map: &[Option<RuleIndex>]) {
+        let mut hits = vec![Hits::default(); new.rules().len()];
+        self.retired.retain(|(id, known)| match new.rule_by_id(id) {
+            Some(rule) => {
+                hits[rule.index()] = *known;
+                false
+            }
+            None => true,
+        });
+        for ((rule, known), to) in old.rules().iter().zip(&self.hits).zip(map) {
+            match to {
+                Some(to) => hits[to.index()] = *known,
+                None if *known == Hits::default() => {}
+                None => self.retired.push_back((rule.id.clone(), *known)),
+            }
+        }
+        let beyond = self.retired.len().saturating_sub(RULES_REMEMBERED);
+        self.retired.drain(..beyond);
+        self.hits = hits.into();
+    }
+
+    /// The epoch in force, low 32 bits.
+    pub(crate) const fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     /// Where a rule of an earlier epoch is now; `None` if it is gone, or the epoch forgotten.
@@ -204,6 +228,7 @@ fn zones(old: &Policy, new: &Policy) -> Box<[Option<ZoneId>]> {
 #[cfg(test)]
 mod tests {
     use super::Rules;
+    use crate::limits::RULES_REMEMBERED;
     use crate::policy::Policy;
     use crate::{RuleIndex, ZoneId};
     use wire::Time;
@@ -227,6 +252,38 @@ mod tests {
         assert_eq!(rules.hits()[1].count, 1);
         assert_eq!(rules.hits()[0].count, 0);
         assert_eq!(rules.now(1, RuleIndex(0)), Some(RuleIndex(2)));
+    }
+
+    #[test]
+    fn hits_wait_for_a_rule_that_a_rollback_brings_back() {
+        let policies =
+            [(1, vec!["a", "b"]), (2, vec!["b"]), (3, vec!["c"]), (4, vec!["b", "c", "a"])]
+                .map(|(epoch, ids)| policy(epoch, &ids));
+        let mut rules = Rules::new(&policies[0]);
+        (0..3).for_each(|_| rules.hit(Some(RuleIndex(0)), Time(5)));
+        rules.switch(&policies[0], &policies[1]);
+        rules.hit(Some(RuleIndex(0)), Time(6));
+        rules.switch(&policies[1], &policies[2]);
+        rules.hit(None, Time(7));
+        rules.switch(&policies[2], &policies[3]);
+        let counts: Vec<u64> = rules.hits().iter().map(|hits| hits.count).collect();
+        assert_eq!((counts, rules.no_rule().count), (vec![1, 0, 3], 1));
+        assert_eq!(rules.hits()[2].last, Some(Time(5)));
+        assert!(rules.retired.is_empty(), "what is back is not remembered a second time");
+    }
+
+    #[test]
+    fn of_rules_that_are_gone_the_last_ones_are_remembered() {
+        let names: Vec<String> = (0..RULES_REMEMBERED + 2).map(|at| format!("r{at}")).collect();
+        let ids: Vec<&str> = names.iter().map(String::as_str).collect();
+        let policies = [policy(1, &ids), policy(2, &["x"]), policy(3, &ids)];
+        let mut rules = Rules::new(&policies[0]);
+        (0..ids.len()).for_each(|at| rules.hit(Some(RuleIndex(at as u32)), Time(5)));
+        rules.switch(&policies[0], &policies[1]);
+        assert_eq!(rules.retired.len(), RULES_REMEMBERED);
+        rules.switch(&policies[1], &policies[2]);
+        let lost: Vec<usize> = (0..ids.len()).filter(|at| rules.hits()[*at].count == 0).collect();
+        assert_eq!(lost, [0, 1], "a policy may have more rules than are remembered");
     }
 
     #[test]

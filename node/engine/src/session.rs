@@ -245,6 +245,21 @@ impl Session {
         session
     }
 
+    /// The type of the ICMP query that opened it; `None` of another protocol, and where an older node told.
+    #[must_use]
+    pub fn query(&self) -> Option<u8> {
+        let number = self.flags.0 >> Flags::QUERY_SHIFT & Flags::QUERY_MASK;
+        queries(self.key.protocol()).get(usize::from(number).checked_sub(1)?).copied()
+    }
+
+    /// Remembers the type of the ICMP query that opened it. No other type is remembered.
+    pub(crate) fn set_query(&mut self, kind: u8) {
+        let place = queries(self.key.protocol()).iter().position(|query| *query == kind);
+        let number = place.map_or(0, |place| place as u16 + 1);
+        let rest = self.flags.0 & !(Flags::QUERY_MASK << Flags::QUERY_SHIFT);
+        self.flags.0 = rest | number << Flags::QUERY_SHIFT;
+    }
+
     /// Makes both directions look their egress up again.
     pub fn forget_egress(&mut self) {
         self.flags.set(Flags::egress_known(Peer::Initiator), false);
@@ -305,6 +320,9 @@ impl Flags {
     pub const HELD: Self = Self(1 << 14);
     /// Its record was made, and no packet has come since.
     pub(crate) const EXPORTED: Self = Self(1 << 15);
+    /// Bits 9 to 11: the number of the ICMP type that opened it, from 1 ([`queries`]).
+    const QUERY_SHIFT: u32 = 9;
+    const QUERY_MASK: u16 = 7;
     const INITIATOR_EGRESS_KNOWN: Self = Self(1 << 6);
     const RESPONDER_EGRESS_KNOWN: Self = Self(1 << 7);
 
@@ -349,6 +367,15 @@ impl SessionId {
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}-{}", self.node, self.boot, self.counter)
+    }
+}
+
+/// The ICMP types that open sessions, as `track::open` has them; there are at most seven.
+const fn queries(protocol: Protocol) -> &'static [u8] {
+    match protocol {
+        Protocol::ICMP => &[8, 13, 15, 17],
+        Protocol::ICMPV6 => &[128, 144, 145, 146, 147],
+        _ => &[],
     }
 }
 

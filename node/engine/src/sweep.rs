@@ -6,7 +6,12 @@
 //! fill, a step up┘  first place on └► life shortened to what today's settings give
 //! ```
 //!
-//! A bounded number of places a turn; whoever sees more work than that is told to come again at once.
+//! A bounded number of places a turn; whoever sees more work than that is told to come again at once. A
+//! commit amid a sweep lets it go on to where it is now, so that commits in a row keep it from no place.
+//!
+//! Where a peer is today, the port that leads to it tells, else the name of its old zone, else the routes:
+//! a session that came by a record knows no ports yet. If nothing tells, the session is looked at again
+//! when routes have changed.
 //!
 //! *Pressure*, after pf: from 60 % on every timeout shrinks, in steps, towards nothing at 120 %. So
 //! at 100 % a third is left, and what is idle makes room before anything must give way.
@@ -14,28 +19,78 @@
 use wire::{Protocol, Time};
 
 use crate::engine::Engine;
-use crate::limits::{PRESSURE_END_TENTHS, PRESSURE_START_TENTHS, PRESSURE_STEPS, SWEEP_PER_TURN};
+use crate::fib::Lookup;
+use crate::limits::{
+    PRESSURE_END_TENTHS, PRESSURE_START_TENTHS, PRESSURE_STEPS, SWEEP_AGAIN, SWEEP_PER_TURN,
+    SWEEP_PER_TURN_MAX, SWEEP_TIME,
+};
 use crate::policy::Question;
 use crate::rematch::{self, Rematch};
 use crate::replication::Role;
 use crate::rules::short_epoch;
 use crate::session::{CloseReason, Peer, Session};
 use crate::table::Handle;
-use crate::{ZoneId, track};
+use crate::{Mode, PortId, ZoneId, track};
+
+#[cfg(test)]
+mod tests;
 
 /// How far the sweep is, and why there is one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sweep {
-    /// The next place; `None` between two sweeps.
-    next: Option<u32>,
+    /// The next place.
+    next: u32,
+    /// Places still to be looked at; 0 between two sweeps.
+    left: u32,
+    /// Places that the table had used at the last turn.
+    places: u32,
+    /// Every place is to be looked at, from the next turn on.
+    wanted: bool,
+    /// The last turn of this sweep.
+    since: Option<Time>,
+    /// Sessions of this sweep that could not be judged.
+    postponed: u32,
+    /// When those are looked at again, if the FIB is of another generation then.
+    again: Option<(Time, u32)>,
     /// Steps of pressure that the settings in force were made for.
     pressure: u32,
 }
 
+/// What came of a session that was judged again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judged {
+    Lives,
+    Ended,
+    /// What decides is not known now.
+    Waits,
+}
+
 impl Sweep {
-    /// From the first place on, once more.
+    /// All places once more, from where it is now.
     pub(crate) const fn start(&mut self) {
-        self.next = Some(0);
+        self.wanted = true;
+    }
+
+    /// The places for a turn at `now` of a table that has used so many.
+    fn take_part(&mut self, places: u32, now: Time) -> core::ops::Range<u32> {
+        if core::mem::take(&mut self.wanted) {
+            (self.left, self.places, self.postponed, self.again) = (places, places, 0, None);
+        }
+        // What comes behind the last place is passed over in addition.
+        self.left += places.saturating_sub(self.places);
+        self.places = places;
+        if self.next >= places {
+            self.next = 0;
+        }
+        let passed = self.since.map_or(0, |since| now.since(since).as_nanos());
+        let due = u128::from(places) * passed / SWEEP_TIME.as_nanos();
+        let due = (due as u32).clamp(SWEEP_PER_TURN, SWEEP_PER_TURN_MAX);
+        let end = self.next.saturating_add(due.min(self.left)).min(places);
+        let part = self.next..end;
+        self.left = self.left.saturating_sub(part.len() as u32);
+        self.next = end;
+        self.since = (self.left > 0).then_some(now);
+        part
     }
 
     /// Of so many parts of a life, [`PRESSURE_STEPS`], these are left.
@@ -52,16 +107,28 @@ impl Engine {
             return false;
         }
         self.feel_pressure();
-        let Some(next) = self.sweep.next else { return false };
-        let end = next.saturating_add(SWEEP_PER_TURN).min(self.table.places());
-        for place in next..end {
+        self.look_again(now);
+        if !self.sweep.wanted && self.sweep.left == 0 {
+            return false;
+        }
+        for place in self.sweep.take_part(self.table.places(), now) {
             if let Some((handle, session)) = self.table.at(place) {
                 let session = *session;
                 self.sweep_one(handle, &session, now);
             }
         }
-        self.sweep.next = (end < self.table.places()).then_some(end);
-        self.sweep.next.is_some()
+        if self.sweep.left == 0 && self.sweep.postponed > 0 {
+            self.sweep.again = Some((now + SWEEP_AGAIN, self.fib.generation()));
+        }
+        self.sweep.left > 0
+    }
+
+    /// Sweeps once more for those that could not be judged, if there are other routes since.
+    fn look_again(&mut self, now: Time) {
+        let Some((at, generation)) = self.sweep.again else { return };
+        if now >= at && generation != self.fib.generation() {
+            self.sweep.start();
+        }
     }
 
     /// Sets lives by how full the table is.
@@ -81,8 +148,10 @@ impl Engine {
     fn sweep_one(&mut self, handle: Handle, session: &Session, now: Time) {
         if session.epoch != short_epoch(&self.policy) {
             let zones = zones_today(self, session);
-            if !self.judge_again(handle, session, zones, now) {
-                return;
+            match self.judge_again(handle, session, zones, now) {
+                Judged::Lives => {}
+                Judged::Waits => self.sweep.postponed = self.sweep.postponed.saturating_add(1),
+                Judged::Ended => return,
             }
         }
         if self.sweep.pressure > 0 {
@@ -93,23 +162,24 @@ impl Engine {
 
 impl Engine {
     /// Judges a session of an older epoch, or of none, between the zones of initiator and responder today,
-    /// as far as they are known. Whether it lives.
+    /// as far as they are known.
     pub(crate) fn judge_again(
         &mut self,
         handle: Handle,
         session: &Session,
         zones: Option<[Option<ZoneId>; 2]>,
         now: Time,
-    ) -> bool {
+    ) -> Judged {
         match rematch::judge(self, session, zones, |zones| question(session, zones)) {
             Rematch::Permitted(permission) => self.renew(handle, permission, session.last_seen()),
             Rematch::Refused(_) => {
                 self.close(handle, CloseReason::Policy, now);
-                return false;
+                return Judged::Ended;
             }
-            Rematch::Postponed(_) => {}
+            Rematch::Kept(_) => {}
+            Rematch::Postponed(_) => return Judged::Waits,
         }
-        true
+        Judged::Lives
     }
 
     /// Gives a session no more life than today's settings do.
@@ -144,19 +214,48 @@ pub(crate) fn tracking(engine: &Engine) -> track::Settings {
 
 /// The zones of initiator and responder. `None` if one of them is not to be told.
 fn zones_today(engine: &Engine, session: &Session) -> Option<[Option<ZoneId>; 2]> {
-    let zone = |peer| rematch::zone_today(engine, session, peer);
+    let zone = |peer| {
+        let told = rematch::zone_today(engine, session, peer);
+        let routed = || Some(engine.policy.zone_of_port(port_toward(engine, session, peer)?));
+        told.or_else(routed)
+    };
     Some([zone(Peer::Initiator)?, zone(Peer::Responder)?])
 }
 
-/// The question that the session's first packet would raise. `None` for ICMP, whose type the session
-/// does not remember: its next packet tells, and it lives for half a minute.
+/// The port that leads to a peer whose packets were never answered here: the other end of the wire that they
+/// go through, or as the routes say.
+fn port_toward(engine: &Engine, session: &Session, peer: Peer) -> Option<PortId> {
+    if let Some(egress) = session.last_egress(peer)
+        && let Mode::Wire(other) = engine.ports().get(egress.port.index())?.mode
+    {
+        return Some(other);
+    }
+    let (address, _) = session.key.source(session.direction(peer));
+    // Among equal ways any tells: an interface's zone is that of all that lead to a network, or nobody's.
+    match engine.fib.lookup(session.key.domain(), address, 0) {
+        Lookup::Hop(hop) => Some(hop.port),
+        Lookup::NoRoute
+        | Lookup::Unreachable
+        | Lookup::Prohibit
+        | Lookup::Blackhole
+        | Lookup::Local
+        | Lookup::Broadcast => None,
+    }
+}
+
+/// The question that the session's first packet would raise. `None` of ICMP whose type an older node did
+/// not tell: its next packet does, and it lives for half a minute.
 fn question(session: &Session, [from_zone, to_zone]: [ZoneId; 2]) -> Option<Question> {
     let direction = session.direction(Peer::Initiator);
     let (source, source_port) = session.key.source(direction);
     let (destination, destination_port) = session.key.destination(direction);
     let protocol = session.key.protocol();
+    let mut icmp = None;
     let (source_port, destination_port) = match protocol {
-        Protocol::ICMP | Protocol::ICMPV6 => return None,
+        Protocol::ICMP | Protocol::ICMPV6 => {
+            icmp = Some((session.query()?, 0));
+            (0, 0)
+        }
         Protocol::TCP | Protocol::UDP | Protocol::SCTP => (source_port, destination_port),
         _ => (0, 0),
     };
@@ -168,22 +267,6 @@ fn question(session: &Session, [from_zone, to_zone]: [ZoneId; 2]) -> Option<Ques
         protocol,
         source_port,
         destination_port,
-        icmp: None,
+        icmp,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::pressure;
-    use crate::limits::PRESSURE_STEPS;
-
-    #[test]
-    fn pressure_begins_at_six_tenths_and_leaves_a_third_at_the_end() {
-        assert_eq!(pressure(0, 100), 0);
-        assert_eq!(pressure(60, 100), 0);
-        assert_eq!(pressure(64, 100), 1);
-        assert_eq!(pressure(90, 100), PRESSURE_STEPS / 2);
-        assert_eq!(pressure(100, 100), PRESSURE_STEPS * 2 / 3);
-        assert_eq!(pressure(1, 1), 10);
-    }
 }

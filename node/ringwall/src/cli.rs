@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     check, clear, cluster, commit, compare, completion, confirm, demo, detach, explain, failpoint,
-    history, man, replay, rollback, run, show,
+    history, man, replay, rollback, run, show, witness,
 };
 
 /// A stateful firewall on AF_XDP.
@@ -25,6 +25,8 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Run the firewall
     Run(run::Options),
+    /// Run a witness, which only votes
+    Witness(witness::Options),
     /// Find every mistake in node and policy files
     Check(check::Options),
     /// Tell what a running daemon, or a policy file, would do with a packet, stage by stage

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
+use cluster_core::membership::Kind;
 use cluster_core::{NodeId, Term};
 use cluster_net::Counters;
 use cluster_net::identity::{Authority, ClusterName, Identity, IdentityError, Papers};
@@ -106,6 +107,9 @@ struct Join {
     /// This node is a member already, and its papers are to be replaced
     #[arg(long)]
     renew: bool,
+    /// This node is to be a witness: it only votes, and its node file has no ports
+    #[arg(long, conflicts_with = "renew")]
+    witness: bool,
 }
 
 /// Why a cluster was not made or joined.
@@ -176,7 +180,19 @@ pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
 
 /// A node file with its `[cluster]`.
 fn read(file: &File) -> Result<(Node, Cluster, Papers), Failure> {
-    let node = files::read_node(&file.node)?.value;
+    in_cluster(file, files::read_node(&file.node)?.value)
+}
+
+/// The same of a member, whichever kind it is.
+fn read_member(file: &File) -> Result<(Node, Cluster, Papers), Failure> {
+    let node = match files::read_witness(&file.node) {
+        Ok(node) => node.value,
+        Err(_) => files::read_node(&file.node)?.value,
+    };
+    in_cluster(file, node)
+}
+
+fn in_cluster(file: &File, node: Node) -> Result<(Node, Cluster, Papers), Failure> {
     let papers = Papers::new(Path::new(&node.data_dir));
     match node.cluster.clone() {
         Some(cluster) => Ok((node, cluster, papers)),
@@ -258,14 +274,20 @@ fn said_joined(joined: &Joined, out: &mut Out<'_>) -> Result<(), Failure> {
 }
 
 fn join_by(options: &Join, out: &mut Out<'_>) -> Result<(), Failure> {
-    let (node, cluster, papers) = read(&options.file)?;
+    let (node, cluster, papers) = match (options.renew, options.witness) {
+        (true, _) => read_member(&options.file)?,
+        (false, true) => in_cluster(&options.file, files::read_witness(&options.file.node)?.value)?,
+        (false, false) => read(&options.file)?,
+    };
     if options.renew {
         own(&node, &papers)?;
     } else {
         papers.prepare()?;
     }
+    let kind = if options.witness { Kind::Witness } else { Kind::Firewall };
     let (id, addresses) = (NodeId(node.id), [cluster.listen]);
-    let admitted = runtime()?.block_on(async { join(&options.token, id, &addresses).await })?;
+    let admitted = join(&options.token, id, kind, &addresses);
+    let admitted = runtime()?.block_on(admitted)?;
     if options.renew {
         admitted.keep_renewed(&papers)?;
     } else {
@@ -275,7 +297,7 @@ fn join_by(options: &Join, out: &mut Out<'_>) -> Result<(), Failure> {
 }
 
 fn renew(options: &File, out: &mut Out<'_>) -> Result<(), Failure> {
-    let (node, _, papers) = read(options)?;
+    let (node, _, papers) = read_member(options)?;
     let renewed = own(&node, &papers)?.renew(&papers.authority()?)?;
     papers.keep_identity(&renewed)?;
     say("renewed", &renewed, out)

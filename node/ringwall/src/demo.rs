@@ -8,9 +8,11 @@
 //! The daemon, `commit`, `show` and `detach` are this same program, started as an operator would.
 //! Without the rights for that, a capture is written and replayed instead.
 //!
-//! `demo pair` shows two nodes as one firewall, one of which is killed.
+//! `demo pair` shows two nodes as one firewall, one of which is killed; `demo cluster` three of them that
+//! agree on their policy.
 
 mod balance;
+mod cluster;
 mod commands;
 mod companion;
 mod files;
@@ -18,6 +20,7 @@ mod folder;
 mod limits;
 mod live;
 mod network;
+mod nodes;
 mod packets;
 mod pair;
 mod ping;
@@ -40,7 +43,8 @@ use report::Report;
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// What to show: one node by itself, or two nodes as one firewall, one of which is killed
+    /// What to show: one node by itself; two as one firewall, one of which is killed; or three that agree
+    /// on their policy
     #[arg(value_enum, default_value_t = Play::Single)]
     play: Play,
 }
@@ -51,6 +55,8 @@ enum Play {
     Single,
     /// A connection that survives the death of its firewall; ends within 60 s
     Pair,
+    /// A policy that three nodes agree on, also when the one that leads them dies; ends within 90 s
+    Cluster,
 }
 
 pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
@@ -60,8 +66,9 @@ pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
         (Play::Single, None) => live::run(&mut report)?,
         (Play::Single, Some(reason)) => twin::run(&mut report, &reason)?,
         (Play::Pair, None) => pair::run(&mut report)?,
-        (Play::Pair, Some(reason)) => {
-            report.step("two nodes", "network namespaces", || Err(reason))?;
+        (Play::Cluster, None) => cluster::run(&mut report)?,
+        (Play::Pair | Play::Cluster, Some(reason)) => {
+            report.step("several nodes", "network namespaces", || Err(reason))?;
         }
     }
     if report.finish()? { Ok(()) } else { Err(Failure::Reported) }

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use config::{Checked, Diagnostic, Node, Policy, inline_lists, parse_node, parse_policy};
+use config::{
+    Checked, Diagnostic, Node, Policy, inline_lists, parse_node, parse_policy, parse_witness,
+};
 
 use crate::failure::Failure;
 use crate::limits::FILE_BYTES;
@@ -55,4 +57,10 @@ pub(crate) fn read_policy(path: &Path) -> Result<Checked<Policy>, Failure> {
 pub(crate) fn read_node(path: &Path) -> Result<Checked<Node>, Failure> {
     let text = read(path)?;
     node(path, &text).map_err(|diagnostics| Failure::Rejected { what: "node file", diagnostics })
+}
+
+/// Reads and parses the node file of a witness, or fails with all that is wrong with it.
+pub(crate) fn read_witness(path: &Path) -> Result<Checked<Node>, Failure> {
+    let node = parse_witness(&path.to_string_lossy(), &read(path)?);
+    node.map_err(|diagnostics| Failure::Rejected { what: "node file", diagnostics })
 }

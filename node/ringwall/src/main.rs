@@ -3,6 +3,7 @@
 //! | verbs | work on | through |
 //! |---|---|---|
 //! | `run` | interfaces | `run/`, `server` |
+//! | `witness` | the other nodes | `run/`, `server` |
 //! | `show`, `clear`, `compare`, `history`, `explain` | a running daemon | `client` |
 //! | `commit`, `confirm`, `rollback` | a running daemon, until it is known what came of it | `insist` |
 //! | `explain`, `replay` | files, by themselves | `unplugged` |
@@ -46,6 +47,7 @@ mod show;
 mod span;
 mod table;
 mod unplugged;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
 fn carry_out(verb: Verb, out: &mut Out<'_>) -> Result<(), Failure> {
     match verb {
         Verb::Run(options) => run::run(&options, out.json()),
+        Verb::Witness(options) => witness::run(&options, out.json()),
         Verb::Check(options) => check::run(&options, out),
         Verb::Explain(options) => explain::run(&options, out),
         Verb::Replay(options) => replay::run(&options, out),

@@ -1,5 +1,5 @@
 //! `run`: the daemon. Sets the process up while it has one thread, then starts the node and serves
-//! its API until it is told to stop.
+//! its API until it is told to stop. `witness` is the same daemon without a datapath.
 //!
 //! ```text
 //! files ─► log, panic hook ─► bpffs, claim on the socket ─► capabilities dropped ─┐
@@ -10,13 +10,15 @@ mod capabilities;
 mod log;
 mod node;
 mod panics;
+mod witness;
 
 use std::fmt;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use actors::{Seed, StartError};
+use actors::{Seed, StartError, Witness};
 use clap::Args;
 use config::misfits;
 use datapath::xdp::{self, BpfDir};
@@ -26,6 +28,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::limits::{NICENESS, RUNTIME_SLICE, RUNTIME_THREADS, STOP_TIMEOUT};
 use crate::server::{self, Claim, Gate, SocketError};
@@ -33,6 +36,7 @@ use crate::{files, render};
 
 use log::LogFile;
 use node::RunningNode;
+use witness::RunningWitness;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -72,12 +76,43 @@ pub(crate) enum RunError {
 /// What is known before anything is started.
 struct Plan {
     node: config::Node,
-    seed: Option<Seed>,
+    work: Work,
+}
+
+/// What the daemon does.
+enum Work {
+    /// Forwards; perhaps with a policy to start with.
+    Firewall(Option<Seed>),
+    /// Votes.
+    Witness,
+}
+
+/// A node that runs, until it is told to stop.
+trait Running: Backend {
+    /// Stops it.
+    fn shutdown(&self) -> impl Future<Output = Result<(), StartError>> + Send;
+}
+
+/// How a daemon is reached, and told to stop.
+struct Reach {
+    name: String,
+    gate: Arc<Gate>,
+    socket: Claim,
+    metrics: Option<TcpListener>,
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 pub(crate) fn run(options: &Options, json: bool) -> Result<(), Failure> {
     let plan = plan(options)?;
     Ok(start(plan, json)?)
+}
+
+/// Runs a witness, whose node file stands at `path`.
+pub(crate) fn run_witness(path: &Path, json: bool) -> Result<(), Failure> {
+    let node = files::read_witness(path)?;
+    eprint!("{}", render::diagnostics(&node.warnings));
+    Ok(start(Plan { node: node.value, work: Work::Witness }, json)?)
 }
 
 /// Reads the files. Whatever is wrong with them is said before the log begins.
@@ -94,7 +129,7 @@ fn plan(options: &Options) -> Result<Plan, Failure> {
         seed = Some(seed_from(path)?);
     }
     eprint!("{}", render::diagnostics(&warnings));
-    Ok(Plan { node: node.value, seed })
+    Ok(Plan { node: node.value, work: Work::Firewall(seed) })
 }
 
 fn seed_from(path: &Path) -> Result<Seed, Failure> {
@@ -105,15 +140,25 @@ fn seed_from(path: &Path) -> Result<Seed, Failure> {
 
 /// Sets the process up, and runs the node in it.
 fn start(plan: Plan, json: bool) -> Result<(), RunError> {
-    capabilities::required()?;
-    let log = log::start(&plan.node.log, json)?;
+    let log = match plan.work {
+        Work::Firewall(_) => {
+            capabilities::required()?;
+            let log = log::start(&plan.node.log, json)?;
+            BpfDir::prepare(Path::new(&plan.node.bpf_dir)).map_err(RunError::Xdp)?;
+            log
+        }
+        Work::Witness => log::start(&plan.node.log, json)?,
+    };
     panics::log();
-    BpfDir::prepare(Path::new(&plan.node.bpf_dir)).map_err(RunError::Xdp)?;
     let config::Api { socket, group, .. } = &plan.node.api;
     let socket = Claim::stake(Path::new(socket), group.as_deref()).map_err(RunError::Socket)?;
     // Threads inherit what the one that starts them has: this comes before all others.
     let favoured = datapath::favour(NICENESS);
-    let capabilities = capabilities::keep().map_err(RunError::Capabilities)?;
+    let capabilities = capabilities::keep(match plan.work {
+        Work::Firewall(_) => &capabilities::FIREWALL,
+        Work::Witness => &capabilities::WITNESS,
+    });
+    let capabilities = capabilities.map_err(RunError::Capabilities)?;
     tracing::info!(kept = capabilities.join(","), "capabilities");
     if let Err(error) = favoured {
         tracing::warn!(%error, "no favour from the scheduler: a busy machine slows the firewall down");
@@ -143,8 +188,8 @@ async fn serve(
     log: Option<Arc<LogFile>>,
 ) -> Result<(), RunError> {
     // Before the node is there: a signal that comes meanwhile must not be lost.
-    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::System)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::System)?;
+    let terminate = signal(SignalKind::terminate()).map_err(RunError::System)?;
+    let interrupt = signal(SignalKind::interrupt()).map_err(RunError::System)?;
     let hangup = signal(SignalKind::hangup()).map_err(RunError::System)?;
     tokio::spawn(reopen_on(hangup, log));
     let metrics = match plan.node.metrics {
@@ -156,8 +201,23 @@ async fn serve(
     };
     let name = plan.node.name.clone();
     let gate = Arc::new(Gate::new(plan.node.api.access.clone()));
-    let node = actors::start(plan.node, plan.seed).await.map_err(RunError::Start)?;
-    let node = Arc::new(RunningNode { node, capabilities });
+    let reach = Reach { name, gate, socket, metrics, terminate, interrupt };
+    match plan.work {
+        Work::Firewall(seed) => {
+            let node = actors::start(plan.node, seed).await.map_err(RunError::Start)?;
+            attend(RunningNode { node, capabilities }, reach).await
+        }
+        Work::Witness => {
+            let witness = Witness::start(plan.node).await.map_err(RunError::Start)?;
+            attend(RunningWitness { witness, capabilities }, reach).await
+        }
+    }
+}
+
+/// Serves the API of a running node until something ends it.
+async fn attend<B: Running>(node: B, reach: Reach) -> Result<(), RunError> {
+    let Reach { name, gate, socket, metrics, mut terminate, mut interrupt } = reach;
+    let node = Arc::new(node);
     let (stop, stopping) = watch::channel(false);
     let mut servers = JoinSet::new();
     // Not earlier: whoever can connect gets answers.
@@ -181,7 +241,7 @@ async fn serve(
         Err(server) => tracing::error!(?server, "a listener ended by itself; stopping"),
     }
     // The ports first: whoever asks meanwhile gets an error, which is better than a packet lost.
-    let stopped = node.node.shutdown().await.map_err(RunError::Start);
+    let stopped = node.shutdown().await.map_err(RunError::Start);
     stop.send_replace(true);
     let _ = tokio::time::timeout(STOP_TIMEOUT, servers.join_all()).await;
     stopped?;

@@ -9,6 +9,7 @@
 //! | `pair/stopped.rs` | a node that is stopped hands over first |
 //! | `pair/workers.rs` | two workers, IPv6, and unequal numbers of workers |
 //! | `pair/paused.rs` | a node that is paused does not answer for the addresses |
+//! | `members.rs` | a pair with a witness, three firewalls |
 //! | `switchover.rs` | planned switchovers lose no packet and break no connection |
 //! | `host.rs` | the node's own traffic |
 //! | `starting.rs` | without a policy, without an interface |
@@ -22,6 +23,7 @@
 
 mod closed;
 mod host;
+mod members;
 mod operate;
 mod pair;
 mod panics;

@@ -7,6 +7,7 @@
 //! ```
 
 mod paused;
+mod policy;
 mod stopped;
 mod targets;
 mod workers;
@@ -31,7 +32,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// machine, and the client's own retransmission timer (200 ms and more) in it.
 const GAP: Duration = Duration::from_secs(2);
 
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 [zones]
 trust = ["lan"]
 untrust = ["wan"]
@@ -263,7 +264,7 @@ fn text(path: &Path) -> &str {
 }
 
 /// The connection answers again and again; the longest time without an answer until `limit`.
-fn longest_gap(stream: &mut std::net::TcpStream, limit: Duration) -> Duration {
+pub(crate) fn longest_gap(stream: &mut std::net::TcpStream, limit: Duration) -> Duration {
     let (start, mut last, mut longest) = (Instant::now(), Instant::now(), Duration::ZERO);
     while start.elapsed() < limit {
         echoes(stream, b"still there?").expect("the connection goes on");

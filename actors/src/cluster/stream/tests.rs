@@ -31,7 +31,7 @@ struct Node {
     ownership: Ownership,
     completeness: Completeness,
     words: mpsc::Sender<Word>,
-    sent: mpsc::Receiver<Bytes>,
+    sent: mpsc::Receiver<(NodeId, Bytes)>,
 }
 
 /// Two nodes whose messages arrive at once.
@@ -95,10 +95,16 @@ impl Pair {
         pair.nodes[0].ownership.set(true, Term(1));
         pair.nodes[1].ownership.set(false, Term(1));
         pair.nodes[1].ownership.follow();
-        pair.tell(|| Word::Connected);
+        pair.connect();
         pair.run(500);
         assert_eq!(pair.nodes[1].readiness(), Readiness::Ready);
         pair
+    }
+
+    fn connect(&self) {
+        for (node, other) in self.nodes.iter().zip([2, 1]) {
+            node.word(Word::Connected(NodeId(other)));
+        }
     }
 
     fn tell(&self, word: impl Fn() -> Word) {
@@ -114,7 +120,7 @@ impl Pair {
                 node.stream.before(&mut node.engine, self.now);
                 node.engine.tick(self.now);
                 node.stream.after(&mut node.engine, self.now);
-                while let Ok(message) = self.nodes[index].sent.try_recv() {
+                while let Ok((_, message)) = self.nodes[index].sent.try_recv() {
                     self.nodes[1 - index].word(Word::Message(message));
                 }
             }
@@ -145,7 +151,7 @@ impl Pair {
         self.nodes[0].ownership.follow();
         self.run(2);
         assert_eq!(self.nodes[0].readiness(), Readiness::BulkWaiting);
-        self.tell(|| Word::Connected);
+        self.connect();
         self.run(1_000);
     }
 }
@@ -244,10 +250,8 @@ fn what_the_worker_did_not_see_of_a_role_is_made_up_for() {
 #[test]
 fn a_connection_that_is_replaced_between_two_turns_is_replicated_over() {
     let mut pair = Pair::new();
-    pair.nodes.iter().for_each(|node| {
-        node.word(Word::Lost);
-        node.word(Word::Connected);
-    });
+    pair.tell(|| Word::Lost);
+    pair.connect();
     pair.run(500);
     let now = pair.now;
     pair.nodes[0].open(5_000, now);

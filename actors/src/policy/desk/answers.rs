@@ -18,11 +18,7 @@ pub(super) fn committed(
     confirm: Option<u64>,
 ) -> Result<Committed, Error> {
     let Told { outcome, took, excused, missing } = told(answer)?;
-    let (epoch, on_trial) = match outcome {
-        Outcome::Committed { epoch, reverts_as } => (epoch, reverts_as.is_some()),
-        Outcome::Reverted { now, .. } => (now, false),
-        other => return Err(not(&other)),
-    };
+    let (epoch, on_trial) = in_force(&outcome).ok_or_else(|| not(&outcome))?;
     let reverts = |in_milliseconds| Reverts { epoch: fallback.0, in_milliseconds };
     Ok(Committed {
         epoch: epoch.0,
@@ -50,9 +46,20 @@ pub(super) fn confirmed(answer: Answer) -> Result<Confirmed, Error> {
 /// # Errors
 /// Why it is not, or that nobody knows.
 pub(in crate::policy) fn changed(answer: Answer) -> Result<(), Error> {
-    match told(answer)?.outcome {
-        Outcome::Changed { .. } => Ok(()),
-        other => Err(not(&other)),
+    let outcome = told(answer)?.outcome;
+    if matches!(outcome, Outcome::Changed { .. }) { Ok(()) } else { Err(not(&outcome)) }
+}
+
+/// What is in force now, and whether it is on trial.
+fn in_force(outcome: &Outcome) -> Option<(Epoch, bool)> {
+    match outcome {
+        Outcome::Committed { epoch, reverts_as } => Some((*epoch, reverts_as.is_some())),
+        Outcome::Reverted { now, .. } => Some((*now, false)),
+        Outcome::Proposed { .. }
+        | Outcome::Withdrawn { .. }
+        | Outcome::Confirmed { .. }
+        | Outcome::Changed { .. }
+        | Outcome::Refused { .. } => None,
     }
 }
 

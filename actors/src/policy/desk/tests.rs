@@ -30,20 +30,18 @@ fn going_back_is_a_table() {
     for _ in 0..3 {
         commit(&mut log, None);
     }
-    let again = |log: &Log, to| match earlier(log, to).expect("there is one") {
-        (base, Action::Propose { base: seen, content: Content::Again { of }, .. }) => {
-            assert_eq!(base, seen);
-            of.0
-        }
-        other => panic!("{other:?}"),
+    let again = |log: &Log, wanted| {
+        let Earlier { running, to, action } = earlier(log, wanted).expect("there is one");
+        let Action::Propose { base, content, .. } = action else { panic!("{action:?}") };
+        assert_eq!((base, content), (running, Content::Again { of: to }));
+        to.0
     };
     assert_eq!((again(&log, None), again(&log, Some(1)), again(&log, Some(9))), (2, 1, 9));
     commit(&mut log, Some(60));
-    let reverts = |log: &Log, to| {
-        matches!(
-            earlier(log, to),
-            Ok((Epoch(4), Action::Revert { epoch: Epoch(4), cause: Cause::Rollback {} }))
-        )
+    let reverts = |log: &Log, wanted| {
+        let Earlier { running, to, action } = earlier(log, wanted).expect("there is one");
+        let revert = Action::Revert { epoch: Epoch(4), cause: Cause::Rollback {} };
+        (running, to, action) == (Epoch(4), Epoch(3), revert)
     };
     assert!(reverts(&log, None) && reverts(&log, Some(3)), "the trial ends");
     assert_eq!(again(&log, Some(1)), 1, "which the log refuses, as a trial is open");

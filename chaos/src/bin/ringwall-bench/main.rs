@@ -6,6 +6,7 @@
 //! cargo run --release -p ringwall-chaos -- handoff
 //! cargo build --release -p ringwall && sudo …/ringwall-bench forward
 //!                                      sudo …/ringwall-bench idle [--binary target/release/ringwall]
+//! cargo run --release -p ringwall-chaos -- raft [--kills 200]
 //! ```
 //!
 //! | benchmark | subject | baseline | bar |
@@ -16,11 +17,13 @@
 //! | `engine` | parse, touch, decide, 64 at a time | a loop over as much memory | 60, 120, 200 ns; 1 µs |
 //! | | open connections in a SYN flood | the same in peace | ≤ 1.1 times as dear |
 //! | `memory` | what the process grows by until the table is full | an array of sessions | ≤ 256 bytes |
+//! | `raft` | small proposals of three voters, and leaders that are killed | a bare write and fsync | |
 //!
 //! Subject and baseline take turns (A B A B …), so that whatever else the machine does hits both; what
-//! is printed is the median of the rounds, and the median of the rounds' ratios. `forward` and
-//! `idle` make network namespaces and need root. Two cores are used: the sender's and the
-//! forwarder's. Absolute figures depend on the machine, ratios less so.
+//! is printed is the median of the rounds, and the median of the rounds' ratios; of `raft` quantiles of
+//! all waits, in the style of `RESULTS.md`. `forward` and `idle` make network namespaces and need root.
+//! Two cores are used: the sender's and the forwarder's. Absolute figures depend on the machine, ratios
+//! less so.
 
 mod engine_bench;
 mod failure;
@@ -29,8 +32,10 @@ mod handoff;
 mod idle;
 mod lab;
 mod memory;
+mod raft;
 mod report;
 mod system;
+mod times;
 #[path = "../../../../node/engine/benches/workload/mod.rs"]
 mod workload;
 
@@ -75,6 +80,8 @@ enum What {
     Engine(engine_bench::Options),
     /// Bytes a session of a full table.
     Memory(memory::Options),
+    /// How long agreement takes, and how long there is none when a leader is killed.
+    Raft(raft::Options),
 }
 
 fn main() -> ExitCode {
@@ -85,16 +92,30 @@ fn main() -> ExitCode {
         What::Idle(options) => idle::run(options, cli.rounds),
         What::Engine(options) => engine_bench::run(options, cli.rounds),
         What::Memory(options) => memory::run(options, cli.rounds),
+        What::Raft(options) => return finish(tell_times(&cli, options)),
     };
-    match done.and_then(|results| print(&cli, &results)) {
-        Ok(missed) if missed && cli.strict => ExitCode::FAILURE,
-        Ok(_) => ExitCode::SUCCESS,
+    let missed = done.and_then(|results| print(&cli, &results));
+    finish(missed.map(|missed| missed && cli.strict))
+}
+
+/// The exit code: whether there was a failure, or something counts as one.
+fn finish(failed: Result<bool, Failure>) -> ExitCode {
+    match failed {
+        Ok(true) => ExitCode::FAILURE,
+        Ok(false) => ExitCode::SUCCESS,
         Err(failure) => {
             // Nothing to do if even that cannot be said.
             let _ = report::complain(&failure);
             if failure.is_skip() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// There is no bar.
+fn tell_times(cli: &Cli, options: &raft::Options) -> Result<bool, Failure> {
+    let results = raft::run(options, cli.rounds)?;
+    times::print(&results, cli.json).map_err(Failure::io("write the results"))?;
+    Ok(false)
 }
 
 /// Whether a bar was missed.

@@ -6,6 +6,8 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
+use siphasher::sip128::SipHasher24;
+
 use super::heartbeat::PathId;
 use super::vips::Vip;
 use crate::NodeId;
@@ -185,6 +187,23 @@ impl PolicyGuard {
 }
 
 impl Config {
+    /// Who belongs to the cluster, in a number: how many there are in its first byte, and then a digest of who
+    /// they are. Of two lists the greater number's is taken for the newer one.
+    #[must_use]
+    pub fn members(&self) -> u64 {
+        let peers = self.peers.iter().map(|peer| (peer.node, peer.kind));
+        let mut all: Vec<_> = peers.chain([(self.node, self.kind)]).collect();
+        all.sort_unstable_by_key(|(node, _)| *node);
+        let mut told = Vec::new();
+        for (node, kind) in &all {
+            told.extend(node.0.to_be_bytes());
+            told.push(u8::from(*kind == Kind::Witness));
+        }
+        let digest = SipHasher24::new_with_key(b"ringwall members").hash(&told).as_u128();
+        let count = all.len().min(usize::from(u8::MAX)) as u64;
+        count << 56 | (digest as u64 >> 8)
+    }
+
     /// How many vote: all members.
     #[must_use]
     pub fn voters(&self) -> usize {

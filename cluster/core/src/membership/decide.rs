@@ -5,7 +5,7 @@ use std::time::Duration;
 use wire::Time;
 
 use super::config::{Alone, Kind};
-use super::fitness::Class;
+use super::fitness::{Class, Readiness};
 use super::heartbeat::{Flags, Heartbeat};
 use super::lease::{self, Basis, Ground};
 use super::messages::{Event, Output, Refused};
@@ -314,6 +314,7 @@ impl Member {
                 (Ok(()), Ok(other)) if strength_of(other) >= strength_of(peer) => {}
                 (Ok(()), _) => best = Ok(peer),
                 (Err(why), Err(Refused::NoPeer)) => best = Err(why),
+                (Err(why), Err(_)) if self.is_backed_by(peer) => best = Err(why),
                 (Err(_), _) => {}
             }
         }
@@ -328,6 +329,9 @@ impl Member {
         let class = said.fitness.class();
         if class == Class::Unable || class < self.own_fitness().class() {
             Err(Refused::PeerUnfit(peer.node, said.fitness))
+        } else if !self.is_backed_by(peer) {
+            // Whatever it says: it may not know yet that it is the backup no more.
+            Err(Refused::PeerNotReady(peer.node, Readiness::BulkWaiting))
         } else if !said.readiness.is_ready() {
             Err(Refused::PeerNotReady(peer.node, said.readiness))
         } else if !self.config.guard.permits(said.policy, self.policy) {
@@ -403,11 +407,11 @@ impl Member {
         silence.is_some_and(|silence| silence < peer.detect(&self.config.timing))
     }
 
-    fn is_reached(&self, node: NodeId, now: Time) -> bool {
+    pub(super) fn is_reached(&self, node: NodeId, now: Time) -> bool {
         self.peers.iter().any(|peer| peer.node == node && self.is_near(peer, now))
     }
 
-    fn said_by(&self, node: NodeId) -> Option<&Heartbeat> {
+    pub(super) fn said_by(&self, node: NodeId) -> Option<&Heartbeat> {
         self.peers.iter().find(|peer| peer.node == node)?.said.as_ref()
     }
 
@@ -429,7 +433,7 @@ fn strength_of(peer: &Peer) -> Option<(bool, (Class, u16, NodeId))> {
 }
 
 /// What decides who claims when nobody owns.
-fn candidacy(said: &Heartbeat) -> (Class, bool, u16, NodeId) {
+pub(super) fn candidacy(said: &Heartbeat) -> (Class, bool, u16, NodeId) {
     (said.fitness.class(), said.readiness.is_ready(), said.rank, said.from)
 }
 

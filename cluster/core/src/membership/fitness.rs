@@ -53,8 +53,11 @@ impl Fitness {
     /// The node may not begin to forward under any policy, or cannot run the newest one.
     pub const POLICY: Self = Self(1 << 12);
 
+    /// Others of the cluster know of members that this node does not know of: its idea of a majority is old.
+    pub const MEMBERS: Self = Self(1 << 13);
+
     /// Every known reason, with its name.
-    pub const NAMES: [(Self, &'static str); 8] = [
+    pub const NAMES: [(Self, &'static str); 9] = [
         (Self::PORT_DOWN, "port-down"),
         (Self::TARGET_UNREACHABLE, "target-unreachable"),
         (Self::DISK_FAILED, "disk-failed"),
@@ -63,6 +66,7 @@ impl Fitness {
         (Self::WITNESS, "witness"),
         (Self::STOPPING, "stopping"),
         (Self::POLICY, "policy"),
+        (Self::MEMBERS, "members"),
     ];
 
     /// Both sets of reasons.

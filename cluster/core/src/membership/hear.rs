@@ -47,12 +47,28 @@ impl Member {
         if self.flawed(Flaw::BelievedForEver) {
             self.peers[index].leased_until = (!it.lease_left.is_zero()).then_some(Time::MAX);
         }
+        self.hear_members(index, &it);
         self.hear_peer(&it, now);
         if news.newest {
             self.hear_claim(index, &it, now);
         }
         self.hear_acknowledgment(index, &it, now);
         Ok(())
+    }
+
+    /// A node that does not know all members may take a minority for a majority, or think itself one of two.
+    /// That it once heard of more is kept until its next start, for it may be cut off by then.
+    fn hear_members(&mut self, index: usize, it: &Heartbeat) {
+        let differs = it.members != 0 && it.members != self.members;
+        let new = differs && self.peers[index].members != it.members;
+        self.peers[index].members = it.members;
+        let ours_is_old = differs && it.members > self.members;
+        #[cfg(test)]
+        let ours_is_old = ours_is_old && !self.flawed(Flaw::OldMembers);
+        self.outnumbered |= ours_is_old;
+        if new {
+            self.push(Output::Event(Event::MembersDiffer { peer: it.from, ours_is_old }));
+        }
     }
 
     /// The peer lives: what was granted because it did not is gone.

@@ -15,7 +15,8 @@
 //!  88  offered term 8
 //!  96  lease left 4 (µs) · lease length 4 (µs)
 //! 104  policy digest 16
-//! 120  (later fields)
+//! 120  members 8 (since the second revision; see [`Config::members`](super::Config::members))
+//! 128  (later fields)
 //!  -16 tag 16: SipHash-2-4-128 of everything before it
 //! ```
 //!
@@ -44,7 +45,10 @@ pub const VERSION: u8 = 1;
 /// Bytes of the tag at the end.
 pub const TAG_LEN: usize = 16;
 /// Bytes of a heartbeat of this version.
-pub const HEARTBEAT_LEN: usize = 120 + TAG_LEN;
+pub const HEARTBEAT_LEN: usize = 128 + TAG_LEN;
+
+/// Bytes of a heartbeat of the first revision.
+const FIRST_LEN: usize = 120 + TAG_LEN;
 /// What is hashed with the cluster's secret to make the key.
 const KEY_LABEL: &[u8; 20] = b"ringwall heartbeat 1";
 
@@ -101,6 +105,8 @@ pub struct Heartbeat {
     pub lease: Duration,
     /// Digest of the policy that the sender runs.
     pub policy: [u8; 16],
+    /// Who belongs to the cluster, for the sender; 0: it does not say.
+    pub members: u64,
 }
 
 /// Bits of a heartbeat.
@@ -146,6 +152,8 @@ impl Flags {
     pub const BACKS: u8 = 1 << 2;
     /// The sender runs another policy than the last owner that it knows of, and does not claim.
     pub const STANDS_BACK: u8 = 1 << 3;
+    /// The sender, who claims, replicates its sessions with this peer. Among two firewalls it need not say so.
+    pub const NAMES_BACKUP: u8 = 1 << 4;
 
     /// Whether `bit` is set.
     #[must_use]
@@ -176,7 +184,7 @@ impl Heartbeat {
     /// # Errors
     /// Why it is no heartbeat.
     pub fn decode(bytes: &[u8], key: &Key) -> Result<Self, Refusal> {
-        if !(HEARTBEAT_LEN..=HEARTBEAT_BYTES_MAX).contains(&bytes.len()) {
+        if !(FIRST_LEN..=HEARTBEAT_BYTES_MAX).contains(&bytes.len()) {
             return Err(Refusal::Length);
         }
         if bytes[0] != VERSION {
@@ -220,6 +228,7 @@ impl Heartbeat {
         w.micros(self.lease_left);
         w.micros(self.lease);
         w.array(self.policy);
+        w.u64(self.members);
     }
 
     /// Reads a body of at least the length of this version.
@@ -257,6 +266,7 @@ impl Heartbeat {
         it.lease_left = r.micros()?;
         it.lease = r.micros()?;
         it.policy = r.array()?;
+        it.members = r.u64().unwrap_or(0);
         Some(it)
     }
 }

@@ -141,6 +141,11 @@ pub enum Output {
         /// Until then.
         until: Time,
     },
+    /// Replicate sessions with that firewall from now on, and with nobody else; or with nobody.
+    Replicate {
+        /// With whom.
+        with: Option<NodeId>,
+    },
     /// Put the address on its port.
     AddAddress(Vip),
     /// Take it off.
@@ -232,6 +237,13 @@ pub enum Event {
     PolicyDiffers {
         /// The dead owner.
         owner: NodeId,
+    },
+    /// A peer has another list of members. Who has the shorter one does not own until it is told anew.
+    MembersDiffer {
+        /// The peer.
+        peer: NodeId,
+        /// Whether this node's list is the old one.
+        ours_is_old: bool,
     },
     /// Somebody else uses an address that this node holds.
     AddressConflict(IpAddr),

@@ -31,6 +31,8 @@ pub(super) struct Peer {
     pub(super) promised_ns: u64,
     /// Until when it certainly has a lease by a majority, by this node's clock; it may end it before.
     pub(super) leased_until: Option<Time>,
+    /// Its list of members, as it said last.
+    pub(super) members: u64,
 }
 
 /// One path to a peer.
@@ -84,6 +86,7 @@ impl Peer {
             voted_in: Term::default(),
             promised_ns: 0,
             leased_until: None,
+            members: 0,
         }
     }
 

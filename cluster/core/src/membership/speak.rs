@@ -29,6 +29,8 @@ pub(super) struct Stance {
     /// Leaves a vacant ownership to another.
     stands_back: bool,
     offer: Option<(NodeId, Term)>,
+    /// Whom a claimant replicates with.
+    backup: Option<NodeId>,
 }
 
 impl Member {
@@ -80,6 +82,7 @@ impl Member {
             alone: ground || was,
             stands_back: !role.claims() && self.policy_stands_against(),
             offer: offer.map(|Offer { to, term, .. }| (to, term)),
+            backup: self.partner.node.filter(|_| role.claims()),
         }
     }
 
@@ -125,7 +128,8 @@ impl Member {
             .with(Flags::ENDED, stance.ended)
             .with(Flags::ALONE, stance.alone)
             .with(Flags::BACKS, stance.backs == Some(peer.node))
-            .with(Flags::STANDS_BACK, stance.stands_back);
+            .with(Flags::STANDS_BACK, stance.stands_back)
+            .with(Flags::NAMES_BACKUP, stance.backup == Some(peer.node));
         let (echo_ns, received_at) = path.echo.unwrap_or((0, now));
         let left = self.lease.until().map_or(Duration::ZERO, |until| until.since(now));
         Heartbeat {
@@ -151,6 +155,7 @@ impl Member {
             lease_left: left,
             lease: self.config.timing.lease,
             policy: self.policy,
+            members: self.members,
         }
     }
 }

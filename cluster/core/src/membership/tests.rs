@@ -2,7 +2,9 @@
 
 mod certainty;
 mod guard;
+mod members;
 mod overlap;
+mod partner;
 mod refusals;
 mod scenarios;
 mod switchover;
@@ -24,4 +26,6 @@ pub(super) enum Flaw {
     VoteAgainstPromise,
     /// Another's lease is believed in until it says that there is none.
     BelievedForEver,
+    /// A node whose list of members is old goes on as if it were the newest.
+    OldMembers,
 }

@@ -30,6 +30,8 @@ pub struct View {
     pub vote: Option<NodeId>,
     /// Who owns, as far as it knows.
     pub owner: Option<NodeId>,
+    /// With whom it replicates sessions.
+    pub partner: Option<NodeId>,
     /// What is left of its lease, and what that rests on.
     pub lease: Option<(Duration, Ground)>,
     /// What speaks against it.
@@ -125,6 +127,7 @@ impl Member {
             term: self.saved.term,
             vote: self.saved.vote,
             owner: self.owner_node(),
+            partner: self.partner.node,
             lease: left.zip(self.lease.ground()),
             fitness: self.own_fitness(),
             readiness: self.readiness,

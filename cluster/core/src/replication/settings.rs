@@ -13,7 +13,7 @@ pub struct Settings {
     pub node: NodeId,
     /// This run of its daemon; never 0, which says in a header that none is known.
     pub boot: Boot,
-    /// The other node.
+    /// The other node, at first.
     pub peer: NodeId,
     /// The worker.
     pub stream: u16,

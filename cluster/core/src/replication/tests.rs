@@ -2,5 +2,6 @@
 
 pub(super) mod model;
 mod network;
+mod partners;
 mod properties;
 mod scenarios;

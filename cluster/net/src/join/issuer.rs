@@ -1,11 +1,13 @@
 //! The issuer's side: judges claims, makes certificates, remembers.
 
 use core::net::SocketAddr;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use aws_lc_rs::digest::SHA256_OUTPUT_LEN;
 use cluster_core::NodeId;
+use cluster_core::membership::Kind;
 use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -15,9 +17,10 @@ use super::limiter::Limiter;
 use super::proof::{Channel, PublicKey, Statement};
 use super::{
     Admission, Answer, Claim, JoinError, JoinRefusal, MemberRow, PROTOCOL, PlacementRow, Request,
-    TAG_ADMISSION, TAG_ANSWER, TAG_CLAIM, TAG_REQUEST,
+    TAG_ADMISSION, TAG_ANSWER, TAG_CLAIM, TAG_REQUEST, TAG_WITNESS_CLAIM, TAG_WITNESSES,
+    WithWitnesses,
 };
-use crate::codec::{decode_joining, encode_joining};
+use crate::codec::{CodecError, decode_joining, encode_joining};
 use crate::identity::{Authority, Identity};
 use crate::limits::{ADDRESSES, HANDSHAKES, JOIN_MESSAGE_BYTES, JOIN_TIMEOUT};
 use crate::store::{Member, Run, Standing, Store, StoreError};
@@ -41,6 +44,8 @@ pub struct Issuer {
 pub struct Joined {
     /// Its number.
     pub node: NodeId,
+    /// What it is for.
+    pub kind: Kind,
     /// Where it listens.
     pub addresses: Vec<SocketAddr>,
     /// The token that it used.
@@ -100,7 +105,7 @@ impl Issuer {
         }
         let bad = |_| JoinRefusal::BadRequest;
         let request: Request = decode_joining(TAG_REQUEST, request).map_err(bad)?;
-        let claim: Claim = decode_joining(TAG_CLAIM, &request.claim).map_err(bad)?;
+        let (kind, claim) = claim(&request.claim).map_err(bad)?;
         let token = TokenId(claim.token);
         let record = lock(&self.store).token(token).map_err(|_| JoinRefusal::Unavailable)?;
         // One that is not known is checked as well, with a key that fits nothing.
@@ -121,7 +126,7 @@ impl Issuer {
         if claim.node == 0 {
             return Err(JoinRefusal::BadRequest);
         }
-        let joined = Joined { node: NodeId(claim.node), addresses, token };
+        let joined = Joined { node: NodeId(claim.node), kind, addresses, token };
         Ok(Accepted { claim: request.claim, record, joined, key })
     }
 
@@ -135,11 +140,13 @@ impl Issuer {
         let certificate = self.authority.certify(joined.node, &key);
         let certificate = certificate.map_err(|_| JoinRefusal::BadRequest)?;
         let mut store = lock(&self.store);
-        let admitted = store.admit(joined.token, joined.node, joined.addresses.clone());
+        let member = Member::new(joined.kind, joined.addresses.clone());
+        let admitted = store.admit(joined.token, joined.node, &member);
         admitted.map_err(refusal)?;
         let members = store.members().map_err(refusal)?;
         let placement = store.placement().map_err(refusal)?;
         drop(store);
+        let witnesses = witnesses(&members);
         let admission = Admission {
             certificate: certificate.to_vec(),
             authority: self.authority.certificate().to_vec(),
@@ -147,7 +154,10 @@ impl Issuer {
             members: members.into_iter().map(member_row).collect(),
             placement: placement.into_iter().map(placement_row).collect(),
         };
-        let admission = encode_joining(TAG_ADMISSION, &admission);
+        let admission = match witnesses.is_empty() {
+            true => encode_joining(TAG_ADMISSION, &admission),
+            false => encode_joining(TAG_WITNESSES, &WithWitnesses { admission, witnesses }),
+        };
         let admission = admission.map_err(|_| JoinRefusal::Unavailable)?;
         let statement = Statement::Admission { claim: &claim, admission: &admission };
         let proof = channel.prove(&record.key, statement);
@@ -174,6 +184,20 @@ fn refusal(error: StoreError) -> JoinRefusal {
         | StoreError::ZoneTaken
         | StoreError::ZoneName => JoinRefusal::Unavailable,
     }
+}
+
+fn claim(bytes: &[u8]) -> Result<(Kind, Claim), CodecError> {
+    match decode_joining(TAG_CLAIM, bytes) {
+        Err(CodecError::Tag(TAG_WITNESS_CLAIM)) => {
+            decode_joining(TAG_WITNESS_CLAIM, bytes).map(|claim| (Kind::Witness, claim))
+        }
+        claim => claim.map(|claim| (Kind::Firewall, claim)),
+    }
+}
+
+fn witnesses(members: &BTreeMap<NodeId, Member>) -> Vec<u16> {
+    let witnesses = members.iter().filter(|(_, member)| member.kind == Kind::Witness);
+    witnesses.map(|(node, _)| node.0).collect()
 }
 
 fn addresses(texts: &[String]) -> Option<Vec<SocketAddr>> {

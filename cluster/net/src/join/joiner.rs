@@ -3,6 +3,7 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::collections::BTreeMap;
 
+use cluster_core::membership::Kind;
 use cluster_core::{NodeId, Term};
 use quinn::{Connection, Endpoint, VarInt};
 use rcgen::{KeyPair, PublicKeyData as _};
@@ -12,8 +13,8 @@ use webpki::EndEntityCert;
 
 use super::proof::{Channel, Statement};
 use super::{
-    Admission, Answer, Claim, JoinError, MemberRow, PROTOCOL, PlacementRow, Request, TAG_ADMISSION,
-    TAG_ANSWER, TAG_CLAIM, TAG_REQUEST,
+    Answer, Claim, JoinError, MemberRow, PROTOCOL, PlacementRow, Request, TAG_ADMISSION,
+    TAG_ANSWER, TAG_CLAIM, TAG_REQUEST, TAG_WITNESS_CLAIM, TAG_WITNESSES, WithWitnesses,
 };
 use crate::codec::{CodecError, decode_joining, encode_joining};
 use crate::identity::{Fingerprint, Identity, Papers, Secret, new_key, node_of};
@@ -52,7 +53,8 @@ impl Admitted {
         Ok(papers.keep_identity(&self.identity)?)
     }
 
-    /// Writes down a new certificate of a node that is a member already; its store stays.
+    /// Writes down a new certificate of a node that is a member already. Its store stays, and learns of
+    /// members that came later.
     ///
     /// # Errors
     /// If it is another node's or cluster's, or what the file system says.
@@ -63,23 +65,27 @@ impl Admitted {
         if !same {
             return Err(JoinError::Forged("the token is not of this node's cluster"));
         }
+        let mut store = Store::open(&papers.store_path(), &known.cluster, known.node)?;
+        store.learn_members(&self.members)?;
         Ok(papers.keep_identity(&self.identity)?)
     }
 }
 
-/// Joins the token's cluster as `node`, which will listen at `addresses`.
+/// Joins the token's cluster as `node`, a member of a kind, which will listen at `addresses`.
 ///
 /// # Errors
 /// Why not; the addresses of the token are tried in order until one answers.
 pub async fn join(
     token: &Token,
     node: NodeId,
+    kind: Kind,
     addresses: &[SocketAddr],
 ) -> Result<Admitted, JoinError> {
     let key = new_key()?;
+    let claimed = Member::new(kind, addresses.to_vec());
     let mut last = JoinError::Forged("the token has no address");
     for address in &token.addresses {
-        let asked = timeout(JOIN_TIMEOUT, ask(token, *address, node, addresses, &key)).await;
+        let asked = timeout(JOIN_TIMEOUT, ask(token, *address, node, &claimed, &key)).await;
         let late = Err(JoinError::Unreachable { address: *address, why: "no answer".to_owned() });
         match asked.unwrap_or(late) {
             Err(error @ JoinError::Unreachable { .. }) => last = error,
@@ -93,7 +99,7 @@ async fn ask(
     token: &Token,
     address: SocketAddr,
     node: NodeId,
-    addresses: &[SocketAddr],
+    claimed: &Member,
     key: &KeyPair,
 ) -> Result<Admitted, JoinError> {
     let (endpoint, connection) = connect(token, address).await?;
@@ -103,9 +109,13 @@ async fn ask(
         token: token.id().0,
         node: node.0,
         key: key.public_key_raw().to_vec(),
-        addresses: addresses.iter().map(ToString::to_string).collect(),
+        addresses: claimed.addresses.iter().map(ToString::to_string).collect(),
     };
-    let claim = encode_joining(TAG_CLAIM, &claim).map_err(unsayable)?;
+    let tag = match claimed.kind {
+        Kind::Firewall => TAG_CLAIM,
+        Kind::Witness => TAG_WITNESS_CLAIM,
+    };
+    let claim = encode_joining(tag, &claim).map_err(unsayable)?;
     let possession = channel.sign(key, &claim);
     let possession = possession.map_err(|error| JoinError::Broken(error.to_string()))?;
     let proof = channel.prove(&token.key(), Statement::Claim(&claim));
@@ -114,8 +124,7 @@ async fn ask(
     let answer = exchange(&connection, &request).await?;
     connection.close(VarInt::from_u32(0), b"");
     let _ = timeout(JOIN_TIMEOUT, endpoint.wait_idle()).await;
-    let admission = opened(token, channel, &claim, &answer)?;
-    admitted(token, node, key, admission)
+    admitted(token, node, key, opened(token, channel, &claim, &answer)?)
 }
 
 async fn connect(token: &Token, address: SocketAddr) -> Result<(Endpoint, Connection), JoinError> {
@@ -151,7 +160,7 @@ fn opened(
     channel: Channel,
     claim: &[u8],
     answer: &[u8],
-) -> Result<Admission, JoinError> {
+) -> Result<WithWitnesses, JoinError> {
     let (admission, proof) = match decode_joining(TAG_ANSWER, answer).map_err(unreadable)? {
         Answer::Refused(why) => return Err(JoinError::Refused(why)),
         Answer::Admitted { admission, proof } => (admission, proof),
@@ -160,7 +169,15 @@ fn opened(
     if !channel.is_proved(&token.key(), statement, &proof) {
         return Err(JoinError::Forged("it does not know the token"));
     }
-    decode_joining(TAG_ADMISSION, &admission).map_err(unreadable)
+    match decode_joining(TAG_ADMISSION, &admission) {
+        Err(CodecError::Tag(TAG_WITNESSES)) => {
+            decode_joining(TAG_WITNESSES, &admission).map_err(unreadable)
+        }
+        admission => {
+            let admission = admission.map_err(unreadable)?;
+            Ok(WithWitnesses { admission, witnesses: Vec::new() })
+        }
+    }
 }
 
 /// The identity in an admission, if it is one of the token's cluster, this node and this key.
@@ -168,8 +185,9 @@ fn admitted(
     token: &Token,
     node: NodeId,
     key: &KeyPair,
-    admission: Admission,
+    admission: WithWitnesses,
 ) -> Result<Admitted, JoinError> {
+    let WithWitnesses { admission, witnesses } = admission;
     let authority = CertificateDer::from(admission.authority);
     let certificate = CertificateDer::from(admission.certificate);
     if Fingerprint::of(&authority) != token.fingerprint {
@@ -188,7 +206,8 @@ fn admitted(
         [authority, certificate],
         key.serialize_der(),
     );
-    let members = admission.members.into_iter().map(member).collect::<Option<_>>();
+    let members =
+        admission.members.into_iter().map(|row| member(row, &witnesses)).collect::<Option<_>>();
     let members = members.ok_or(JoinError::Forged("its list of members cannot be read"))?;
     let placement = admission.placement.into_iter().map(run).collect();
     Ok(Admitted { identity, members, placement })
@@ -201,11 +220,12 @@ fn has_key(certificate: &CertificateDer<'_>, key: &KeyPair) -> bool {
     })
 }
 
-fn member(row: MemberRow) -> Option<(NodeId, Member)> {
+fn member(row: MemberRow, witnesses: &[u16]) -> Option<(NodeId, Member)> {
     let addresses =
         row.addresses.iter().map(|text| text.parse().ok()).collect::<Option<Vec<_>>>()?;
     let standing = if row.retired { Standing::Retired } else { Standing::Member };
-    Some((NodeId(row.node), Member { standing, addresses }))
+    let kind = if witnesses.contains(&row.node) { Kind::Witness } else { Kind::Firewall };
+    Some((NodeId(row.node), Member { standing, kind, addresses }))
 }
 
 fn run(row: PlacementRow) -> Run {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use cluster_core::membership::Kind;
 use cluster_core::{NodeId, Term};
 use quinn::Endpoint;
 use tokio::time::timeout;
@@ -100,7 +101,7 @@ fn store(papers: &Papers, identity: &Identity) -> Store {
 
 async fn join_as(token: &Token, node: u16) -> Result<Admitted, JoinError> {
     let addresses = ["10.0.9.2:7400".parse().unwrap()];
-    timeout(BOUND, join(token, NodeId(node), &addresses)).await.unwrap()
+    timeout(BOUND, join(token, NodeId(node), Kind::Firewall, &addresses)).await.unwrap()
 }
 
 #[track_caller]
@@ -134,6 +135,38 @@ async fn a_good_token_makes_a_member() {
     assert_eq!(store.placement().unwrap(), admitted.placement);
     assert!(papers.authority().is_err(), "the authority's key stays where it is");
     cluster.counted(&[(Counter::Joined, 1)]).await;
+}
+
+#[tokio::test]
+async fn a_witness_joins_as_one_and_those_after_it_know() {
+    let (mut cluster, tokens) = Cluster::new(&[None, None]);
+    let addresses = ["10.0.9.3:7400".parse().unwrap()];
+    let witness = join(&tokens[0], NodeId(3), Kind::Witness, &addresses);
+    let witness = timeout(BOUND, witness).await.unwrap().unwrap();
+    let joined = timeout(BOUND, cluster.issuing.joined()).await.unwrap().unwrap();
+    assert_eq!((joined.node, joined.kind), (NodeId(3), Kind::Witness));
+    let firewall = join_as(&tokens[1], 2).await.unwrap();
+    for admitted in [&witness, &firewall] {
+        assert_eq!(admitted.members[&NodeId(3)].kind, Kind::Witness);
+        assert_eq!(admitted.members[&NodeId(1)].kind, Kind::Firewall);
+    }
+    assert_eq!(firewall.members[&NodeId(2)].kind, Kind::Firewall);
+}
+
+#[tokio::test]
+async fn new_papers_bring_the_members_along_that_came_later() {
+    let (_cluster, tokens) = Cluster::new(&[None, None, Some(2)]);
+    let folder = tempfile::tempdir().unwrap();
+    let papers = Papers::new(folder.path());
+    papers.prepare().unwrap();
+    join_as(&tokens[0], 2).await.unwrap().keep(&papers).unwrap();
+    join_as(&tokens[1], 3).await.unwrap();
+    let renewed = join_as(&tokens[2], 2).await.unwrap();
+    renewed.keep_renewed(&papers).unwrap();
+    let identity = papers.identity().unwrap();
+    let store = Store::open(&papers.store_path(), &identity.cluster, identity.node).unwrap();
+    assert_eq!(store.members().unwrap(), renewed.members);
+    assert!(renewed.members.contains_key(&NodeId(3)));
 }
 
 #[tokio::test]

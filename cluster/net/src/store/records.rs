@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 
 use cluster_core::NodeId;
+use cluster_core::membership::Kind;
 
 use super::StoreError;
 use crate::limits::ADDRESSES;
@@ -15,6 +16,8 @@ const VERSION: u8 = 1;
 pub struct Member {
     /// Whether it still is.
     pub standing: Standing,
+    /// What it is for.
+    pub kind: Kind,
     /// Where it listens.
     pub addresses: Vec<SocketAddr>,
 }
@@ -29,16 +32,26 @@ pub enum Standing {
 }
 
 impl Member {
-    /// A member that listens there.
+    /// A firewall that listens there.
     #[must_use]
     pub fn at(addresses: Vec<SocketAddr>) -> Self {
-        Self { standing: Standing::Member, addresses }
+        Self::new(Kind::Firewall, addresses)
     }
 
+    /// A member of a kind that listens there.
+    #[must_use]
+    pub fn new(kind: Kind, addresses: Vec<SocketAddr>) -> Self {
+        Self { standing: Standing::Member, kind, addresses }
+    }
+
+    /// A witness's first byte is one that earlier versions do not know: they refuse the row, where they would
+    /// take it for a firewall's.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let standing = match self.standing {
-            Standing::Member => 1,
-            Standing::Retired => 2,
+        let standing = match (self.standing, self.kind) {
+            (Standing::Member, Kind::Firewall) => 1,
+            (Standing::Retired, Kind::Firewall) => 2,
+            (Standing::Member, Kind::Witness) => 3,
+            (Standing::Retired, Kind::Witness) => 4,
         };
         let addresses: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
         [&[VERSION, standing][..], addresses.join(" ").as_bytes()].concat()
@@ -47,9 +60,11 @@ impl Member {
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
         let damaged = || StoreError::Damaged("a row of the members");
         let [VERSION, standing, addresses @ ..] = bytes else { return Err(damaged()) };
-        let standing = match standing {
-            1 => Standing::Member,
-            2 => Standing::Retired,
+        let (standing, kind) = match standing {
+            1 => (Standing::Member, Kind::Firewall),
+            2 => (Standing::Retired, Kind::Firewall),
+            3 => (Standing::Member, Kind::Witness),
+            4 => (Standing::Retired, Kind::Witness),
             _ => return Err(damaged()),
         };
         let text = core::str::from_utf8(addresses).map_err(|_| damaged())?;
@@ -59,7 +74,7 @@ impl Member {
         if addresses.len() > ADDRESSES {
             return Err(damaged());
         }
-        Ok(Self { standing, addresses })
+        Ok(Self { standing, kind, addresses })
     }
 }
 
@@ -103,11 +118,15 @@ mod tests {
     fn rows_are_read_as_they_were_written() {
         let addresses = vec!["10.0.0.1:1".parse().unwrap(), "[fe80::1]:65535".parse().unwrap()];
         for standing in [Standing::Member, Standing::Retired] {
-            for addresses in [Vec::new(), addresses.clone()] {
-                let member = Member { standing, addresses };
-                assert_eq!(Member::from_bytes(&member.to_bytes()).unwrap(), member);
+            for kind in [Kind::Firewall, Kind::Witness] {
+                for addresses in [Vec::new(), addresses.clone()] {
+                    let member = Member { standing, kind, addresses };
+                    assert_eq!(Member::from_bytes(&member.to_bytes()).unwrap(), member);
+                }
             }
         }
+        let old = Member::from_bytes(b"\x01\x0110.0.0.1:1").unwrap();
+        assert_eq!(old, Member::at(addresses[..1].to_vec()), "of before there were witnesses");
         for replaces in [None, Some(NodeId(3))] {
             let record =
                 TokenRecord { key: [7; 32], issued: 1, expires: u64::MAX, used: true, replaces };
@@ -117,7 +136,7 @@ mod tests {
 
     #[test]
     fn other_rows_are_damaged() {
-        let bad: [&[u8]; 5] = [b"", b"\x02\x01", b"\x01\x03", b"\x01\x01here", b"\x01\x01\xff"];
+        let bad: [&[u8]; 5] = [b"", b"\x02\x01", b"\x01\x05", b"\x01\x01here", b"\x01\x01\xff"];
         for bytes in bad {
             assert!(Member::from_bytes(bytes).is_err(), "{bytes:?}");
         }

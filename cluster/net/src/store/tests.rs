@@ -5,6 +5,7 @@ pub(crate) mod disk;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use cluster_core::membership::Kind;
 use proptest::prelude::*;
 
 use super::*;
@@ -115,20 +116,56 @@ fn zones_have_one_number_each() {
 fn a_members_number_is_not_given_again() {
     let mut store = Store::with_backend(Disk::new(), &seed()).unwrap();
     let addresses = vec!["10.0.0.2:7400".parse().unwrap()];
-    store.add_member(NodeId(2), addresses.clone()).unwrap();
+    store.add_member(NodeId(2), &Member::at(addresses.clone())).unwrap();
     let taken = |done| matches!(done, Err(StoreError::NodeTaken(NodeId(2))));
-    assert!(taken(store.add_member(NodeId(2), Vec::new())));
+    assert!(taken(store.add_member(NodeId(2), &Member::at(Vec::new()))));
     store.retire_member(NodeId(2)).unwrap();
-    assert!(taken(store.add_member(NodeId(2), Vec::new())));
+    assert!(taken(store.add_member(NodeId(2), &Member::at(Vec::new()))));
     let again = store.retire_member(NodeId(2));
     assert!(matches!(again, Err(StoreError::NoMember(NodeId(2)))));
     let member = &store.members().unwrap()[&NodeId(2)];
     assert_eq!((member.standing, &member.addresses), (Standing::Retired, &addresses));
     for node in 3..=MEMBERS as u16 {
-        store.add_member(NodeId(node), Vec::new()).unwrap();
+        store.add_member(NodeId(node), &Member::at(Vec::new())).unwrap();
     }
-    let full = store.add_member(NodeId(1000), Vec::new());
+    let full = store.add_member(NodeId(1000), &Member::at(Vec::new()));
     assert!(matches!(full, Err(StoreError::Full("members"))));
+}
+
+#[test]
+fn what_another_node_knows_of_the_members_is_learned() {
+    let mut store = Store::with_backend(Disk::new(), &seed()).unwrap();
+    let at = |text: &str| vec![text.parse().unwrap()];
+    store.add_member(NodeId(2), &Member::at(at("10.0.0.2:7400"))).unwrap();
+    store.add_member(NodeId(3), &Member::at(at("10.0.0.3:7400"))).unwrap();
+    store.retire_member(NodeId(3)).unwrap();
+    let retired = Member { standing: Standing::Retired, ..Member::at(at("10.0.0.5:7400")) };
+    let told = BTreeMap::from([
+        (NodeId(2), Member::at(at("10.0.0.22:7400"))),
+        (NodeId(3), Member::at(at("10.0.0.3:7400"))),
+        (NodeId(4), Member::new(Kind::Witness, at("10.0.0.4:7400"))),
+        (NodeId(5), retired),
+    ]);
+    store.learn_members(&told).unwrap();
+    let known = store.members().unwrap();
+    assert_eq!(known.keys().map(|node| node.0).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert_eq!(known[&NodeId(2)], told[&NodeId(2)], "it has moved");
+    assert_eq!(known[&NodeId(3)].standing, Standing::Retired, "it does not come back");
+    assert_eq!((&known[&NodeId(4)], &known[&NodeId(5)]), (&told[&NodeId(4)], &told[&NodeId(5)]));
+    let more = (6..=MEMBERS as u16 + 1).map(|node| (NodeId(node), Member::at(Vec::new())));
+    let full = store.learn_members(&more.collect());
+    assert!(matches!(full, Err(StoreError::Full("members"))));
+    assert_eq!(store.members().unwrap(), known);
+}
+
+#[test]
+fn new_papers_do_not_change_what_a_node_is_for() {
+    let mut store = Store::with_backend(Disk::new(), &seed()).unwrap();
+    store.add_member(NodeId(2), &Member::new(Kind::Witness, Vec::new())).unwrap();
+    let token = tokens(1).remove(0);
+    store.add_token(token.id(), &token.record(100, 50, Some(NodeId(2))), 100).unwrap();
+    store.admit(token.id(), NodeId(2), &Member::at(Vec::new())).unwrap();
+    assert_eq!(store.members().unwrap()[&NodeId(2)].kind, Kind::Witness);
 }
 
 fn tokens(count: usize) -> Vec<Token> {
@@ -145,17 +182,17 @@ fn a_token_is_used_once_also_after_a_restart() {
         store.add_token(token.id(), &token.record(100, 50, None), 100).unwrap();
     }
     // One that cannot be admitted leaves the token as it is.
-    let taken = store.admit(all[0].id(), NodeId(1), Vec::new());
+    let taken = store.admit(all[0].id(), NodeId(1), &Member::at(Vec::new()));
     assert!(matches!(taken, Err(StoreError::NodeTaken(NodeId(1)))));
     assert!(!store.token(all[0].id()).unwrap().unwrap().used);
-    store.admit(all[0].id(), NodeId(2), Vec::new()).unwrap();
+    store.admit(all[0].id(), NodeId(2), &Member::at(Vec::new())).unwrap();
     drop(store);
     let mut store = Store::with_backend(disk.crashed(1), &seed()).unwrap();
     assert!(store.token(all[0].id()).unwrap().unwrap().used);
-    let again = store.admit(all[0].id(), NodeId(3), Vec::new());
+    let again = store.admit(all[0].id(), NodeId(3), &Member::at(Vec::new()));
     assert!(matches!(again, Err(StoreError::NoToken)));
     assert!(!store.members().unwrap().contains_key(&NodeId(3)));
-    let unknown = store.admit(tokens(1)[0].id(), NodeId(3), Vec::new());
+    let unknown = store.admit(tokens(1)[0].id(), NodeId(3), &Member::at(Vec::new()));
     assert!(matches!(unknown, Err(StoreError::NoToken)));
     assert!(store.members().unwrap().contains_key(&NodeId(2)));
 }
@@ -163,18 +200,18 @@ fn a_token_is_used_once_also_after_a_restart() {
 #[test]
 fn a_token_that_replaces_is_for_that_member_alone() {
     let mut store = Store::with_backend(Disk::new(), &seed()).unwrap();
-    store.add_member(NodeId(2), Vec::new()).unwrap();
+    store.add_member(NodeId(2), &Member::at(Vec::new())).unwrap();
     let all = tokens(2);
     for (token, replaces) in all.iter().zip([2, 9]) {
         let record = token.record(100, 50, Some(NodeId(replaces)));
         store.add_token(token.id(), &record, 100).unwrap();
     }
     for (token, node) in [(0, 3), (1, 9), (1, 2)] {
-        let refused = store.admit(all[token].id(), NodeId(node), Vec::new());
+        let refused = store.admit(all[token].id(), NodeId(node), &Member::at(Vec::new()));
         assert!(matches!(refused, Err(StoreError::NoMember(_))), "{token} {node}");
     }
     let addresses = vec!["10.0.0.9:1".parse().unwrap()];
-    store.admit(all[0].id(), NodeId(2), addresses.clone()).unwrap();
+    store.admit(all[0].id(), NodeId(2), &Member::at(addresses.clone())).unwrap();
     assert_eq!(store.members().unwrap()[&NodeId(2)].addresses, addresses);
 }
 

@@ -111,8 +111,13 @@ thread_local! {
     static CLOCK: Cell<Time> = const { Cell::new(Time::ZERO) };
 }
 
+/// Another node of the cluster, to which nothing is passed on.
+const BYSTANDER: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(127, 9, 0, 9)), 9);
+
 fn join(world: &mut World, receiver: UdpSocket, to: SocketAddr) -> Latecomers {
     let words = Latecomers::default();
+    words.set_heir(1);
     let host = receiver.local_addr().expect("bound").ip();
     let mut receiver = Some(receiver);
     for worker in &mut world.workers {
@@ -123,7 +128,7 @@ fn join(world: &mut World, receiver: UdpSocket, to: SocketAddr) -> Latecomers {
         receiver.set_nonblocking(true).expect("a socket");
         worker.join_fabric(Fabric::new(FabricParts {
             key: TagKey::new(KEY),
-            peer: to,
+            peers: vec![BYSTANDER, to],
             labels: LABELS.to_vec(),
             longest_frame: LONGEST,
             receiver,
@@ -410,6 +415,7 @@ fn nothing_is_taken_from_the_fabric_but_what_the_peer_passes_on() {
     };
     assert_eq!(refused(1, head(passed, KEY)), []);
     assert_eq!(refused(1, head(Passed { term: TERM + 1, ..passed }, KEY)), []);
+    assert_eq!(refused(9, head(passed, KEY)), [], "of a third node");
     assert_eq!(refused(3, head(passed, KEY)), [Reason::FabricStranger]);
     assert_eq!(refused(1, head(passed, [5, 7])), [Reason::FabricTag]);
     assert_eq!(refused(1, |_| b"GET / HTTP/1.1".to_vec()), [Reason::FabricMalformed]);

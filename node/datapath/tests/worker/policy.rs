@@ -172,6 +172,7 @@ fn open_and_close_tell_the_whole_session() {
         session: Some(id),
         rule: Some(RuleIndex(0)),
         epoch: 1,
+        judged: 1,
         zones: open.zones,
         ingress: Some(LAN),
         egress: Some(WAN),

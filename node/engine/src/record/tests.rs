@@ -64,6 +64,7 @@ fn record(protocol: Protocol, v6: bool, tcp: Tcp) -> Record {
         flags: Flags::REPLY_SEEN.with(Flags::LOG_CLOSE),
         tcp,
         close_reason: None,
+        query: 0,
         packets: [1, 0x1234_5678_9abc],
         bytes: [60, u64::MAX],
         rule: 0x0123_4567_89ab_cdef,
@@ -83,6 +84,7 @@ fn samples() -> Vec<(&'static str, Record)> {
     let closing =
         Record { close_reason: Some(CloseReason::TcpFin), ..base(tcp, false, tracker(4)) };
     let udp = Record { own_life: None, rule: 0, ..base(Protocol::UDP, false, Tcp::IDLE) };
+    let echo = Record { query: 128, ..base(Protocol::ICMPV6, true, Tcp::IDLE) };
     vec![
         ("tcp-syn-sent-v4", base(tcp, false, tracker(1))),
         ("tcp-syn-received-v6", base(tcp, true, tracker(2))),
@@ -90,6 +92,7 @@ fn samples() -> Vec<(&'static str, Record)> {
         ("tcp-fin-wait-v4", closing),
         ("udp-v4", udp),
         ("icmp-v6", base(Protocol::ICMPV6, true, Tcp::IDLE)),
+        ("icmp-v6-of-a-known-type", echo),
     ]
 }
 
@@ -199,7 +202,7 @@ proptest! {
             let written = record.to_bytes();
             prop_assert_eq!(Record::parse(&written), Ok((record, LEN)));
             if bytes[0] == VERSION {
-                bytes[121..124].fill(0);
+                bytes[122..124].fill(0);
                 prop_assert_eq!(hex(&bytes), hex(&written));
             }
         }

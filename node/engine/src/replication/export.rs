@@ -51,6 +51,7 @@ impl Engine {
             flags: session.flags,
             tcp: session.tcp,
             close_reason: session.close_reason,
+            query: session.query().unwrap_or(0),
             packets: session.packets,
             bytes: session.bytes,
             rule,

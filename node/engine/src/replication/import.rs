@@ -21,6 +21,7 @@ use crate::policy::LifeIndex;
 use crate::record::Record;
 use crate::rules::{NO_EPOCH, short_epoch};
 use crate::session::{CloseReason, Flags, Opening, Peer, Session, SessionId};
+use crate::sweep::Judged;
 use crate::table::{self, Handle};
 use crate::tcp::{Standing, State};
 use crate::{RuleIndex, WorkerId, ZoneId};
@@ -111,8 +112,8 @@ impl Engine {
         let zones = record.zones.map(|zone| self.policy.zone_named(zone));
         let zones = zones.iter().all(Option::is_some).then_some(zones);
         match self.judge_again(handle, &session, zones, now) {
-            true => imported,
-            false => Imported::Refused(Refused::Denied),
+            Judged::Lives | Judged::Waits => imported,
+            Judged::Ended => Imported::Refused(Refused::Denied),
         }
     }
 
@@ -252,6 +253,7 @@ impl Engine {
         let mut session = Session::new(&opening, created);
         (session.conversation, session.life) = (conversation, life);
         session.flags = session.flags.with(record.flags);
+        session.set_query(record.query);
         if epoch != NO_EPOCH {
             session.flags.set(Flags::LOG_CLOSE, self.policy.rule(rule).log_close);
         }
@@ -337,6 +339,7 @@ fn merged(here: &Session, there: &Session, epoch: u32) -> Session {
     for flag in known {
         session.flags.set(flag, true);
     }
+    there.query().into_iter().for_each(|kind| session.set_query(kind));
     for side in 0..2 {
         session.packets[side] = here.packets[side].max(there.packets[side]);
         session.bytes[side] = here.bytes[side].max(there.bytes[side]);

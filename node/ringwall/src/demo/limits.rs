@@ -72,6 +72,9 @@ pub(super) const SEEN_CHARACTERS: usize = 240;
 /// up.
 pub(super) const PAIR_DEADLINE: Duration = Duration::from_secs(54);
 
+/// The same of a cluster's demo, of whose 90 seconds the rest is for cleaning up.
+pub(super) const CLUSTER_DEADLINE: Duration = Duration::from_secs(80);
+
 /// How long the second node may take to join: keys, a handshake, one flush of a disk.
 pub(super) const JOIN: Duration = Duration::from_secs(10);
 

@@ -6,10 +6,6 @@
 //!            └── lan0 fw2 wan0 ──┘
 //! ```
 
-mod files;
-mod network;
-mod site;
-
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,16 +15,15 @@ use serde_json::Value;
 use super::companion::{Companion, exchanged};
 use super::files::OPEN;
 use super::limits::{COMMAND, EXCERPT_LINES, PAIR_DEADLINE, REPLICATED, SETTLE, TAKEOVER};
+use super::nodes::{Network, SERVER, Site, owns, stands_by};
 use super::report::Report;
 use super::services::Services;
 use super::watch::{self, Clear as _};
-use network::{Network, SERVER};
-use site::Site;
 
 /// Runs it all, and leaves nothing behind.
 pub(super) fn run(report: &mut Report<'_, '_>) -> io::Result<()> {
     report.note("client (192.0.2.2) -- [fw1 = fw2] -- (198.51.100.2) server\n")?;
-    let site = match Site::make() {
+    let site = match Site::make(2) {
         Ok(site) => Arc::new(site),
         Err(error) => return report.step("files", "a directory", || Err(error)).map(drop),
     };
@@ -53,18 +48,7 @@ fn steps(report: &mut Report<'_, '_>, site: &Site) -> io::Result<()> {
         scene.hand_back(report)?;
         scene.end(report)?;
     }
-    if report.failed() { logs(report, site) } else { Ok(()) }
-}
-
-/// What the daemons said last.
-fn logs(report: &mut Report<'_, '_>, site: &Site) -> io::Result<()> {
-    for index in 0..2 {
-        let log = site.log(index);
-        let first = log.lines().count().saturating_sub(EXCERPT_LINES);
-        let title = format!("last words of fw{}", index + 1);
-        report.excerpt(&title, log.lines().skip(first))?;
-    }
-    Ok(())
+    if report.failed() { site.last_words(report) } else { Ok(()) }
 }
 
 /// What the steps work with.
@@ -163,19 +147,10 @@ impl<'s> Scene<'s> {
     }
 
     fn end(&self, report: &mut Report<'_, '_>) -> io::Result<()> {
-        report.step("SIGTERM", "both end in order", || self.site.stop(1 - self.active))?;
+        report.step("SIGTERM", "both end in order", || self.site.stop(self.active))?;
         report.step("ringwall detach", "interfaces given back", || self.site.detach(COMMAND))?;
         Ok(())
     }
-}
-
-fn owns(cluster: &Value) -> bool {
-    cluster["role"] == "active"
-}
-
-fn stands_by(cluster: &Value) -> bool {
-    let complete = cluster["role"] == "standby" && cluster["readiness"] == "ready";
-    complete && cluster["fitness"] == "fit"
 }
 
 fn took_over(cluster: &Value, heir: usize) -> String {

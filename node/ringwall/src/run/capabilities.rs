@@ -5,8 +5,8 @@ use caps::{CapSet, Capability, CapsHashSet};
 
 use super::RunError;
 
-/// What a running node needs, and for what.
-const KEPT: [Capability; 6] = [
+/// What a running firewall needs, and for what.
+pub(super) const FIREWALL: [Capability; 6] = [
     Capability::CAP_NET_ADMIN, // XDP links, routes and neighbours by netlink, busy polling
     Capability::CAP_NET_RAW,   // AF_XDP sockets
     Capability::CAP_BPF,       // maps, and programs when a port comes back
@@ -15,7 +15,13 @@ const KEPT: [Capability; 6] = [
     Capability::CAP_SYS_NICE,  // real-time threads
 ];
 
-/// What nothing works without.
+/// What a witness needs where the kernel asks for it; it runs without, if it must.
+pub(super) const WITNESS: [Capability; 2] = [
+    Capability::CAP_NET_RAW, // a socket bound to the fabric's interface, before Linux 5.7
+    Capability::CAP_SYS_NICE, // the real-time thread
+];
+
+/// What no firewall works without.
 const REQUIRED: [Capability; 3] =
     [Capability::CAP_NET_ADMIN, Capability::CAP_NET_RAW, Capability::CAP_BPF];
 
@@ -28,11 +34,11 @@ pub(super) fn required() -> Result<(), RunError> {
     }
 }
 
-/// Gives up everything but [`KEPT`], in this thread and those that it starts. Returns the names of
+/// Gives up everything but what is `needed`, in this thread and those that it starts. Returns the names of
 /// what is left.
-pub(super) fn keep() -> Result<Vec<String>, CapsError> {
+pub(super) fn keep(needed: &[Capability]) -> Result<Vec<String>, CapsError> {
     let had = caps::read(None, CapSet::Permitted)?;
-    let kept: CapsHashSet = KEPT.into_iter().filter(|wanted| had.contains(wanted)).collect();
+    let kept: CapsHashSet = needed.iter().filter(|it| had.contains(it)).copied().collect();
     // The bounding set first, as long as SETPCAP is there: what we start could not get more either.
     if had.contains(&Capability::CAP_SETPCAP) {
         for bound in caps::read(None, CapSet::Bounding)?.difference(&kept) {
@@ -50,21 +56,23 @@ pub(super) fn keep() -> Result<Vec<String>, CapsError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KEPT, keep};
-    use caps::{CapSet, CapsHashSet};
+    use super::{FIREWALL, WITNESS, keep};
+    use caps::{CapSet, Capability, CapsHashSet};
 
     /// Capabilities belong to threads: this one ends with the test.
     #[test]
     fn a_thread_keeps_no_more_than_it_needs() {
-        let check = || {
+        let check = |needed: &[Capability]| {
             let had = caps::read(None, CapSet::Permitted).unwrap();
-            let names = keep().unwrap();
+            let names = keep(needed).unwrap();
             let left = caps::read(None, CapSet::Permitted).unwrap();
-            let expected: CapsHashSet = KEPT.into_iter().filter(|cap| had.contains(cap)).collect();
+            let expected: CapsHashSet =
+                needed.iter().filter(|cap| had.contains(cap)).copied().collect();
             assert_eq!((&left, left.len()), (&expected, names.len()));
             assert_eq!(caps::read(None, CapSet::Effective).unwrap(), expected);
             assert!(caps::read(None, CapSet::Ambient).unwrap().is_empty());
         };
-        std::thread::spawn(check).join().unwrap();
+        std::thread::spawn(move || check(&FIREWALL)).join().unwrap();
+        std::thread::spawn(move || check(&WITNESS)).join().unwrap();
     }
 }

@@ -1,7 +1,9 @@
 //! The real node behind the API.
 
+use actors::StartError;
 use config::api::{self, Error};
 
+use super::Running;
 use crate::backend::Backend;
 
 /// A node, and what its process may do.
@@ -10,6 +12,12 @@ pub(super) struct RunningNode {
     pub(super) node: actors::Node,
     /// Names of the capabilities that were kept.
     pub(super) capabilities: Vec<String>,
+}
+
+impl Running for RunningNode {
+    async fn shutdown(&self) -> Result<(), StartError> {
+        self.node.shutdown().await
+    }
 }
 
 impl Backend for RunningNode {

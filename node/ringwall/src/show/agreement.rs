@@ -1,6 +1,6 @@
 //! How the node stands to what its cluster agrees on: lines for `show policy` and `show cluster`.
 
-use config::api::{self, MemberKind, Pending, PolicyStatus, Raft, Trial};
+use config::api::{self, Pending, PolicyStatus, Raft, Trial};
 use serde::Serialize;
 
 use crate::client::{Client, ClientError};
@@ -90,10 +90,6 @@ pub(super) fn members(status: &PolicyStatus, out: &mut Out<'_>) -> std::io::Resu
     let raft = &status.raft;
     let mut table = Table::new(&["NODE", "NAME", "KIND", "VOTE", "ADDRESS"]);
     for member in &status.members {
-        let kind = match member.kind {
-            MemberKind::Firewall => "firewall",
-            MemberKind::Witness => "witness",
-        };
         let vote = match (raft.voters.contains(&member.node), raft.learners.contains(&member.node))
         {
             (true, _) => "voter",
@@ -101,7 +97,13 @@ pub(super) fn members(status: &PolicyStatus, out: &mut Out<'_>) -> std::io::Resu
             (false, false) => "",
         };
         let [name, address] = [&member.name, &member.address].map(Clone::clone);
-        table.row([member.node.to_string(), name, kind.to_owned(), vote.to_owned(), address]);
+        table.row([
+            member.node.to_string(),
+            name,
+            member.kind.name().to_owned(),
+            vote.to_owned(),
+            address,
+        ]);
     }
     table.print("the log names no member", out)
 }

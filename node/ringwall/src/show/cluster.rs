@@ -1,7 +1,7 @@
 //! `show cluster`.
 
 use cluster_net::Counter;
-use config::api::{self, Cluster, ClusterMember, ClusterStream};
+use config::api::{self, Cluster, ClusterMember, ClusterStream, MemberKind};
 
 use super::agreement::{self, With};
 use crate::daemon::Daemon;
@@ -27,12 +27,14 @@ pub(super) fn run(daemon: &Daemon, out: &mut Out<'_>) -> Result<(), Failure> {
 
 /// What this node sees of the others, and what it exchanges with them.
 fn seen(cluster: &Cluster, out: &mut Out<'_>) -> Result<(), Failure> {
-    let (on, into) = (cluster.passed_on, cluster.passed_in);
-    out.line(format!(
-        "packets passed on to the new owner {on}, taken over from the old one {into}"
-    ))?;
+    if cluster.kind == MemberKind::Firewall {
+        let (on, into) = (cluster.passed_on, cluster.passed_in);
+        out.line(format!(
+            "packets passed on to the new owner {on}, taken over from the old one {into}"
+        ))?;
+    }
     let mut members =
-        Table::new(&["NODE", "HEARD", "ROLE", "TERM", "FITNESS", "REPLICAS", "POLICY"]);
+        Table::new(&["NODE", "KIND", "HEARD", "ROLE", "TERM", "FITNESS", "REPLICAS", "POLICY"]);
     cluster.members.iter().for_each(|it| members.row(member(it)));
     members.print("no other member", out)?;
     let mut paths = Table::new(&["NODE", "PATH", "STATE", "ROUND TRIP"]);
@@ -81,17 +83,24 @@ fn lost(cluster: &Cluster) -> Vec<[String; 3]> {
 }
 
 fn this_node(cluster: &Cluster, out: &mut Out<'_>) -> Result<(), Failure> {
-    let Cluster { node, role, term, fitness, readiness, .. } = cluster;
-    let owner = match cluster.owner {
-        Some(owner) => format!("node {owner} owns"),
-        None => "nobody is known to own".to_owned(),
-    };
-    out.line(format!("node {node} is {role} in term {term}; {owner}"))?;
+    let Cluster { node, kind, role, term, fitness, readiness, .. } = cluster;
+    match kind {
+        MemberKind::Firewall => {}
+        MemberKind::Witness => {
+            let owner = owner(cluster);
+            return Ok(out.line(format!("node {node} is a witness in term {term}; {owner}"))?);
+        }
+    }
+    out.line(format!("node {node} is {role} in term {term}; {}", owner(cluster)))?;
     let lease = match (cluster.lease_milliseconds, &cluster.lease_ground) {
         (Some(left), Some(ground)) => format!("{left} ms left ({ground})"),
         _ => "none: it forwards nothing".to_owned(),
     };
     out.line(format!("lease {lease}; fitness {fitness}; replicas {readiness}"))?;
+    out.line(match cluster.replicates_with {
+        Some(partner) => format!("sessions are replicated with node {partner}"),
+        None => "sessions are replicated with nobody".to_owned(),
+    })?;
     out.line(format!("packets that the peer does not confirm: {}", cluster.unconfirmed))?;
     if let Some(why) = &cluster.not_replicating {
         out.line(format!("NO SESSION IS REPLICATED: {why}"))?;
@@ -112,10 +121,18 @@ fn this_node(cluster: &Cluster, out: &mut Out<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn member(it: &ClusterMember) -> [String; 7] {
+fn owner(cluster: &Cluster) -> String {
+    match cluster.owner {
+        Some(owner) => format!("node {owner} owns"),
+        None => "nobody is known to own".to_owned(),
+    }
+}
+
+fn member(it: &ClusterMember) -> [String; 8] {
     let policy = it.same_policy.map(|same| if same { "same" } else { "DIFFERS" });
     [
         it.node.to_string(),
+        it.kind.name().to_owned(),
         it.heard_milliseconds.map_or_else(|| "never".to_owned(), |ago| format!("{ago} ms ago")),
         or_none(it.role.as_deref()),
         it.term.map(|term| term.to_string()).unwrap_or_default(),

@@ -58,7 +58,7 @@ fn neighbour() -> FibChange {
 /// What is at the other ends of a stream.
 struct Around {
     words: mpsc::Sender<Word>,
-    sent: mpsc::Receiver<Bytes>,
+    sent: mpsc::Receiver<(NodeId, Bytes)>,
 }
 
 /// The stream of an owner's only worker.
@@ -88,7 +88,7 @@ fn owner() -> (Stream, Around) {
 /// A first packet comes in and is held; what the stream wishes for then.
 fn hold(stream: &mut Stream, engine: &mut Engine, around: &Around) -> Wish {
     engine.stand_down();
-    around.words.try_send(Word::Connected).expect("room");
+    around.words.try_send(Word::Connected(NodeId(2))).expect("room");
     stream.before(engine, START);
     let packet = Builder::v4([10, 1, 0, 2], [10, 2, 0, 2]).udp(7, 53);
     let mut frame = packet.frame().to_vec();
@@ -124,4 +124,21 @@ fn an_idle_worker_wakes_when_a_hold_ends() {
         let view = stream.view(&engine, now);
         assert_eq!((view.engine.holds_expired, view.engine.takeovers), (1, 1));
     }
+}
+
+#[test]
+fn what_waits_for_a_partner_leaves_when_the_owner_turns_to_another() {
+    let (mut engine, (mut stream, mut around)) = (engine(), owner());
+    hold(&mut stream, &mut engine, &around);
+    let told = around.sent.try_recv().map(|(node, _)| node);
+    assert_eq!(told, Ok(NodeId(2)));
+    for word in [Word::Lost, Word::Connected(NodeId(3))] {
+        around.words.try_send(word).expect("room");
+    }
+    stream.before(&mut engine, START);
+    let wish = stream.after(&mut engine, START);
+    let left = std::iter::from_fn(|| engine.outbox().pop().map(|_| ())).count();
+    assert_eq!((left, engine.held_for_backup(), wish.at_once), (1, 0, true));
+    let told = around.sent.try_recv().map(|(node, _)| node);
+    assert_eq!(told, Ok(NodeId(3)), "the new one gets the session");
 }

@@ -42,11 +42,12 @@ fn sample() -> Heartbeat {
         lease_left: Duration::from_millis(40),
         lease: Duration::from_millis(65),
         policy: *b"policy-digest-16",
+        members: 0x0361_6263_6465_6667,
     }
 }
 
-/// Changes only with the version: an older node must read what this one sends.
-const GOLDEN: &str = "\
+/// Of the first revision, which has no members: it is read for ever.
+const FIRST: &str = "\
     0106030300010002112233445566778801020304050607081112131415161718\
     2122232425262728000005dc050301033132333435363738a1a2a3a4b1b2b3b4\
     0000271000004e20414243444546474800010001006400025152535455565758\
@@ -58,9 +59,23 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Changes only with the version: an older node must read what this one sends.
+const GOLDEN: &str = "\
+    0106030300010002112233445566778801020304050607081112131415161718\
+    2122232425262728000005dc050301033132333435363738a1a2a3a4b1b2b3b4\
+    0000271000004e20414243444546474800010001006400025152535455565758\
+    00009c400000fde8706f6c6963792d6469676573742d31360361626364656667\
+    dbe6949d0cfd7ffa295bcb57a45e441a\
+";
+
 #[test]
-fn golden_vector() {
+fn golden_vectors() {
     assert_eq!(hex(&sample().encode(&key())), GOLDEN);
+    let first: Vec<u8> = (0..FIRST.len() / 2)
+        .map(|at| u8::from_str_radix(&FIRST[2 * at..2 * at + 2], 16).unwrap())
+        .collect();
+    let told = Heartbeat { members: 0, ..sample() };
+    assert_eq!(Heartbeat::decode(&first, &key()), Ok(told));
 }
 
 #[test]
@@ -93,7 +108,7 @@ fn a_tail_of_a_later_revision_is_passed_over_but_authenticated() {
 #[test]
 fn refusals_of_the_format() {
     let good = sample().encode(&key());
-    assert_eq!(Heartbeat::decode(&good[1..], &key()), Err(Refusal::Length));
+    assert_eq!(Heartbeat::decode(&good[..FIRST_LEN - 1], &key()), Err(Refusal::Length));
     let mut other = good;
     other[0] = VERSION + 1;
     assert_eq!(Heartbeat::decode(&other, &key()), Err(Refusal::Version));

@@ -152,6 +152,7 @@ fn exactly_one_owns_when_all_is_mended() {
                 assert!(world.hosts[node].addresses.is_empty());
                 assert_eq!(world.view(node).vote, world.view(owner).vote);
             }
+            world.assert_paired(owner);
         }
     }
 }

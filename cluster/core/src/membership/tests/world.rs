@@ -83,6 +83,9 @@ pub(super) struct Host {
     pub(super) events: Vec<(u64, Event)>,
     pub(super) answers: Vec<Result<(), Refused>>,
     pub(super) passed_on: Vec<NodeId>,
+    /// With whom it replicates, as its driver was told, and how often it was told.
+    pub(super) partner: Option<NodeId>,
+    pub(super) partners: u32,
     /// When it came to itself last: start, or end of a pause that it must have noticed.
     came_to: u64,
     heard_at: u64,
@@ -206,6 +209,21 @@ impl World {
         assert_eq!(self.violation, None);
     }
 
+    /// The owner and one other firewall, if there is one that is up, replicate with each other, and nobody
+    /// else does.
+    #[track_caller]
+    pub(super) fn assert_paired(&self, owner: usize) {
+        let firewall = |host: &Host| host.config.kind == Kind::Firewall && host.member.is_some();
+        let up = self.hosts.iter().filter(|host| firewall(host)).count();
+        let id = |node: usize| self.hosts[node].config.node;
+        let backup = self.hosts[owner].partner;
+        assert_eq!(backup.is_some(), up > 1, "node {owner}: {backup:?}");
+        for (node, host) in self.hosts.iter().enumerate().filter(|(node, _)| *node != owner) {
+            let wanted = (Some(id(node)) == backup).then_some(id(owner));
+            assert_eq!(host.partner, wanted, "node {node}; the owner has {backup:?}");
+        }
+    }
+
     /// Starts the daemon; the lease word is closed first.
     pub(super) fn start(&mut self, node: usize) {
         let now = self.now;
@@ -229,6 +247,7 @@ impl World {
         let host = &mut self.hosts[node];
         host.member = None;
         host.owning = None;
+        host.partner = None;
         host.addresses.clear();
         host.wake_at = u64::MAX;
     }
@@ -374,6 +393,10 @@ impl World {
                     assert!(self.hosts[node].owning.take().is_some(), "it owned");
                 }
                 Output::PassOn { to, .. } => self.hosts[node].passed_on.push(to),
+                Output::Replicate { with } => {
+                    self.hosts[node].partner = with;
+                    self.hosts[node].partners += 1;
+                }
                 Output::AddAddress(vip) => self.hosts[node].addresses.push(vip),
                 Output::RemoveAddress(vip) => self.hosts[node].addresses.retain(|it| *it != vip),
                 Output::Announce(_) => self.hosts[node].announced += 1,
@@ -500,6 +523,8 @@ impl Host {
             events: Vec::new(),
             answers: Vec::new(),
             passed_on: Vec::new(),
+            partner: None,
+            partners: 0,
             came_to: 0,
             heard_at: 0,
             sent_at: 0,

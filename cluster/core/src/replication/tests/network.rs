@@ -59,7 +59,7 @@ pub(super) struct Node {
     /// Holds that ended before the peer had what they waited for.
     pub(super) early: Vec<String>,
     /// Held packets may go without the peer: it is gone.
-    alone: bool,
+    pub(super) alone: bool,
 }
 
 /// Both of them.
@@ -83,11 +83,15 @@ const STEPS_MAX: u32 = 10_000;
 impl Node {
     pub(super) fn new(index: usize, boot: u32, places: u32) -> Self {
         let ids = [NodeId(1), NodeId(2)];
-        let mut settings = Settings::new(ids[index], Boot(boot), ids[1 - index], 0, places, 99);
+        Self::between(ids[index], ids[1 - index], boot, places)
+    }
+
+    pub(super) fn between(node: NodeId, peer: NodeId, boot: u32, places: u32) -> Self {
+        let mut settings = Settings::new(node, Boot(boot), peer, 0, places, 99);
         settings.digest_interval = core::time::Duration::from_secs(1);
         Self {
             machine: Replication::new(settings),
-            table: Table::new(ids[index].0, boot, places),
+            table: Table::new(node.0, boot, places),
             outcomes: Vec::new(),
             newer_terms: Vec::new(),
             early: Vec::new(),
@@ -155,6 +159,17 @@ impl Pair {
     pub(super) fn restart(&mut self, index: usize, boot: u32) {
         self.cut();
         self.nodes[index] = Node::new(index, boot, PLACES);
+    }
+
+    /// Node 0 goes on with another one, which comes in the place of its present partner.
+    pub(super) fn swap(&mut self, other: Node) -> Node {
+        self.cut();
+        let node = other.machine.settings.node;
+        let gone = core::mem::replace(&mut self.nodes[1], other);
+        self.input(0, Input::Partner(node));
+        self.connect();
+        self.want(1, Purpose::Join);
+        gone
     }
 
     pub(super) fn input(&mut self, index: usize, input: Input<'_>) {

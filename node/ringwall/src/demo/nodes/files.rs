@@ -1,4 +1,4 @@
-//! The two node files, and the policy that both nodes run.
+//! The node files, and the policies that all nodes run.
 
 use std::fs;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::super::files::OPEN;
 use super::super::folder::Folder;
 use super::super::process::Files;
-use super::network::{FABRIC, GATEWAYS, SERVER};
+use super::network::{GATEWAYS, SERVER, fabric};
 
 /// Sessions of a node: a table of this size is there at once.
 const SESSIONS: u32 = 16_384;
@@ -29,20 +29,27 @@ pub(super) fn bpf_dir(folder: &Folder, index: usize) -> PathBuf {
 }
 
 /// Writes everything.
-pub(super) fn write(folder: &Folder) -> io::Result<()> {
+pub(super) fn write(folder: &Folder, count: usize) -> io::Result<()> {
     fs::create_dir(folder.bpf_dir())?;
-    for index in 0..2 {
+    for index in 0..count {
         let data = folder.file(&format!("data{}", index + 1));
         fs::create_dir(&data)?;
         let files = of_node(folder, index);
-        fs::write(&files.node, node(folder, index, &files))?;
+        fs::write(&files.node, node(folder, (index, count), &files))?;
     }
-    fs::write(folder.file("policy.toml"), policy())
+    fs::write(folder.file("policy.toml"), policy("permit"))?;
+    fs::write(folder.file(CHANGED), policy("reject"))
 }
 
-fn node(folder: &Folder, index: usize, files: &Files) -> String {
+/// The policy with which nothing opens any more.
+pub(super) const CHANGED: &str = "changed.toml";
+
+fn node(folder: &Folder, (index, count): (usize, usize), files: &Files) -> String {
     let (id, rank) = (index + 1, 120 - 10 * index);
-    let (own, other) = (FABRIC[index], FABRIC[1 - index]);
+    let own = fabric(index);
+    let others = (0..count).filter(|other| *other != index);
+    let peers: Vec<String> = others.map(|other| format!("\"{}:7400\"", fabric(other))).collect();
+    let peers = peers.join(", ");
     let data = folder.file(&format!("data{id}"));
     let (data, bpf, socket) = (data.display(), bpf_dir(folder, index), files.socket.display());
     let bpf = bpf.display();
@@ -71,7 +78,7 @@ interface = "wan0"
 
 [cluster]
 listen = "{own}:7400"
-peers = ["{other}:7400"]
+peers = [{peers}]
 
 [fabric]
 interface = "fab0"
@@ -84,7 +91,7 @@ socket = "{socket}"
     )
 }
 
-fn policy() -> String {
+fn policy(action: &str) -> String {
     format!(
         r#"[zones]
 trust = ["lan"]
@@ -96,7 +103,7 @@ from = "trust"
 to = "untrust"
 destination = ["{SERVER}"]
 service = ["tcp/{OPEN}"]
-action = "permit"
+action = "{action}"
 "#
     )
 }
@@ -110,9 +117,9 @@ mod tests {
     fn the_node_files_and_the_policy_are_right_and_fit() {
         let folder = Folder::make().unwrap();
         let load = &mut |_: &str| Err("no lists".to_owned());
-        let policy = config::parse_policy("policy.toml", &policy(), load).unwrap();
-        for index in 0..2 {
-            let text = node(&folder, index, &of_node(&folder, index));
+        let policy = config::parse_policy("policy.toml", &policy("permit"), load).unwrap();
+        for index in 0..3 {
+            let text = node(&folder, (index, 3), &of_node(&folder, index));
             let node = config::parse_node("node.toml", &text).unwrap();
             assert_eq!((&policy.warnings, node.warnings.len()), (&vec![], 0));
             assert_eq!(config::misfits(&policy.value, &node.value), vec![]);
