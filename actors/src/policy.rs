@@ -12,6 +12,7 @@
 //! A node without `[cluster]` agrees with itself: its Raft has one voter and no network. What is decided,
 //! and when, is said by the machines in `cluster_core::policy`; here is what carries it out.
 
+mod aside;
 pub(crate) mod compile;
 mod desk;
 mod disk;

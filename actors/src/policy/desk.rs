@@ -20,6 +20,7 @@ use ractor::ActorRef;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::aside::aside;
 use super::driver::{PolicyMessage, Seen, Standing};
 use super::limits::{LEADER_LOOK, LEADER_PATIENCE, LOOK_PATIENCE, REQUEST_PATIENCE};
 use super::workbench::Order;
@@ -335,8 +336,10 @@ fn comment(text: Option<&str>) -> Result<Line, Error> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let worked = tokio::task::spawn_blocking(work).await;
-    worked.map_err(|error| Error::new(format!("the answer was lost: {error}")))?
+    let (tell, told) = oneshot::channel();
+    // Whoever asked may have gone.
+    aside(move || drop(tell.send(work())));
+    told.await.map_err(|error| Error::new(format!("the answer was lost: {error}")))?
 }
 
 #[cfg(test)]

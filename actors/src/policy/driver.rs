@@ -19,6 +19,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use wire::Time;
 
+use super::aside::aside;
 use super::disk::{self, Disk, Note, Writer};
 use super::founding::{Founding, Grounds};
 use super::housekeeping::House;
@@ -413,7 +414,7 @@ impl Driver {
         let disk = strict.then(|| self.disk.clone());
         let order = Order { version, file, text, comment, strict, disk, ports, implicit };
         let told = self.myself.clone();
-        tokio::task::spawn_blocking(move || {
+        aside(move || {
             let compiled = Box::new(order.compile());
             drop(told.cast(PolicyMessage::Compiled(purpose, version, compiled)));
         });

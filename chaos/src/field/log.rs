@@ -159,7 +159,7 @@ pub struct Commit {
     pub called: Nanos,
     /// Just after it was said to be in force; `None`: that was never said (`-`).
     pub returned: Option<Nanos>,
-    /// Who was asked.
+    /// Who was asked; [`DEADLINE`]: nobody, a trial ended.
     pub node: String,
     /// Its number; 0 if that was never said.
     pub epoch: u64,
@@ -250,6 +250,9 @@ impl FromStr for Commit {
 
 /// Stands where a word would.
 const NOTHING: &str = "-";
+
+/// Stands for who was asked when a trial ended by itself.
+pub const DEADLINE: &str = "deadline";
 
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,15 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use config::api::{
-    COMMIT, CommitRequest, Committed, POLICY_STATUS, PolicyStatus, ROLLBACK, RequestId,
-    RollbackRequest,
-};
+use config::api::{COMMIT, CommitRequest, Committed, ROLLBACK, RequestId, RollbackRequest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::api::{Api, Undone};
-use super::failure::Failure;
 use super::limits::{INSIST_PAUSE, OPERATOR_PATIENCE};
 use super::wait::pause;
 use crate::sim::dice::Dice;
@@ -49,11 +45,6 @@ impl Operator {
     /// What is in force, as all know it, and how `request`'s text differs from that: asked once.
     pub(crate) fn check(&mut self, request: CommitRequest) -> Result<Committed, Undone> {
         self.api.change(COMMIT, &CommitRequest { check: true, ..request })
-    }
-
-    /// What the node itself says.
-    pub(crate) fn status(&self) -> Result<PolicyStatus, Failure> {
-        self.api.get(POLICY_STATUS)
     }
 
     fn id(&mut self) -> RequestId {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::super::limits::{DOOR_FRESH, DOOR_LATE, SETTLE};
-use super::super::log::{self, Commit, Error, Nanos, Receipt};
+use super::super::log::{self, Commit, DEADLINE, Error, Nanos, Receipt};
 use super::spans::Outages;
 use super::{Figures, greatest, millis, percentile};
 
@@ -30,7 +30,8 @@ impl Revisions<'_> {
 
 impl Figures {
     pub(super) fn commits(&mut self, commits: &[Commit]) {
-        let returned = || commits.iter().filter_map(|it| Some((it, it.returned?)));
+        let asked = || commits.iter().filter(|it| it.node != DEADLINE);
+        let returned = || asked().filter_map(|it| Some((it, it.returned?)));
         self.commits = Some(returned().count() as u64);
         let mut waits: Vec<f64> = returned().map(|(it, at)| millis(it.called, at)).collect();
         let mut takes: Vec<f64> = returned().map(|(it, _)| it.took as f64).collect();

@@ -3,6 +3,8 @@
 
 use super::*;
 
+mod policy;
+
 const MS: u64 = 1_000_000;
 
 /// The figures of a folder with these files.

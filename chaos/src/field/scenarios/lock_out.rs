@@ -9,7 +9,7 @@ use crate::field::failure::Failure;
 use crate::field::fault::Fault;
 use crate::field::lab::Node;
 use crate::field::limits::HEALING;
-use crate::field::log::{self, Commit, Nanos, now};
+use crate::field::log::{self, Commit, DEADLINE, Nanos, now};
 use crate::field::operator::Operator;
 use crate::field::run::{Run, Settings};
 use crate::field::scenario::{Bar, Of, Scenario};
@@ -96,7 +96,8 @@ fn run(run: &mut Run<'_>) -> Result<(), Failure> {
         run.pause(AFTER)?;
         // No node runs what it was before the deadline, so the door is shut until then.
         let called = shut.called + TRIAL.as_nanos() as u64;
-        let again = Commit { called, returned: back, epoch: old.epoch, ..open.clone() };
+        let node = DEADLINE.to_owned();
+        let again = Commit { called, returned: back, node, took: 0, ..open.clone() };
         log::write(&run.folder, "commits.log", [&open, &shut, &again])?;
         run.strike(Fault::Heal)?;
         agree(run, old.epoch)
@@ -189,7 +190,8 @@ impl Step {
     }
 }
 
-/// Both know of one epoch with the old text, and their histories tell how it came.
+/// Both run one epoch with the old text; and when the log has caught up with what each did alone, both their
+/// histories tell how it came.
 fn agree(run: &mut Run<'_>, old: u64) -> Result<(), Failure> {
     let healed = Instant::now();
     let pair = run.site.pair()?;
@@ -198,21 +200,28 @@ fn agree(run: &mut Run<'_>, old: u64) -> Result<(), Failure> {
         let view = pair.agree_within(Duration::ZERO).map_err(|failure| failure.to_string())?;
         if view.source == old { Ok(view) } else { Err(format!("{view:?}")) }
     });
-    let told = Node::BOTH.iter().all(|node| {
-        let history = pair.api(*node).get::<History>(HISTORY).unwrap_or_default();
-        let revision = history.revisions.iter().find(|it| it.in_force);
-        let back = revision.is_some_and(|it| {
-            it.kind == RevisionKind::Revert && it.source.unwrap_or(it.epoch) == old
-        });
-        back && history.events.iter().any(|it| it.kind == EventKind::Revert)
+    let seconds = healed.elapsed().as_secs_f64();
+    let told = wait_for(HEALING, "histories that tell of the way back", || {
+        let histories = Node::BOTH.map(|node| pair.api(node).get::<History>(HISTORY));
+        let all = histories.iter().all(|it| it.as_ref().is_ok_and(|it| tells(it, old)));
+        if all { Ok(()) } else { Err(format!("{histories:?}")) }
     });
-    run.measured("heal_s", healed.elapsed().as_secs_f64());
-    run.measured("agreed", f64::from(u8::from(agreed.is_ok())));
-    run.measured("told", f64::from(u8::from(told)));
-    if let Err(failure) = agreed {
+    let flag = |held: bool| f64::from(u8::from(held));
+    run.measured("heal_s", seconds);
+    run.measured("agreed", flag(agreed.is_ok()));
+    run.measured("told", flag(told.is_ok()));
+    for failure in agreed.err().into_iter().chain(told.err()) {
         run.note(failure.to_string());
     }
     Ok(())
+}
+
+/// Whether the revision in force has the text of `old`, by a revert.
+fn tells(history: &History, old: u64) -> bool {
+    let back = history.revisions.iter().find(|it| it.in_force);
+    let is_back = back
+        .is_some_and(|it| it.kind == RevisionKind::Revert && it.source.unwrap_or(it.epoch) == old);
+    is_back && history.events.iter().any(|it| it.kind == EventKind::Revert)
 }
 
 impl Run<'_> {
