@@ -4,6 +4,7 @@
 //! cargo run --release -p ringwall-chaos -- engine [--large]
 //! cargo run --release -p ringwall-chaos -- memory
 //! cargo run --release -p ringwall-chaos -- handoff
+//! cargo run --release -p ringwall-chaos -- sweep
 //! cargo build --release -p ringwall && sudo …/ringwall-bench forward
 //!                                      sudo …/ringwall-bench idle [--binary target/release/ringwall]
 //! ```
@@ -15,6 +16,7 @@
 //! | `idle` | CPU of `ringwall run` without traffic | the bare forwarder, the same | < 2 % of a core |
 //! | `engine` | parse, touch, decide, 64 at a time | a loop over as much memory | 60, 120, 200 ns; 1 µs |
 //! | | open connections in a SYN flood | the same in peace | ≤ 1.1 times as dear |
+//! | `sweep` | a commit until all of a million sessions are judged | a loop over as much memory | 500 ms |
 //! | `memory` | what the process grows by until the table is full | an array of sessions | ≤ 256 bytes |
 //!
 //! Subject and baseline take turns (A B A B …), so that whatever else the machine does hits both; what
@@ -30,6 +32,7 @@ mod idle;
 mod lab;
 mod memory;
 mod report;
+mod sweep;
 mod system;
 #[path = "../../../../node/engine/benches/workload/mod.rs"]
 mod workload;
@@ -73,6 +76,8 @@ enum What {
     Idle(idle::Options),
     /// Nanoseconds a packet of the engine alone.
     Engine(engine_bench::Options),
+    /// Milliseconds from a commit until every session is judged.
+    Sweep(sweep::Options),
     /// Bytes a session of a full table.
     Memory(memory::Options),
 }
@@ -84,6 +89,7 @@ fn main() -> ExitCode {
         What::Handoff(options) => handoff::run(options, cli.rounds),
         What::Idle(options) => idle::run(options, cli.rounds),
         What::Engine(options) => engine_bench::run(options, cli.rounds),
+        What::Sweep(options) => sweep::run(options, cli.rounds),
         What::Memory(options) => memory::run(options, cli.rounds),
     };
     match done.and_then(|results| print(&cli, &results)) {
