@@ -14,6 +14,7 @@
 
 pub mod clock;
 pub mod cluster;
+pub mod epochs;
 pub mod flow;
 pub mod keeper;
 pub mod lease;

@@ -26,6 +26,7 @@ use tokio::sync::{oneshot, watch};
 use wire::Time;
 
 use crate::cluster::{ClusterError, Part};
+use crate::epochs::Epochs;
 use crate::keeper::Renew;
 use crate::mirror::MirrorError;
 use crate::opening::OpenError;
@@ -45,6 +46,7 @@ pub struct Node {
     threads: Mutex<Vec<(JoinHandle<()>, oneshot::Sender<()>)>>,
     program: Arc<Mutex<Program>>,
     in_force: watch::Receiver<InForce>,
+    epochs: Epochs,
     watched: watch::Receiver<Vec<Watched>>,
     /// Where requests about the policy come in.
     desk: Desk,

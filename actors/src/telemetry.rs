@@ -1,15 +1,14 @@
 //! The telemetry actor: takes session events from the workers' rings and writes them to the log, in
 //! the structured form that RT_FLOW made usual: one line per event, every field named.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 
-use engine::{Event, EventKind, PortId, RuleIndex, ZoneId, policy::Policy};
+use engine::{Event, EventKind, PortId, ZoneId};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use rtrb::Consumer;
-use tokio::sync::watch;
 
-use crate::limits::{EVENTS_PER_DRAIN, POLICIES_REMEMBERED, TELEMETRY_INTERVAL};
-use crate::policy::InForce;
+use crate::epochs::{Epochs, Named};
+use crate::limits::{EVENTS_PER_DRAIN, TELEMETRY_INTERVAL};
 
 /// Time to look into the rings.
 pub struct Drain;
@@ -21,31 +20,17 @@ pub struct TelemetryActor;
 pub struct Telemetry {
     rings: Vec<Consumer<Event>>,
     ports: Vec<String>,
-    in_force: watch::Receiver<InForce>,
-    /// The last few policies, newest last: events name rules by epoch and place.
-    policies: VecDeque<InForce>,
+    epochs: Epochs,
 }
 
 impl Telemetry {
     /// Reads from one ring per worker; `ports` are their names in `PortId` order.
     #[must_use]
-    pub fn new(
-        rings: Vec<Consumer<Event>>,
-        ports: Vec<String>,
-        in_force: watch::Receiver<InForce>,
-    ) -> Self {
-        let policies = VecDeque::from([in_force.borrow().clone()]);
-        Self { rings, ports, in_force, policies }
+    pub fn new(rings: Vec<Consumer<Event>>, ports: Vec<String>, epochs: Epochs) -> Self {
+        Self { rings, ports, epochs }
     }
 
     fn drain(&mut self) {
-        if self.in_force.has_changed().unwrap_or(false) {
-            let policy = self.in_force.borrow_and_update().clone();
-            if self.policies.len() == POLICIES_REMEMBERED {
-                self.policies.pop_front();
-            }
-            self.policies.push_back(policy);
-        }
         for index in 0..self.rings.len() {
             for _ in 0..EVENTS_PER_DRAIN {
                 let Ok(event) = self.rings[index].pop() else { break };
@@ -55,11 +40,11 @@ impl Telemetry {
     }
 
     fn log(&self, event: &Event) {
-        let mut known = self.policies.iter().rev();
-        let policy = known.find(|policy| policy.compiled.epoch() as u32 == event.epoch);
-        let rule = event.rule.and_then(|rule| rule_name(policy?, rule)).unwrap_or("-");
-        let Way { zones, ports } = Way::of(event, policy, self.ports.len());
-        let [from, to] = zones.map(|zone| zone_name(policy, zone));
+        let named = self.epochs.find(event.epoch);
+        let rule = event.rule.and_then(|rule| named.as_ref()?.rule(rule)).unwrap_or("-");
+        let Way { zones, ports } = Way::of(event, named.as_ref());
+        let [from, to] = zones.map(|zone| named.as_ref()?.zone(zone?)).map(|it| it.unwrap_or("-"));
+        let [epoch, revision] = self.epochs.tell(event.judged);
         let [ingress, egress] = ports.map(|port| self.port_name(port));
         let (source, source_port) = event.key.source(event.initiator);
         let (destination, destination_port) = event.key.destination(event.initiator);
@@ -74,6 +59,8 @@ impl Telemetry {
             event = name,
             session,
             rule,
+            epoch,
+            revision,
             reason,
             from,
             to,
@@ -97,15 +84,6 @@ impl Telemetry {
     }
 }
 
-fn rule_name(policy: &InForce, rule: RuleIndex) -> Option<&str> {
-    policy.compiled.rules().get(rule.index()).map(|rule| rule.id.as_str())
-}
-
-fn zone_name(policy: Option<&InForce>, zone: Option<ZoneId>) -> &str {
-    let name = zone.and_then(|zone| policy?.compiled.zones().get(zone.index()));
-    name.map_or("-", String::as_str)
-}
-
 /// The zones and ports of initiator and responder, as far as they can be told.
 #[derive(Debug, PartialEq, Eq)]
 struct Way {
@@ -116,21 +94,14 @@ struct Way {
 impl Way {
     /// What the event says, and what follows from its policy: a packet that still waits for its next
     /// hop's address leaves by the only port of its zone, if there is but one.
-    fn of(event: &Event, policy: Option<&InForce>, ports: usize) -> Self {
+    fn of(event: &Event, policy: Option<&Arc<Named>>) -> Self {
         let [from, to] = event.zones;
-        let only = |zone: Option<ZoneId>| only_port(&policy?.compiled, zone?, ports);
+        let only = |zone: Option<ZoneId>| policy?.only_port(zone?);
         Self {
             zones: event.zones,
             ports: [event.ingress.or_else(|| only(from)), event.egress.or_else(|| only(to))],
         }
     }
-}
-
-fn only_port(policy: &Policy, zone: ZoneId, ports: usize) -> Option<PortId> {
-    let ids = (0..ports).map(|index| PortId(index as u16));
-    let mut of_zone = ids.filter(|port| policy.zone_of_port(*port) == Some(zone));
-    let first = of_zone.next()?;
-    of_zone.next().is_none().then_some(first)
 }
 
 impl Actor for TelemetryActor {
@@ -171,18 +142,21 @@ impl Actor for TelemetryActor {
 #[cfg(test)]
 mod tests {
     use super::Way;
-    use crate::policy::{InForce, sample};
+    use crate::epochs::{Epochs, Named};
+    use crate::policy::sample;
     use core::time::Duration;
     use engine::{Event, EventKind, PortId, RuleIndex, ZoneId};
+    use std::sync::Arc;
     use wire::FlowKey;
 
     const PORTS: [&str; 4] = ["lan", "wan", "left", "right"];
 
     /// Zone 0 has port 0, zone 1 port 1, zone 2 ports 2 and 3.
-    fn policy() -> InForce {
+    fn policy() -> Arc<Named> {
         let text =
             "[zones]\ntrust = [\"lan\"]\nuntrust = [\"wan\"]\nboth = [\"left\", \"right\"]\n";
-        sample("p", text, 1, &PORTS.map(str::to_owned))
+        let policy = sample("p", text, 1, &PORTS.map(str::to_owned));
+        Epochs::new(&policy, PORTS.len()).find(1).expect("entered")
     }
 
     fn event(to: ZoneId, egress: Option<PortId>) -> Event {
@@ -199,6 +173,7 @@ mod tests {
             session: None,
             rule: Some(RuleIndex(0)),
             epoch: 1,
+            judged: 1,
             zones: [Some(ZoneId(0)), Some(to)],
             ingress: Some(PortId(0)),
             egress,
@@ -212,7 +187,7 @@ mod tests {
     fn what_an_event_leaves_open_follows_from_its_policy() {
         let policy = policy();
         let to = |event: &Event| {
-            let Way { zones, ports } = Way::of(event, Some(&policy), PORTS.len());
+            let Way { zones, ports } = Way::of(event, Some(&policy));
             assert_eq!((zones[0], ports[0]), (Some(ZoneId(0)), Some(PortId(0))));
             (zones[1], ports[1])
         };
@@ -223,7 +198,7 @@ mod tests {
         assert_eq!(to(&event(ZoneId(2), right)), (Some(ZoneId(2)), right));
         // Of a policy that is forgotten, what the event itself says.
         let [waiting, leaving] =
-            [None, right].map(|egress| Way::of(&event(ZoneId(1), egress), None, PORTS.len()));
+            [None, right].map(|egress| Way::of(&event(ZoneId(1), egress), None));
         assert_eq!((waiting.zones[1], waiting.ports[1]), (Some(ZoneId(1)), None));
         assert_eq!((leaving.zones[1], leaving.ports[1]), (Some(ZoneId(1)), right));
     }

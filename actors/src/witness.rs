@@ -17,6 +17,7 @@ use wire::Time;
 
 use crate::clock;
 use crate::cluster::{Around, ClusterError, Loom, Part, Plan};
+use crate::epochs::Epochs;
 use crate::node::StartError;
 use crate::policy::{self, Author, Desk, Origin, Permit, PolicyMessage};
 
@@ -41,6 +42,7 @@ impl Witness {
         let (node, folder) = (NodeId(config.id), Path::new(&config.data_dir));
         let (in_force, founding) =
             policy::first(&policy::shared_folder(folder), node, &[]).map_err(StartError::Data)?;
+        let epochs = Epochs::new(&in_force, 0);
         let (in_force, seen) = watch::channel(in_force);
         let passing = plan.passing(&config, &[]).await;
         let loom = Loom::new(&plan, passing, 0);
@@ -68,6 +70,7 @@ impl Witness {
             permit,
             standing: part.standing(),
             in_force,
+            epochs,
             ports: Vec::new(),
             implicit: Vec::new(),
             shards: Vec::new(),

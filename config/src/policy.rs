@@ -238,10 +238,10 @@ impl Action {
 pub enum OnChange {
     /// The session lives on, whatever the new policy says.
     Keep,
-    /// The next packet is judged by the new policy.
+    /// It is matched again, by its next packet or within a second.
     #[default]
     Rematch,
-    /// The session is closed at its next packet.
+    /// It is closed, by its next packet or within a second.
     Kill,
 }
 

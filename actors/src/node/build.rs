@@ -17,6 +17,7 @@ use super::staff::{Beginning, Staff, start_actors};
 use super::{Node, StartError, lock};
 use crate::clock;
 use crate::cluster::{ClusterError, Loom, Plan};
+use crate::epochs::Epochs;
 use crate::flow::{Wanted, XskWorker};
 use crate::limits::WANTED_QUEUE;
 use crate::mirror::{LinkState, Mirror, MirrorPort, Update};
@@ -71,6 +72,7 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
     let (wants, wanted) = mpsc::channel(WANTED_QUEUE);
     let (shards, threads) = start_shards(&config, crew.workers, &wants, &mut loom)?;
     attach(&program, &bpf_dir, &watched, &crew.bound)?;
+    let epochs = Epochs::new(&in_force, names.len());
     let (in_force, in_force_seen) = watch::channel(in_force);
     let (watched, watched_seen) = watch::channel(watched);
     let (actors, desk) = start_actors(Staff {
@@ -83,6 +85,7 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
         rings: crew.rings,
         lease,
         in_force,
+        epochs: epochs.clone(),
         watched,
         mirror,
         updates,
@@ -100,6 +103,7 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
         threads: Mutex::new(threads),
         program,
         in_force: in_force_seen,
+        epochs,
         watched: watched_seen,
         desk,
         actors,

@@ -170,7 +170,8 @@ impl Node {
         let in_force = self.in_force.borrow().clone();
         let mut uses = Uses::none(&in_force.compiled);
         for shard in &self.shards {
-            uses.add(&shard.ask(|worker| Uses::of(worker.engine())).await?);
+            let policy = std::sync::Arc::clone(&in_force.compiled);
+            uses.add(&shard.ask(move |worker| Uses::of(worker.engine(), &policy)).await?);
         }
         Ok(view::policy(&in_force, &uses, clock::now()))
     }
@@ -246,9 +247,8 @@ impl Node {
     }
 
     fn view(&self) -> View {
-        let in_force = self.in_force.borrow();
         let ports = self.config.ports.iter().map(|port| port.name.clone()).collect();
-        View { policy: std::sync::Arc::clone(&in_force.compiled), ports }
+        View { epochs: self.epochs.clone(), ports }
     }
 }
 

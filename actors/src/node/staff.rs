@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use super::{Actors, Permission, Seed, StartError, lock};
 use crate::clock;
 use crate::cluster::{Around, Loom, Part, Plan};
+use crate::epochs::Epochs;
 use crate::flow::Wanted;
 use crate::keeper::{Keeper, KeeperActor};
 use crate::mirror::{Mirror, Update};
@@ -94,6 +95,7 @@ pub(super) struct Staff<'a> {
     pub(super) rings: Vec<Consumer<Event>>,
     pub(super) lease: Lease,
     pub(super) in_force: watch::Sender<InForce>,
+    pub(super) epochs: Epochs,
     pub(super) watched: watch::Sender<Vec<Watched>>,
     pub(super) mirror: Mirror,
     pub(super) updates: mpsc::Receiver<Update>,
@@ -104,7 +106,7 @@ pub(super) struct Staff<'a> {
 
 pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), StartError> {
     let failed = |error| StartError::System(format!("an actor: {error}"));
-    let telemetry = Telemetry::new(staff.rings, staff.names.clone(), staff.in_force.subscribe());
+    let telemetry = Telemetry::new(staff.rings, staff.names.clone(), staff.epochs.clone());
     let (telemetry, _) = Actor::spawn(None, TelemetryActor, telemetry).await.map_err(failed)?;
     let watched = staff.watched.subscribe();
     let word = lock(&staff.program).lease_word()?;
@@ -150,6 +152,7 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
         permit: permit.clone(),
         standing,
         in_force: staff.in_force,
+        epochs: staff.epochs,
         ports: staff.names,
         implicit: policy::implicit(staff.config),
         shards: staff.shards,

@@ -27,19 +27,24 @@ impl Uses {
         Self { rules, zones: vec![0; policy.zones().len()], no_rule: 0 }
     }
 
-    /// What one worker's engine counted.
-    pub(super) fn of(engine: &Engine) -> Self {
-        let (known, policy) = (engine.rules(), engine.policy());
-        let rule = |(at, hits): (usize, &Hits)| {
+    /// What one worker's engine counted, for the rules and zones that `policy` has of its own: while a
+    /// commit is under way, the engine may run another one.
+    pub(super) fn of(engine: &Engine, policy: &Policy) -> Self {
+        let (known, its_own) = (engine.rules(), engine.policy());
+        let mut uses = Self { no_rule: known.no_rule().count, ..Self::none(policy) };
+        for (at, (place, hits)) in policy.map_from(its_own).iter().zip(known.hits()).enumerate() {
+            let Some(of_rule) = place.and_then(|place| uses.rules.get_mut(place.index())) else {
+                continue;
+            };
             let sessions = known.sessions_of_rule(RuleIndex(at as u32));
-            RuleUse { hits: *hits, sessions: u64::from(sessions) }
-        };
-        let zone = |at| u64::from(known.sessions_of_zone(ZoneId(at as u16)));
-        Self {
-            rules: known.hits().iter().enumerate().map(rule).collect(),
-            zones: (0..policy.zones().len()).map(zone).collect(),
-            no_rule: known.no_rule().count,
+            *of_rule = RuleUse { hits: *hits, sessions: u64::from(sessions) };
         }
+        for (zone, name) in uses.zones.iter_mut().zip(policy.zones()) {
+            let at = its_own.zones().iter().position(|own| own == name);
+            let sessions = at.map_or(0, |at| known.sessions_of_zone(ZoneId(at as u16)));
+            *zone = u64::from(sessions);
+        }
+        uses
     }
 
     /// Adds what another worker counted.

@@ -2,20 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use config::api;
 use datapath::xdp::{AttachMode, Stats};
-use engine::policy::Policy;
 use engine::session::{Peer, Session};
 use engine::table::Gauges;
-use engine::{Anomaly, Counters, Engine, PortId, Reason, ZoneId};
+use engine::{Anomaly, Counters, Engine, PortId, Reason};
 use wire::{Protocol, Time};
 
 use super::queries::Named;
 use super::uses::{RuleUse, Uses};
+use crate::epochs::Epochs;
 use crate::flow::XskWorker;
 use crate::policy::InForce;
 use crate::ports::Watched;
@@ -24,7 +23,7 @@ use crate::shard::Shard;
 /// The names that sessions are shown with.
 #[derive(Clone)]
 pub(super) struct View {
-    pub(super) policy: Arc<Policy>,
+    pub(super) epochs: Epochs,
     pub(super) ports: Vec<String>,
 }
 
@@ -38,7 +37,11 @@ impl View {
             bytes: session.bytes[peer.index()],
         };
         let port = |peer| session.last_egress(peer).map(|egress| self.port(egress.port));
-        let zone = |zone: ZoneId| self.policy.zones().get(zone.index()).cloned();
+        // The engine's own policy: while a commit is under way, another one may be in force elsewhere.
+        let policy = engine.policy();
+        let zones = engine.zones_of(session);
+        let [from, to] = zones.map(|zone| Some(policy.zone_name(zone?).to_owned()));
+        let [epoch, revision] = self.epochs.tell(session.epoch);
         api::Session {
             id: engine.session_id(session.id).to_string(),
             conversation: engine.session_id(session.conversation).to_string(),
@@ -49,13 +52,14 @@ impl View {
             source_port,
             destination,
             destination_port,
-            from: zone(session.zones[0]),
-            to: zone(session.zones[1]),
+            from,
+            to,
             from_port: port(Peer::Responder),
             to_port: port(Peer::Initiator),
             state: state_name(session).to_owned(),
-            rule: engine.rule_of(session).map(|rule| self.policy.rule(rule).id.clone()),
-            epoch: u64::from(session.epoch),
+            rule: engine.rule_of(session).map(|rule| policy.rule(rule).id.clone()),
+            epoch,
+            revision,
             forward: traffic(Peer::Initiator),
             reverse: traffic(Peer::Responder),
             age_milliseconds: milliseconds(session.age(now)),

@@ -9,6 +9,7 @@ use super::InForce;
 use super::compile::{self, Implicit};
 use super::disk::Disk;
 use super::limits::{COMPILED_KEPT, SWITCH_AGAIN};
+use crate::epochs::Epochs;
 use crate::shard::Shard;
 
 /// A policy that can be run.
@@ -26,6 +27,8 @@ pub(super) struct Workbench {
     /// None on a witness, which has neither ports nor workers.
     pub(super) program: Option<Arc<Mutex<Program>>>,
     pub(super) ready: Vec<Ready>,
+    /// Where what is run is entered, for those who tell of sessions.
+    pub(super) epochs: Epochs,
 }
 
 /// What a compilation needs, on a thread of its own.
@@ -94,6 +97,7 @@ impl Workbench {
     /// ends.
     pub(super) fn run(&self, ready: &Ready) -> impl Future<Output = ()> + Send + 'static {
         let (shards, program) = (self.shards.clone(), self.program.clone());
+        self.epochs.enter(&ready.in_force, self.ports.len());
         let (compiled, inbound) =
             (Arc::clone(&ready.in_force.compiled), Arc::clone(&ready.inbound));
         async move {
@@ -166,8 +170,9 @@ mod tests {
     #[test]
     fn what_runs_is_kept_and_the_oldest_other_goes() {
         let (ports, implicit) = (vec!["lan".to_owned()], Vec::new());
-        let mut bench =
-            Workbench { ports, implicit, shards: Vec::new(), program: None, ready: Vec::new() };
+        let first = order(1, LAN, true).compile().expect("good").in_force;
+        let (shards, ready, epochs) = (Vec::new(), Vec::new(), Epochs::new(&first, 1));
+        let mut bench = Workbench { ports, implicit, shards, program: None, ready, epochs };
         for epoch in 1..=5 {
             bench.keep(order(epoch, LAN, true).compile().expect("good"), version(1));
         }

@@ -112,8 +112,12 @@ pub struct Session {
     pub state: String,
     /// Rule that permitted it; `None` if that rule is gone.
     pub rule: Option<String>,
-    /// Epoch of the policy that judged it last.
-    pub epoch: u64,
+    /// Epoch of the policy that judged it last; `None` of a session that came from another node under
+    /// another policy, and that none has judged here.
+    pub epoch: Option<u64>,
+    /// The revision whose text that policy has: its own epoch, or after a rollback an earlier one. `None`
+    /// where the epoch is forgotten.
+    pub revision: Option<u64>,
     /// From its source to its destination.
     pub forward: Traffic,
     /// The other way.

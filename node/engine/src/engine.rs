@@ -24,7 +24,7 @@ use crate::sweep::{self, Sweep};
 use crate::table::{Handle, SessionTable};
 use crate::track;
 use crate::{
-    Arrived, Counters, Decision, Mode, Port, PortId, Reason, RuleIndex, Verdict, WorkerId,
+    Arrived, Counters, Decision, Mode, Port, PortId, Reason, RuleIndex, Verdict, WorkerId, ZoneId,
     integrity, pipeline,
 };
 
@@ -494,6 +494,15 @@ impl Engine {
             true => Some(session.rule),
             false => self.rules.now(session.epoch, session.rule),
         }
+    }
+
+    /// The zones of its initiator and responder in the policy in force, as far as they are known.
+    #[must_use]
+    pub fn zones_of(&self, session: &Session) -> [Option<ZoneId>; 2] {
+        session.zones.map(|zone| match session.epoch == short_epoch(&self.policy) {
+            true => Some(zone),
+            false => self.rules.zone_now(session.epoch, zone),
+        })
     }
 
     /// This worker.

@@ -52,5 +52,5 @@ pub use outbox::Outbox;
 pub use pipeline::Stage;
 pub use ports::{Checksum, Mode, Port};
 pub use reason::Reason;
-pub use rules::{Hits, Rules};
+pub use rules::{Hits, NO_EPOCH, Rules};
 pub use verdict::{Arrived, Decision, Pieces, State, Verdict, WorkerId};

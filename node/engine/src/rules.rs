@@ -50,8 +50,8 @@ pub struct Hits {
     pub last: Option<Time>,
 }
 
-/// The epoch of a session whose rule is not known here: none that a policy ever has.
-pub(crate) const NO_EPOCH: u32 = u32::MAX;
+/// The epoch of a session that no policy has judged here: none that a policy ever has.
+pub const NO_EPOCH: u32 = u32::MAX;
 
 /// A session's epoch as it is stored: the low 32 bits of the policy's.
 pub(crate) const fn short_epoch(policy: &Policy) -> u32 {

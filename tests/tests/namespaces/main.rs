@@ -14,6 +14,7 @@
 //! | `host.rs` | the node's own traffic |
 //! | `starting.rs` | without a policy, without an interface |
 //! | `operate.rs` | a second instance, interfaces that come and go, policies committed live |
+//! | `commits.rs` | sessions across a commit: kept, matched again, killed |
 //! | `programs.rs` | `nmap`, `iperf3`, `curl`, path MTU discovery, hop limits |
 //! | `wire.rs` | a bump in the wire |
 //! | `sockets.rs` | not a test: clients and servers made of plain sockets |
@@ -22,6 +23,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod closed;
+mod commits;
 mod host;
 mod members;
 mod operate;

@@ -4,6 +4,7 @@
 //! cargo run --release -p ringwall-chaos -- engine [--large]
 //! cargo run --release -p ringwall-chaos -- memory
 //! cargo run --release -p ringwall-chaos -- handoff
+//! cargo run --release -p ringwall-chaos -- sweep
 //! cargo build --release -p ringwall && sudo …/ringwall-bench forward
 //!                                      sudo …/ringwall-bench idle [--binary target/release/ringwall]
 //! cargo run --release -p ringwall-chaos -- raft [--kills 200]
@@ -16,6 +17,7 @@
 //! | `idle` | CPU of `ringwall run` without traffic | the bare forwarder, the same | < 2 % of a core |
 //! | `engine` | parse, touch, decide, 64 at a time | a loop over as much memory | 60, 120, 200 ns; 1 µs |
 //! | | open connections in a SYN flood | the same in peace | ≤ 1.1 times as dear |
+//! | `sweep` | a commit until all of a million sessions are judged | a loop over as much memory | 500 ms |
 //! | `memory` | what the process grows by until the table is full | an array of sessions | ≤ 256 bytes |
 //! | `raft` | small proposals of three voters, and leaders that are killed | a bare write and fsync | |
 //!
@@ -34,6 +36,7 @@ mod lab;
 mod memory;
 mod raft;
 mod report;
+mod sweep;
 mod system;
 mod times;
 #[path = "../../../../node/engine/benches/workload/mod.rs"]
@@ -78,6 +81,8 @@ enum What {
     Idle(idle::Options),
     /// Nanoseconds a packet of the engine alone.
     Engine(engine_bench::Options),
+    /// Milliseconds from a commit until every session is judged.
+    Sweep(sweep::Options),
     /// Bytes a session of a full table.
     Memory(memory::Options),
     /// How long agreement takes, and how long there is none when a leader is killed.
@@ -91,6 +96,7 @@ fn main() -> ExitCode {
         What::Handoff(options) => handoff::run(options, cli.rounds),
         What::Idle(options) => idle::run(options, cli.rounds),
         What::Engine(options) => engine_bench::run(options, cli.rounds),
+        What::Sweep(options) => sweep::run(options, cli.rounds),
         What::Memory(options) => memory::run(options, cli.rounds),
         What::Raft(options) => return finish(tell_times(&cli, options)),
     };

@@ -56,7 +56,7 @@ pub(crate) fn engine(sessions: u32, rules: u32, worker: WorkerId, now: Time) -> 
         neighbour(LAN, "192.0.2.1", PEER_MACS[0]),
         neighbour(WAN, "192.0.2.129", PEER_MACS[1]),
     ]);
-    engine.set_policy(policy(rules));
+    engine.set_policy(policy(rules, 1));
     engine
 }
 
@@ -86,7 +86,7 @@ fn neighbour(port: PortId, address: &str, mac: [u8; 6]) -> FibChange {
 
 /// One rule permits everything from `lan` to `wan`; of more, each permits one server, so that a new
 /// flow's rule is found after half of them on average.
-pub(crate) fn policy(rules: u32) -> Arc<Policy> {
+pub(crate) fn policy(rules: u32, epoch: u64) -> Arc<Policy> {
     let mut text = String::from("[zones]\ninside = [\"lan\"]\noutside = [\"wan\"]\n");
     for rule in 0..rules {
         let start = "from = \"inside\"\nto = \"outside\"\naction = \"permit\"\n";
@@ -96,7 +96,7 @@ pub(crate) fn policy(rules: u32) -> Arc<Policy> {
             text += &format!("destination = [\"{a}.{b}.{c}.{d}\"]\nservice = [\"tcp/443\"]\n");
         }
     }
-    Arc::new(Policy::from_text(&text, 1, &["lan", "wan"]).expect("a valid policy"))
+    Arc::new(Policy::from_text(&text, epoch, &["lan", "wan"]).expect("a valid policy"))
 }
 
 /// TCP connections, numbered from 0.
@@ -338,10 +338,10 @@ impl Bench {
         self.now = self.now + time;
     }
 
-    /// Lets timers run, as each turn does.
+    /// Lets timers run, as each turn does. Whether there is more to do.
     #[allow(dead_code, reason = "criterion's bursts are too few for timers to matter")]
-    pub(crate) fn tick(&mut self) {
-        self.engine.tick(self.now);
+    pub(crate) fn tick(&mut self) -> bool {
+        self.engine.tick(self.now)
     }
 
     /// Ends all sessions.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::rig::*;
 use crate::limits::{REPLICA_GRACE, TAKEOVER_GRACE};
 use crate::replication::{Imported, NoteKind, Refused, Role};
+use crate::rules::NO_EPOCH;
 use crate::session::CloseReason;
 use crate::{Reason, RuleIndex, Verdict};
 
@@ -115,6 +116,120 @@ fn a_backup_leaves_sessions_of_an_older_policy_to_their_owner() {
     b.engine.take_over(b.now);
     b.wait(Duration::from_secs(1));
     assert!(b.engine.sessions().is_empty(), "an owner judges it");
+}
+
+/// The rules the other way round, with another one before them.
+fn moved() -> String {
+    let (head, rules) = RULES.split_once("[[rule]]").unwrap();
+    let (slow, all) = rules.split_once("[[rule]]").unwrap();
+    let new =
+        "id = \"new\"\nfrom = \"in\"\nto = \"out\"\nservice = \"tcp/1\"\naction = \"permit\"\n";
+    format!("{head}[[rule]]\n{new}[[rule]]{all}[[rule]]{slow}")
+        .replace("log =", "replication = \"async\"\nlog =")
+}
+
+fn echo() -> wire::build::Builder<'static> {
+    wire::build::Builder::v4([10, 0, 0, 1], [198, 18, 0, 1]).echo_request(7, 0)
+}
+
+/// An owner with a connection, a datagram and an echo request, and its backup.
+fn pair() -> (Node, Node) {
+    let (mut a, mut b) = (Node::new(1), Node::backup(2));
+    a.async_peer();
+    handshake(&mut a, 5_000);
+    a.arrive(LAN, &udp(6_000, false));
+    a.arrive(LAN, &echo());
+    a.notes();
+    b.follow(&mut a);
+    (a, b)
+}
+
+fn digests(node: &Node) -> Vec<u64> {
+    let sessions = (0..64).filter_map(|place| node.engine.session_at(place));
+    let mut digests: Vec<u64> = sessions.map(|(_, session)| node.engine.digest(session)).collect();
+    digests.sort_unstable();
+    digests
+}
+
+#[test]
+fn a_backup_follows_rules_through_a_commit_without_a_record() {
+    // Whichever of both switches first.
+    for owner_first in [true, false] {
+        let (mut a, mut b) = pair();
+        let order = if owner_first { [&mut a, &mut b] } else { [&mut b, &mut a] };
+        for node in order {
+            node.commit(&moved(), 2);
+            node.wait(Duration::from_secs(1));
+        }
+        assert!(a.notes().is_empty(), "the same rules: a million sessions would make no traffic");
+        assert_eq!((digests(&a), digests(&a).len()), (digests(&b), 3));
+        b.engine.take_over(b.now);
+        b.wait(Duration::from_secs(1));
+        assert!(epochs(&b).iter().all(|epoch| *epoch == 2), "{:?}", epochs(&b));
+        assert_eq!(rules(&b), rules(&a));
+    }
+}
+
+#[test]
+fn what_an_owner_ends_by_a_commit_ends_on_its_backup() {
+    let (mut a, mut b) = pair();
+    let deny =
+        moved().replace("action = \"permit\"\nreplication", "action = \"deny\"\nreplication");
+    let deny = deny.replace("log = [\"close\"]", "");
+    for node in [&mut b, &mut a] {
+        node.commit(&deny, 2);
+        node.wait(Duration::from_secs(1));
+    }
+    assert_eq!((a.engine.sessions().len(), b.engine.sessions().len()), (1, 3));
+    for note in a.notes() {
+        let NoteKind::Closed(key, CloseReason::Policy) = note.kind else { panic!("{note:?}") };
+        assert!(b.engine.delete_replica(&key, note.id, b.now));
+    }
+    assert_eq!(b.engine.sessions().len(), 1);
+}
+
+#[test]
+fn a_session_that_matches_another_rule_is_told_to_the_backup() {
+    let (mut a, mut b) = pair();
+    let first = "[[rule]]\nid = \"first\"\nfrom = \"in\"\nto = \"out\"\nservice = \"tcp\"\naction = \"permit\"\n";
+    let text = moved().replacen("[[rule]]", &format!("{first}[[rule]]"), 1);
+    for node in [&mut b, &mut a] {
+        node.commit(&text, 2);
+        node.wait(Duration::from_secs(1));
+    }
+    assert_ne!(digests(&a), digests(&b));
+    let [note] = a.notes()[..] else { panic!("one session has another rule") };
+    let record = a.record(note.place, note.id);
+    b.import(&record);
+    assert_eq!(digests(&a), digests(&b));
+}
+
+#[test]
+fn after_a_takeover_all_are_judged_without_a_packet_whatever_came_meanwhile() {
+    for permitted in [true, false] {
+        let (mut a, mut b) = (Node::new(1), Node::backup(2));
+        a.async_peer();
+        // It comes under a policy that its backup does not run, so that the backup knows no rule of it.
+        let action = if permitted { "permit" } else { "deny" };
+        let text =
+            RULES.replace("\"permit\"", &format!("\"{action}\"")).replace("log = [\"close\"]", "");
+        b.commit(&text.replace("timeout = \"90s\"", ""), 2);
+        handshake(&mut a, 5_000);
+        a.arrive(LAN, &udp(6_000, false));
+        a.arrive(LAN, &echo());
+        b.follow(&mut a);
+        assert!(epochs(&b).iter().all(|epoch| *epoch == NO_EPOCH));
+        b.wait(Duration::from_secs(5));
+        assert_eq!(b.engine.sessions().len(), 3, "what becomes of them their owner says");
+        b.engine.take_over(b.now);
+        b.wait(Duration::from_secs(1));
+        assert_eq!(epochs(&b), if permitted { vec![2; 3] } else { vec![] });
+    }
+}
+
+fn epochs(node: &Node) -> Vec<u32> {
+    let sessions = (0..64).filter_map(|place| node.engine.session_at(place));
+    sessions.map(|(_, session)| session.epoch).collect()
 }
 
 #[test]
