@@ -122,6 +122,7 @@ fn plan() -> Plan {
         young_per_second: asked("FIELD_YOUNG", 200) as u32,
         load_per_second: asked("FIELD_LOAD", 10_000) as u32,
         probes: true,
+        doors: 0,
     }
 }
 

@@ -43,7 +43,7 @@ impl Operator {
     }
 
     /// What is in force, as all know it, and how `request`'s text differs from that: asked once.
-    pub(crate) fn check(&mut self, request: CommitRequest) -> Result<Committed, Undone> {
+    pub(crate) fn check(&self, request: CommitRequest) -> Result<Committed, Undone> {
         self.api.change(COMMIT, &CommitRequest { check: true, ..request })
     }
 

@@ -151,7 +151,7 @@ fn judged(world: &World, epoch: u64, count: usize) -> Vec<Value> {
     let begun = Instant::now();
     let all = || sessions(world).iter().all(|it| it["epoch"] == epoch);
     wait_for(JUDGED, "sessions that all were judged", || all() && sessions(world).len() == count);
-    println!("judged within {:?} of the commit's answer", begun.elapsed());
+    eprintln!("judged within {:?} of the commit's answer", begun.elapsed());
     sessions(world)
 }
 

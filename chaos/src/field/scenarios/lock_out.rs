@@ -97,7 +97,7 @@ fn run(run: &mut Run<'_>) -> Result<(), Failure> {
         // No node runs what it was before the deadline, so the door is shut until then.
         let called = shut.called + TRIAL.as_nanos() as u64;
         let node = DEADLINE.to_owned();
-        let again = Commit { called, returned: back, node, took: 0, ..open.clone() };
+        let again = Commit { called, returned: back, node, took: 0, ..open };
         log::write(&run.folder, "commits.log", [&open, &shut, &again])?;
         run.strike(Fault::Heal)?;
         agree(run, old.epoch)
