@@ -162,18 +162,23 @@ pub(crate) struct Part {
     line: Line,
     shards: Vec<Shard>,
     streams: Vec<SharedStream>,
-    /// Names of the paths, by number.
-    names: Vec<String>,
-    unconfirmed: config::Unconfirmed,
-    peer_workers: PeerWorkers,
-    /// What the transport counts.
-    net: Arc<Counters>,
+    shown: Shown,
     /// Sends to the other members.
     sender: transport::Sender,
     /// What membership says to the policy.
     standing: watch::Receiver<Standing>,
     /// Threads and tasks in the order in which they end.
     ending: Mutex<Option<Ending>>,
+}
+
+/// What is shown of it beside what the machines know.
+struct Shown {
+    /// Names of the paths, by number.
+    names: Vec<String>,
+    unconfirmed: config::Unconfirmed,
+    peer_workers: PeerWorkers,
+    /// What the transport counts.
+    net: Arc<Counters>,
 }
 
 struct Ending {
@@ -183,6 +188,22 @@ struct Ending {
     addresses: tokio::task::JoinHandle<()>,
     fabric: tokio::task::JoinHandle<()>,
 }
+
+impl Ending {
+    /// Starts the thread and the task that need all others.
+    fn begin(
+        heart: Heart,
+        fabric: Fabric,
+        (memory, targets, addresses): (JoinHandle<()>, Task, Task),
+    ) -> std::io::Result<Self> {
+        let thread = std::thread::Builder::new().name("membership".to_owned());
+        let heart = thread.spawn(move || heart.run())?;
+        let fabric = tokio::spawn(fabric.run());
+        Ok(Self { heart, memory, targets, addresses, fabric })
+    }
+}
+
+type Task = tokio::task::JoinHandle<()>;
 
 impl Part {
     /// Starts. The node forwards from now on when membership says so.
@@ -249,29 +270,11 @@ impl Part {
             state: State::default(),
         };
         tokio::spawn(follow_policy(around.in_force, line.clone()));
-        let thread = std::thread::Builder::new().name("membership".to_owned());
-        let ending = Ending {
-            heart: thread.spawn(move || heart.run()).map_err(system)?,
-            memory,
-            targets,
-            addresses,
-            fabric: tokio::spawn(fabric.run()),
-        };
-        let (shards, streams, unconfirmed) = (around.shards, loom.streams, loom.unconfirmed);
+        let ending = Ending::begin(heart, fabric, (memory, targets, addresses)).map_err(system)?;
+        let (shards, streams) = (around.shards, loom.streams);
+        let shown = Shown { names, unconfirmed: loom.unconfirmed, peer_workers, net };
         let ending = Mutex::new(Some(ending));
-        Ok(Self {
-            kind,
-            line,
-            shards,
-            streams,
-            names,
-            unconfirmed,
-            peer_workers,
-            net,
-            sender,
-            standing,
-            ending,
-        })
+        Ok(Self { kind, line, shards, streams, shown, sender, standing, ending })
     }
 
     /// What sends to the other members.
@@ -331,14 +334,14 @@ impl Part {
             (passed_on, passed_in) = (passed_on + on, passed_in + into);
             streams.push(view.map(|(view, _)| view));
         }
-        let cluster = show::cluster(&membership, &streams, &self.names, clock::now());
+        let cluster = show::cluster(&membership, &streams, &self.shown.names, clock::now());
         Ok(api::Cluster {
             kind: show::kind(self.kind),
             passed_on,
             passed_in,
-            unconfirmed: self.unconfirmed.name().to_owned(),
-            net: show::net(&self.net),
-            not_replicating: self.peer_workers.mismatch(self.shards.len()),
+            unconfirmed: self.shown.unconfirmed.name().to_owned(),
+            net: show::net(&self.shown.net),
+            not_replicating: self.shown.peer_workers.mismatch(self.shards.len()),
             ..cluster
         })
     }

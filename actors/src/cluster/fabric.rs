@@ -1,8 +1,8 @@
 //! Between the transport and the workers' streams: messages in and out, and with whom there is to replicate.
 //!
 //! That is the partner that membership names, while its heartbeats are heard *and* the transport has a
-//! connection to it and as many workers: QUIC takes seconds to notice a death, and held packets wait for that.
-//! What others send is not for the streams.
+//! connection to it and as many workers: QUIC takes seconds to notice a death, and held packets wait for
+//! that. What others send is not for the streams.
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,5 @@
-//! How workers reach the other firewalls with packets: the key, what ports are called between nodes, sockets, and
-//! whether the fabric is wide enough.
+//! How workers reach the other firewalls with packets: the key, what ports are called between nodes, sockets,
+//! and whether the fabric is wide enough.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

@@ -46,7 +46,7 @@ pub(super) fn tell(event: Event, paths: &Paths) {
              (`ringwall cluster join --renew`) and restart it"
         ),
         Event::MembersDiffer { peer, ours_is_old: false } => {
-            tracing::warn!(%peer, "the peer has an old list of members, and does not own until it is renewed");
+            tracing::warn!(%peer, "the peer has an old list of members: it does not own until it is renewed");
         }
         Event::AddressConflict(address) => {
             tracing::error!(%address, "somebody else uses an address of the group");

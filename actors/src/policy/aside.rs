@@ -1,10 +1,11 @@
-//! Work that takes its time, on threads of its own with the favour that ordinary work has: those of the runtime
-//! have more, as packets wait for them.
+//! Work that takes its time, on threads of its own with the favour that ordinary work has: those of the
+//! runtime have more, as packets wait for them.
 
 /// Niceness of such a thread.
 const ORDINARY: i8 = 0;
 
-/// Does work on a thread of its own. Whoever waits for what comes of it sees it dropped if there is no thread.
+/// Does work on a thread of its own. Whoever waits for what comes of it sees it dropped if there is no
+/// thread.
 pub(super) fn aside(work: impl FnOnce() + Send + 'static) {
     let thread = std::thread::Builder::new().name("policy-aside".to_owned());
     let spawned = thread.spawn(move || {

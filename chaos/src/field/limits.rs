@@ -56,8 +56,8 @@ pub(crate) const INSIST_PAUSE: Duration = Duration::from_millis(100);
 /// How long both nodes may take to vote, and to know of a leader, after they have settled.
 pub(crate) const AGREEING: Duration = Duration::from_secs(30);
 
-/// How long a probe may be under way, for what is said about those that did not arrive: many times the latency
-/// under load, and a hold.
+/// How long a probe may be under way, for what is said about those that did not arrive: many times the
+/// latency under load, and a hold.
 pub(crate) const DOOR_LATE: Duration = Duration::from_millis(100);
 
 /// How long before an outage datagrams may be sent that it catches: what rings and queues hold.

@@ -20,9 +20,9 @@
 //! | `threads.log` | `name cpu_ns wall_ns fifo\|refused\|ordinary`, a line a thread | traffic |
 //!
 //! Of `faults.log` the figures read `fault WHAT…` (`fault restart …` is one), `role NODE active term N`
-//! and `resync done NODE`; a line `role …` of who is active comes before the first fault. From `outage begins`
-//! to `outage ends` packets may be lost, and the ownership may move; from `span NAME begins` to `span NAME ends`
-//! the latency of streams has figures of its own.
+//! and `resync done NODE`; a line `role …` of who is active comes before the first fault. From `outage
+//! begins` to `outage ends` packets may be lost, and the ownership may move; from `span NAME begins` to `span
+//! NAME ends` the latency of streams has figures of its own.
 
 use std::fmt;
 use std::fs;

@@ -1,5 +1,5 @@
-//! An operator's program: it asks for a change under one id until it is known what came of it, as `ringwall`'s
-//! own verbs do.
+//! An operator's program: it asks for a change under one id until it is known what came of it, as
+//! `ringwall`'s own verbs do.
 
 use std::time::{Duration, Instant};
 

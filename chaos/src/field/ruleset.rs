@@ -1,5 +1,5 @@
-//! A large policy: 10,000 rules and a list of 100,000 prefixes, for us and for nftables alike. None of them is
-//! about what flows in the lab, and all stand before what lets it pass.
+//! A large policy: 10,000 rules and a list of 100,000 prefixes, for us and for nftables alike. None of them
+//! is about what flows in the lab, and all stand before what lets it pass.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;

@@ -45,7 +45,8 @@ const TAG_REQUEST: u8 = 1;
 const TAG_ANSWER: u8 = 2;
 const TAG_CLAIM: u8 = 3;
 const TAG_ADMISSION: u8 = 4;
-/// A [`Claim`] of a node that is to be a witness. An issuer of an earlier version understands no such request.
+/// A [`Claim`] of a node that is to be a witness. An issuer of an earlier version understands no such
+/// request.
 const TAG_WITNESS_CLAIM: u8 = 5;
 /// An [`Admission`] to a cluster with witnesses, as [`WithWitnesses`].
 const TAG_WITNESSES: u8 = 6;

@@ -11,8 +11,8 @@ use crate::{
 #[derive(Debug, Parser)]
 #[command(name = "ringwall", version, propagate_version = true)]
 #[command(after_help = "\
-Exit status: 0 done, 1 refused or failed, 2 usage. Of commit, confirm and rollback also: 3 done, but a node did \
-not say in time that it runs it, 4 not known to be done or not.")]
+Exit status: 0 done, 1 refused or failed, 2 usage. Of commit, confirm and rollback also: 3 done, but a node \
+did not say in time that it runs it, 4 not known to be done or not.")]
 pub(crate) struct Cli {
     /// JSON instead of text for people
     #[arg(long, global = true)]

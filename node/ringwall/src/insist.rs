@@ -4,7 +4,7 @@
 //! |---|---|
 //! | an answer, or a refusal | that is the outcome |
 //! | at the first try, nobody at the socket | nothing was sent: it failed |
-//! | a broken connection, nothing in time, or "unknown" | asked again: the id is known by then, or nothing was done |
+//! | a broken connection, nothing in time, or "unknown" | asked again: the id is known by then, or not done |
 //! | later, nobody at the socket | asked again: the daemon may be starting |
 
 use std::fs::File;

@@ -36,7 +36,7 @@ const AFTER: Duration = Duration::from_secs(2);
 
 pub(crate) const LOCK_OUT: Scenario = Scenario {
     name: "lock-out",
-    about: "`commit --confirm 20s` of a policy that permits nothing; all paths cut, a node killed, a clock off",
+    about: "`commit --confirm 20s` of a policy that permits nothing; paths cut, a node killed, a clock off",
     bars: &[
         Bar::least("locked", Of::Min, 2.0),
         Bar::least("revert_s", Of::Min, 20.0),
@@ -137,7 +137,8 @@ struct Trial {
     answered: Instant,
 }
 
-/// Does what is to be done, and looks at both nodes all the time. When the last one had gone back, if both did.
+/// Does what is to be done, and looks at both nodes all the time. When the last one had gone back, if both
+/// did.
 fn trial(run: &mut Run<'_>, turn: &Turn, trial: &Trial) -> Result<Option<Nanos>, Failure> {
     let mut steps = vec![
         (JUMPED, Step::Jump(turn.jumps, turn.by)),

@@ -1,7 +1,7 @@
 //! Doors: ports of the server that revisions of a policy open and shut, and probes at each of them.
 //!
-//! Probes have numbers, and times as those of a stream have. Most of them are of one flow, which lives on while
-//! its door opens and shuts; every tenth is the first packet of a flow of its own.
+//! Probes have numbers, and times as those of a stream have. Most of them are of one flow, which lives on
+//! while its door opens and shuts; every tenth is the first packet of a flow of its own.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;

@@ -187,8 +187,8 @@ impl PolicyGuard {
 }
 
 impl Config {
-    /// Who belongs to the cluster, in a number: how many there are in its first byte, and then a digest of who
-    /// they are. Of two lists the greater number's is taken for the newer one.
+    /// Who belongs to the cluster, in a number: how many there are in its first byte, and then a digest of
+    /// who they are. Of two lists the greater number's is taken for the newer one.
     #[must_use]
     pub fn members(&self) -> u64 {
         let peers = self.peers.iter().map(|peer| (peer.node, peer.kind));

@@ -152,7 +152,8 @@ impl Flags {
     pub const BACKS: u8 = 1 << 2;
     /// The sender runs another policy than the last owner that it knows of, and does not claim.
     pub const STANDS_BACK: u8 = 1 << 3;
-    /// The sender, who claims, replicates its sessions with this peer. Among two firewalls it need not say so.
+    /// The sender, who claims, replicates its sessions with this peer. Among two firewalls it need not say
+    /// so.
     pub const NAMES_BACKUP: u8 = 1 << 4;
 
     /// Whether `bit` is set.

@@ -17,9 +17,9 @@ use crate::server::Claim;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 For a cluster that has lost its majority for good, while the daemon does not run. This node becomes the only \
-voter, with all that its log holds. What the other nodes hold is refused from then on: each of them has to be \
-wiped (the folder `cluster` of its data directory), and to join anew. A node that still runs elsewhere knows \
-nothing of it and goes on by itself: make sure that none does.")]
+voter, with all that its log holds. What the other nodes hold is refused from then on: each of them has to \
+be wiped (the folder `cluster` of its data directory), and to join anew. A node that still runs elsewhere \
+knows nothing of it and goes on by itself: make sure that none does.")]
 pub(super) struct Recover {
     #[command(flatten)]
     file: File,

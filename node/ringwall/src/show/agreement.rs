@@ -79,7 +79,8 @@ fn raft_line(raft: &Raft) -> String {
     let span = |it: Option<u64>| it.map_or_else(|| "-".to_owned(), |it| format!("{it} µs"));
     let (half, most) = (span(raft.sync_p50_microseconds), span(raft.sync_p99_microseconds));
     format!(
-        "log: {leader}, in term {}; entry {applied} of {last}; voters {}{learners}; disk p50 {half}, p99 {most}",
+        "log: {leader}, in term {}; entry {applied} of {last}; voters {}{learners}; \
+         disk p50 {half}, p99 {most}",
         raft.term,
         numbers(&raft.voters)
     )
@@ -172,7 +173,8 @@ mod tests {
     fn the_log_says_who_leads_and_how_far_it_is() {
         let status = PolicyStatus { raft: raft(), may_forward: true, ..PolicyStatus::default() };
         let lines = [
-            "log: node 2 leads, in term 3; entry 41 of 42; voters 1, 2, 3; learners 4; disk p50 900 µs, p99 -",
+            "log: node 2 leads, in term 3; entry 41 of 42; voters 1, 2, 3; learners 4; \
+             disk p50 900 µs, p99 -",
             "by its policy this node may begin to forward",
         ];
         assert_eq!(printed(log, &status), lines);

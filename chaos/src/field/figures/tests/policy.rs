@@ -10,8 +10,8 @@ fn commits() -> (&'static str, String) {
     ("commits.log", line(100, 110, 1, 0) + &line(300, 320, 2, 1))
 }
 
-/// Of one probe at door 0: sent, arrived → is it judged as one at a shut door, as a violation; as one at an open
-/// door, as lost.
+/// Of one probe at door 0: sent, arrived → is it judged as one at a shut door, as a violation; as one at an
+/// open door, as lost.
 #[test]
 fn a_probe_is_judged_by_the_revisions_that_may_have_seen_it() {
     for (sent, arrived, expected) in [
@@ -29,7 +29,8 @@ fn a_probe_is_judged_by_the_revisions_that_may_have_seen_it() {
         (320, Some(321), [1, 1, 0, 0]),
         (700, Some(701), [1, 1, 0, 0]),
     ] {
-        // A second probe, at the end, so that the first one is not too young to be missed; it is at a shut door.
+        // A second probe, at the end, so that the first one is not too young to be missed; it is at a shut
+        // door.
         let probes = numbered(&[(0, sent), (1, 2_000)]);
         let receipts = arrived.map_or_else(String::new, |at| numbered(&[(0, at)]));
         let it = of(&[commits(), ("door-0.sent", probes), ("door-0.received", receipts)]);

@@ -21,8 +21,11 @@ fn with_an_old_list(flaw: Option<Flaw>) -> World {
 fn who_has_an_old_list_does_not_own_also_when_it_is_cut_off() {
     let mut world = with_an_old_list(None);
     world.assert_safe();
-    let differs = |old: bool| move |it: &Event| matches!(it, Event::MembersDiffer { ours_is_old, .. } if *ours_is_old == old);
-    assert!(world.hosts[1].has(differs(true)) && world.hosts[0].has(differs(false)));
+    let heard = |ours_is_old: bool| {
+        let peer = NodeId(if ours_is_old { 1 } else { 2 });
+        move |it: &Event| *it == Event::MembersDiffer { peer, ours_is_old }
+    };
+    assert!(world.hosts[1].has(heard(true)) && world.hosts[0].has(heard(false)));
     assert!(world.view(1).fitness.has(Fitness::MEMBERS));
     world.cut_both(0, 1, true);
     world.run_ms(1_000);

@@ -191,7 +191,8 @@ fn what_an_owner_ends_by_a_commit_ends_on_its_backup() {
 #[test]
 fn a_session_that_matches_another_rule_is_told_to_the_backup() {
     let (mut a, mut b) = pair();
-    let first = "[[rule]]\nid = \"first\"\nfrom = \"in\"\nto = \"out\"\nservice = \"tcp\"\naction = \"permit\"\n";
+    let first = "[[rule]]\nid = \"first\"\nfrom = \"in\"\nto = \"out\"\nservice = \"tcp\"\n\
+                 action = \"permit\"\n";
     let text = moved().replacen("[[rule]]", &format!("{first}[[rule]]"), 1);
     for node in [&mut b, &mut a] {
         node.commit(&text, 2);
