@@ -11,7 +11,7 @@ use std::time::Duration;
 use cluster_core::NodeId;
 use cluster_core::policy::coordinator::{self, Answer, Liveness, Ticket};
 use cluster_core::policy::local::{self, Facts, Purpose, Report};
-use cluster_core::policy::{Command, Coordinator, Line, Local, Log, PolicyText, Version};
+use cluster_core::policy::{Command, Coordinator, Line, Local, Log, PolicyText, Summary, Version};
 use cluster_net::raft::{Leadership, Raft};
 use cluster_net::transport::{Call, Sender};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -198,6 +198,8 @@ impl Driver {
                 self.tell_coordinator(coordinator::Input::Report(&report));
             }
             PolicyMessage::Cleared { asked, index } => {
+                // Nobody tells of Raft's own entries.
+                self.see_log();
                 self.tell_local(local::Input::Cleared { asked, index });
             }
             PolicyMessage::Leading { node, asked, index } => {
@@ -229,7 +231,11 @@ impl Driver {
 
     fn see_log(&mut self) {
         self.moved.store(false, Ordering::SeqCst);
-        let summary = self.raft.look(|log, _| log.summary());
+        let summary = self.raft.look(|log, index| {
+            let summary = log.summary();
+            // Raft's own entries count: the leader's question for what is committed counts them, too.
+            Summary { applied: summary.applied.max(index.unwrap_or(0)), ..summary }
+        });
         self.tell_local(local::Input::Log(summary));
         let trial = self.local.trial();
         let coordinator = &mut self.coordinator;
@@ -378,6 +384,7 @@ impl Driver {
             }
             coordinator::Output::Ask(node) => peers::ask_report(self, node),
             coordinator::Output::Clear { node, asked, index } if node == self.node => {
+                self.see_log();
                 self.tell_local(local::Input::Cleared { asked, index });
             }
             coordinator::Output::Clear { node, asked, index } => {
