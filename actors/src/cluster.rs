@@ -334,14 +334,17 @@ impl Part {
             (passed_on, passed_in) = (passed_on + on, passed_in + into);
             streams.push(view.map(|(view, _)| view));
         }
-        let cluster = show::cluster(&membership, &streams, &self.shown.names, clock::now());
+        let Shown { names, unconfirmed, peer_workers, net } = &self.shown;
+        let mismatch = |partner| peer_workers.mismatch(partner, self.shards.len());
+        let not_replicating = membership.partner.and_then(mismatch);
+        let cluster = show::cluster(&membership, &streams, names, clock::now());
         Ok(api::Cluster {
             kind: show::kind(self.kind),
             passed_on,
             passed_in,
-            unconfirmed: self.shown.unconfirmed.name().to_owned(),
-            net: show::net(&self.shown.net),
-            not_replicating: self.shown.peer_workers.mismatch(self.shards.len()),
+            unconfirmed: unconfirmed.name().to_owned(),
+            net: show::net(net),
+            not_replicating,
             ..cluster
         })
     }

@@ -81,19 +81,9 @@ impl PeerWorkers {
         self.all().insert(node, workers);
     }
 
-    /// Why nothing can be replicated between a node with `own` workers and one of the others.
-    pub(super) fn mismatch(&self, own: usize) -> Option<String> {
-        let all = self.all();
-        all.keys().find_map(|node| Self::differ(&all, *node, own))
-    }
-
     /// Why nothing can be replicated between a node with `own` workers and `node`.
-    fn mismatch_with(&self, node: NodeId, own: usize) -> Option<String> {
-        Self::differ(&self.all(), node, own)
-    }
-
-    fn differ(all: &BTreeMap<NodeId, u16>, node: NodeId, own: usize) -> Option<String> {
-        let theirs = *all.get(&node)?;
+    pub(super) fn mismatch(&self, node: NodeId, own: usize) -> Option<String> {
+        let theirs = *self.all().get(&node)?;
         let differ = theirs != 0 && own != 0 && usize::from(theirs) != own;
         differ.then(|| {
             format!("this node has {own} `workers`, node {node} has {theirs}: both need as many")
@@ -180,7 +170,7 @@ impl Fabric {
         match event {
             Event::PeerUp { node, boot, version: _, hello } => {
                 self.peer_workers.set(node, hello.workers);
-                match self.peer_workers.mismatch_with(node, self.ends.len()) {
+                match self.peer_workers.mismatch(node, self.ends.len()) {
                     Some(why) => {
                         self.link.connected.remove(&node);
                         tracing::error!(%node, why, "NO SESSION IS REPLICATED");
@@ -236,16 +226,17 @@ mod tests {
     #[test]
     fn nodes_with_unequal_numbers_of_workers_say_so() {
         let (peers, two, three) = (PeerWorkers::default(), NodeId(2), NodeId(3));
-        assert_eq!(peers.mismatch(2), None, "nobody is heard yet");
+        assert_eq!(peers.mismatch(two, 2), None, "not heard yet");
         peers.set(two, 2);
-        peers.set(NodeId(4), 0);
-        assert_eq!(peers.mismatch(2), None, "a witness has none");
         peers.set(three, 1);
-        let why = "this node has 2 `workers`, node 3 has 1: both need as many";
-        assert_eq!(peers.mismatch(2).expect("they differ"), why);
-        assert_eq!(peers.mismatch_with(three, 2).expect("they differ"), why);
-        assert_eq!(peers.mismatch_with(two, 2), None);
-        assert_eq!(peers.mismatch(0), None, "this node is a witness");
+        peers.set(NodeId(4), 0);
+        assert_eq!(peers.mismatch(two, 2), None);
+        assert_eq!(
+            peers.mismatch(three, 2).expect("they differ"),
+            "this node has 2 `workers`, node 3 has 1: both need as many"
+        );
+        assert_eq!(peers.mismatch(NodeId(4), 2), None, "a witness has none");
+        assert_eq!(peers.mismatch(three, 0), None, "this node is a witness");
     }
 
     #[test]

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The policy between must let the client open TCP and UDP connections to [`FIRST_PORT`] and the
-//! fifteen ports after it; the server opens none. The ports after those are doors (`traffic/doors.rs`). Sysctls of the
-//! client's namespace are changed so that its ports last.
+//! fifteen ports after it; the server opens none. The ports after those are doors (`traffic/doors.rs`).
+//! Sysctls of the client's namespace are changed so that its ports last.
 
 mod bulk;
 mod capture;

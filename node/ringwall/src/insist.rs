@@ -81,7 +81,7 @@ fn insist<T>(
             return Err(Failure::Unknown { id, error });
         }
         let seconds = left.as_millis().div_ceil(1_000);
-        say(&format!("{error}; asking again what came of it, for {seconds} s at most"));
+        say(&format!("{error}; asking again what came of request {id}, for {seconds} s at most"));
         thread::sleep(pause.min(left));
         pause = (pause * 2).min(INSIST_PAUSE_MOST);
         match ask(left) {

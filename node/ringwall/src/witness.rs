@@ -13,7 +13,7 @@ A witness gives two firewalls a majority: one goes on when the other dies, and n
 off from each other. It has no ports, and needs no root but for a real-time thread. It becomes a member by \
 `ringwall cluster join --witness`. SIGTERM and SIGINT stop it.")]
 pub(crate) struct Options {
-    /// Node file: with [cluster] and [fabric], without ports
+    /// Node file: a cluster and a fabric in it, and no ports
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
 }

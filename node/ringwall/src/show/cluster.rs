@@ -97,8 +97,12 @@ fn this_node(cluster: &Cluster, out: &mut Out<'_>) -> Result<(), Failure> {
         _ => "none: it forwards nothing".to_owned(),
     };
     out.line(format!("lease {lease}; fitness {fitness}; replicas {readiness}"))?;
+    let connected = cluster.streams.iter().any(|stream| stream.connected);
     out.line(match cluster.replicates_with {
-        Some(partner) => format!("sessions are replicated with node {partner}"),
+        Some(partner) if connected => format!("sessions are replicated with node {partner}"),
+        Some(partner) => {
+            format!("sessions would be replicated with node {partner}, which is absent")
+        }
         None => "sessions are replicated with nobody".to_owned(),
     })?;
     out.line(format!("packets that the peer does not confirm: {}", cluster.unconfirmed))?;
