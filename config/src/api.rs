@@ -96,12 +96,21 @@ pub struct Error {
     /// Nobody can tell what came of the request: to ask again under its id is harmless, and tells.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub unknown: bool,
+    /// This attempt did nothing, since nobody could decide on it. What an earlier one under its id did, it
+    /// does not tell.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub undecided: bool,
 }
 
 impl Error {
     /// An error that says no more than this.
     pub fn new(error: impl Into<String>) -> Self {
         Self { error: error.into(), ..Self::default() }
+    }
+
+    /// Nobody could decide on the request.
+    pub fn undecided(error: impl Into<String>) -> Self {
+        Self { undecided: true, ..Self::new(error) }
     }
 
     /// What came of the request is not known.

@@ -215,7 +215,7 @@ impl Desk {
         loop {
             let leadership = *self.raft.leadership().borrow();
             if !leadership.running {
-                return Err(Error::new(
+                return Err(Error::undecided(
                     "the log of this node has stopped, as its disk failed: nothing changed. Make room, \
                      and restart the daemon; or commit at another node",
                 ));
@@ -286,7 +286,7 @@ impl Desk {
             ),
         };
         let text = format!("nothing can be agreed on: {who}. Epoch {epoch} stays in force here");
-        if asked { Error::unknown(text) } else { Error::new(text) }
+        if asked { Error::unknown(text) } else { Error::undecided(text) }
     }
 }
 

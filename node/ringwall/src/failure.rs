@@ -183,7 +183,8 @@ impl fmt::Display for Failure {
             Self::Client(error) => error.fmt(f),
             Self::Missing { nodes, may } => write!(
                 f,
-                "{} did not say in time to run this, and {may}: look at `ringwall show policy` there",
+                "{} did not say in time that this runs there, and {may}: look at `ringwall show \
+                 policy` there",
                 render::nodes(nodes)
             ),
             Self::Unknown { id, error } => write!(
@@ -228,8 +229,8 @@ mod tests {
     #[test]
     fn what_is_done_but_not_everywhere_is_a_warning_and_the_answer_in_json_has_said_it() {
         let missing = Failure::Missing { nodes: vec![2, 3], may: "may forward" };
-        let told = "warning: nodes 2, 3 did not say in time to run this, and may forward: look at \
-                    `ringwall show policy` there\n";
+        let told = "warning: nodes 2, 3 did not say in time that this runs there, and may forward: \
+                    look at `ringwall show policy` there\n";
         assert_eq!(missing.text(), told);
         assert_eq!([true, false].map(|json| missing.is_quiet(json)), [true, false]);
     }

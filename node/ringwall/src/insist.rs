@@ -5,7 +5,7 @@
 //! | an answer, or a refusal | that is the outcome |
 //! | at the first try, nobody at the socket | nothing was sent: it failed |
 //! | a broken connection, nothing in time, or "unknown" | asked again: the id is known by then, or not done |
-//! | later, nobody at the socket | asked again: the daemon may be starting |
+//! | later, nobody at the socket, or nobody who could decide | asked again: the first may have counted |
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -86,7 +86,7 @@ fn insist<T>(
         pause = (pause * 2).min(INSIST_PAUSE_MOST);
         match ask(left) {
             Ok(answer) => return Ok(answer),
-            Err(ClientError::Refused(refused)) if !refused.unknown => {
+            Err(ClientError::Refused(refused)) if !refused.unknown && !refused.undecided => {
                 return Err(ClientError::Refused(refused).into());
             }
             Err(again) => error = again,

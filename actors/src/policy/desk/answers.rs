@@ -94,8 +94,8 @@ fn told(answer: Answer) -> Result<Told, Error> {
                 down.join(", ")
             )))
         }
-        Answer::Full => Err(Error::new("too many requests wait at the leader: try again")),
-        Answer::NotLeading => Err(Error::new("no node leads now: try again")),
+        Answer::Full => Err(Error::undecided("too many requests wait at the leader: try again")),
+        Answer::NotLeading => Err(Error::undecided("no node leads now: try again")),
         Answer::Unnumbered => Err(Error::new("the request has no id")),
     }
 }
