@@ -4,6 +4,8 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::NAME_BYTES_MAX;
+
 /// What somebody may do. Each role includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -53,6 +55,14 @@ pub enum Principal {
 const CERTIFICATE: &str = "cert:";
 /// What stands before the name of a token.
 const TOKEN: &str = "token:";
+
+/// Whether this is a name as node and policy files have them: a letter or `_`, then letters, digits, `-`, `_`
+/// or `.`, [`NAME_BYTES_MAX`] at most.
+pub fn is_name(name: &str) -> bool {
+    let starts = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    let inside = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    starts && name.bytes().all(inside) && name.len() <= NAME_BYTES_MAX
+}
 
 impl Principal {
     /// What a word of the node file means, whether or not its name is a good one.

@@ -34,7 +34,7 @@ mod policy;
 mod ranges;
 mod text;
 
-pub use access::{Access, Principal, Role};
+pub use access::{Access, Principal, Role, is_name};
 pub use diagnostic::{Checked, Diagnostic, Severity};
 pub use diff::{Change, Difference, FieldChange, Members, Place, RuleField, diff};
 pub use fit::{Misfit, misfits};
