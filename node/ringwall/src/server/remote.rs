@@ -100,7 +100,9 @@ impl Reception {
         bounds: RemoteBounds,
     ) -> Arc<Self> {
         let known = (Arc::clone(&door), Arc::clone(&gate));
-        let app = router(backend, &gate).layer(from_fn_with_state(known, identify));
+        // Before the routes, not around each: one that exists would add its methods to the 401.
+        let inside = Router::new().fallback_service(router(backend, &gate));
+        let app = inside.layer(from_fn_with_state(known, identify));
         let handshakes = Arc::new(Semaphore::new(bounds.handshakes));
         let connections = Arc::new(Semaphore::new(bounds.connections));
         Arc::new(Self { door, gate, app, bounds, handshakes, connections })
