@@ -4,6 +4,8 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::NAME_BYTES_MAX;
+
 /// What somebody may do. Each role includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -43,6 +45,56 @@ pub enum Principal {
     User(String),
     /// Every member of a group of this machine: `@NAME`.
     Group(String),
+    /// A client of the TLS listener whose certificate has this one DNS name: `cert:NAME`.
+    Certificate(String),
+    /// A client of the TLS listener with the token of this name: `token:NAME`.
+    Token(String),
+}
+
+/// What stands before the name of a certificate. No user and no group has a colon in its name.
+const CERTIFICATE: &str = "cert:";
+/// What stands before the name of a token.
+const TOKEN: &str = "token:";
+
+/// Whether this is a name as node and policy files have them: a letter or `_`, then letters, digits, `-`, `_`
+/// or `.`, [`NAME_BYTES_MAX`] at most.
+pub fn is_name(name: &str) -> bool {
+    let starts = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    let inside = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    starts && name.bytes().all(inside) && name.len() <= NAME_BYTES_MAX
+}
+
+impl Principal {
+    /// What a word of the node file means, whether or not its name is a good one.
+    pub(crate) fn of(word: &str) -> Self {
+        if let Some(name) = word.strip_prefix('@') {
+            Self::Group(name.to_owned())
+        } else if let Some(name) = word.strip_prefix(CERTIFICATE) {
+            Self::Certificate(name.to_owned())
+        } else if let Some(name) = word.strip_prefix(TOKEN) {
+            Self::Token(name.to_owned())
+        } else {
+            Self::User(word.to_owned())
+        }
+    }
+
+    /// What kind of thing has the role, and its bare name.
+    pub fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Self::User(name) => ("user", name),
+            Self::Group(name) => ("group", name),
+            Self::Certificate(name) => ("certificate", name),
+            Self::Token(name) => ("token", name),
+        }
+    }
+
+    /// Whether it is somebody of this machine, whom the Unix socket knows.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::User(_) | Self::Group(_) => true,
+            Self::Certificate(_) | Self::Token(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Principal {
@@ -50,6 +102,8 @@ impl fmt::Display for Principal {
         match self {
             Self::User(name) => f.write_str(name),
             Self::Group(name) => write!(f, "@{name}"),
+            Self::Certificate(name) => write!(f, "{CERTIFICATE}{name}"),
+            Self::Token(name) => write!(f, "{TOKEN}{name}"),
         }
     }
 }
@@ -75,11 +129,17 @@ impl Access {
         }
     }
 
+    /// The highest role that is given to this one itself.
+    pub fn given(&self, principal: &Principal) -> Option<Role> {
+        Role::ALL.into_iter().rev().find(|role| self.of(*role).contains(principal))
+    }
+
     /// The highest role of a user who is in these groups.
     pub fn role(&self, user: &str, groups: &[String]) -> Option<Role> {
         let meant = |principal: &Principal| match principal {
             Principal::User(name) => name == user,
             Principal::Group(name) => groups.contains(name),
+            Principal::Certificate(_) | Principal::Token(_) => false,
         };
         Role::ALL.into_iter().rev().find(|role| self.of(*role).iter().any(meant))
     }
@@ -114,5 +174,24 @@ mod tests {
             assert_eq!(Access::default().role(name, &groups), None);
         }
         assert!(Role::Read < Role::Operate && Role::Operate < Role::Administer);
+    }
+
+    #[test]
+    fn a_certificate_a_token_and_a_user_of_one_name_are_three() {
+        let access = Access {
+            administer: vec![Principal::of("cert:ada")],
+            operate: vec![Principal::of("token:ada")],
+            read: vec![Principal::of("ada"), Principal::of("cert:ada")],
+        };
+        let given = |word: &str| access.given(&Principal::of(word));
+        assert_eq!(given("cert:ada"), Some(Role::Administer));
+        assert_eq!(given("token:ada"), Some(Role::Operate));
+        assert_eq!(given("ada"), Some(Role::Read));
+        assert_eq!((given("@ada"), given("cert:Ada"), given("token:ada ")), (None, None, None));
+        // Nor is a user of this machine one of them, whatever he is called.
+        assert_eq!(access.role("cert:ada", &["token:ada".to_owned()]), None);
+        for word in ["ada", "@ada", "cert:ada", "token:ada"] {
+            assert_eq!(Principal::of(word).to_string(), word);
+        }
     }
 }

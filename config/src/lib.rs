@@ -34,13 +34,13 @@ mod policy;
 mod ranges;
 mod text;
 
-pub use access::{Access, Principal, Role};
+pub use access::{Access, Principal, Role, is_name};
 pub use diagnostic::{Checked, Diagnostic, Severity};
 pub use diff::{Change, Difference, FieldChange, Members, Place, RuleField, diff};
 pub use fit::{Misfit, misfits};
 pub use node::{
-    Api, Checksum, Cluster, Fabric, Log, LogFormat, Metrics, Node, OnExit, Placement, Port, Target,
-    Unconfirmed, Vip, Wire, ZeroCopy,
+    Api, Checksum, Cluster, Fabric, Log, LogFormat, Metrics, Node, OnExit, Placement, Port, Remote,
+    Target, Unconfirmed, Vip, Wire, ZeroCopy,
 };
 pub use parse::{inline_lists, parse_node, parse_policy, parse_witness};
 pub use policy::{

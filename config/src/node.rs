@@ -224,8 +224,25 @@ pub struct Api {
     pub socket: String,
     /// The group whose members may connect; `None`: only the daemon's own user and root.
     pub group: Option<String>,
+    /// Where other machines reach it, if they do.
+    pub remote: Option<Remote>,
     /// Who may do what.
     pub access: Access,
+}
+
+/// The API for other machines: TLS, for clients with a certificate or a token. The paths name PEM files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Remote {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// The node's certificate, and those between it and its authority.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
+    /// The authorities whose certificates clients may show; `None`: no certificate counts.
+    pub client_ca: Option<String>,
+    /// The names and hashes of tokens; `None`: no token counts.
+    pub tokens: Option<String>,
 }
 
 /// The Prometheus endpoint.

@@ -106,6 +106,63 @@ fn a_role_that_nobody_can_use_is_a_warning() {
     assert_eq!(warnings("group = \"g\"\nread = [\"max\"]"), [""; 0]);
 }
 
+const REMOTE: &str = "listen = \"192.0.2.1:7443\"\ncertificate = \"/c\"\nkey = \"/k\"\n";
+
+#[test]
+fn other_machines_reach_the_api_with_certificates_and_tokens() {
+    let api = |text: &str| node(&format!("{HEAD}{LAN}[api]\n{text}")).api;
+    assert_eq!(api("").remote, None);
+    let both = "client-ca = \"/ca\"\ntokens = \"/t\"\n";
+    let roles = "administer = [\"cert:ada.example\"]\noperate = \"token:ci\"\n";
+    let told = api(&format!("{REMOTE}{both}{roles}"));
+    let remote = told.remote.unwrap();
+    assert_eq!(remote.listen, "192.0.2.1:7443".parse().unwrap());
+    assert_eq!((remote.certificate.as_str(), remote.key.as_str()), ("/c", "/k"));
+    assert_eq!(remote.client_ca.as_deref(), Some("/ca"));
+    assert_eq!(remote.tokens.as_deref(), Some("/t"));
+    assert_eq!(told.access.administer, [Principal::Certificate("ada.example".to_owned())]);
+    assert_eq!(told.access.operate, [Principal::Token("ci".to_owned())]);
+    // They need no socket, so that there is nothing to warn of.
+    assert_eq!(told.group, None);
+    let text = format!("{HEAD}{LAN}[api]\n{REMOTE}{both}{roles}");
+    assert_eq!(parse_node("n.toml", &text).unwrap().warnings.len(), 0);
+    assert_eq!(api(&format!("{REMOTE}tokens = \"/t\"\n")).remote.unwrap().client_ca, None);
+}
+
+#[test]
+fn what_a_listener_for_other_machines_needs() {
+    let problem = |text: &str| problems(&format!("{HEAD}{LAN}[api]\n{text}\n"));
+    let nobody = "8:1 nobody can say who he is at `listen` [add `client-ca` for clients with \
+                  certificates, `tokens` for those with tokens]";
+    let needs = |key: &str| {
+        format!("8:1 `listen` needs `{key}` [a PEM file: without it no client can know the node]")
+    };
+    assert_eq!(
+        problem("listen = \"[::]:443\""),
+        [needs("certificate"), needs("key"), nobody.to_owned()]
+    );
+    assert_eq!(problem(REMOTE), [nobody]);
+    assert_eq!(
+        problem("key = \"/k\""),
+        ["8:1 `key` without `listen` [say where: listen = \"192.0.2.1:7443\"]"]
+    );
+    let told = problem(&REMOTE.replace("192.0.2.1:7443", "7443").replace("/c", "c"));
+    assert!(told[1].contains("`7443` is no place to listen"), "{told:?}");
+    assert!(told.iter().any(|it| it.contains("`c` is not absolute")), "{told:?}");
+    let roles = [("cert:ada", "client-ca", "tokens"), ("token:ci", "tokens", "client-ca")];
+    for (who, needed, other) in roles {
+        let told = format!(
+            "8:8 `{who}` has no effect: [api] has no `{needed}` [add `{needed}`, or take it out]"
+        );
+        assert_eq!(problem(&format!("read = \"{who}\"")), [told.as_str()]);
+        assert_eq!(problem(&format!("read = \"{who}\"\n{REMOTE}{other} = \"/f\"")), [told]);
+    }
+    for (word, kind) in [("cert:", "certificate"), ("token:a b", "token"), ("tok:a", "user")] {
+        let told = problem(&format!("read = \"{word}\"\n{REMOTE}client-ca = \"/f\""));
+        assert!(told[0].contains(&format!("is not a good {kind} name")), "{word}: {told:?}");
+    }
+}
+
 #[test]
 fn a_wire_joins_two_ports() {
     let node = node(&format!("{HEAD}{LAN}{WAN}[[wire]]\nports = [\"wan\", \"lan\"]\n"));
@@ -158,15 +215,6 @@ fn a_witness_has_a_cluster_and_no_ports() {
     assert_eq!(*first, format!("8:3 a witness has no `[[vip]]` {hint}"));
     let firewall = problems(&format!("{HEAD}{CLUSTER}"));
     assert!(firewall[0].contains("`ringwall witness` runs it"), "{firewall:?}");
-}
-
-#[test]
-fn later_sections_are_refused_by_name() {
-    let take_out = "is not supported by this version yet [take it out: it would have no effect]";
-    assert_eq!(
-        problems(&format!("{HEAD}{LAN}[api]\nlisten = \"[::]:443\"\n")),
-        [format!("8:1 `listen` {take_out}")]
-    );
 }
 
 #[test]

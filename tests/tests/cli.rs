@@ -236,6 +236,7 @@ fn every_verb_has_a_help_text() {
         "rollback",
         "compare",
         "history",
+        "token",
         "demo",
         "detach",
         "completion",
@@ -292,6 +293,46 @@ fn without_a_daemon_the_verbs_say_what_to_do() {
     // And something that is no daemon.
     let plain = file(&folder, "plain.sock", "no socket");
     run(["show", "status", "--socket", &plain]).exits(1);
+}
+
+/// The secret is printed once, or goes into a file; what the node needs is its hash.
+#[test]
+fn a_token_is_printed_once_or_written_for_nobody_else() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = temp_dir();
+    let made = run(["token", "ci"]).exits(0);
+    let lines: Vec<&str> = made.stdout.lines().collect();
+    let [_, token, _, line] = lines[..] else { panic!("{made}") };
+    assert!(token.starts_with("ringwall_") && token.len() == 73, "{made}");
+    assert!(line.starts_with("ci ") && line.len() == 67 && !line.contains(token), "{made}");
+    run(["token", "ci", "--json"]).exits(2).says("--into");
+    run(["token", "c i"]).exits(2).says("NAME is a letter");
+    let path = folder.path().join("ci.token");
+    let into = path.to_str().unwrap();
+    let made = run(["token", "ci", "--into", into, "--json"]).exits(0);
+    let token = fs::read_to_string(&path).unwrap();
+    assert!(!made.stdout.contains(token.trim()), "{made}");
+    assert!(made.json()["line"].as_str().unwrap().starts_with("ci "));
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    run(["token", "ci", "--into", into]).exits(1).says(into);
+}
+
+#[test]
+fn who_asks_another_machine_says_who_he_is_and_whom_he_trusts() {
+    let folder = temp_dir();
+    let none = file(&folder, "none.pem", "");
+    let url = "https://127.0.0.1:1";
+    let ask = |args: &[&str]| run([&["show", "status"][..], args].concat());
+    ask(&["--api", url]).exits(2).says("--ca");
+    ask(&["--api", "http://127.0.0.1:1", "--ca", &none]).exits(2).says("https://HOST:PORT");
+    ask(&["--api", url, "--ca", &none, "--socket", "/s"]).exits(2);
+    ask(&["--api", url, "--ca", &none, "--cert", &none]).exits(2).says("--key");
+    ask(&["--cert", &none, "--key", &none]).exits(2).says("--api");
+    ask(&["--api", url, "--ca", &none]).exits(1).says("RINGWALL_TOKEN");
+    // A secret that others may read is none.
+    let open = file(&folder, "open.token", "secret");
+    let told = ask(&["--api", url, "--ca", &none, "--token-file", &open]).exits(1);
+    assert!(!told.says("others may read it").stderr.contains("secret"));
 }
 
 #[test]

@@ -183,14 +183,24 @@ fn bpf_dir(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> String {
 
 fn metrics(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Metrics> {
     let fields = Fields::new(reader, value, "[metrics]", &["listen"])?;
+    let listen = listen(reader, &fields, "\"127.0.0.1:9100\" or \"[::1]:9100\"")?;
+    Some(Metrics { listen })
+}
+
+/// The `listen` of a section; the hint of a bad one gives examples.
+pub(super) fn listen(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_, '_>,
+    examples: &str,
+) -> Option<SocketAddr> {
     let text = fields.required_string(reader, "listen")?;
-    let listen: Option<SocketAddr> = text.parse().ok();
+    let listen = text.parse().ok();
     if listen.is_none() {
         let span = fields.get("listen").map_or(fields.span.clone(), Value::span);
-        let hint = "an address and a port: \"127.0.0.1:9100\" or \"[::1]:9100\"";
+        let hint = format!("an address and a port: {examples}");
         reader.error_hint(&span, format!("{} is no place to listen", quoted(text)), hint);
     }
-    listen.map(|listen| Metrics { listen })
+    listen
 }
 
 fn log(reader: &mut Reader<'_>, value: Option<&Value<'_>>) -> Log {

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue, Error};
 
 use super::nearest::nearest;
 use crate::limits::{DIAGNOSTICS_MAX, NAME_BYTES_MAX, SOURCE_LINE_BYTES_MAX, SUGGESTION_WORDS_MAX};
-use crate::{Checked, Diagnostic, Severity};
+use crate::{Checked, Diagnostic, Severity, is_name};
 
 /// A value of the file with its byte range.
 pub(crate) type Value<'i> = Spanned<DeValue<'i>>;
@@ -185,9 +185,7 @@ impl<'a> Reader<'a> {
 
     /// Checks a name the operator gave: letters, digits, `-`, `_`, `.`, a letter first.
     pub(crate) fn check_name(&mut self, kind: &str, name: &str, span: &Range<usize>) -> bool {
-        let starts = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
-        let inside = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        let good = starts && name.bytes().all(inside) && name.len() <= NAME_BYTES_MAX;
+        let good = is_name(name);
         if !good {
             let message = format!("{} is not a good {kind} name", quoted(name));
             let hint = format!(

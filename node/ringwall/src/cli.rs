@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     check, clear, cluster, commit, compare, completion, confirm, demo, detach, explain, failpoint,
-    history, man, replay, rollback, run, show, witness,
+    history, man, replay, rollback, run, show, token, witness,
 };
 
 /// A stateful firewall on AF_XDP.
@@ -49,6 +49,8 @@ pub(crate) enum Verb {
     History(history::Options),
     /// Make a cluster, let nodes in and out, hand over
     Cluster(cluster::Options),
+    /// Make a token for a client of the API for other machines
+    Token(token::Options),
     /// Show the firewall at work on this machine, in a network of its own; ends within 60 s
     Demo(demo::Options),
     /// Take the XDP programs of an ended daemon off their interfaces

@@ -1,5 +1,8 @@
-//! The operator's side of the API: one HTTP request over the daemon's Unix socket.
+//! The operator's side of the API: one HTTP request over the daemon's Unix socket, or over TLS.
 
+mod remote;
+
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,20 +16,39 @@ use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 
 use crate::limits::{ANSWER_BYTES, ANSWER_TIMEOUT};
 
-/// The daemon at a socket.
+pub(crate) use remote::{Remote, Url};
+
+/// The daemon at a socket, or on another machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    socket: PathBuf,
+    place: Place,
 }
+
+#[derive(Clone, Debug)]
+enum Place {
+    Socket(PathBuf),
+    Remote(Remote),
+}
+
+/// A connection of either kind.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Client {
     /// The daemon that listens at `socket`; nothing is sent yet.
     pub(crate) fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into() }
+        Self { place: Place::Socket(socket.into()) }
+    }
+
+    /// The daemon on another machine; nothing is sent yet.
+    pub(crate) fn remote(remote: Remote) -> Self {
+        Self { place: Place::Remote(remote) }
     }
 
     /// Asks for what is at `path`.
@@ -66,7 +88,7 @@ impl Client {
         let exchange = self.exchange(method, path, body);
         let (status, bytes) = runtime
             .block_on(async { tokio::time::timeout(within, exchange).await })
-            .map_err(|_| ClientError::TimedOut { socket: self.socket.clone(), within })??;
+            .map_err(|_| ClientError::TimedOut { at: self.at(), within })??;
         if status == StatusCode::OK {
             return serde_json::from_slice(&bytes).map_err(|error| self.strange(error));
         }
@@ -80,22 +102,24 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<(StatusCode, Bytes), ClientError> {
-        let stream = UnixStream::connect(&self.socket).await;
-        let stream = stream.map_err(|error| self.unreachable(error))?;
+        let stream = self.connect().await.map_err(|error| self.unreachable(error))?;
         let handshake = http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = handshake.map_err(|error| self.broken(error))?;
-        let request = Request::builder()
+        let (mut sender, connection) = handshake.map_err(|error| self.broken(&error))?;
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, "ringwall")
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(|error| self.strange(error))?;
+        if let Some(value) = self.authorization() {
+            request.headers_mut().insert(header::AUTHORIZATION, value);
+        }
         let exchange = async {
-            let answer = sender.send_request(request).await.map_err(|error| self.broken(error))?;
+            let answer = sender.send_request(request).await.map_err(|error| self.broken(&error))?;
             let status = answer.status();
             let body = Limited::new(answer.into_body(), ANSWER_BYTES).collect().await;
-            let body = body.map_err(|error| self.broken(error))?;
+            let body = body.map_err(|error| self.broken(error.as_ref()))?;
             Ok((status, body.to_bytes()))
         };
         tokio::pin!(exchange);
@@ -106,17 +130,57 @@ impl Client {
         }
     }
 
-    fn unreachable(&self, error: io::Error) -> ClientError {
-        ClientError::Unreachable { socket: self.socket.clone(), error }
+    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(match &self.place {
+            Place::Socket(socket) => Box::new(UnixStream::connect(socket).await?),
+            Place::Remote(remote) => Box::new(remote.connect().await?),
+        })
     }
 
-    fn broken(&self, error: impl fmt::Display) -> ClientError {
-        ClientError::Broken { socket: self.socket.clone(), error: error.to_string() }
+    fn authorization(&self) -> Option<header::HeaderValue> {
+        match &self.place {
+            Place::Socket(_) => None,
+            Place::Remote(remote) => remote.authorization(),
+        }
+    }
+
+    /// What the operator calls the place.
+    fn at(&self) -> String {
+        match &self.place {
+            Place::Socket(socket) => socket.display().to_string(),
+            Place::Remote(remote) => remote.url.to_string(),
+        }
+    }
+
+    fn unreachable(&self, error: io::Error) -> ClientError {
+        let hint = match &self.place {
+            Place::Socket(_) => unreachable_hint(&error),
+            Place::Remote(_) => "",
+        };
+        ClientError::Unreachable { at: self.at(), error, hint }
+    }
+
+    fn broken(&self, error: &(dyn Error + 'static)) -> ClientError {
+        if remote::is_alert(error) {
+            let hint = "; the daemon refuses our certificate, or wants one: see --cert and --key";
+            let error = io::Error::new(io::ErrorKind::PermissionDenied, chain(error));
+            return ClientError::Unreachable { at: self.at(), error, hint };
+        }
+        ClientError::Broken { at: self.at(), error: error.to_string() }
     }
 
     fn strange(&self, error: impl fmt::Display) -> ClientError {
-        ClientError::Strange { socket: self.socket.clone(), error: error.to_string() }
+        ClientError::Strange { at: self.at(), error: error.to_string() }
     }
+}
+
+/// The first cause of an error, which says more than what it became on its way.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    last.to_string()
 }
 
 /// Why the daemon did not do what it was asked to.
@@ -124,14 +188,16 @@ impl Client {
 pub(crate) enum ClientError {
     /// There is no socket to talk to, or there are several.
     NoSocket { found: Vec<PathBuf>, folder: &'static Path },
-    /// Nobody answers at the socket.
-    Unreachable { socket: PathBuf, error: io::Error },
+    /// What is needed for a daemon on another machine.
+    Unready(String),
+    /// Nobody answers there, or the two ends do not trust each other: nothing was asked.
+    Unreachable { at: String, error: io::Error, hint: &'static str },
     /// The daemon took too long.
-    TimedOut { socket: PathBuf, within: Duration },
+    TimedOut { at: String, within: Duration },
     /// The connection ended before the answer did.
-    Broken { socket: PathBuf, error: String },
+    Broken { at: String, error: String },
     /// What answers is no daemon of this version.
-    Strange { socket: PathBuf, error: String },
+    Strange { at: String, error: String },
     /// The daemon says no, and why.
     Refused(api::Error),
 }
@@ -142,7 +208,10 @@ impl ClientError {
         match self {
             Self::TimedOut { .. } | Self::Broken { .. } => true,
             Self::Refused(error) => error.unknown,
-            Self::NoSocket { .. } | Self::Unreachable { .. } | Self::Strange { .. } => false,
+            Self::NoSocket { .. }
+            | Self::Unready(_)
+            | Self::Unreachable { .. }
+            | Self::Strange { .. } => false,
         }
     }
 }
@@ -160,24 +229,15 @@ impl fmt::Display for ClientError {
                 write!(f, "several daemons run here; choose one with --socket:")?;
                 found.iter().try_for_each(|socket| write!(f, " {}", socket.display()))
             }
-            Self::Unreachable { socket, error } => {
-                write!(f, "{}: {error}", socket.display())?;
-                f.write_str(unreachable_hint(error))
+            Self::Unready(why) => f.write_str(why),
+            Self::Unreachable { at, error, hint } => write!(f, "{at}: {error}{hint}"),
+            Self::TimedOut { at, within } => {
+                write!(f, "{at}: the daemon did not answer within {} s", within.as_secs())
             }
-            Self::TimedOut { socket, within } => write!(
-                f,
-                "{}: the daemon did not answer within {} s",
-                socket.display(),
-                within.as_secs()
-            ),
-            Self::Broken { socket, error } => {
-                write!(f, "{}: the connection broke: {error}", socket.display())
+            Self::Broken { at, error } => write!(f, "{at}: the connection broke: {error}"),
+            Self::Strange { at, error } => {
+                write!(f, "{at}: not an answer that this version understands: {error}")
             }
-            Self::Strange { socket, error } => write!(
-                f,
-                "{}: not an answer that this version understands: {error}",
-                socket.display()
-            ),
             Self::Refused(error) => f.write_str(&error.error),
         }
     }

@@ -201,7 +201,6 @@ impl fmt::Display for Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
     use std::time::Duration;
 
     use config::api::{Error, RequestId, Revision};
@@ -211,7 +210,7 @@ mod tests {
 
     #[test]
     fn each_end_has_its_status() {
-        let timed_out = |within| ClientError::TimedOut { socket: PathBuf::new(), within };
+        let timed_out = |within| ClientError::TimedOut { at: String::new(), within };
         let missing = Failure::Missing { nodes: vec![2], may: "may forward" };
         let unknown = Failure::Unknown { id: RequestId(1), error: timed_out(Duration::ZERO) };
         let rows = [

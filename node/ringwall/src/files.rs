@@ -1,7 +1,8 @@
 //! The operator's files: read within bounds, parsed, lists found beside the policy.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use config::{
@@ -17,13 +18,41 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
+    read_within(path, FILE_BYTES)
+}
+
+/// Reads a text file of at most `limit` bytes.
+pub(crate) fn read_within(path: &Path, limit: u64) -> io::Result<String> {
+    read_open(File::open(path)?, limit)
+}
+
+fn read_open(file: File, limit: u64) -> io::Result<String> {
     let mut text = String::new();
     // A pipe or a device has no length to ask for beforehand.
-    let read = File::open(path)?.take(FILE_BYTES + 1).read_to_string(&mut text)?;
-    if read as u64 > FILE_BYTES {
+    let read = file.take(limit + 1).read_to_string(&mut text)?;
+    if read as u64 > limit {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too large"));
     }
     Ok(text)
+}
+
+/// What any others may do with a private file; nothing of it is wanted.
+const OTHERS: u32 = 0o077;
+
+/// Reads a text file that nobody but its owner may read, or write to.
+pub(crate) fn read_private(path: &Path, limit: u64) -> io::Result<String> {
+    let file = File::open(path)?;
+    if file.metadata()?.permissions().mode() & OTHERS != 0 {
+        let why = "others may read it: what it holds is no secret any more (see `chmod 600`)";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    read_open(file, limit)
+}
+
+/// Writes a new file that nobody but its owner may read.
+pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
 }
 
 /// Reads list files by the names a policy gives them, relative to the policy's own folder.

@@ -56,5 +56,43 @@ pub(crate) const METRICS_CONNECTIONS: usize = 16;
 /// takes ([`ANSWER_TIMEOUT`]) and than the pause between two scrapes.
 pub(crate) const CONNECTION_IDLE: Duration = Duration::from_secs(90);
 
+/// Handshakes that the API's TLS listener has at a time: what strangers may cost. One more is closed.
+pub(crate) const TLS_HANDSHAKES: usize = 32;
+
+/// Connections that the API's TLS listener serves at a time, as many as the Unix socket. One more is closed.
+pub(crate) const TLS_CONNECTIONS: usize = 64;
+
+/// How long a TLS handshake may take: three round trips to the other side of the world, and a loss.
+pub(crate) const TLS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long it may take until the head of a request of another machine is there, counted from the handshake
+/// or the answer before it: a client sends it at once.
+pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the daemon reads from a client that it has turned away, so that the client may learn why.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
+
+/// Bytes that it reads then: most policies.
+pub(crate) const LINGER_BYTES: u64 = 64 << 10;
+
+/// Bytes of the head of such a request, and of its body that wait in memory: ours has 300.
+pub(crate) const HEAD_BYTES: usize = 16 << 10;
+
+/// Headers of such a request: ours has five.
+pub(crate) const HEAD_HEADERS: usize = 32;
+
+/// Bytes of a PEM file: a chain of certificates of a few KiB each, or a dozen authorities.
+pub(crate) const PEM_BYTES: u64 = 256 << 10;
+
+/// Bytes of a token that a client sends: ours has 73, and others may make theirs.
+pub(crate) const TOKEN_BYTES: usize = 512;
+
+/// Tokens of a node, as many as names that a role has (64) in all roles, and some that wait for one. A file
+/// with more is refused.
+pub(crate) const TOKENS: usize = 256;
+
+/// Bytes of the file of tokens: 256 lines of 130 bytes, and as much again for comments.
+pub(crate) const TOKENS_FILE_BYTES: u64 = 64 << 10;
+
 /// How long a request that is under way may take after the daemon was told to stop.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(3);

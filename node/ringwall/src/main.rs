@@ -7,7 +7,7 @@
 //! | `show`, `clear`, `compare`, `history`, `explain` | a running daemon | `client` |
 //! | `commit`, `confirm`, `rollback` | a running daemon, until it is known what came of it | `insist` |
 //! | `explain`, `replay` | files, by themselves | `unplugged` |
-//! | `check`, `detach`, `completion`, `man` | files, by themselves | |
+//! | `check`, `detach`, `completion`, `man`, `token` | files, by themselves | |
 //! | `cluster` | files, and another node; a running daemon | `cluster_net`; `client`, `insist` |
 //! | `demo` | a network of its own | the other verbs |
 //!
@@ -15,6 +15,7 @@
 //! 4 not known to be done or not.
 
 mod backend;
+mod bearer;
 mod check;
 mod clear;
 mod cli;
@@ -37,6 +38,7 @@ mod insist;
 mod limits;
 mod man;
 mod out;
+mod pem;
 mod render;
 mod replay;
 mod rollback;
@@ -46,6 +48,7 @@ mod settled;
 mod show;
 mod span;
 mod table;
+mod token;
 mod unplugged;
 mod witness;
 
@@ -86,6 +89,7 @@ fn carry_out(verb: Verb, out: &mut Out<'_>) -> Result<(), Failure> {
         Verb::Compare(options) => compare::run(&options, out),
         Verb::History(options) => history::run(&options, out),
         Verb::Cluster(options) => cluster::run(&options, out),
+        Verb::Token(options) => token::run(&options, out),
         Verb::Demo(options) => demo::run(&options, out),
         Verb::Detach(options) => detach::run(&options, out),
         Verb::Failpoint(options) => failpoint::run(&options, out),

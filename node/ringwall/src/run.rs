@@ -31,7 +31,7 @@ use tokio::task::JoinSet;
 use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::limits::{NICENESS, RUNTIME_SLICE, RUNTIME_THREADS, STOP_TIMEOUT};
-use crate::server::{self, Claim, Gate, SocketError};
+use crate::server::{self, Claim, Door, DoorError, Gate, SocketError};
 use crate::{files, render};
 
 use log::LogFile;
@@ -42,7 +42,8 @@ use witness::RunningWitness;
 #[command(after_help = "\
 Needs root, or the capabilities NET_ADMIN, NET_RAW, BPF, PERFMON and IPC_LOCK. What it has beyond those it \
 gives up once it is set up. SIGTERM and SIGINT stop it; the ports stay closed for transit afterwards, \
-unless the node file says on-exit = \"open\". SIGHUP opens the log file anew, for whoever moved it away.")]
+unless the node file says on-exit = \"open\". SIGHUP opens the log file anew, for whoever moved it away, \
+and reads the certificate, the authority and the tokens of [api] again.")]
 pub(crate) struct Options {
     /// Node file
     #[arg(long, value_name = "FILE")]
@@ -63,6 +64,10 @@ pub(crate) enum RunError {
     Log { path: String, error: std::io::Error },
     /// The API's socket.
     Socket(SocketError),
+    /// What the TLS listener of `[api]` needs.
+    Door(DoorError),
+    /// The address of `[api]`.
+    Remote { listen: SocketAddr, error: std::io::Error },
     /// The address of `[metrics]`.
     Metrics { listen: SocketAddr, error: std::io::Error },
     /// Where the XDP programs are pinned.
@@ -98,6 +103,7 @@ struct Reach {
     name: String,
     gate: Arc<Gate>,
     socket: Claim,
+    remote: Option<(TcpListener, Arc<Door>)>,
     metrics: Option<TcpListener>,
     terminate: Signal,
     interrupt: Signal,
@@ -191,7 +197,12 @@ async fn serve(
     let terminate = signal(SignalKind::terminate()).map_err(RunError::System)?;
     let interrupt = signal(SignalKind::interrupt()).map_err(RunError::System)?;
     let hangup = signal(SignalKind::hangup()).map_err(RunError::System)?;
-    tokio::spawn(reopen_on(hangup, log));
+    let remote = match plan.node.api.remote.clone() {
+        Some(remote) => Some(open(remote).await?),
+        None => None,
+    };
+    let door = remote.as_ref().map(|(_, door)| Arc::clone(door));
+    tokio::spawn(reopen_on(hangup, log, door));
     let metrics = match plan.node.metrics {
         Some(config::Metrics { listen }) => {
             let bound = TcpListener::bind(listen).await;
@@ -201,7 +212,7 @@ async fn serve(
     };
     let name = plan.node.name.clone();
     let gate = Arc::new(Gate::new(plan.node.api.access.clone()));
-    let reach = Reach { name, gate, socket, metrics, terminate, interrupt };
+    let reach = Reach { name, gate, socket, remote, metrics, terminate, interrupt };
     match plan.work {
         Work::Firewall(seed) => {
             let node = actors::start(plan.node, seed).await.map_err(RunError::Start)?;
@@ -216,7 +227,7 @@ async fn serve(
 
 /// Serves the API of a running node until something ends it.
 async fn attend<B: Running>(node: B, reach: Reach) -> Result<(), RunError> {
-    let Reach { name, gate, socket, metrics, mut terminate, mut interrupt } = reach;
+    let Reach { name, gate, socket, remote, metrics, mut terminate, mut interrupt } = reach;
     let node = Arc::new(node);
     let (stop, stopping) = watch::channel(false);
     let mut servers = JoinSet::new();
@@ -224,6 +235,10 @@ async fn attend<B: Running>(node: B, reach: Reach) -> Result<(), RunError> {
     let socket = socket.listen().map_err(RunError::Socket)?;
     let listener = socket.listener().map_err(RunError::System)?;
     servers.spawn(server::serve(listener, Arc::clone(&node), Arc::clone(&gate), stopped(stopping)));
+    if let Some((listener, door)) = remote {
+        let (node, gate) = (Arc::clone(&node), Arc::clone(&gate));
+        servers.spawn(server::serve_remote(listener, door, node, gate, stopped(stop.subscribe())));
+    }
     if let Some(listener) = metrics {
         let stopped = stopped(stop.subscribe());
         servers.spawn(server::serve_metrics(listener, Arc::clone(&node), gate, stopped));
@@ -251,9 +266,21 @@ async fn attend<B: Running>(node: B, reach: Reach) -> Result<(), RunError> {
     }
 }
 
-/// Begins the log file anew with each SIGHUP, for whoever moved it away.
-async fn reopen_on(mut hangup: Signal, log: Option<Arc<LogFile>>) {
+/// Takes the place where other machines reach the API, and what says who they are.
+async fn open(remote: config::Remote) -> Result<(TcpListener, Arc<Door>), RunError> {
+    let listen = remote.listen;
+    let door = Door::open(remote).map_err(RunError::Door)?;
+    let bound = TcpListener::bind(listen).await;
+    let listener = bound.map_err(|error| RunError::Remote { listen, error })?;
+    Ok((listener, Arc::new(door)))
+}
+
+/// Begins the log file anew with each SIGHUP, for whoever moved it away, and reads anew who may enter.
+async fn reopen_on(mut hangup: Signal, log: Option<Arc<LogFile>>, door: Option<Arc<Door>>) {
     while hangup.recv().await.is_some() {
+        if let Some(Err(error)) = door.as_ref().map(|door| door.reopen()) {
+            tracing::error!(%error, "SIGHUP: certificate and tokens stay as they were");
+        }
         match log.as_ref().map(|log| log.reopen()) {
             Some(Ok(())) => tracing::info!("SIGHUP: the log file is opened anew"),
             Some(Err(error)) => {
@@ -286,6 +313,10 @@ impl fmt::Display for RunError {
             Self::Capabilities(error) => write!(f, "capabilities cannot be given up: {error}"),
             Self::Log { path, error } => write!(f, "cannot write the log {path}: {error}"),
             Self::Socket(error) => error.fmt(f),
+            Self::Door(error) => write!(f, "the listener of [api]: {error}"),
+            Self::Remote { listen, error } => {
+                write!(f, "cannot listen for the API's clients at {listen}: {error}")
+            }
             Self::Metrics { listen, error } => {
                 write!(f, "cannot listen for metrics at {listen}: {error}")
             }

@@ -1,10 +1,14 @@
 //! The daemon's side of the API: HTTP with JSON bodies, on a Unix socket, whose askers have roles,
-//! and, for Prometheus, on an address of the operator's choice.
+//! on a TCP port with TLS, whose clients have certificates or tokens, and, for Prometheus, on an address of
+//! the operator's choice.
 
 mod bounded;
+mod door;
 mod endpoint;
 mod gate;
 mod metrics;
+mod rejection;
+mod remote;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -28,9 +32,11 @@ use crate::backend::Backend;
 use crate::limits::{API_CONNECTIONS, CONNECTION_IDLE, METRICS_CONNECTIONS, REQUEST_BYTES};
 
 use bounded::{Bounded, Bounds};
+pub(crate) use door::{Door, DoorError};
 use endpoint::{Endpoint, METRICS};
 pub(crate) use gate::Gate;
 use gate::{Asker, Peer, admit};
+pub(crate) use remote::serve_remote;
 pub(crate) use socket::{Claim, SocketError};
 
 const API_BOUNDS: Bounds = Bounds { connections: API_CONNECTIONS, idle: CONNECTION_IDLE };
@@ -225,7 +231,7 @@ async fn scrape<B: Backend>(
     State(node): Node<B>,
     Extension(gate): Extension<Arc<Gate>>,
 ) -> Result<String, Refusal> {
-    let facts = metrics::Facts::gather(node.as_ref(), gate.refused()).await?;
+    let facts = metrics::Facts::gather(node.as_ref(), &gate).await?;
     Ok(metrics::render(&facts))
 }
 

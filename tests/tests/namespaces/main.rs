@@ -15,6 +15,7 @@
 //! | `starting.rs` | without a policy, without an interface |
 //! | `operate.rs` | a second instance, interfaces that come and go, policies committed live |
 //! | `commits.rs` | sessions across a commit: kept, matched again, killed |
+//! | `remote.rs` | the API for other machines: certificates, tokens, authors |
 //! | `programs.rs` | `nmap`, `iperf3`, `curl`, path MTU discovery, hop limits |
 //! | `wire.rs` | a bump in the wire |
 //! | `sockets.rs` | not a test: clients and servers made of plain sockets |
@@ -30,6 +31,7 @@ mod operate;
 mod pair;
 mod panics;
 mod programs;
+mod remote;
 mod sockets;
 mod starting;
 mod switchover;

@@ -66,8 +66,7 @@ impl<L: Listener> Listener for Bounded<L> {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         let slot = self.slots.next().await;
         let (io, address) = self.listener.accept().await;
-        let idle = self.idle;
-        (Connection { io, idle, deadline: Box::pin(sleep(idle)), _slot: slot }, address)
+        (Connection::new(io, self.idle, slot), address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -85,6 +84,11 @@ pub(super) struct Connection<Io> {
 }
 
 impl<Io> Connection<Io> {
+    /// A connection that holds its `slot` until it ends.
+    pub(super) fn new(io: Io, idle: Duration, slot: OwnedSemaphorePermit) -> Self {
+        Self { io, idle, deadline: Box::pin(sleep(idle)), _slot: slot }
+    }
+
     /// What was accepted.
     pub(super) fn inner(&self) -> &Io {
         &self.io
@@ -135,6 +139,8 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Connection<Io> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(context)
+        let this = self.get_mut();
+        let did = Pin::new(&mut this.io).poll_shutdown(context);
+        this.watch(did, context)
     }
 }

@@ -11,6 +11,9 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 
 use crate::backend::Backend;
 
+use super::gate::Gate;
+use super::rejection::Rejection;
+
 /// What metrics are made of.
 pub(super) struct Facts {
     pub(super) status: api::Status,
@@ -23,14 +26,13 @@ pub(super) struct Facts {
     pub(super) cluster: Option<api::Cluster>,
     /// Requests to the API that were refused, by the role that they needed.
     pub(super) refused: [(Role, u64); Role::ALL.len()],
+    /// Clients of the API's TLS listener that were turned away before that.
+    pub(super) rejected: [(Rejection, u64); Rejection::ALL.len()],
 }
 
 impl Facts {
     /// Asks the node.
-    pub(super) async fn gather<B: Backend>(
-        node: &B,
-        refused: [(Role, u64); Role::ALL.len()],
-    ) -> Result<Self, api::Error> {
+    pub(super) async fn gather<B: Backend>(node: &B, gate: &Gate) -> Result<Self, api::Error> {
         Ok(Self {
             status: node.status().await?,
             counters: node.counters().await?,
@@ -38,7 +40,8 @@ impl Facts {
             ports: node.ports().await?,
             agreement: node.policy_status().await.ok(),
             cluster: node.cluster().await.ok(),
-            refused,
+            refused: gate.refused(),
+            rejected: gate.rejected(),
         })
     }
 }
@@ -51,6 +54,9 @@ pub(super) fn render(facts: &Facts) -> String {
         node(&facts.status);
         for (role, count) in facts.refused {
             counter!("ringwall_api_refused_total", "role" => role.name()).absolute(count);
+        }
+        for (rejection, count) in facts.rejected {
+            counter!("ringwall_api_rejected_total", "reason" => rejection.name()).absolute(count);
         }
         for (worker, counters) in facts.counters.workers.iter().enumerate() {
             packets(&worker.to_string(), counters.iter());
@@ -113,12 +119,16 @@ const PLAIN: [(&str, &str, &str); 14] = [
 ];
 
 /// Counters with labels: name, help.
-const LABELLED: [(&str, &str); 11] = [
+const LABELLED: [(&str, &str); 12] = [
     ("ringwall_packets_dropped_total", "Packets dropped, by reason"),
     ("ringwall_anomalies_total", "Oddities of sessions, by name"),
     ("ringwall_xdp_frames_total", "Frames by what the XDP program did with them"),
     ("ringwall_rule_hits_total", "First packets that a rule decided"),
     ("ringwall_api_refused_total", "Requests to the API refused for want of a role"),
+    (
+        "ringwall_api_rejected_total",
+        "Clients of the API's TLS listener that nobody knows, by reason",
+    ),
     ("ringwall_worker_restarts_total", "Restarts of a worker's flow actor after a panic"),
     ("ringwall_port_received_packets_total", "Frames received by a port"),
     ("ringwall_port_received_bytes_total", "Bytes received by a port"),

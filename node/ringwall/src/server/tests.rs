@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod fake;
+mod far;
 mod hostile;
 mod verbs;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use config::{Access, Principal, Role, api};
 use tokio::sync::oneshot;
 
+use super::rejection::Rejection;
 use super::{Bounded, Bounds, Claim, Endpoint, Gate, router, serve};
 use crate::client::{Client, ClientError};
 use crate::limits::{API_CONNECTIONS, REQUEST_BYTES};
@@ -231,8 +233,13 @@ fn without_a_daemon_the_client_says_what_to_do() {
 #[test]
 fn metrics_have_names_labels_and_help() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let gate = Gate::new(Access::default());
+    for rejection in [Rejection::Token, Rejection::Full, Rejection::Token] {
+        gate.reject(rejection);
+    }
+    let facts = runtime.block_on(super::metrics::Facts::gather(&Fake::default(), &gate)).unwrap();
     let refused = [(Role::Read, 0), (Role::Operate, 2), (Role::Administer, 1)];
-    let facts = runtime.block_on(super::metrics::Facts::gather(&Fake::default(), refused)).unwrap();
+    let facts = super::metrics::Facts { refused, ..facts };
     let text = super::metrics::render(&facts);
     let expected = [
         "# HELP ringwall_packets_received_total Packets taken from a port",
@@ -253,6 +260,7 @@ fn metrics_have_names_labels_and_help() {
         "ringwall_port_up{port=\"lan\"} 1",
         "ringwall_port_received_bytes_total{port=\"lan\"} 60",
         "ringwall_api_refused_total{role=\"operate\"} 2",
+        "ringwall_api_rejected_total{reason=\"token\"} 2",
         "ringwall_policy_on_trial 1",
         "ringwall_policy_trial_seconds 90",
         "ringwall_policy_pending 0",
