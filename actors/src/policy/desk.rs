@@ -130,7 +130,7 @@ impl Desk {
     async fn base(&self, id: RequestId, request: &api::CommitRequest) -> Result<Epoch, Error> {
         let caught_up = self.raft.ensure_linearizable(LOOK_PATIENCE).await;
         let caught_up = caught_up.map(drop).map_err(|_| {
-            Error::new(
+            Error::undecided(
                 "no node leads now, so what is in force elsewhere is not known here: nothing changed, try \
                  again",
             )
