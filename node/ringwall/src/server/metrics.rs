@@ -127,7 +127,7 @@ const LABELLED: [(&str, &str); 12] = [
     ("ringwall_api_refused_total", "Requests to the API refused for want of a role"),
     (
         "ringwall_api_rejected_total",
-        "Clients of the API's TLS listener that nobody knows, by reason",
+        "Clients of the API's TLS listener that nobody knows",
     ),
     ("ringwall_worker_restarts_total", "Restarts of a worker's flow actor after a panic"),
     ("ringwall_port_received_packets_total", "Frames received by a port"),
