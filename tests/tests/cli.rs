@@ -330,9 +330,9 @@ fn who_asks_another_machine_says_who_he_is_and_whom_he_trusts() {
     ask(&["--cert", &none, "--key", &none]).exits(2).says("--api");
     ask(&["--api", url, "--ca", &none]).exits(1).says("RINGWALL_TOKEN");
     // A secret that others may read is none.
-    let open = file(&folder, "open.token", "secret");
+    let open = file(&folder, "open.token", "hunter2");
     let told = ask(&["--api", url, "--ca", &none, "--token-file", &open]).exits(1);
-    assert!(!told.says("others may read it").stderr.contains("secret"));
+    assert!(!told.says("others may read it").stderr.contains("hunter2"));
 }
 
 #[test]
