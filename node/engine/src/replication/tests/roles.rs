@@ -118,13 +118,12 @@ fn a_backup_leaves_sessions_of_an_older_policy_to_their_owner() {
     assert!(b.engine.sessions().is_empty(), "an owner judges it");
 }
 
-/// The rules the other way round, with another one before them.
+/// The rules at other places, with another one before them.
 fn moved() -> String {
     let (head, rules) = RULES.split_once("[[rule]]").unwrap();
-    let (slow, all) = rules.split_once("[[rule]]").unwrap();
     let new =
         "id = \"new\"\nfrom = \"in\"\nto = \"out\"\nservice = \"tcp/1\"\naction = \"permit\"\n";
-    format!("{head}[[rule]]\n{new}[[rule]]{all}[[rule]]{slow}")
+    format!("{head}[[rule]]\n{new}[[rule]]{rules}")
         .replace("log =", "replication = \"async\"\nlog =")
 }
 
@@ -173,9 +172,8 @@ fn a_backup_follows_rules_through_a_commit_without_a_record() {
 #[test]
 fn what_an_owner_ends_by_a_commit_ends_on_its_backup() {
     let (mut a, mut b) = pair();
-    let deny =
-        moved().replace("action = \"permit\"\nreplication", "action = \"deny\"\nreplication");
-    let deny = deny.replace("log = [\"close\"]", "");
+    let last = "action = \"permit\"\nreplication = \"async\"\nlog = [\"close\"]";
+    let deny = moved().replace(last, "action = \"deny\"");
     for node in [&mut b, &mut a] {
         node.commit(&deny, 2);
         node.wait(Duration::from_secs(1));
