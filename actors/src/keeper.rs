@@ -67,6 +67,16 @@ impl Actor for KeeperActor {
         mut state: Keeper,
     ) -> Result<Keeper, ActorProcessingErr> {
         state.renew()?;
+        let (permit, renewer) = (state.permit.clone(), myself.clone());
+        // At once when a first policy runs: whoever committed it may try it.
+        tokio::spawn(async move {
+            loop {
+                permit.opened().await;
+                if renewer.cast(Renew).is_err() {
+                    return;
+                }
+            }
+        });
         myself.send_interval(LEASE_RENEWAL, || Renew);
         Ok(state)
     }

@@ -12,6 +12,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use wire::Time;
 
 /// The words that both sides see. Clones are the same ones.
@@ -26,13 +27,15 @@ struct Words {
     go_on: AtomicBool,
     /// Whether there is one, or one is about to begin.
     holds: AtomicBool,
+    /// Rings when one may begin that could not.
+    opened: Notify,
 }
 
 impl Permit {
     /// For the lease's side, before a lease begins and before each renewal: whether it may.
     #[must_use]
     pub fn take(&self, boottime: Time) -> bool {
-        let Words { begin, go_on, holds } = &*self.0;
+        let Words { begin, go_on, holds, .. } = &*self.0;
         if holds.load(Ordering::SeqCst) {
             return go_on.load(Ordering::SeqCst);
         }
@@ -47,12 +50,17 @@ impl Permit {
     /// For the lease's side: what [`Self::take`] would say. Nothing begins.
     #[must_use]
     pub fn would_take(&self, boottime: Time) -> bool {
-        let Words { begin, go_on, holds } = &*self.0;
+        let Words { begin, go_on, holds, .. } = &*self.0;
         if holds.load(Ordering::SeqCst) {
             go_on.load(Ordering::SeqCst)
         } else {
             boottime.0 < begin.load(Ordering::SeqCst)
         }
+    }
+
+    /// For the lease's side: resolves when a lease may begin; whoever waits looks at [`Self::take`] then.
+    pub async fn opened(&self) {
+        self.0.opened.notified().await;
     }
 
     /// For the lease's side: it has certainly ended.
@@ -71,6 +79,9 @@ impl Permit {
     pub fn open(&self, begin: Option<Time>, go_on: bool) {
         self.0.go_on.store(go_on, Ordering::SeqCst);
         self.0.begin.store(begin.map_or(0, |until| until.0), Ordering::SeqCst);
+        if begin.is_some() && !self.0.holds.load(Ordering::SeqCst) {
+            self.0.opened.notify_one();
+        }
     }
 
     /// For the actor when it ends: nothing begins, and nothing goes on.

@@ -121,13 +121,15 @@ impl Site {
         self.path(&format!("node{}.sock", index + 1))
     }
 
-    fn bpf(index: usize) -> PathBuf {
-        format!("/sys/fs/bpf/ringwall-members-{}-{index}", std::process::id()).into()
+    /// Tests run beside each other: their folders have names of their own.
+    fn bpf(&self, index: usize) -> PathBuf {
+        let name = self.folder.path().file_name().expect("a folder has a name");
+        Path::new("/sys/fs/bpf").join(format!("{}-{index}", name.display()))
     }
 
     fn node_text(&self, index: usize) -> String {
         let (id, rank) = (index + 1, 120 - 10 * index);
-        let (data, bpf) = (self.path(&format!("data{id}")), Self::bpf(index));
+        let (data, bpf) = (self.path(&format!("data{id}")), self.bpf(index));
         let vip = |port: &str, address: &str| {
             format!(
                 "[[port]]\nname = \"{port}\"\ninterface = \"{port}0\"\n\
@@ -293,7 +295,7 @@ impl Drop for Site {
         }
         self.nodes.iter_mut().for_each(|node| *node = None);
         // What a killed node leaves pinned.
-        (0..self.firewalls).for_each(|index| drop(std::fs::remove_dir_all(Self::bpf(index))));
+        (0..self.firewalls).for_each(|index| drop(std::fs::remove_dir_all(self.bpf(index))));
     }
 }
 

@@ -14,6 +14,7 @@ mod workers;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use netns::{End, Namespace, VethOptions, veth, wait_ready};
@@ -100,7 +101,10 @@ impl Pair {
 
     fn with_workers(workers: [u32; 2]) -> Self {
         let namespace = |name| Namespace::new(name).expect("a network namespace");
-        let bpf = |at: u32| format!("/sys/fs/bpf/ringwall-pair-{}-{at}", std::process::id()).into();
+        // Tests run beside each other.
+        static PAIRS: AtomicU32 = AtomicU32::new(0);
+        let (process, number) = (std::process::id(), PAIRS.fetch_add(1, Ordering::Relaxed));
+        let bpf = |at: u32| format!("/sys/fs/bpf/ringwall-pair-{process}-{number}-{at}").into();
         let pair = Self {
             nodes: [None, None],
             client: namespace("rwp-client"),

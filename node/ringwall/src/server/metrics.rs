@@ -125,10 +125,7 @@ const LABELLED: [(&str, &str); 12] = [
     ("ringwall_xdp_frames_total", "Frames by what the XDP program did with them"),
     ("ringwall_rule_hits_total", "First packets that a rule decided"),
     ("ringwall_api_refused_total", "Requests to the API refused for want of a role"),
-    (
-        "ringwall_api_rejected_total",
-        "Clients of the API's TLS listener that nobody knows",
-    ),
+    ("ringwall_api_rejected_total", "Clients of the API's TLS listener that nobody knows"),
     ("ringwall_worker_restarts_total", "Restarts of a worker's flow actor after a panic"),
     ("ringwall_port_received_packets_total", "Frames received by a port"),
     ("ringwall_port_received_bytes_total", "Bytes received by a port"),

@@ -64,7 +64,7 @@ fn unequal_numbers_of_workers_are_refused_and_told() {
     let mut pair = Pair::with_workers([1, 2]);
     pair.found();
     (0..2).for_each(|index| pair.start(index));
-    for (index, says) in [(0, "1 `workers`, its peer 2"), (1, "2 `workers`, its peer 1")] {
+    for (index, says) in [(0, "1 `workers`, node 2 has 2"), (1, "2 `workers`, node 1 has 1")] {
         wait_for(PATIENCE, "the reason", || {
             let cluster = pair.cluster(index).unwrap_or_default();
             cluster["not_replicating"].as_str().is_some_and(|why| why.contains(says))
