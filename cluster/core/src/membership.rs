@@ -97,6 +97,8 @@ pub struct Member {
     owned_term: Term,
     fitness: Fitness,
     readiness: Readiness,
+    /// Whether the replicas are complete now, as the driver says.
+    replicas: Readiness,
     policy: [u8; 16],
     /// The operator has said that the dead owner's policy does not matter.
     policy_overridden: bool,
@@ -246,6 +248,7 @@ impl Member {
             owned_term: Term::default(),
             fitness: Fitness::FIT,
             readiness: Readiness::BulkWaiting,
+            replicas: Readiness::BulkWaiting,
             policy: [0; 16],
             policy_overridden: false,
             better_since: None,
@@ -278,13 +281,14 @@ impl Member {
             Input::Persisted(facts) => self.handle_persisted(facts, now),
             Input::Stopped { number } => self.lease.confirm(number, now),
             Input::Fitness(fitness) => self.fitness = fitness,
-            Input::Readiness(readiness) => self.readiness = readiness,
+            Input::Readiness(readiness) => self.replicas = readiness,
             Input::Policy(digest) => self.policy = digest,
             Input::Path { peer, path, enabled } => self.handle_path(peer, path, enabled),
             Input::Conflict(address) => self.handle_conflict(address, now),
             Input::Request(request) => self.handle_request(request),
         }
         self.expire_paths(now);
+        self.note_readiness(now);
         self.settle(now);
         self.pair_up(now);
         self.announce(now);
@@ -363,6 +367,20 @@ impl Member {
             self.outputs.remove(oldest);
         }
         self.outputs.push_back(output);
+    }
+
+    /// Who had all of an owner's sessions when that fell silent is the one to take over: that its replication
+    /// has ended since is no news then, as it has for all.
+    fn note_readiness(&mut self, now: Time) {
+        let falls = self.readiness.is_ready() && !self.replicas.is_ready();
+        let hears_owner = self.owner.is_some_and(|index| self.is_near(&self.peers[index], now));
+        let waits = match self.role {
+            Role::Standby | Role::TakingOver => !hears_owner,
+            Role::Listening | Role::Active | Role::Yielding | Role::Drained | Role::Closed => false,
+        };
+        if !falls || !waits {
+            self.readiness = self.replicas;
+        }
     }
 
     /// What speaks against this node as an owner.

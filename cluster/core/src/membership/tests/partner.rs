@@ -183,6 +183,26 @@ fn told(world: &World) -> Vec<u32> {
     world.hosts.iter().map(|host| host.partners).collect()
 }
 
+/// The driver says that replication has ended as soon as the owner is silent, before anybody takes over.
+#[test]
+fn the_backup_takes_over_although_its_replication_has_ended() {
+    for seed in 0..20 {
+        let mut world = World::settled(3, 0, seed);
+        // The second node has the better rank, the third one the sessions.
+        world.tell(1, Input::Readiness(Readiness::BulkWaiting));
+        world.run_ms(100);
+        world.power_loss(0);
+        world.run_ms(52);
+        world.tell(2, Input::Readiness(Readiness::BulkWaiting));
+        world.run_ms(500);
+        assert_eq!(world.actives(), [2], "seed {seed}");
+        world.start(0);
+        world.run_ms(1_000);
+        world.assert_safe();
+        assert_eq!(world.actives(), [2], "seed {seed}");
+    }
+}
+
 #[test]
 fn the_owner_dies_then_the_next_one() {
     for seed in 0..20 {
