@@ -369,7 +369,7 @@ fn connect(
     counters: Arc<Counters>,
 ) -> Result<(Transport, transport::Inbox), ClusterError> {
     let mut policy = [0; 32];
-    policy[..16].copy_from_slice(&plan::digest(&in_force.borrow().source));
+    policy[..16].copy_from_slice(&in_force.borrow().digest);
     let hello = Hello { boot: plan.boot.0, workers: workers as u16, policy, features: Vec::new() };
     let settings = transport::Settings {
         listen: plan.listen,
@@ -385,7 +385,7 @@ fn connect(
 /// Tells the machine which policy is in force, whenever it changes.
 async fn follow_policy(mut in_force: watch::Receiver<InForce>, line: Line) {
     loop {
-        let digest = plan::digest(&in_force.borrow_and_update().source);
+        let digest = in_force.borrow_and_update().digest;
         if !line.tell(Command::Policy(digest)) {
             tracing::error!("the membership thread does not learn of the policy");
         }

@@ -19,6 +19,7 @@ mod disk;
 mod driver;
 mod founding;
 mod housekeeping;
+mod lately;
 mod limits;
 mod peers;
 mod permit;
@@ -53,6 +54,8 @@ pub struct InForce {
     pub version: Version,
     /// The operator's remark.
     pub comment: Option<String>,
+    /// What tells policies apart by what they say, the same on every node of this version.
+    pub digest: [u8; 16],
 }
 
 /// Who asks, as the history names him.
@@ -100,7 +103,9 @@ pub(crate) async fn start(staff: Staff) -> Result<(ActorRef<PolicyMessage>, Desk
     let (in_force, standing) = (staff.in_force.subscribe(), staff.standing.clone());
     let (ports, implicit) = (staff.ports.clone(), staff.implicit.clone());
     let (show, seen) = watch::channel(Seen::default());
-    let (actor, _) = Actor::spawn(None, driver::PolicyActor, (staff, show)).await?;
+    let lately = lately::Lately::default();
+    let arguments = (staff, show, lately.clone());
+    let (actor, _) = Actor::spawn(None, driver::PolicyActor, arguments).await?;
     let desk = Desk {
         node,
         raft,
@@ -111,6 +116,7 @@ pub(crate) async fn start(staff: Staff) -> Result<(ActorRef<PolicyMessage>, Desk
         seen,
         ports,
         implicit,
+        lately,
     };
     Ok((actor, desk))
 }

@@ -42,7 +42,7 @@ pub use node::{
     Api, Checksum, Cluster, Fabric, Log, LogFormat, Metrics, Node, OnExit, Placement, Port, Remote,
     Target, Unconfirmed, Vip, Wire, ZeroCopy,
 };
-pub use parse::{inline_lists, parse_node, parse_policy, parse_witness};
+pub use parse::{inline_lists, parse_checked_policy, parse_node, parse_policy, parse_witness};
 pub use policy::{
     Action, AddressMatch, AddressSet, HostInbound, Integrity, OnChange, Policy, Replication, Rule,
     Service, Terms, Timeouts, WindowCheck, Zone,

@@ -229,12 +229,6 @@ impl Plan {
     }
 }
 
-/// A digest of what a policy says, the same on every node of this version.
-pub(super) fn digest(policy: &config::Policy) -> [u8; 16] {
-    let text = serde_json::to_vec(policy).unwrap_or_default();
-    SipHasher24::new_with_key(b"ringwall policy\0").hash(&text).as_bytes()
-}
-
 /// The other members, and whom to call.
 fn others(
     store: &Store,

@@ -44,7 +44,7 @@ impl Node {
             pid: std::process::id(),
             uptime_milliseconds: view::milliseconds(now.since(self.started)),
             epoch: in_force.compiled.epoch(),
-            digest: view::digest(&in_force.source),
+            digest: view::digest(&in_force),
             sessions: workers.iter().map(|worker| worker.sessions).sum(),
             sessions_max: u64::from(self.config.sessions),
             workers,

@@ -1,7 +1,6 @@
 //! The node's inner things in the words of its API.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -175,7 +174,7 @@ pub(super) fn policy(in_force: &InForce, uses: &Uses, now: Time) -> api::Policy 
         |(zone, &sessions): (&config::Zone, &u64)| api::Zone { sessions, ..api::Zone::of(zone) };
     api::Policy {
         epoch: in_force.compiled.epoch(),
-        digest: digest(source),
+        digest: digest(in_force),
         comment: in_force.comment.clone(),
         zones: source.zones.iter().zip(&uses.zones).map(zone).collect(),
         rules: source.rules.iter().zip(&uses.rules).map(rule).collect(),
@@ -184,10 +183,9 @@ pub(super) fn policy(in_force: &InForce, uses: &Uses, now: Time) -> api::Policy 
 }
 
 /// A short name for what a policy says, the same wherever it is the same.
-pub(super) fn digest(policy: &config::Policy) -> String {
-    let mut hasher = DefaultHasher::new();
-    serde_json::to_string(policy).unwrap_or_default().hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
+pub(super) fn digest(in_force: &InForce) -> String {
+    let [half, _] = in_force.digest.as_chunks::<8>().0 else { return String::new() };
+    format!("{:016x}", u64::from_be_bytes(*half))
 }
 
 pub(super) fn port(

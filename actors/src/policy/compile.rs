@@ -1,10 +1,13 @@
 //! From a revision's text to what workers and the XDP program use.
 
+use std::hash::Hasher as _;
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use cluster_core::policy::Version;
 use config::api;
 use datapath::xdp::{HostInbound, Program};
+use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
 use super::{InForce, room};
 
@@ -18,10 +21,23 @@ pub(crate) fn compile(
     version: Version,
     ports: &[String],
 ) -> Result<InForce, api::Error> {
-    let checked = parse(file, text)?;
+    let policy = config::parse_checked_policy(file, text, &mut inlined).map_err(invalid(file))?;
+    compile_parsed(file, text, Arc::new(policy), version, ports)
+}
+
+/// Compiles what a revision's text says.
+///
+/// # Errors
+/// There is too little memory, or it cannot be compiled.
+pub(super) fn compile_parsed(
+    file: &str,
+    text: &str,
+    policy: Arc<config::Policy>,
+    version: Version,
+    ports: &[String],
+) -> Result<InForce, api::Error> {
     room::check(text.len()).map_err(|error| api::Error::new(error.to_string()))?;
-    in_force(checked.value, version, ports)
-        .map_err(|error| api::Error::new(format!("{file}: {error}")))
+    in_force(policy, version, ports).map_err(|error| api::Error::new(format!("{file}: {error}")))
 }
 
 /// Parses a revision's text, whose lists are inlined.
@@ -29,11 +45,16 @@ pub(crate) fn compile(
 /// # Errors
 /// What is wrong with it.
 pub(super) fn parse(file: &str, text: &str) -> Result<config::Checked<config::Policy>, api::Error> {
-    let mut inlined = |name: &str| Err(format!("list `{name}` is not inlined"));
-    config::parse_policy(file, text, &mut inlined).map_err(|diagnostics| api::Error {
-        diagnostics,
-        ..api::Error::new(format!("{file} is not valid"))
-    })
+    config::parse_policy(file, text, &mut inlined).map_err(invalid(file))
+}
+
+fn inlined(name: &str) -> Result<String, String> {
+    Err(format!("list `{name}` is not inlined"))
+}
+
+fn invalid(file: &str) -> impl FnOnce(Vec<config::Diagnostic>) -> api::Error {
+    let error = api::Error::new(format!("{file} is not valid"));
+    move |diagnostics| api::Error { diagnostics, ..error }
 }
 
 /// What is in force before there is any revision: epoch 0, and nothing passes. No file says this; a
@@ -42,18 +63,40 @@ pub(super) fn parse(file: &str, text: &str) -> Result<config::Checked<config::Po
 /// # Errors
 /// None that a policy without rules can have.
 pub fn deny_all(ports: &[String]) -> Result<InForce, api::Error> {
-    in_force(config::Policy::default(), Version::NONE, ports)
+    in_force(Arc::default(), Version::NONE, ports)
         .map_err(|error| api::Error::new(error.to_string()))
 }
 
 fn in_force(
-    source: config::Policy,
+    source: Arc<config::Policy>,
     version: Version,
     ports: &[String],
 ) -> Result<InForce, engine::policy::CompileError> {
     let names: Vec<&str> = ports.iter().map(String::as_str).collect();
     let compiled = Arc::new(engine::policy::Policy::compile(&source, version.epoch.0, &names)?);
-    Ok(InForce { source: Arc::new(source), compiled, version, comment: None })
+    let digest = digest(&source);
+    Ok(InForce { source, compiled, version, comment: None, digest })
+}
+
+fn digest(policy: &config::Policy) -> [u8; 16] {
+    let mut hasher = HashWriter(SipHasher24::new_with_key(b"ringwall policy\0"));
+    // A hasher takes all, and a policy has no map whose keys are no strings.
+    let _ = serde_json::to_writer(&mut hasher, policy);
+    hasher.0.finish128().as_bytes()
+}
+
+/// What is written is hashed.
+struct HashWriter(SipHasher24);
+
+impl io::Write for HashWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What a node must hear by itself: heartbeats of its pair.

@@ -6,6 +6,7 @@ mod history;
 mod status;
 
 use std::io::Read as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_core::NodeId;
@@ -16,12 +17,14 @@ use cluster_net::policy::{self, Ask, AskError};
 use cluster_net::raft::Raft;
 use cluster_net::transport::{CallError, Sender};
 use config::api::{self, Committed, Confirmed, Error};
+use config::limits::CHANGES_TOLD;
 use ractor::ActorRef;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::aside::aside;
 use super::driver::{PolicyMessage, Seen, Standing};
+use super::lately::Lately;
 use super::limits::{LEADER_LOOK, LEADER_PATIENCE, LOOK_PATIENCE, REQUEST_PATIENCE};
 use super::workbench::Order;
 use super::{Author, Implicit, InForce, compile, founding, say};
@@ -38,6 +41,7 @@ pub(crate) struct Desk {
     pub(super) seen: watch::Receiver<Seen>,
     pub(super) ports: Vec<String>,
     pub(super) implicit: Vec<Implicit>,
+    pub(super) lately: Lately,
 }
 
 /// A text that was read: what is odd about it, and how it differs from what it replaces.
@@ -81,10 +85,10 @@ impl Desk {
         };
         let answer = self.submit(id, action, author).await?;
         let fallback = base;
-        let mut committed = answers::committed(answer, fallback, request.confirm_milliseconds)
-            .map_err(|error| self.with_differences(error, base))?;
-        (committed.changes, committed.warnings) = (changes, warnings);
-        Ok(committed)
+        match answers::committed(answer, fallback, request.confirm_milliseconds) {
+            Ok(committed) => Ok(Committed { warnings, ..changed(committed, changes) }),
+            Err(error) => Err(self.with_differences(error, base).await),
+        }
     }
 
     /// Puts an earlier policy in force again; ends a trial if that is what it comes to.
@@ -99,7 +103,7 @@ impl Desk {
         let changes = self.differences(running, to).await;
         let answer = self.submit(self.id(request.request), action, author).await?;
         let committed = answers::committed(answer, running, None)?;
-        Ok(Committed { changes: changes.unwrap_or_default(), ..committed })
+        Ok(changed(committed, changes.unwrap_or_default()))
     }
 
     /// Keeps what is on trial.
@@ -144,7 +148,7 @@ impl Desk {
             Some(base) if base != running && !is_known => {
                 caught_up?;
                 let error = Error::new(say::conflict(running.0));
-                Err(self.with_differences(error, base))
+                Err(self.with_differences(error, base).await)
             }
             Some(base) => Ok(base),
             None => Ok(running),
@@ -158,20 +162,24 @@ impl Desk {
     }
 
     async fn study(&self, request: &api::CommitRequest, base: Epoch) -> Result<Studied, Error> {
-        let before = self.policy_of(base);
+        let before = self.said(base);
+        let lately = self.lately.clone();
         let (file, text) = (request.file.clone(), request.text.clone());
         let check = request.check;
         let (ports, implicit) = (self.ports.clone(), self.implicit.clone());
         let version = Version { epoch: base.next(), source: base.next() };
         let work = move || -> Result<Studied, Error> {
             let config::Checked { value, warnings } = compile::parse(&file, &text)?;
-            let changes = config::diff(&before?, &value);
+            let parsed = Arc::new(value);
+            let changes = config::diff(&*before.policy()?, &parsed);
+            let text = founding::text(&text)?;
             let refused = if check {
-                let text = founding::text(&text)?;
+                let parsed = Some(parsed);
                 let order = Order {
                     version,
                     file,
                     text,
+                    parsed,
                     comment: None,
                     strict: true,
                     disk: None,
@@ -180,6 +188,8 @@ impl Desk {
                 };
                 order.compile().err()
             } else {
+                // It is compiled here as everywhere, once the log has it.
+                lately.put(text, parsed);
                 None
             };
             Ok(Studied { changes, warnings, refused })
@@ -196,7 +206,8 @@ impl Desk {
     ) -> Committed {
         let refuses = |why: Line| api::Refused { node: self.node.0, why: why.to_string() };
         let refused = refused.map(refuses).into_iter().collect();
-        let checked = Committed { epoch: base.0, changes, warnings, ..Committed::default() };
+        let checked = Committed { epoch: base.0, warnings, ..Committed::default() };
+        let checked = changed(checked, changes);
         Committed { checked_only: true, refused, ..checked }
     }
 
@@ -323,6 +334,13 @@ fn earlier(log: &Log, wanted: Option<u64>) -> Result<Earlier, Error> {
     let content = Content::Again { of: to };
     let action = Action::Propose { base: running, content, file, comment, confirm: None };
     Ok(Earlier { running, to, action })
+}
+
+/// With the first of these changes, and the number of the others.
+fn changed(committed: Committed, mut changes: Vec<config::Change>) -> Committed {
+    let more_changes = changes.len().saturating_sub(CHANGES_TOLD);
+    changes.truncate(CHANGES_TOLD);
+    Committed { changes, more_changes, ..committed }
 }
 
 fn comment(text: Option<&str>) -> Result<Line, Error> {

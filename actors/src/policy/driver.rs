@@ -23,6 +23,7 @@ use super::aside::aside;
 use super::disk::{self, Disk, Note, Writer};
 use super::founding::{Founding, Grounds};
 use super::housekeeping::House;
+use super::lately::Lately;
 use super::permit::Permit;
 use super::workbench::{Order, Ready, Workbench};
 use super::{InForce, peers, say};
@@ -124,6 +125,7 @@ pub(crate) struct Driver {
     clearing: Vec<(NodeId, Time, Call)>,
     /// Whether the log has moved since it was looked at.
     moved: Arc<AtomicBool>,
+    lately: Lately,
     tick: Option<JoinHandle<Result<(), ractor::MessagingErr<PolicyMessage>>>>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -133,6 +135,7 @@ impl Driver {
         myself: ActorRef<PolicyMessage>,
         staff: Staff,
         seen: watch::Sender<Seen>,
+        lately: Lately,
     ) -> std::io::Result<Self> {
         let Founding { disk, remembered, .. } = staff.founding;
         let Grounds { raft, applied, plan } = staff.grounds;
@@ -171,6 +174,7 @@ impl Driver {
             tickets: 0,
             clearing: Vec::new(),
             moved,
+            lately,
             tick: None,
             tasks,
         };
@@ -420,7 +424,8 @@ impl Driver {
         let (file, comment) = self.label(version);
         let (ports, implicit) = (self.bench.ports.clone(), self.bench.implicit.clone());
         let disk = strict.then(|| self.disk.clone());
-        let order = Order { version, file, text, comment, strict, disk, ports, implicit };
+        let parsed = self.lately.take(&text);
+        let order = Order { version, file, text, parsed, comment, strict, disk, ports, implicit };
         let told = self.myself.clone();
         aside(move || {
             let compiled = Box::new(order.compile());
@@ -501,14 +506,14 @@ impl Drop for Driver {
 impl Actor for PolicyActor {
     type Msg = PolicyMessage;
     type State = Driver;
-    type Arguments = (Staff, watch::Sender<Seen>);
+    type Arguments = (Staff, watch::Sender<Seen>, Lately);
 
     async fn pre_start(
         &self,
         myself: ActorRef<PolicyMessage>,
-        (staff, seen): (Staff, watch::Sender<Seen>),
+        (staff, seen, lately): Self::Arguments,
     ) -> Result<Driver, ActorProcessingErr> {
-        Ok(Driver::start(myself, staff, seen)?)
+        Ok(Driver::start(myself, staff, seen, lately)?)
     }
 
     async fn handle(

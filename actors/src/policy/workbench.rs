@@ -36,6 +36,8 @@ pub(super) struct Order {
     pub(super) version: Version,
     pub(super) file: String,
     pub(super) text: PolicyText,
+    /// What it says, if that is known here already.
+    pub(super) parsed: Option<Arc<config::Policy>>,
     pub(super) comment: Option<String>,
     /// Whether each port that it names must be here.
     pub(super) strict: bool,
@@ -50,7 +52,10 @@ impl Order {
     pub(super) fn compile(self) -> Result<Ready, Line> {
         let why = |error: config::api::Error| Line::cut(&error.to_string());
         let text = self.text.as_str();
-        let compiled = compile::compile(&self.file, text, self.version, &self.ports);
+        let compiled = match self.parsed {
+            Some(it) => compile::compile_parsed(&self.file, text, it, self.version, &self.ports),
+            None => compile::compile(&self.file, text, self.version, &self.ports),
+        };
         let mut in_force = compiled.map_err(why)?;
         if let Some((zone, port)) = absent(&in_force).filter(|_| self.strict) {
             let text = format!("zone {zone} names port `{port}`, which this node does not have");
@@ -143,6 +148,7 @@ mod tests {
             version: version(epoch),
             file: "p.toml".to_owned(),
             text: PolicyText::new(text).expect("short"),
+            parsed: None,
             comment: None,
             strict,
             disk: None,

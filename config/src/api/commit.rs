@@ -66,8 +66,11 @@ pub struct ConfirmRequest {
 pub struct Committed {
     /// Its epoch; after a check the one that is in force all the same.
     pub epoch: u64,
-    /// What is different from the policy before.
+    /// What is different from the policy before: the first [`CHANGES_TOLD`](crate::limits::CHANGES_TOLD).
     pub changes: Vec<Change>,
+    /// How many more there are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_changes: usize,
     /// What looked unintended.
     pub warnings: Vec<Diagnostic>,
     /// From the request to the last member that runs it.
@@ -88,6 +91,11 @@ pub struct Committed {
     /// Members that did not say in time that they run it, and may forward under the policy before.
     #[serde(default)]
     pub missing: Vec<u16>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What becomes of a policy on trial that nobody confirms.

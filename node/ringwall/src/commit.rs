@@ -76,6 +76,9 @@ fn tell(committed: &Committed, out: &mut Out<'_>) -> Result<(), Failure> {
     for change in changes {
         out.line(change.to_string())?;
     }
+    if committed.more_changes > 0 {
+        out.line(format!("… and {} more changes", committed.more_changes))?;
+    }
     if changes.is_empty() {
         out.line("it says what the policy before says")?;
     }

@@ -1,5 +1,7 @@
 //! What was in force before, and how it differs: from the log, compared on a thread that may take its time.
 
+use std::sync::Arc;
+
 use cluster_core::policy::log::{Cause, Revision};
 use cluster_core::policy::{Epoch, Log, Outcome, Version};
 use config::api::{self, Comparison, Error, History, RevisionKind};
@@ -11,7 +13,7 @@ use crate::policy::limits::COUNTED_BYTES;
 use crate::policy::say;
 
 /// A revision's file and text, to be parsed elsewhere.
-struct Source {
+pub(super) struct Source {
     epoch: Epoch,
     file: String,
     text: Option<String>,
@@ -69,17 +71,17 @@ impl Desk {
         blocking(move || Ok(config::diff(&old.parse()?, &new.parse()?))).await
     }
 
-    /// What a policy said that is kept.
-    pub(super) fn policy_of(&self, epoch: Epoch) -> Result<config::Policy, Error> {
-        let in_force = self.in_force.borrow().clone();
+    /// Where to read what a policy said.
+    pub(super) fn said(&self, epoch: Epoch) -> Said {
+        let in_force = self.in_force.borrow();
         if in_force.version.epoch == epoch {
-            return Ok((*in_force.source).clone());
+            return Said::Runs(Arc::clone(&in_force.source));
         }
-        self.raft.look(|log, _| source(log, epoch)).parse()
+        Said::Kept(self.raft.look(|log, _| source(log, epoch)))
     }
 
     /// A conflict, with what the others changed since `base`, and who.
-    pub(super) fn with_differences(&self, error: Error, base: Epoch) -> Error {
+    pub(super) async fn with_differences(&self, error: Error, base: Epoch) -> Error {
         let (running, revisions) = self.raft.look(|log, _| {
             let since = log.revisions().rev().filter(|it| it.version.epoch > base);
             (log.summary().running.epoch, since.map(|it| label(log, it)).collect::<Vec<_>>())
@@ -87,13 +89,30 @@ impl Desk {
         if running == base {
             return error;
         }
-        let policies = (self.policy_of(base), self.policy_of(running));
-        let mut changes = match policies {
-            (Ok(old), Ok(new)) => config::diff(&old, &new),
-            (Err(_), _) | (_, Err(_)) => Vec::new(),
-        };
-        changes.truncate(CHANGES_TOLD);
+        let (old, new) = (self.said(base), self.said(running));
+        let compared = blocking(move || {
+            let mut changes = config::diff(&*old.policy()?, &*new.policy()?);
+            changes.truncate(CHANGES_TOLD);
+            Ok(changes)
+        });
+        // A text that is not kept any more cannot be compared.
+        let changes = compared.await.unwrap_or_default();
         Error { changes, revisions, ..error }
+    }
+}
+
+/// What a policy said: known, or to be parsed on a thread that may take its time.
+pub(super) enum Said {
+    Runs(Arc<config::Policy>),
+    Kept(Source),
+}
+
+impl Said {
+    pub(super) fn policy(self) -> Result<Arc<config::Policy>, Error> {
+        match self {
+            Self::Runs(policy) => Ok(policy),
+            Self::Kept(source) => source.parse().map(Arc::new),
+        }
     }
 }
 
