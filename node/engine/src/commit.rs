@@ -15,7 +15,7 @@ use crate::limits::ANSWER_FRAME_BYTES;
 use crate::outbox::Outbox;
 use crate::pipeline::{Change, Link, Outcome, Permission, Plan, Way};
 use crate::policy::LifeIndex;
-use crate::replication::{Ending, HeldPacket, NoteKind, Origins};
+use crate::replication::{Ending, Goes, HeldPacket, NoteKind, Origins};
 use crate::rules::{NO_EPOCH, short_epoch};
 use crate::session::{CloseReason, Egress, Flags, Opening, Peer, Session};
 use crate::table::Handle;
@@ -360,27 +360,38 @@ impl Engine {
             }
         };
         let waiting = Waiting { ingress: context.arrived.ingress, packets: 0, link };
+        let mut behind = false;
         if let Some(session) = self.held_session(context) {
             let longest = body.bytes().len().min(way.mtu as usize + LINK_HEADER_MAX);
-            if !self.goes_unconfirmed(session, longest) {
+            let goes = self.goes_unconfirmed(session, longest, context.now);
+            if goes == Goes::Waits {
                 let packet = self.wait_with(session, way, next, waiting);
                 return (self.hold_for_backup(session.place(), packet, way, context, body), false);
             }
+            behind = goes == Goes::Behind;
         }
         if let Some(next) = next {
             return (self.hold(way, next, waiting, context, body), false);
         }
+        let in_hand = matches!(body, Body::Frame(_)) && context.bytes <= way.mtu && !behind;
+        if !in_hand {
+            self.send_by_outbox(way, context, body);
+        }
+        (Verdict::Forward(way.port), in_hand)
+    }
+
+    /// Sends the packet behind what is in the outbox, in pieces if it is too long for its way.
+    fn send_by_outbox(&mut self, way: &Way, context: &Context<'_>, body: &mut Body<'_>) {
+        let (outbox, ledger) = (&mut self.outbox, &mut self.ledger);
+        let mut send = |piece: &[u8]| {
+            if !outbox.push(way.port, piece) {
+                ledger.output_lost();
+            }
+        };
         match body {
-            Body::Frame(_) if context.bytes <= way.mtu => (Verdict::Forward(way.port), true),
+            Body::Frame(frame) if context.bytes <= way.mtu => send(frame),
             Body::Frame(_) | Body::Datagram(_) => {
-                let (outbox, ledger) = (&mut self.outbox, &mut self.ledger);
-                let send = |piece: &[u8]| {
-                    if !outbox.push(way.port, piece) {
-                        ledger.output_lost();
-                    }
-                };
-                pieces(&mut self.fragments, body, packet, way.mtu, send);
-                (Verdict::Forward(way.port), false)
+                pieces(&mut self.fragments, body, &context.keyed.packet, way.mtu, send);
             }
         }
     }

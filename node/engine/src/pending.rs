@@ -124,6 +124,12 @@ impl<K: Copy + Eq + Hash, M: Copy + Default> Pending<K, M> {
         self.free != NONE
     }
 
+    /// Whether a frame of so many bytes can be held under `key`.
+    pub fn fits(&self, key: K, bytes: usize) -> bool {
+        let waiting = self.queues.get(&key).map_or(0, |queue| queue.frames);
+        bytes <= self.bounds.frame_bytes && waiting < self.bounds.per_queue && self.has_room()
+    }
+
     /// Number of frames held.
     pub const fn len(&self) -> usize {
         self.held

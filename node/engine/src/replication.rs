@@ -24,8 +24,8 @@ use wire::Time;
 
 pub use self::export::Exported;
 use self::hold::Held;
-pub(crate) use self::hold::Packet as HeldPacket;
 pub use self::hold::Unconfirmed;
+pub(crate) use self::hold::{Goes, Packet as HeldPacket};
 pub use self::import::{Contest, Imported, Refused};
 pub(crate) use self::notes::Notes;
 pub use self::notes::{Note, NoteKind};
@@ -92,6 +92,8 @@ pub(crate) struct Replication {
     mark: u64,
     /// The packet in hand made that change.
     begun: bool,
+    /// A wait took too long, and none has ended by the backup's word since.
+    silent: bool,
     /// When this engine last became the owner.
     pub(crate) taken_over: Time,
     pub(crate) counters: Replicated,
@@ -110,6 +112,7 @@ impl Replication {
             unconfirmed: Unconfirmed::default(),
             mark: 0,
             begun: false,
+            silent: false,
             taken_over: Time::ZERO,
             counters: Replicated::default(),
         }

@@ -6,6 +6,14 @@
 //! changes up to [`Engine::mark`] at the time it is made.
 //!
 //! A session with packets held knows no egress, so that none of its packets goes the straight way.
+//!
+//! Where packets leave without the backup rather than not at all, nothing is lost by waiting:
+//!
+//! ```text
+//!  no room for one more of a session   all that wait, and that one, leave in order
+//!  a wait took too long                so do they; from then on one session at a time waits, as a question
+//!  that one is acknowledged            all wait again
+//! ```
 
 use std::net::IpAddr;
 
@@ -83,6 +91,17 @@ impl Replication {
     }
 }
 
+/// Whether a packet of a session that waits for the backup goes on without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goes {
+    /// It does not.
+    Waits,
+    /// It does, and nothing is before it.
+    Alone,
+    /// It does, behind those of its session that have just left by the outbox.
+    Behind,
+}
+
 /// On the packet path.
 impl Engine {
     /// Whether sessions of this rule wait for the backup; of a rule that is gone, they do.
@@ -121,18 +140,21 @@ impl Engine {
         self.table.get(handle)?.flags.has(Flags::HELD).then_some(handle)
     }
 
-    /// Whether a first packet may go on without the backup, because it cannot be held.
-    pub(crate) fn goes_unconfirmed(&mut self, handle: Handle, bytes: usize) -> bool {
-        let Replication { held, unconfirmed, .. } = &self.replication;
-        let alone = held.first(handle.place()).is_none();
-        let fits = bytes <= HELD_FRAME_BYTES && held.has_room();
-        let goes = alone && !fits && *unconfirmed == Unconfirmed::Forward;
-        if goes {
-            self.replication.begun = false;
-            self.replication.counters.holds_skipped += 1;
-            self.stop_holding(handle);
+    /// Whether the packet in hand goes on without the backup, because it cannot be held, or because the
+    /// backup is silent and another session asks it already. What waits before it leaves then, too.
+    pub(crate) fn goes_unconfirmed(&mut self, handle: Handle, bytes: usize, now: Time) -> Goes {
+        let Replication { held, unconfirmed, silent, .. } = &self.replication;
+        let place = handle.place();
+        let alone = held.first(place).is_none();
+        let waits = held.fits(place, bytes) && !(*silent && alone && held.len() > 0);
+        if waits || *unconfirmed == Unconfirmed::Drop {
+            return Goes::Waits;
         }
-        goes
+        self.replication.begun = false;
+        self.replication.counters.holds_skipped += 1;
+        self.let_leave(handle, u64::MAX, None, now);
+        self.stop_holding(handle);
+        if alone { Goes::Alone } else { Goes::Behind }
     }
 
     /// What the packet in hand is to be held with.
@@ -180,6 +202,9 @@ impl Engine {
     pub fn release(&mut self, place: u32, id: SessionId, mark: u64, now: Time) {
         let Some((handle, session)) = self.table.at(place) else { return };
         let same = self.replication.origins.name(session.id) == id;
+        if same {
+            self.replication.silent = false;
+        }
         if same && session.flags.has(Flags::HELD) {
             self.holder(place);
             self.let_leave(handle, mark, None, now);
@@ -207,6 +232,7 @@ impl Engine {
             let Some((place, number)) = self.oldest_hold() else { return };
             let Some(handle) = self.holder(place) else { continue };
             self.replication.counters.holds_expired += 1;
+            self.replication.silent = true;
             match self.replication.unconfirmed {
                 Unconfirmed::Forward => {
                     self.let_leave(handle, number, None, now);
@@ -241,6 +267,7 @@ impl Engine {
 
     /// Nobody confirms any more.
     pub(super) fn release_all(&mut self, now: Time) {
+        self.replication.silent = false;
         while let Some((place, _)) = self.oldest_hold() {
             let Some(handle) = self.holder(place) else { continue };
             self.let_leave(handle, u64::MAX, None, now);

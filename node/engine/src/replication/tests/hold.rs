@@ -88,11 +88,52 @@ fn what_follows_waits_in_order_and_the_queue_has_an_end() {
     for seq in 0..SYNC_PER_SESSION as u32 - 1 {
         assert_eq!(a.verdict(LAN, &data(1 + 4 * seq)), Verdict::Hold);
     }
+    a.engine.set_unconfirmed(Unconfirmed::Drop);
     assert_eq!(a.verdict(LAN, &data(29)), Verdict::Drop(Reason::HoldFull));
     assert_eq!(a.engine.counters().held, SYNC_PER_SESSION as u64);
     confirm(&mut a);
     assert_eq!(sequences(&mut a, WAN), [1, 5, 9, 13, 17, 21, 25]);
     assert_eq!(a.verdict(LAN, &data(29)), Verdict::Forward(WAN));
+}
+
+#[test]
+fn one_too_many_takes_all_before_it_along_in_order() {
+    let mut a = with_peer();
+    a.arrive(LAN, &syn());
+    confirm(&mut a);
+    a.sent();
+    a.arrive(WAN, &tcp(CLIENT, true, SYN_ACK, 0, 1));
+    for seq in 0..SYNC_PER_SESSION as u32 - 1 {
+        assert_eq!(a.verdict(LAN, &data(1 + 4 * seq)), Verdict::Hold);
+    }
+    assert_eq!(a.verdict(LAN, &data(29)), Verdict::Forward(WAN));
+    assert_eq!(sequences(&mut a, WAN), [1, 5, 9, 13, 17, 21, 25, 29]);
+    assert_eq!((a.engine.counters().held, a.dropped(Reason::HoldFull)), (0, 0));
+    assert_eq!(a.engine.replicated().holds_skipped, 1);
+    confirm(&mut a);
+    assert_eq!(a.sent(), [], "nobody waits for that word any more");
+}
+
+#[test]
+fn a_silent_backup_is_asked_by_one_session_at_a_time() {
+    let mut a = with_peer();
+    let syn = |client: u16| tcp(client, false, SYN, 0, 0);
+    assert_eq!(a.verdict(LAN, &syn(1_000)), Verdict::Hold);
+    assert_eq!(a.verdict(LAN, &syn(1_001)), Verdict::Hold);
+    a.wait(SYNC_LIFE);
+    assert_eq!(a.sent().len(), 2);
+    assert_eq!(a.verdict(LAN, &syn(1_002)), Verdict::Hold, "it asks");
+    assert_eq!(a.verdict(LAN, &syn(1_003)), Verdict::Forward(WAN));
+    assert_eq!(a.verdict(LAN, &syn(1_002)), Verdict::Hold, "behind its first");
+    a.wait(SYNC_LIFE);
+    assert_eq!(a.sent().len(), 2);
+    assert_eq!(a.verdict(LAN, &syn(1_004)), Verdict::Hold, "it asks again");
+    let fifth = SessionId { counter: 5, ..FIRST };
+    a.engine.release(4, fifth, a.engine.mark(), a.now);
+    assert_eq!(a.sent().len(), 1);
+    for client in 1_005..1_008 {
+        assert_eq!(a.verdict(LAN, &syn(client)), Verdict::Hold, "all wait again");
+    }
 }
 
 #[test]
@@ -138,8 +179,8 @@ fn what_finds_no_room_goes_on_or_not() {
         assert_eq!(a.verdict(LAN, &syn(9_000)), expected);
         let skipped = u64::from(unconfirmed == Unconfirmed::Forward);
         assert_eq!(a.engine.replicated().holds_skipped, skipped);
-        // What would overtake others of its session does not.
-        assert_eq!(a.verdict(LAN, &syn(1_000)), Verdict::Drop(Reason::HoldFull));
+        // What would overtake others of its session goes behind them, or not at all.
+        assert_eq!(a.verdict(LAN, &syn(1_000)), expected);
     }
 }
 
