@@ -88,6 +88,21 @@ impl Resolver {
         .collect()
     }
 
+    /// The port has its carrier again: what was asked for by it lately, and is not known, is to be asked for
+    /// anew. Of those that the kernel was asked for while there was none it asks again after a second only.
+    pub(super) fn anew(&mut self, port: PortId, now: Instant) -> Vec<Key> {
+        let lost = self
+            .asked
+            .iter_mut()
+            .filter(|((of, _), asked)| *of == port && asked.state.is_none())
+            .take(UNRESOLVED_MAX);
+        lost.map(|(key, asked)| {
+            asked.last = now;
+            *key
+        })
+        .collect()
+    }
+
     /// Forgets those that were asked for some time ago and are not known.
     pub(super) fn forget(&mut self, now: Instant) {
         self.asked

@@ -143,7 +143,24 @@ impl Task {
             self.want_resync();
         }
         for update in self.view.take_updates() {
+            let risen = match &update {
+                Update::Link(link) => link.up.then_some(link.port),
+                Update::Resync { .. } | Update::Changes(_) | Update::HostAddresses(_) => None,
+            };
             self.send(update).await?;
+            if let Some(port) = risen {
+                self.ask_anew(port).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The kernel goes on waiting for an answer to what it asked while there was no carrier: it has to forget
+    /// that it did.
+    async fn ask_anew(&mut self, port: PortId) -> Result<(), End> {
+        for neighbour in self.resolver.anew(port, Instant::now()) {
+            self.forget_neighbour(neighbour).await?;
+            self.use_neighbour(neighbour).await?;
         }
         Ok(())
     }
@@ -226,20 +243,42 @@ impl Task {
 
     /// What `ip neigh add ADDRESS dev PORT use` does: the kernel behaves as if it had a packet to
     /// send to it.
-    async fn use_neighbour(&mut self, (port, address): (PortId, IpAddr)) -> Result<(), End> {
-        let Some(interface) = self.view.interface_of(port) else { return Ok(()) };
+    async fn use_neighbour(&mut self, neighbour: (PortId, IpAddr)) -> Result<(), End> {
+        let Some(mut message) = self.neighbour(neighbour) else { return Ok(()) };
+        message.header.flags = NeighbourFlags::Use;
+        let request = RouteNetlinkMessage::NewNeighbour(message);
+        self.ask("resolve a neighbour", neighbour, request, NLM_F_CREATE).await
+    }
+
+    /// What `ip neigh del ADDRESS dev PORT` does.
+    async fn forget_neighbour(&mut self, neighbour: (PortId, IpAddr)) -> Result<(), End> {
+        let Some(message) = self.neighbour(neighbour) else { return Ok(()) };
+        let request = RouteNetlinkMessage::DelNeighbour(message);
+        self.ask("forget a neighbour", neighbour, request, 0).await
+    }
+
+    /// A message about it; none if its port has no interface.
+    fn neighbour(&self, (port, address): (PortId, IpAddr)) -> Option<NeighbourMessage> {
         let mut message = NeighbourMessage::default();
         message.header.family = family(address);
-        message.header.ifindex = interface;
+        message.header.ifindex = self.view.interface_of(port)?;
         message.header.state = NeighbourState::None;
-        message.header.flags = NeighbourFlags::Use;
         message.attributes.push(NeighbourAttribute::Destination(address.into()));
-        let request = RouteNetlinkMessage::NewNeighbour(message);
-        match self.requests.ask("resolve a neighbour", request, NLM_F_CREATE).await {
+        Some(message)
+    }
+
+    async fn ask(
+        &mut self,
+        what: &'static str,
+        (port, address): (PortId, IpAddr),
+        request: RouteNetlinkMessage,
+        flags: u16,
+    ) -> Result<(), End> {
+        match self.requests.ask(what, request, flags).await {
             Ok(()) => Ok(()),
-            // The interface is going or down, or the kernel's table of neighbours is full.
+            // The interface is going or down, the kernel's table of neighbours is full, or it knows none.
             Err(MirrorError::Refused { error, .. }) => {
-                tracing::debug!(port = port.0, %address, %error, "a neighbour is not resolved");
+                tracing::debug!(what, port = port.0, %address, %error, "refused");
                 Ok(())
             }
             Err(

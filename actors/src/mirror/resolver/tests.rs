@@ -20,6 +20,24 @@ fn lost(key: Key) -> [FibChange; 1] {
 }
 
 #[test]
+fn what_was_lost_with_a_port_is_asked_for_anew_when_it_is_back() {
+    let (mut resolver, start) = (Resolver::default(), Instant::now());
+    for number in 1..=3 {
+        assert!(resolver.ask(key(number), start));
+    }
+    let other = (PortId(4), key(1).1);
+    assert!(resolver.ask(other, start));
+    resolver.observe(&known(key(1), NeighbourState::Reachable));
+    resolver.observe(&known(key(2), NeighbourState::Reachable));
+    resolver.observe(&[FibChange::PortDown { port: key(1).0 }]);
+    resolver.observe(&known(key(2), NeighbourState::Stale));
+    let mut anew = resolver.anew(key(1).0, start + ASK_PAUSE / 2);
+    anew.sort();
+    assert_eq!(anew, [key(1), key(3)], "2 is known, and the other one is another port's");
+    assert!(!resolver.ask(key(1), start + ASK_PAUSE), "it was asked for half a second ago");
+}
+
+#[test]
 fn the_kernel_is_asked_once_a_second() {
     let (mut resolver, start) = (Resolver::default(), Instant::now());
     let at = |milliseconds| start + Duration::from_millis(milliseconds);
