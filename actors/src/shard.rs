@@ -29,6 +29,7 @@ use crate::flow::{
 use crate::lease::Pulse;
 use crate::limits::{
     ASK_ATTEMPTS, ASK_PAUSE, ASK_TIMEOUT, RESTART_WINDOW, RESTARTS_MAX, SLEEPER_ORDERS,
+    WORKER_NICENESS,
 };
 use crate::restarts::{AfterPanic, Restarts};
 use crate::sleeper::{self, Order};
@@ -99,6 +100,8 @@ impl Shard {
         let thread =
             std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || {
                 pin(core);
+                // Without the right to it, it has what the daemon has.
+                let _ = datapath::favour(WORKER_NICENESS);
                 runtime.block_on(running.run((worker, stream), ordered, stopped, wants));
             })?;
         Ok((shard, thread, stop))
