@@ -158,7 +158,7 @@ impl<M: Replicable> Raft<M> {
         let (told, applied) = mpsc::channel(RAFT_APPLIED);
         let holder = Arc::new(Holder::new());
         let context = Arc::new(context);
-        let config = Arc::new(settings.timing.config(settings.rank)?);
+        let config = Arc::new(settings.timing.config(settings.rank, calls.is_none())?);
         let machine =
             Machine { holder: Arc::clone(&holder), store: store.clone(), told: told.clone() };
         let network = Network(Arc::clone(&context));
