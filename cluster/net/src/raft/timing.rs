@@ -69,7 +69,9 @@ impl Timing {
         (begin, begin + millis(self.spread))
     }
 
-    pub(super) fn config(&self, rank: u64) -> Result<Config, RaftError> {
+    /// One that votes alone leads again at once. Among others a leader that restarts must not: what it had
+    /// sent before its own disk had it may be agreed on, and it would give that place in that term again.
+    pub(super) fn config(&self, rank: u64, alone: bool) -> Result<Config, RaftError> {
         let (min, max) = self.window(rank);
         let config = Config {
             cluster_name: "ringwall".to_owned(),
@@ -82,6 +84,7 @@ impl Timing {
             enable_pre_vote: Some(true),
             enable_elect: self.campaigns,
             allow_log_reversion: Some(false),
+            enable_leader_restore: Some(alone),
             ..Config::default()
         };
         config.validate().map_err(|error| RaftError::Engine(error.to_string()))
@@ -122,9 +125,10 @@ mod tests {
     #[test]
     fn pre_vote_is_on_and_the_log_is_not_reverted() {
         for rank in 0..2 * RAFT_RANKS {
-            let config = Timing::default().config(rank).unwrap();
+            let config = Timing::default().config(rank, false).unwrap();
             assert_eq!(config.enable_pre_vote, Some(true));
             assert_eq!(config.allow_log_reversion, Some(false));
+            assert_eq!(config.enable_leader_restore, Some(false));
         }
     }
 
