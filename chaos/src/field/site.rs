@@ -14,10 +14,13 @@ use super::process::Process;
 /// What a scenario wants of its site.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wants {
+    /// The nodes: [`Node::BOTH`], or [`Node::ALL`] with a third firewall of ours, which the others prefer
+    /// themselves to, and which votes as they do.
+    pub(crate) nodes: &'static [Node],
     /// Places of the session table. A large one takes seconds to start.
     pub(crate) sessions: u32,
     /// Seconds by which each node's clock is ahead of the machine's.
-    pub(crate) clock_ahead: [u32; 2],
+    pub(crate) clock_ahead: [u32; Node::ALL.len()],
     /// Data folders on small disks of their own.
     pub(crate) small_disks: bool,
     /// Clocks of the wall that can be set while a daemon runs.
@@ -26,8 +29,9 @@ pub(crate) struct Wants {
 
 impl Default for Wants {
     fn default() -> Self {
+        let clock_ahead = [0; Node::ALL.len()];
         let (small_disks, wall_clocks) = (false, false);
-        Self { sessions: 65_536, clock_ahead: [0, 0], small_disks, wall_clocks }
+        Self { nodes: &Node::BOTH, sessions: 65_536, clock_ahead, small_disks, wall_clocks }
     }
 }
 
@@ -62,9 +66,9 @@ pub(crate) struct Site {
 impl Site {
     pub(crate) fn new(kind: &Kind, wants: Wants) -> Result<Self, Failure> {
         let mut folder = Folder::new()?;
-        let lab = Lab::new()?;
+        let lab = Lab::new(wants.nodes)?;
         if wants.small_disks {
-            folder.add_disks()?;
+            folder.add_disks(wants.nodes)?;
         }
         let path = folder.path.as_path();
         let firewalls = match kind {
@@ -79,7 +83,7 @@ impl Site {
     /// Everything works again, and the nodes have settled; the active one.
     pub(crate) fn settle(&mut self) -> Result<Node, Failure> {
         self.lab.mend()?;
-        for node in Node::BOTH {
+        for &node in self.lab.nodes() {
             if !self.firewalls.runs(node) {
                 self.firewalls.start(&self.lab, node)?;
             }
@@ -195,8 +199,8 @@ impl Folder {
         Ok(Self { path, disks: Vec::new() })
     }
 
-    fn add_disks(&mut self) -> Result<(), Failure> {
-        for node in Node::BOTH {
+    fn add_disks(&mut self, nodes: &[Node]) -> Result<(), Failure> {
+        for node in nodes {
             let disk = self.path.join(format!("data{}", node.number()));
             let what = format!("make a small disk at {}", disk.display());
             std::fs::create_dir(&disk).map_err(Failure::system(what.clone()))?;
