@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use config::api::{Cluster, ClusterVerb, POLICY_STATUS, PolicyStatus};
+use config::api::{Cluster, ClusterVerb, Committed, POLICY_STATUS, PolicyStatus};
 use config::limits::FRAMES_DEFAULT;
 
 use super::api::Api;
@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::lab::{Lab, Node, Segment, VIPS};
 use super::limits::{AGREEING, LARGE};
 use super::log::Nanos;
-use super::process::{Process, run};
+use super::process::{Process, run, run_to};
 use super::said::{Said, said};
 use super::site::Wants;
 use super::traffic::FIRST_PORT;
@@ -20,6 +20,9 @@ use super::wait::wait_for;
 
 /// A cluster needs a second or two; a machine that is kept busy on purpose, longer.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Exit status of `ringwall commit`: in force, but a node did not say in time that it runs it.
+const MISSING: i32 = 3;
 
 /// All daemons, and what they stand on.
 #[derive(Debug)]
@@ -155,10 +158,20 @@ impl Pair {
     }
 
     /// A verb of the product.
-    pub(crate) fn verb(&self, lab: &Lab, node: Node, args: &[&str]) -> Result<String, Failure> {
+    fn verb(&self, lab: &Lab, node: Node, args: &[&str]) -> Result<String, Failure> {
         let mut command = Command::new(&self.binary);
         command.args(args).env("RINGWALL_SOCKET", self.api(node).socket());
         run(lab.node(node), &mut command)
+    }
+
+    /// `ringwall commit FILE`; also if a node did not say in time that it runs the policy.
+    pub(crate) fn commit(&self, lab: &Lab, node: Node, file: &Path) -> Result<Committed, Failure> {
+        let mut command = Command::new(&self.binary);
+        command.args(["commit", text(file), "--json"]);
+        command.env("RINGWALL_SOCKET", self.api(node).socket());
+        let said = run_to(lab.node(node), &mut command, &[0, MISSING])?;
+        let what = "ringwall commit".to_owned();
+        serde_json::from_str(&said).map_err(|_| Failure::Strange { what, said })
     }
 
     pub(crate) fn start(&mut self, lab: &Lab, node: Node) -> Result<(), Failure> {

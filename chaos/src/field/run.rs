@@ -188,6 +188,11 @@ impl<'a> Run<'a> {
         self.measured.insert(name.to_owned(), value);
     }
 
+    /// Counts one more of what no log of the traffic tells.
+    pub(crate) fn count(&mut self, name: &str) {
+        *self.measured.entry(name.to_owned()).or_default() += 1.0;
+    }
+
     /// How long to watch after a fault: `length`, and for the peer the time that it takes by design.
     pub(crate) fn outlast(&self, length: Duration) -> Duration {
         match self.settings.kind {

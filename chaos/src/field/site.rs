@@ -1,7 +1,8 @@
 //! The place of a scenario's runs: the network, the firewalls in it, and a folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use config::api::Committed;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::Signal;
 
@@ -155,10 +156,10 @@ impl Firewalls {
         }
     }
 
-    /// A verb of our program.
-    pub(crate) fn verb(&self, lab: &Lab, node: Node, args: &[&str]) -> Result<String, Failure> {
+    /// `ringwall commit FILE`.
+    pub(crate) fn commit(&self, lab: &Lab, node: Node, file: &Path) -> Result<Committed, Failure> {
         match self {
-            Self::Ringwall(pair) => pair.verb(lab, node, args),
+            Self::Ringwall(pair) => pair.commit(lab, node, file),
             Self::Keepalived(_) => Err(foreign()),
         }
     }
