@@ -84,8 +84,8 @@ pub struct Figures {
     /// From a fault to the first word of another active node.
     pub role_change_ms: Option<f64>,
     /// Time in which two nodes both forwarded transit or answered ARP or ND, and the frames of the one
-    /// with fewer in it. A single frame of it lasts no time, and counts as one. Nothing is known if the
-    /// watcher lost frames.
+    /// with fewer in it; where three did, of each two of them. A single frame of it lasts no time, and counts
+    /// as one. Nothing is known if the watcher lost frames.
     pub overlap_ms: Option<f64>,
     pub overlap_frames: Option<u64>,
     /// Frames that the watcher of the wire had no room for.

@@ -1,9 +1,10 @@
-//! The network: a client and a server, two nodes, and one switch with three segments.
+//! The network: a client and a server, two nodes or three, and one switch with three segments.
 //!
 //! ```text
 //!             ┌── lan0 fw1 wan0 ──┐
 //!  client ── lan       ║ fabric0  wan ── server        the client's gateway is the vip 10.1.0.1,
-//!             └── lan0 fw2 wan0 ──┘                     the server's the vip 10.2.0.1
+//!             ├── lan0 fw2 wan0 ──┤                     the server's the vip 10.2.0.1
+//!             └── lan0 fw3 wan0 ──┘                     where a scenario wants a third one
 //! ```
 //!
 //! `lan`, `wan` and `fabric` are bridges in a namespace of their own, the switch; the cable of node N to
@@ -24,20 +25,26 @@ pub(crate) const VIPS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 1, 0, 1), Ipv4Addr::ne
 pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 2);
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 2);
 
-/// One of the two nodes.
+/// A node: one of a pair, or the third one beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Node {
     Fw1,
     Fw2,
+    Fw3,
 }
 
 impl Node {
+    /// A pair.
     pub(crate) const BOTH: [Self; 2] = [Self::Fw1, Self::Fw2];
+    /// A pair and a third one.
+    pub(crate) const ALL: [Self; 3] = [Self::Fw1, Self::Fw2, Self::Fw3];
 
+    /// The other one of a pair. Whoever asks has a site of two nodes: a third one has two others.
     pub(crate) const fn other(self) -> Self {
         match self {
             Self::Fw1 => Self::Fw2,
             Self::Fw2 => Self::Fw1,
+            Self::Fw3 => unreachable!("who asks has a pair"),
         }
     }
 
@@ -46,10 +53,12 @@ impl Node {
         self.index() + 1
     }
 
+    /// Its place in [`Self::ALL`].
     pub(crate) const fn index(self) -> usize {
         match self {
             Self::Fw1 => 0,
             Self::Fw2 => 1,
+            Self::Fw3 => 2,
         }
     }
 
@@ -57,11 +66,12 @@ impl Node {
         match self {
             Self::Fw1 => "fw1",
             Self::Fw2 => "fw2",
+            Self::Fw3 => "fw3",
         }
     }
 }
 
-/// A segment that both nodes are on.
+/// A segment that all nodes are on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Segment {
     Lan,
@@ -104,21 +114,26 @@ pub(crate) struct Lab {
     pub(crate) client: Namespace,
     pub(crate) server: Namespace,
     pub(crate) switch: Namespace,
-    nodes: [Namespace; 2],
+    nodes: &'static [Node],
+    /// One for each of them.
+    insides: Vec<Namespace>,
 }
 
 impl Lab {
-    pub(crate) fn new() -> Result<Self, Failure> {
+    /// With these nodes, the first ones of [`Node::ALL`].
+    pub(crate) fn new(nodes: &'static [Node]) -> Result<Self, Failure> {
+        let inside = |node: &Node| Namespace::new(&format!("rwf-{}", node.name()));
         let lab = Self {
             client: Namespace::new("rwf-client")?,
             server: Namespace::new("rwf-server")?,
             switch: Namespace::new("rwf-switch")?,
-            nodes: [Namespace::new("rwf-fw1")?, Namespace::new("rwf-fw2")?],
+            nodes,
+            insides: nodes.iter().map(inside).collect::<Result<_, _>>()?,
         };
         Segment::ALL.iter().try_for_each(|it| lab.switch.add_bridge(it.name()))?;
         lab.plug(&lab.client, "c0", Segment::Lan, "lan-c", CLIENT)?;
         lab.plug(&lab.server, "s0", Segment::Wan, "wan-s", SERVER)?;
-        for node in Node::BOTH {
+        for &node in nodes {
             for segment in Segment::ALL {
                 let (port, link) = (segment.port(node), format!("{}0", segment.name()));
                 lab.plug(lab.node(node), &link, segment, &port, segment.address(node))?;
@@ -130,8 +145,13 @@ impl Lab {
         Ok(lab)
     }
 
+    /// The nodes that there are.
+    pub(crate) const fn nodes(&self) -> &'static [Node] {
+        self.nodes
+    }
+
     pub(crate) fn node(&self, node: Node) -> &Namespace {
-        &self.nodes[node.index()]
+        &self.insides[node.index()]
     }
 
     pub(crate) fn ends(&self) -> Ends<'_> {
@@ -178,7 +198,7 @@ impl Lab {
 
     /// The nodes do not hear each other in a segment, but everybody else there. No carrier is lost.
     pub(crate) fn cut(&self, segment: Segment, cut: bool) -> Result<(), Failure> {
-        let mut ports = Node::BOTH.iter().map(|node| segment.port(*node));
+        let mut ports = self.nodes.iter().map(|node| segment.port(*node));
         Ok(ports.try_for_each(|port| self.switch.isolate_port(&port, cut))?)
     }
 
@@ -188,14 +208,16 @@ impl Lab {
         Ok(if out { self.switch.down(&port) } else { self.switch.up(&port) }?)
     }
 
-    /// Nothing that `from` sends reaches the other node, on any segment; the other way works.
+    /// Nothing that `from` sends reaches another node, on any segment; the other way works.
     pub(crate) fn deafen(&self, from: Node) -> Result<(), Failure> {
         let mut rules = String::from(
             "table bridge field {\n chain forward {\n  type filter hook forward priority 0;\n",
         );
         for segment in Segment::ALL {
-            let (one, other) = (segment.port(from), segment.port(from.other()));
-            rules += &format!("  iifname \"{one}\" oifname \"{other}\" drop\n");
+            for &to in self.nodes.iter().filter(|node| **node != from) {
+                let (one, other) = (segment.port(from), segment.port(to));
+                rules += &format!("  iifname \"{one}\" oifname \"{other}\" drop\n");
+            }
         }
         self.nft(&(rules + " }\n}\n"))
     }
@@ -204,13 +226,13 @@ impl Lab {
     pub(crate) fn mend(&self) -> Result<(), Failure> {
         self.nft("table bridge field\ndelete table bridge field\n")?;
         for segment in Segment::ALL {
-            for node in Node::BOTH {
+            for &node in self.nodes {
                 self.pull(segment, node, false)?;
                 wait_ready(&[(&self.switch, &segment.port(node))])?;
             }
             self.cut(segment, false)?;
         }
-        Node::BOTH.iter().try_for_each(|node| self.silence(*node, false))
+        self.nodes.iter().try_for_each(|node| self.silence(*node, false))
     }
 
     /// Frames that a node has emitted into a segment.

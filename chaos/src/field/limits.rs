@@ -47,13 +47,17 @@ pub(crate) const PEER_OUTAGE: Duration = Duration::from_secs(4);
 /// How long filling may take in all: a million at that rate, four times over.
 pub(crate) const FILL_PATIENCE: Duration = Duration::from_secs(120);
 
-/// How long an operator's program asks what came of a change, as `ringwall` does.
+/// How long an operator's program waits for an answer, and then asks what came of its change, as `ringwall`
+/// does.
 pub(crate) const OPERATOR_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Between two such questions: a node that starts again answers after a second.
+/// Before the second such question; each pause is twice as long as the one before, as between `ringwall`'s.
 pub(crate) const INSIST_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long both nodes may take to vote, and to know of a leader, after they have settled.
+/// The longest such pause.
+pub(crate) const INSIST_PAUSE_MOST: Duration = Duration::from_secs(2);
+
+/// How long all nodes may take to vote, and to know of a leader, after they have settled.
 pub(crate) const AGREEING: Duration = Duration::from_secs(30);
 
 /// How long a probe may be under way, for what is said about those that did not arrive: many times the

@@ -98,13 +98,22 @@ fn unmasked() -> std::io::Result<()> {
 
 /// Runs a program to its end inside `namespace`; what it said, if it succeeded.
 pub(crate) fn run(namespace: &Namespace, command: &mut Command) -> Result<String, Failure> {
+    run_to(namespace, command, &[0])
+}
+
+/// The same, if it ends with one of these exit statuses.
+pub(crate) fn run_to(
+    namespace: &Namespace,
+    command: &mut Command,
+    statuses: &[i32],
+) -> Result<String, Failure> {
     let what = format!("{command:?}");
     command.stdin(Stdio::null());
     let output = namespace.run(|| unmasked().and_then(|()| command.output()));
     let output = output.map_err(Failure::system(format!("run {what}")))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() {
-        return Ok(text(&output.stdout));
+    match output.status.code() {
+        Some(status) if statuses.contains(&status) => Ok(text(&output.stdout)),
+        _ => Err(Failure::Refused { what, said: text(&output.stderr) + &text(&output.stdout) }),
     }
-    Err(Failure::Refused { what, said: text(&output.stderr) + &text(&output.stdout) })
 }

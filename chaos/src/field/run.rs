@@ -126,10 +126,10 @@ impl<'a> Run<'a> {
         wire.finish(&self.folder)
     }
 
-    /// What both nodes have counted until now.
+    /// What the nodes have counted until now.
     fn write_counters(&self, file: &str) -> Result<(), Failure> {
         let Firewalls::Ringwall(pair) = &self.site.firewalls else { return Ok(()) };
-        let lines = Node::BOTH.into_iter().flat_map(|node| counters(pair, node));
+        let lines = self.site.lab.nodes().iter().flat_map(|node| counters(pair, *node));
         Ok(log::write(&self.folder, file, lines)?)
     }
 
@@ -165,7 +165,7 @@ impl<'a> Run<'a> {
     /// A line of `cluster.log` for each of our nodes that answers.
     pub(crate) fn look(&mut self, when: &str) {
         let Firewalls::Ringwall(pair) = &self.site.firewalls else { return };
-        for node in Node::BOTH {
+        for &node in self.site.lab.nodes() {
             if let Ok(view) = pair.api(node).get::<serde_json::Value>(CLUSTER) {
                 let name = node.name();
                 self.views.push(format!("{} {name} {when}: {view}", log::now()));
@@ -186,6 +186,11 @@ impl<'a> Run<'a> {
     /// A figure that no log of the traffic tells.
     pub(crate) fn measured(&mut self, name: &str, value: f64) {
         self.measured.insert(name.to_owned(), value);
+    }
+
+    /// Counts one more of what no log of the traffic tells.
+    pub(crate) fn count(&mut self, name: &str) {
+        *self.measured.entry(name.to_owned()).or_default() += 1.0;
     }
 
     /// How long to watch after a fault: `length`, and for the peer the time that it takes by design.
@@ -209,7 +214,7 @@ impl<'a> Run<'a> {
             "run": self.number,
             "started": self.started,
             "firewall": self.settings.kind.name(),
-            "nodes": Node::BOTH.map(Node::name),
+            "nodes": self.site.lab.nodes().iter().map(|node| node.name()).collect::<Vec<_>>(),
             "active": self.active.map(Node::name),
             "capacity": self.capacity.map(|it| json!({
                 "packets_per_second": it.packets_per_second,

@@ -1,6 +1,7 @@
 //! The scenarios: what is done, and the bars for what it may cost.
 
 use super::failure::Failure;
+use super::lab::Node;
 use super::run::{Run, Settings};
 use super::scenarios::{
     bulk_sync, busy, comeback, commits, cost, crash, cuts, disk, history, large, lock_out, pause,
@@ -81,7 +82,9 @@ pub const SCENARIOS: &[Scenario] = &[
     commits::COMMITS,
     lock_out::LOCK_OUT,
     large::LARGE,
+    large::LARGE_3,
     small::SMALL,
+    small::SMALL_3,
     history::HISTORY,
 ];
 
@@ -91,7 +94,40 @@ pub fn scenario(name: &str) -> Option<&'static Scenario> {
     SCENARIOS.iter().find(|it| it.name == name)
 }
 
+/// A third firewall.
+pub(crate) fn three(_: &Settings) -> Wants {
+    Wants { nodes: &Node::ALL, ..Wants::default() }
+}
+
 /// What most of them want.
 pub(crate) fn nothing_special(_: &Settings) -> Wants {
     Wants::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::site::Kind;
+    use super::*;
+
+    #[test]
+    fn the_peer_is_a_pair() {
+        let settings = Settings {
+            kind: Kind::Ringwall("ringwall".into()),
+            capacity: None,
+            length: Duration::ZERO,
+            sessions: 0,
+        };
+        for it in SCENARIOS.iter().filter(|it| it.peer) {
+            assert_eq!((it.wants)(&settings).nodes, Node::BOTH, "{}", it.name);
+        }
+    }
+
+    #[test]
+    fn each_name_is_that_of_one() {
+        for (number, it) in SCENARIOS.iter().enumerate() {
+            assert!(SCENARIOS[..number].iter().all(|other| other.name != it.name), "{}", it.name);
+        }
+    }
 }

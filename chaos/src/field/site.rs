@@ -1,7 +1,8 @@
 //! The place of a scenario's runs: the network, the firewalls in it, and a folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use config::api::Committed;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::Signal;
 
@@ -14,10 +15,13 @@ use super::process::Process;
 /// What a scenario wants of its site.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wants {
+    /// The nodes: [`Node::BOTH`], or [`Node::ALL`] with a third firewall of ours, which the others prefer
+    /// themselves to, and which votes as they do.
+    pub(crate) nodes: &'static [Node],
     /// Places of the session table. A large one takes seconds to start.
     pub(crate) sessions: u32,
     /// Seconds by which each node's clock is ahead of the machine's.
-    pub(crate) clock_ahead: [u32; 2],
+    pub(crate) clock_ahead: [u32; Node::ALL.len()],
     /// Data folders on small disks of their own.
     pub(crate) small_disks: bool,
     /// Clocks of the wall that can be set while a daemon runs.
@@ -26,8 +30,9 @@ pub(crate) struct Wants {
 
 impl Default for Wants {
     fn default() -> Self {
+        let clock_ahead = [0; Node::ALL.len()];
         let (small_disks, wall_clocks) = (false, false);
-        Self { sessions: 65_536, clock_ahead: [0, 0], small_disks, wall_clocks }
+        Self { nodes: &Node::BOTH, sessions: 65_536, clock_ahead, small_disks, wall_clocks }
     }
 }
 
@@ -62,9 +67,9 @@ pub(crate) struct Site {
 impl Site {
     pub(crate) fn new(kind: &Kind, wants: Wants) -> Result<Self, Failure> {
         let mut folder = Folder::new()?;
-        let lab = Lab::new()?;
+        let lab = Lab::new(wants.nodes)?;
         if wants.small_disks {
-            folder.add_disks()?;
+            folder.add_disks(wants.nodes)?;
         }
         let path = folder.path.as_path();
         let firewalls = match kind {
@@ -79,7 +84,7 @@ impl Site {
     /// Everything works again, and the nodes have settled; the active one.
     pub(crate) fn settle(&mut self) -> Result<Node, Failure> {
         self.lab.mend()?;
-        for node in Node::BOTH {
+        for &node in self.lab.nodes() {
             if !self.firewalls.runs(node) {
                 self.firewalls.start(&self.lab, node)?;
             }
@@ -151,10 +156,10 @@ impl Firewalls {
         }
     }
 
-    /// A verb of our program.
-    pub(crate) fn verb(&self, lab: &Lab, node: Node, args: &[&str]) -> Result<String, Failure> {
+    /// `ringwall commit FILE`.
+    pub(crate) fn commit(&self, lab: &Lab, node: Node, file: &Path) -> Result<Committed, Failure> {
         match self {
-            Self::Ringwall(pair) => pair.verb(lab, node, args),
+            Self::Ringwall(pair) => pair.commit(lab, node, file),
             Self::Keepalived(_) => Err(foreign()),
         }
     }
@@ -195,8 +200,8 @@ impl Folder {
         Ok(Self { path, disks: Vec::new() })
     }
 
-    fn add_disks(&mut self) -> Result<(), Failure> {
-        for node in Node::BOTH {
+    fn add_disks(&mut self, nodes: &[Node]) -> Result<(), Failure> {
+        for node in nodes {
             let disk = self.path.join(format!("data{}", node.number()));
             let what = format!("make a small disk at {}", disk.display());
             std::fs::create_dir(&disk).map_err(Failure::system(what.clone()))?;

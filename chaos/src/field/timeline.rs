@@ -55,10 +55,11 @@ pub(crate) fn timeline(folder: &Path) -> Timeline {
         });
         Lane::new(&format!("{node} {kind}"), mine)
     };
-    let mut lanes: Vec<Lane> =
-        [("fw1", "forward"), ("fw2", "forward"), ("fw1", "arp"), ("fw2", "arp")]
-            .map(|(node, kind)| seen(node, kind))
-            .into();
+    let nodes = nodes(&read("run.json"));
+    let mut lanes = Vec::new();
+    for kind in ["forward", "arp"] {
+        lanes.extend(nodes.iter().map(|node| seen(node, kind)));
+    }
     for number in 0.. {
         let name = format!("stream-{number}.received");
         if !folder.join(&name).exists() {
@@ -74,6 +75,13 @@ pub(crate) fn timeline(folder: &Path) -> Timeline {
         Some((at.parse().ok()?, what.to_owned()))
     };
     Timeline { lanes, marks: faults.lines().filter_map(mark).collect() }
+}
+
+/// The nodes that `run.json` names.
+fn nodes(run: &str) -> Vec<String> {
+    let run: serde_json::Value = serde_json::from_str(run).unwrap_or_default();
+    let names = run["nodes"].as_array().into_iter().flatten();
+    names.filter_map(|it| it.as_str().map(str::to_owned)).collect()
 }
 
 impl Timeline {
@@ -140,6 +148,20 @@ mod tests {
     fn what_is_close_together_is_one_stretch() {
         let lane = Lane::new("it", [5, GRAIN, 3 * GRAIN, 3 * GRAIN + 1]);
         assert_eq!(lane.stretches, [(5, GRAIN), (3 * GRAIN, 3 * GRAIN + 1)]);
+    }
+
+    #[test]
+    fn each_node_of_the_run_has_its_lanes() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("run.json", r#"{"nodes": ["fw1", "fw2", "fw3"]}"#);
+        write("wire.log", "5 fw3 wan forward\n7 fw1 lan arp\n");
+        let lanes = timeline(folder.path()).lanes;
+        let told: Vec<_> = lanes.iter().map(|it| (&*it.name, it.stretches.len())).collect();
+        let forward = [("fw1 forward", 0), ("fw2 forward", 0), ("fw3 forward", 1)];
+        let arp = [("fw1 arp", 1), ("fw2 arp", 0), ("fw3 arp", 0)];
+        assert_eq!(told, [forward, arp].concat());
     }
 
     #[test]

@@ -75,7 +75,8 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn start(lab: &Lab) -> Result<Self, Failure> {
-        let taps = lab.switch.run(taps)?;
+        let nodes = lab.nodes();
+        let taps = lab.switch.run(|| taps(nodes))?;
         let over = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&over);
         let watcher = std::thread::Builder::new().name("wire".to_owned());
@@ -113,8 +114,8 @@ struct Tap {
 }
 
 /// To be called inside the switch.
-fn taps() -> Result<Vec<Tap>, Failure> {
-    let places = Node::BOTH.into_iter().flat_map(|node| Segment::DATA.map(|it| (node, it)));
+fn taps(nodes: &[Node]) -> Result<Vec<Tap>, Failure> {
+    let places = nodes.iter().flat_map(|node| Segment::DATA.map(|it| (*node, it)));
     places.map(|(node, segment)| tap(node, segment)).collect()
 }
 

@@ -90,14 +90,13 @@ impl Figures {
         };
         self.detection_ms = transit.find(other).and_then(|frame| since_fault(faults, frame.at));
         let overlaps = overlaps(&frames);
-        let fewest = |span: &Span| {
-            let mut counts = BTreeMap::<&str, u64>::new();
-            let inside = frames.iter().filter(|frame| (span.0..=span.1).contains(&frame.at));
-            inside.for_each(|frame| *counts.entry(&frame.node).or_default() += 1);
-            counts.into_values().min().unwrap_or(0)
+        let fewest = |it: &Overlap<'_>| {
+            let inside = frames.iter().filter(|frame| (it.span.0..=it.span.1).contains(&frame.at));
+            let of = |node: &str| inside.clone().filter(|frame| frame.node == node).count() as u64;
+            it.nodes.map(of).into_iter().filter(|count| *count > 0).min().unwrap_or(0)
         };
         self.overlap_frames = Some(overlaps.iter().map(fewest).sum());
-        self.overlap_ms = Some(overlaps.iter().map(|(from, to)| millis(*from, *to)).sum());
+        self.overlap_ms = Some(overlaps.iter().map(|it| millis(it.span.0, it.span.1)).sum());
     }
 
     /// What was not seen may have been anything.
@@ -122,14 +121,20 @@ impl FromStr for Lost {
     }
 }
 
-/// Times in which two nodes were at work.
+/// A time in which two nodes were at work.
+struct Overlap<'a> {
+    nodes: [&'a str; 2],
+    span: Span,
+}
+
+/// Each such time, of each two nodes.
 ///
 /// ```text
 /// A  ││││││││││ │ │              ││      a node is at work from a frame to its next,
 /// B           │ │ │││││││││││││││││││││  unless it was silent for long between
 ///             └──┘               └┘
 /// ```
-fn overlaps(frames: &[Frame]) -> Vec<Span> {
+fn overlaps(frames: &[Frame]) -> Vec<Overlap<'_>> {
     let mut spans = BTreeMap::<&str, Vec<Span>>::new();
     for frame in frames {
         let own = spans.entry(&frame.node).or_default();
@@ -138,12 +143,15 @@ fn overlaps(frames: &[Frame]) -> Vec<Span> {
             _ => own.push((frame.at, frame.at)),
         }
     }
-    let nodes: Vec<_> = spans.into_values().collect();
+    let nodes: Vec<_> = spans.into_iter().collect();
     let mut both = Vec::new();
-    for (number, one) in nodes.iter().enumerate() {
-        for other in nodes[number + 1..].iter().flatten() {
-            let common = |span: &Span| (span.0.max(other.0), span.1.min(other.1));
-            both.extend(one.iter().map(common).filter(|(from, to)| from <= to));
+    for (number, (one, spans)) in nodes.iter().enumerate() {
+        for (other, others) in &nodes[number + 1..] {
+            for theirs in others {
+                let common = |span: &Span| (span.0.max(theirs.0), span.1.min(theirs.1));
+                let common = spans.iter().map(common).filter(|(from, to)| from <= to);
+                both.extend(common.map(|span| Overlap { nodes: [*one, *other], span }));
+            }
         }
     }
     both

@@ -172,6 +172,7 @@ fn a_takeover_is_another_node_or_another_term() {
         (&[("", 60, "role fw1 active term 5")], 1, None),
         (&[("", 62, "role fw2 active term 4"), ("", 63, "role fw2 active term 4")], 1, Some(12.0)),
         (&[("", 62, "role fw2 active term 4"), ("", 99, "role fw1 active term 5")], 2, Some(12.0)),
+        (&[("", 64, "role fw3 active term 4"), ("", 99, "role fw2 active term 5")], 2, Some(14.0)),
     ] {
         let mut all = vec![first, ("", 50, "fault kill fw1")];
         all.splice(..0, more.iter().copied());
@@ -190,11 +191,14 @@ fn wire(frames: &[(u64, &str)]) -> (&'static str, String) {
 #[test]
 fn two_nodes_overlap_while_frames_of_both_alternate() {
     let (a, b, claim) = ("fw1 wan forward", "fw2 wan forward", "fw1 lan arp");
+    let c = "fw3 wan forward";
     for (frames, overlap, few) in [
         (&[(0, a), (10, a), (60, b), (70, b)][..], 0.0, 0),
         // A frame of the old node after the first of the new one.
         (&[(0, a), (10, a), (60, b), (64, a), (70, b)], 4.0, 1),
         (&[(0, a), (10, a), (60, b), (64, claim), (70, b)], 4.0, 1),
+        // Of three, each two count: 3 ms with two frames, and the third one's with both.
+        (&[(0, a), (60, b), (61, a), (62, b), (62, c), (63, a), (64, b)], 3.0, 4),
         // Stopped, and going on for a moment where it was stopped.
         (
             &[(10, a), (60, b), (500, b), (900, b), (1_300, b), (1_301, a), (1_303, a), (1_304, b)],

@@ -206,11 +206,12 @@ impl Run<'_> {
         Ok(if let [one] = all[..] { Some(one) } else { None })
     }
 
-    /// What writes to the log's disk took, the slower node's: microseconds, fsync included.
+    /// What writes to the log's disk took, the slowest node's: microseconds, fsync included.
     pub(super) fn measure_syncs(&mut self) -> Result<(), Failure> {
+        let nodes = self.site.lab.nodes();
         let pair = self.site.pair()?;
         let mut worst = [None; 2];
-        for node in Node::BOTH {
+        for &node in nodes {
             let status: PolicyStatus = pair.api(node).get(POLICY_STATUS)?;
             let it = [status.raft.sync_p50_microseconds, status.raft.sync_p99_microseconds];
             worst = [worst[0].max(it[0]), worst[1].max(it[1])];

@@ -55,7 +55,7 @@ pub(crate) const CLOCK: Scenario = Scenario {
     about: "as crash, with clocks that are eleven days apart",
     bars: BARS,
     peer: false,
-    wants: |_: &Settings| Wants { clock_ahead: [0, 1_000_000], ..Wants::default() },
+    wants: |_: &Settings| Wants { clock_ahead: [0, 1_000_000, 0], ..Wants::default() },
     run: |run| die(run, Fault::Kill),
 };
 
