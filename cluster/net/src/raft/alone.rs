@@ -40,7 +40,8 @@ impl<M: Replicable> Raft<M> {
 
     /// Who takes part, by this node's log.
     async fn members(&self) -> Result<BTreeSet<NodeId>, RaftError> {
-        let known = self.now().core.with_raft_state(|state| {
+        let run = self.now();
+        let known = run.core.with_raft_state(|state| {
             let members = state.membership_state.effective();
             nodes(members.nodes().map(|(node, _)| *node))
         });

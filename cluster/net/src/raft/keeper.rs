@@ -15,6 +15,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
+use openraft::async_runtime::watch::WatchReceiver as _;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
