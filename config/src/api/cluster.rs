@@ -155,7 +155,7 @@ pub struct ClusterStream {
     /// Waits for the peer that took too long.
     #[serde(default)]
     pub holds_expired: u64,
-    /// Packets that should have waited and found no room to.
+    /// Waits that were ended, or not begun, for want of room or because the peer is silent.
     #[serde(default)]
     pub holds_skipped: u64,
 }

@@ -73,7 +73,7 @@ pub struct Replicated {
     pub takeovers: u64,
     /// Waits for the backup that took too long.
     pub holds_expired: u64,
-    /// Packets that should have waited for it and found no room to.
+    /// Waits that were ended, or not begun, for want of room or because it is silent.
     pub holds_skipped: u64,
 }
 
