@@ -133,12 +133,13 @@ impl Desk {
     /// check finds, is told only of what all know: without a leader this node may have missed the latest.
     async fn base(&self, id: RequestId, request: &api::CommitRequest) -> Result<Epoch, Error> {
         let caught_up = self.raft.ensure_linearizable(LOOK_PATIENCE).await;
-        let caught_up = caught_up.map(drop).map_err(|_| match self.disk_failed(false) {
-            Some(error) => error,
-            None => Error::undecided(
-                "no node leads now, so what is in force elsewhere is not known here: nothing changed, try \
-                 again",
-            ),
+        let caught_up = caught_up.map(drop).map_err(|_| {
+            self.disk_failed(false).unwrap_or_else(|| {
+                Error::undecided(
+                    "no node leads now, so what is in force elsewhere is not known here: nothing changed, \
+                     try again",
+                )
+            })
         });
         if request.check {
             caught_up.clone()?;

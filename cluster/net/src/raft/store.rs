@@ -116,7 +116,7 @@ impl RaftStore {
         if empty {
             found(&vault, cluster, node)?;
         }
-        Self::begin(vault.from(crate::store::Source::backend(make)), cluster, node)
+        Self::begin(vault.opened_from(crate::store::Source::backend(make)), cluster, node)
     }
 
     /// Opens the file anew after a failure, from what is certainly on the disk; nothing is taken over from

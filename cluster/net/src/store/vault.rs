@@ -10,7 +10,7 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use redb::backends::FileBackend;
 use redb::{
@@ -48,7 +48,8 @@ struct Failure {
 pub(crate) enum Source {
     File(PathBuf),
     /// A backend, by what opens it again.
-    Backend(Arc<dyn Fn() -> Result<Database, StoreError> + Send + Sync>),
+    #[cfg(test)]
+    Backend(std::sync::Arc<dyn Fn() -> Result<Database, StoreError> + Send + Sync>),
     /// It is not opened again.
     Nothing,
 }
@@ -57,7 +58,9 @@ impl Source {
     /// A backend that may be made once more.
     #[cfg(test)]
     pub(crate) fn backend<B: StorageBackend>(make: impl Fn() -> B + Send + Sync + 'static) -> Self {
-        Self::Backend(Arc::new(move || builder().create_with_backend(make()).map_err(storage)))
+        Self::Backend(std::sync::Arc::new(move || {
+            builder().create_with_backend(make()).map_err(storage)
+        }))
     }
 }
 
@@ -65,6 +68,7 @@ impl core::fmt::Debug for Source {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::File(path) => path.fmt(f),
+            #[cfg(test)]
             Self::Backend(_) => f.write_str("a backend"),
             Self::Nothing => f.write_str("nothing"),
         }
@@ -110,7 +114,8 @@ impl Vault {
     }
 
     /// The same, which can be opened anew from `source`.
-    pub(crate) fn from(self, source: Source) -> Self {
+    #[cfg(test)]
+    pub(crate) fn opened_from(self, source: Source) -> Self {
         Self { source, ..self }
     }
 
@@ -130,6 +135,7 @@ impl Vault {
                 files::find_room(folder, room).map_err(StoreError::File)?;
                 builder().open(path).map_err(storage)?
             }
+            #[cfg(test)]
             Source::Backend(open) => open()?,
             Source::Nothing => return Err(StoreError::Poisoned),
         };
@@ -170,7 +176,7 @@ impl Vault {
         self.failure().as_ref().map(|it| it.why.clone())
     }
 
-    fn failure(&self) -> std::sync::MutexGuard<'_, Option<Failure>> {
+    fn failure(&self) -> MutexGuard<'_, Option<Failure>> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -14,6 +14,8 @@ pub(crate) enum Fault {
     /// The sync after so many that work. As with a kernel's, what it did not write is shown all the same, and
     /// no later sync writes it.
     Sync(usize),
+    /// The next sync, and none after it.
+    Hiccup,
     /// The write after so many that work.
     Write(usize),
     /// To become larger.
@@ -67,7 +69,9 @@ impl Disk {
         let mut left = state.synced.clone();
         left.resize(state.shown.len(), 0);
         for (at, bytes) in &state.since {
-            left[*at..*at + bytes.len()].copy_from_slice(bytes);
+            if let Some(place) = left.get_mut(*at..*at + bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
         }
         state.shown = left;
     }
@@ -141,10 +145,17 @@ impl State {
             Some(Fault::Sync(left)) if *call == Call::Sync => left,
             Some(Fault::Write(left)) if *call == Call::Write => left,
             Some(Fault::Everything(left)) => left,
+            Some(Fault::Hiccup) if *call == Call::Sync => {
+                self.fault = None;
+                self.lose();
+                return Err(io::Error::other("refused by the test"));
+            }
             Some(Fault::Growth) if *call == Call::Grow => {
                 return Err(io::ErrorKind::StorageFull.into());
             }
-            Some(Fault::Sync(_) | Fault::Write(_) | Fault::Growth) | None => return Ok(()),
+            Some(Fault::Sync(_) | Fault::Hiccup | Fault::Write(_) | Fault::Growth) | None => {
+                return Ok(());
+            }
         };
         if *left == 0 {
             if *call == Call::Sync {
