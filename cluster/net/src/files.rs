@@ -5,6 +5,9 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate};
+
 /// Mode of a private file.
 pub(crate) const PRIVATE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;
@@ -32,6 +35,23 @@ pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)?;
     File::open(to.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
+/// Whether a folder's file system has room for so many bytes more. One that cannot be asked counts as having
+/// it.
+///
+/// # Errors
+/// It has not.
+pub(crate) fn find_room(folder: &Path, bytes: u64) -> io::Result<()> {
+    let path = folder.join("room.new");
+    remove(&path)?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(&path)?;
+    let found = fallocate(&file, FallocateFlags::empty(), 0, bytes.try_into().unwrap_or(i64::MAX));
+    remove(&path)?;
+    match found {
+        Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Removes a file that may not be there.
@@ -77,6 +97,16 @@ mod tests {
         assert_eq!((mode(&path), mode(&inner)), (0o600, 0o700));
         assert!(!path.with_extension("new").exists());
         assert_eq!(read(&path, 2).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn room_is_asked_for_and_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        find_room(folder.path(), 1 << 20).unwrap();
+        let full = find_room(folder.path(), 1 << 60).unwrap_err();
+        let none = [Errno::ENOSPC, Errno::EFBIG].map(|it| Some(it as i32));
+        assert!(none.contains(&full.raw_os_error()), "{full}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

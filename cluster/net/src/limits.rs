@@ -158,6 +158,13 @@ pub const ZONE_NAME_BYTES: usize = 63;
 /// Bytes of memory that the store keeps of its file: the whole file, as long as it is used as meant.
 pub const STORE_CACHE_BYTES: usize = 4 << 20;
 
+/// Bytes that must be free before a store whose disk failed is opened anew, beside twice of what did not fit:
+/// some commits. With less it would fail again at once.
+pub const STORE_ROOM_BYTES: u64 = 1 << 20;
+
+/// How often a store whose disk failed is opened anew, until that works: a full disk is emptied by people.
+pub const STORE_AGAIN: Duration = Duration::from_secs(1);
+
 /// Bytes of a question to a peer, and of what decoding one may claim: a Raft entry with the largest
 /// revision, its list files in it (32 MiB), and its envelope. A longer one is refused by the asker,
 /// and closes the connection at the answerer.

@@ -4,8 +4,8 @@
 //! - **A promise is synced before it is made.** Each method that changes something returns after the
 //!   commit reached the disk; until then the caller has promised nothing.
 //! - **A failed write or sync poisons the store.** What is on the disk is unknown from then on, and a
-//!   second sync would say "fine" without having written the lost pages. Every later call is refused;
-//!   the daemon has to be started anew, and finds the last commit or the one before.
+//!   second sync would say "fine" without having written the lost pages. Every later call is refused,
+//!   until the store is opened anew, which finds the last commit or the one before ([`Store::reopen`]).
 //! - **A term has one owner.** [`Store::assign`] refuses an older term, and another owner in the same.
 //!
 //! Calls block: a driver keeps them off the runtime's threads.
@@ -26,6 +26,8 @@ use redb::{ReadTransaction, ReadableTable, StorageBackend, TableDefinition, Writ
 
 pub use placement::{Assignment, Run};
 pub use records::{Member, Standing};
+#[cfg(test)]
+pub(crate) use vault::Source;
 pub(crate) use vault::{Vault, storage};
 
 use crate::identity::ClusterName;
@@ -73,7 +75,7 @@ pub struct Seed {
 /// Why something was not remembered.
 #[derive(Debug)]
 pub enum StoreError {
-    /// An earlier write or sync failed: nothing is known to be safe until the daemon starts anew.
+    /// An earlier write or sync failed: nothing is known to be safe until the store is opened anew.
     Poisoned,
     /// The file or the disk.
     Storage(redb::Error),
@@ -189,6 +191,15 @@ impl Store {
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
         self.vault.is_poisoned()
+    }
+
+    /// Opens the file anew, after a failure: with what is certainly on the disk. Blocks.
+    ///
+    /// # Errors
+    /// The disk refuses still, and the store stays as it was.
+    pub fn reopen(&mut self) -> Result<(), StoreError> {
+        self.vault = self.vault.reopen()?;
+        Ok(())
     }
 
     /// The number of this run of the daemon: one more than the last.
@@ -453,7 +464,7 @@ impl Store {
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.vault.write(change)
+        self.vault.write(0, change)
     }
 }
 
@@ -529,8 +540,8 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Poisoned => f.write_str(
-                "an earlier write to the node's store failed; nothing more is promised until the \
-                 daemon is started anew",
+                "an earlier write to the node's store failed; nothing more is promised until it is opened \
+                 anew",
             ),
             Self::Storage(error) => write!(f, "the node's store: {error}"),
             Self::File(error) => write!(f, "the node's store: {error}"),

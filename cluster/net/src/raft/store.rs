@@ -9,7 +9,8 @@
 //! - **Nothing is acknowledged before its fsync.** Entries can be read at once, from memory, but their
 //!   writer is told only after the commit; a vote's writer waits for it.
 //! - **What queues shares a commit**, in its order. One thread writes.
-//! - **A failed write or sync poisons the store**, as it does the node's ([`crate::store`]).
+//! - **A failed write or sync poisons the store**, as it does the node's ([`crate::store`]). Another one is
+//!   opened from the file then, with nothing of this one's memory ([`RaftStore::reopen`]).
 
 mod log;
 mod memory;
@@ -64,6 +65,7 @@ pub struct RaftStore {
 #[derive(Debug)]
 struct Shared {
     node: NodeId,
+    cluster: ClusterName,
     vault: Vault,
     memory: Mutex<Memory>,
     syncs: Mutex<Histogram>,
@@ -103,11 +105,55 @@ impl RaftStore {
         Self::begin(vault, cluster, node)
     }
 
+    /// The same, which can be opened anew.
+    #[cfg(test)]
+    pub(super) fn with_backends<B: StorageBackend>(
+        make: impl Fn() -> B + Send + Sync + 'static,
+        cluster: &ClusterName,
+        node: NodeId,
+    ) -> Result<Self, StoreError> {
+        let (vault, empty) = Vault::with_backend(make())?;
+        if empty {
+            found(&vault, cluster, node)?;
+        }
+        Self::begin(vault.opened_from(crate::store::Source::backend(make)), cluster, node)
+    }
+
+    /// Opens the file anew after a failure, from what is certainly on the disk; nothing is taken over from
+    /// memory. This store is given up with that, whatever comes of it. Blocks.
+    ///
+    /// # Errors
+    /// The disk refuses still.
+    pub(super) fn reopen(&self) -> Result<Self, StoreError> {
+        let Shared { vault, cluster, node, .. } = &*self.shared;
+        let again = Self::begin(vault.reopen()?, cluster, *node)?;
+        *again.shared.syncs() = *self.shared.syncs();
+        Ok(again)
+    }
+
+    /// Gives the file up, so that another store may be opened from it.
+    pub(super) fn close(&self) {
+        // What was half done is left to the next run.
+        let _ = self.shared.vault.close();
+    }
+
+    /// From now on nothing is promised any more.
+    pub(super) fn fail(&self, why: &str) {
+        self.shared.vault.fail(why, 0);
+    }
+
+    /// Why nothing can be promised any more, if that is so.
+    #[must_use]
+    pub fn ailment(&self) -> Option<String> {
+        self.shared.vault.ailment()
+    }
+
     fn begin(vault: Vault, cluster: &ClusterName, node: NodeId) -> Result<Self, StoreError> {
         vault.read(|transaction| check(transaction, cluster, node))?;
         let memory = Mutex::new(vault.read(remembered)?);
         let announced = watch::Sender::new(0);
-        let shared = Arc::new(Shared { node, vault, memory, syncs: Mutex::default(), announced });
+        let (cluster, syncs) = (cluster.clone(), Mutex::default());
+        let shared = Arc::new(Shared { node, cluster, vault, memory, syncs, announced });
         let (queue, jobs) = mpsc::channel(RAFT_STORE_QUEUE);
         let writer = Arc::clone(&shared);
         thread::Builder::new()
@@ -126,7 +172,7 @@ impl RaftStore {
     /// How long commits took, their fsyncs included.
     #[must_use]
     pub fn sync_times(&self) -> Histogram {
-        *self.shared.syncs.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.shared.syncs()
     }
 
     /// Bytes of the log, about.
@@ -190,11 +236,15 @@ impl Shared {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn syncs(&self) -> MutexGuard<'_, Histogram> {
+        self.syncs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Fills a new file.
 fn found(vault: &Vault, cluster: &ClusterName, node: NodeId) -> Result<(), StoreError> {
-    vault.write(|transaction| {
+    vault.write(0, |transaction| {
         let mut numbers = transaction.open_table(NUMBERS).map_err(storage)?;
         numbers.insert(FORMAT, FORMAT_VERSION).map_err(storage)?;
         numbers.insert(NODE, u64::from(node.0)).map_err(storage)?;

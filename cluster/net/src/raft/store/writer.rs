@@ -96,11 +96,12 @@ pub(super) fn run(shared: &Shared, mut jobs: mpsc::Receiver<Job>) {
 
 fn write(shared: &Shared, group: &[Job]) -> Result<(), StoreError> {
     let begun = Instant::now();
-    shared.vault.write(|transaction| {
+    let bytes = group.iter().map(|job| job.bytes() as u64).sum();
+    shared.vault.write(bytes, |transaction| {
         group.iter().try_for_each(|job| carry_out(transaction, &job.change))
     })?;
     let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    shared.syncs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(nanos);
+    shared.syncs().add(nanos);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use openraft::type_config::TypeConfigExt as _;
 use super::super::store::RaftStore;
 use super::super::types::{Entry, LogId, SnapshotMeta, StoredMembership, Types, Vote};
 use super::super::wire::Generation;
-use super::disks::{entry, id, on, vote};
+use super::disks::{entry, id, on, reopening, vote};
 use super::ledger::request;
 use crate::store::tests::disk::{Disk, Fault};
 
@@ -198,4 +198,52 @@ async fn a_crash_at_each_call_to_the_disk_loses_nothing_acknowledged() {
     }
     println!("{restarts} restarts");
     assert!(restarts >= 1_000, "{restarts}");
+}
+
+/// A disk that fails for a while, at each of its writes and syncs: what was acknowledged is there when it is
+/// opened anew, and what is read then is there for good.
+#[tokio::test]
+async fn a_failure_at_each_call_to_the_disk_is_mended() {
+    let mut contents = vec![Content::default()];
+    for step in SCRIPT.iter().flat_map(|group| group.iter()) {
+        contents.push(contents.last().unwrap().after(*step));
+    }
+    let mut mended = 0;
+    for (fault, stride) in [(Fault::Sync as fn(usize) -> Fault, 1), (Fault::Write, 7)] {
+        for calls in (0..).step_by(stride) {
+            let disk = Disk::new();
+            let mut store = reopening(&disk);
+            disk.refuse(fault(calls));
+            let (acknowledged, begun) = run(&mut store).await;
+            if acknowledged == contents.len() - 1 {
+                break;
+            }
+            disk.mend();
+            if calls % 2 == 0 {
+                disk.evict();
+            }
+            let mut again = store.reopen().unwrap();
+            let found = Content::of(&mut again).await;
+            let possible = &contents[acknowledged..=begun];
+            assert!(
+                possible.contains(&found),
+                "call {calls}, {acknowledged} to {begun}: {found:?}"
+            );
+            for seed in 1..=4 {
+                let crashed = disk.crashed(seed * 1_000 + calls as u64);
+                assert_eq!(
+                    Content::of(&mut on(&crashed)).await,
+                    found,
+                    "call {calls}, seed {seed}"
+                );
+            }
+            again.save_vote(&vote(9)).await.unwrap();
+            let after = Content { vote: Some(vote(9)), ..found };
+            disk.evict();
+            assert_eq!(Content::of(&mut on(&disk.crashed(calls as u64))).await, after);
+            mended += 1;
+        }
+    }
+    println!("mended {mended} times");
+    assert!(mended >= 100, "{mended}");
 }

@@ -20,6 +20,12 @@ pub(super) fn on(disk: &Disk) -> RaftStore {
     RaftStore::with_backend(disk.clone(), &cluster(), OWN).unwrap()
 }
 
+/// The same, which can be opened anew.
+pub(super) fn reopening(disk: &Disk) -> RaftStore {
+    let disk = disk.clone();
+    RaftStore::with_backends(move || disk.clone(), &cluster(), OWN).unwrap()
+}
+
 pub(super) fn id(term: u64, index: u64) -> LogId {
     LogId { leader_id: LeaderId { term, node_id: 1 }, index }
 }
@@ -146,6 +152,41 @@ async fn a_full_disk_poisons_the_store_and_loses_nothing() {
     assert!(store.is_poisoned());
     assert_eq!(indexes(&mut on(&disk.restarted())).await, [0]);
     assert_eq!(indexes(&mut on(&disk.crashed(1))).await, [0]);
+}
+
+#[tokio::test]
+async fn a_store_that_failed_is_opened_anew_and_the_old_one_is_given_up() {
+    let entries = || (0..3).map(|index| entry(1, index, 100));
+    for fault in [Fault::Sync(0), Fault::Sync(1), Fault::Write(0), Fault::Everything(0)] {
+        let disk = Disk::new();
+        let mut failed = reopening(&disk);
+        failed.save_vote(&vote(1)).await.unwrap();
+        failed.blocking_append(entries()).await.unwrap();
+        disk.refuse(fault);
+        assert!(failed.save_vote(&vote(2)).await.is_err(), "{fault:?}");
+        let said = failed.ailment().unwrap();
+        assert!(said.contains("refused by the test"), "{said}");
+        let refused = failed.reopen();
+        assert!(matches!(refused, Err(StoreError::Storage(_))), "{fault:?}: {refused:?}");
+        disk.mend();
+        disk.evict();
+        let mut again = failed.reopen().unwrap();
+        assert_eq!((again.ailment(), failed.ailment()), (None, Some(said)));
+        let known = again.read_vote().await.unwrap();
+        assert!([Some(vote(1)), Some(vote(2))].contains(&known), "{fault:?}: {known:?}");
+        assert!(failed.save_vote(&vote(9)).await.is_err(), "{fault:?}: it is given up");
+        for seed in 1..20 {
+            let mut crashed = on(&disk.crashed(seed));
+            assert_eq!(
+                crashed.read_vote().await.unwrap(),
+                known,
+                "{fault:?}: what is read is there"
+            );
+            assert_eq!(indexes(&mut crashed).await, [0, 1, 2], "{fault:?}");
+        }
+        again.save_vote(&vote(3)).await.unwrap();
+        assert_eq!(on(&disk.crashed(5)).read_vote().await.unwrap(), Some(vote(3)), "{fault:?}");
+    }
 }
 
 /// What is applied must be known to the next run: who applies waits for that.

@@ -11,8 +11,11 @@ const SECTOR: usize = 512;
 /// What the disk refuses from now on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
-    /// The sync after so many that work.
+    /// The sync after so many that work. As with a kernel's, what it did not write is shown all the same, and
+    /// no later sync writes it.
     Sync(usize),
+    /// The next sync, and none after it.
+    Hiccup,
     /// The write after so many that work.
     Write(usize),
     /// To become larger.
@@ -32,6 +35,8 @@ struct State {
     /// Whether the length changed since then.
     resized: bool,
     fault: Option<Fault>,
+    /// Syncs that failed.
+    lost: u64,
 }
 
 /// The disk; clones are the same one.
@@ -55,6 +60,20 @@ impl Disk {
     pub(crate) fn restarted(&self) -> Self {
         let shown = self.state().shown.clone();
         Self::holding(shown)
+    }
+
+    /// The system forgets what it showed: what is not on the disk, and on no way there, is gone.
+    pub(crate) fn evict(&self) {
+        let mut state = self.state();
+        let state = &mut *state;
+        let mut left = state.synced.clone();
+        left.resize(state.shown.len(), 0);
+        for (at, bytes) in &state.since {
+            if let Some(place) = left.get_mut(*at..*at + bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
+        }
+        state.shown = left;
     }
 
     /// What is left after a loss of power: of the sectors written since the last sync, some.
@@ -126,16 +145,40 @@ impl State {
             Some(Fault::Sync(left)) if *call == Call::Sync => left,
             Some(Fault::Write(left)) if *call == Call::Write => left,
             Some(Fault::Everything(left)) => left,
+            Some(Fault::Hiccup) if *call == Call::Sync => {
+                self.fault = None;
+                self.lose();
+                return Err(io::Error::other("refused by the test"));
+            }
             Some(Fault::Growth) if *call == Call::Grow => {
                 return Err(io::ErrorKind::StorageFull.into());
             }
-            Some(Fault::Sync(_) | Fault::Write(_) | Fault::Growth) | None => return Ok(()),
+            Some(Fault::Sync(_) | Fault::Hiccup | Fault::Write(_) | Fault::Growth) | None => {
+                return Ok(());
+            }
         };
         if *left == 0 {
+            if *call == Call::Sync {
+                self.lose();
+            }
             return Err(io::Error::other("refused by the test"));
         }
         *left -= 1;
         Ok(())
+    }
+
+    /// Of the sectors that were to be synced, some are on the disk, and the others never will be.
+    fn lose(&mut self) {
+        self.lost += 1;
+        let mut bits = Bits(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(self.lost) | 1);
+        for (at, bytes) in self.since.drain(..) {
+            for (index, sector) in sectors(at, &bytes) {
+                let place = self.synced.get_mut(index..index + sector.len());
+                if let Some(place) = place.filter(|_| bits.toss()) {
+                    place.copy_from_slice(sector);
+                }
+            }
+        }
     }
 }
 
@@ -169,7 +212,7 @@ impl StorageBackend for Disk {
         state.allow(&Call::Sync)?;
         let state = &mut *state;
         if state.resized {
-            state.synced.clone_from(&state.shown);
+            state.synced.resize(state.shown.len(), 0);
         }
         for (at, bytes) in state.since.drain(..) {
             // One that was beyond a later end is gone.
