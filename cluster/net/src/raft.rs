@@ -14,11 +14,14 @@
 //! - **Elections.** Pre-vote, so that a node that is cut off disturbs nobody when it returns; a window
 //!   of election timeouts for each rank, so that two do not campaign at once; a watchdog, should
 //!   nobody lead all the same.
+//! - **A disk that fails stops it** until it works again; then it goes on with what the disk holds.
 //! - **What may have been done is not done again.** A proposal whose fate is unknown is an error of its
 //!   own ([`ProposeError::Unknown`]); whoever repeats it must be able to tell.
 
 mod alone;
 mod answer;
+mod instance;
+mod keeper;
 mod machine;
 mod network;
 mod status;
@@ -53,13 +56,13 @@ pub use store::RaftStore;
 pub use timing::{Timing, rank};
 pub use wire::{Change, Generation};
 
-use crate::limits::{RAFT_APPLIED, RAFT_COMMAND_BYTES, RAFT_HEARTBEAT, RAFT_STOP_TIMEOUT};
+use crate::limits::{RAFT_APPLIED, RAFT_COMMAND_BYTES, RAFT_HEARTBEAT};
 use crate::store::StoreError;
-use crate::transport::{Call, CallError, Channel, Sender, Urgency};
+use crate::transport::{CallError, Sender, Urgency};
 
-use answer::Core;
-use machine::{Holder, Machine};
-use network::{Context, Failure, Network};
+use instance::{Instance, Outfit};
+use keeper::Keeper;
+use network::Failure;
 use types::number;
 use wire::{Answer, Ask, Refusal};
 
@@ -86,9 +89,9 @@ pub struct Raft<M: Replicable> {
 }
 
 struct Shared<M: Replicable> {
-    core: Core<M>,
-    context: Arc<Context>,
-    holder: Arc<Holder<M>>,
+    keeper: Arc<Keeper<M>>,
+    own: NodeId,
+    sender: Option<Sender>,
     leadership: watch::Receiver<Leadership>,
     tasks: std::sync::Mutex<JoinSet<()>>,
 }
@@ -121,6 +124,8 @@ pub enum ProposeError {
     OtherGeneration,
     /// It cannot be done, and why.
     Impossible(String),
+    /// This node's disk failed, and how: its Raft stands still until that works again. Nothing was done.
+    Disk(String),
     /// This node's Raft has stopped.
     Stopped,
 }
@@ -145,36 +150,30 @@ impl<M: Replicable> Raft<M> {
         store: RaftStore,
         sender: Sender,
     ) -> Result<(Self, mpsc::Receiver<Applied>), RaftError> {
-        let calls = sender.answer_calls(Channel::Raft);
-        Self::begin(settings, Context::new(Some(sender), store), Some(calls)).await
+        Self::begin(settings, Some(sender), store).await
     }
 
     async fn begin(
         settings: Settings,
-        context: Context,
-        calls: Option<mpsc::Receiver<Call>>,
+        sender: Option<Sender>,
+        store: RaftStore,
     ) -> Result<(Self, mpsc::Receiver<Applied>), RaftError> {
-        let (own, store) = (context.own, context.store.clone());
+        let own = store.node();
         let (told, applied) = mpsc::channel(RAFT_APPLIED);
-        let holder = Arc::new(Holder::new());
-        let context = Arc::new(context);
-        let config = Arc::new(settings.timing.config(settings.rank, calls.is_none())?);
-        let machine =
-            Machine { holder: Arc::clone(&holder), store: store.clone(), told: told.clone() };
-        let network = Network(Arc::clone(&context));
-        let core = openraft::Raft::new(own, config, network, store, machine).await;
-        let core = core.map_err(|error| RaftError::Engine(error.to_string()))?;
-        holder.begin_telling(&told);
         let (seen, leadership) = watch::channel(Leadership::default());
+        let outfit = Outfit { settings, sender: sender.clone(), told, seen: Arc::new(seen) };
+        let first = Instance::begin(&outfit, store).await?;
+        let keeper = Arc::new(Keeper::new(outfit, first));
         let mut tasks = JoinSet::new();
-        if let Some(calls) = calls {
-            tasks.spawn(answer::serve(core.clone(), Arc::clone(&context), calls));
-        }
-        let watched = (core.clone(), Arc::clone(&context));
-        tasks.spawn(watchdog::watch(watched.0, watched.1, seen, settings.seed));
+        tasks.spawn(keeper::keep(Arc::downgrade(&keeper)));
         let tasks = std::sync::Mutex::new(tasks);
-        let shared = Arc::new(Shared { core, context, holder, leadership, tasks });
+        let shared = Arc::new(Shared { keeper, own, sender, leadership, tasks });
         Ok((Self { shared }, applied))
+    }
+
+    /// The run of openraft that there is.
+    fn now(&self) -> Arc<Instance<M>> {
+        self.shared.keeper.now()
     }
 
     /// Makes this node the first and only voter of a new cluster; once in its life.
@@ -182,7 +181,8 @@ impl<M: Replicable> Raft<M> {
     /// # Errors
     /// If it is one's already.
     pub async fn initialize(&self) -> Result<(), RaftError> {
-        let context = &self.shared.context;
+        let run = self.now();
+        let context = &run.context;
         let generation = Generation { number: 1, founder: context.store.node().0 };
         // One that crashed here begins once more.
         if context.store.generation().is_some_and(|known| known != generation) {
@@ -190,7 +190,7 @@ impl<M: Replicable> Raft<M> {
         }
         context.store.set_generation(generation).await.map_err(RaftError::Store)?;
         let members = BTreeMap::from([(context.own, EmptyNode::new())]);
-        let done = self.shared.core.initialize(members).await;
+        let done = run.core.initialize(members).await;
         done.map_err(|error| match error {
             openraft::errors::RaftError::APIError(InitializeError::NotAllowed(_)) => {
                 RaftError::NotEmpty
@@ -226,13 +226,13 @@ impl<M: Replicable> Raft<M> {
         let deadline = Instant::now() + within;
         let answer = self.lead(Ask::ReadIndex, within).await?;
         let Answer::ReadIndex(index) = answer else { return Err(unexpected()) };
-        let applied = timeout_at(deadline, self.shared.holder.until(index)).await;
+        let applied = timeout_at(deadline, self.now().holder.until(index)).await;
         applied.map(|()| index).map_err(|_| ProposeError::NoLeader)
     }
 
     /// Looks at the machine as this node knows it, and at the last index in it.
     pub fn look<T>(&self, look: impl FnOnce(&M, Option<u64>) -> T) -> T {
-        self.shared.holder.look(look)
+        self.now().holder.look(look)
     }
 
     /// Changes who takes part, from any node; one change at a time.
@@ -240,7 +240,7 @@ impl<M: Replicable> Raft<M> {
     /// # Errors
     /// Why not; [`ProposeError::Unknown`] is neither yes nor no.
     pub async fn change(&self, change: Change, within: Duration) -> Result<(), ProposeError> {
-        if self.shared.context.sender.is_none() {
+        if self.shared.sender.is_none() {
             let why = "the node is in no cluster: give it one in its node file first";
             return Err(ProposeError::Impossible(why.to_owned()));
         }
@@ -260,7 +260,7 @@ impl<M: Replicable> Raft<M> {
         if !status.voters.contains(&heir) {
             return Err(ProposeError::Impossible(format!("node {heir} does not vote")));
         }
-        let done = self.shared.core.trigger().transfer_leader(number(heir)).await;
+        let done = self.now().core.trigger().transfer_leader(number(heir)).await;
         done.map_err(|_| ProposeError::Stopped)
     }
 
@@ -273,34 +273,52 @@ impl<M: Replicable> Raft<M> {
     /// How it stands.
     #[must_use]
     pub fn status(&self) -> Status {
-        let metrics = status::metrics(&self.shared.core);
-        Status::new(&metrics, *self.shared.leadership.borrow(), &self.shared.context.store)
+        let run = self.now();
+        let metrics = status::metrics(&run.core);
+        let counts = self.shared.keeper.counts();
+        Status::new(&metrics, *self.shared.leadership.borrow(), &run.context.store, counts)
     }
 
     /// Stops. The store can be used again afterwards.
     pub async fn stop(&self) {
-        // What remains after that has no more effect than a crash.
-        let _ = timeout(RAFT_STOP_TIMEOUT, self.shared.core.shutdown()).await;
-        self.shared.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner).abort_all();
+        // First who would begin another run.
+        let mut tasks = core::mem::take(&mut *self.tasks());
+        tasks.shutdown().await;
+        // What remains after the time for it has no more effect than a crash.
+        let _ = self.now().end().await;
+        self.shared.keeper.over();
+    }
+
+    fn tasks(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+        self.shared.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Why this node's Raft does not run.
+    fn halted(&self) -> ProposeError {
+        self.now().context.store.ailment().map_or(ProposeError::Stopped, ProposeError::Disk)
     }
 
     /// Has something done by the leader, whoever that is.
     async fn lead(&self, ask: Ask, within: Duration) -> Result<Answer, ProposeError> {
         let deadline = Instant::now() + within;
-        let mut changes = self.shared.core.metrics();
+        let run = self.now();
+        let mut changes = run.core.metrics();
         let (mut hint, mut attempt) = (None, 0);
         loop {
+            if let Some(why) = run.context.store.ailment() {
+                return Err(ProposeError::Disk(why));
+            }
             let known = {
                 let metrics = changes.borrow_and_update();
-                metrics.running_state.as_ref().map_err(|_| ProposeError::Stopped)?;
+                metrics.running_state.as_ref().map_err(|_| self.halted())?;
                 metrics.current_leader
             };
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(ProposeError::NoLeader);
             }
-            if let Some(leader) = hint.take().or(known).or_else(|| self.somebody(attempt)) {
-                match self.asked(leader, known, ask.clone(), left).await {
+            if let Some(leader) = hint.take().or(known).or_else(|| somebody(&run, attempt)) {
+                match asked(&run, (leader, known), ask.clone(), left).await {
                     Ok(answer) => return Ok(answer),
                     Err(failure) => hint = verdict(&ask, failure)?,
                 }
@@ -309,56 +327,56 @@ impl<M: Replicable> Raft<M> {
             // Until something changes, and not much longer.
             let pause = deadline.min(Instant::now() + RAFT_HEARTBEAT);
             if let Ok(Err(_)) = timeout_at(pause, changes.changed()).await {
-                return Err(ProposeError::Stopped);
+                return Err(self.halted());
             }
             sleep(RAFT_HEARTBEAT / 10).await;
         }
     }
+}
 
-    /// Whom a node asks that has no history yet, and so knows no leader: its peers in turn.
-    fn somebody(&self, attempt: usize) -> Option<u64> {
-        let context = &self.shared.context;
-        if context.store.generation().is_some() {
-            return None;
-        }
-        let peers = context.sender.as_ref()?.peers();
-        peers.get(attempt % peers.len().max(1)).map(|(peer, _)| number(*peer))
+/// Whom a node asks that has no history yet, and so knows no leader: its peers in turn.
+fn somebody<M: Replicable>(run: &Instance<M>, attempt: usize) -> Option<u64> {
+    let context = &run.context;
+    if context.store.generation().is_some() {
+        return None;
     }
+    let peers = context.sender.as_ref()?.peers();
+    peers.get(attempt % peers.len().max(1)).map(|(peer, _)| number(*peer))
+}
 
-    async fn asked(
-        &self,
-        leader: u64,
-        known: Option<u64>,
-        ask: Ask,
-        within: Duration,
-    ) -> Result<Answer, Failure> {
-        let context = &self.shared.context;
-        if leader != context.own {
-            return tokio::select! {
-                answer = context.ask(leader, ask, Bytes::new(), Urgency::Usual, within) => answer,
-                () = self.another_leads(leader, known) => Err(Failure::Call(CallError::Broken)),
-            };
-        }
-        let done = timeout(within, answer::as_leader(&self.shared.core, ask)).await;
-        let answer = done.map_err(|_| Failure::Call(CallError::Late))?;
-        if let Answer::Refused(refusal) = answer {
-            return Err(Failure::Refused(refusal));
-        }
-        Ok(answer)
+/// Asks the leader, as which another one was `known`.
+async fn asked<M: Replicable>(
+    run: &Instance<M>,
+    (leader, known): (u64, Option<u64>),
+    ask: Ask,
+    within: Duration,
+) -> Result<Answer, Failure> {
+    let context = &run.context;
+    if leader != context.own {
+        return tokio::select! {
+            answer = context.ask(leader, ask, Bytes::new(), Urgency::Usual, within) => answer,
+            () = another_leads(run, leader, known) => Err(Failure::Call(CallError::Broken)),
+        };
     }
+    let done = timeout(within, answer::as_leader(&run.core, ask)).await;
+    let answer = done.map_err(|_| Failure::Call(CallError::Late))?;
+    if let Answer::Refused(refusal) = answer {
+        return Err(Failure::Refused(refusal));
+    }
+    Ok(answer)
+}
 
-    /// Resolves when another node leads than the one that is asked: who waits for that may wait for a
-    /// dead one.
-    async fn another_leads(&self, asked: u64, known: Option<u64>) {
-        let mut changes = self.shared.core.metrics();
-        loop {
-            let leader = changes.borrow_and_update().current_leader;
-            if leader.is_some() && leader != known && leader != Some(asked) {
-                return;
-            }
-            if changes.changed().await.is_err() {
-                core::future::pending::<()>().await;
-            }
+/// Resolves when another node leads than the one that is asked: who waits for that may wait for a
+/// dead one.
+async fn another_leads<M: Replicable>(run: &Instance<M>, asked: u64, known: Option<u64>) {
+    let mut changes = run.core.metrics();
+    loop {
+        let leader = changes.borrow_and_update().current_leader;
+        if leader.is_some() && leader != known && leader != Some(asked) {
+            return;
+        }
+        if changes.changed().await.is_err() {
+            core::future::pending::<()>().await;
         }
     }
 }
@@ -400,7 +418,7 @@ impl<M: Replicable> Clone for Raft<M> {
 
 impl<M: Replicable> fmt::Debug for Shared<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Raft").field("node", &self.context.own).finish_non_exhaustive()
+        f.debug_struct("Raft").field("node", &self.own).finish_non_exhaustive()
     }
 }
 
@@ -436,6 +454,11 @@ impl fmt::Display for ProposeError {
                 "the cluster went on without this node, whose history is another one; join it anew",
             ),
             Self::Impossible(why) => f.write_str(why),
+            Self::Disk(why) => write!(
+                f,
+                "the disk of this node failed ({why}), so its log stands still: make room on it, and it goes \
+                 on by itself; or ask another node"
+            ),
             Self::Stopped => f.write_str("Raft has stopped on this node"),
         }
     }

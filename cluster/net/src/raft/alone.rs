@@ -7,7 +7,6 @@ use cluster_core::NodeId;
 use tokio::sync::mpsc;
 
 use super::machine::Applied;
-use super::network::Context;
 use super::{Raft, RaftError, RaftStore, Replicable, Settings, nodes};
 
 impl<M: Replicable> Raft<M> {
@@ -20,7 +19,7 @@ impl<M: Replicable> Raft<M> {
         settings: Settings,
         store: RaftStore,
     ) -> Result<(Self, mpsc::Receiver<Applied>), RaftError> {
-        let (raft, applied) = Self::begin(settings, Context::new(None, store), None).await?;
+        let (raft, applied) = Self::begin(settings, None, store).await?;
         match raft.be_alone().await {
             Ok(()) => Ok((raft, applied)),
             Err(error) => {
@@ -35,13 +34,14 @@ impl<M: Replicable> Raft<M> {
         if members.is_empty() {
             return self.initialize().await;
         }
-        let own = self.shared.context.store.node();
+        let own = self.shared.own;
         if members == [own].into() { Ok(()) } else { Err(RaftError::NotAlone(members)) }
     }
 
     /// Who takes part, by this node's log.
     async fn members(&self) -> Result<BTreeSet<NodeId>, RaftError> {
-        let known = self.shared.core.with_raft_state(|state| {
+        let run = self.now();
+        let known = run.core.with_raft_state(|state| {
             let members = state.membership_state.effective();
             nodes(members.nodes().map(|(node, _)| *node))
         });

@@ -74,7 +74,7 @@ impl<M: Replicable> Holder<M> {
         let mut held = self.held();
         held.told = true;
         let index = held.last.map(|last| last.index);
-        // The queue is empty still; a driver that is gone needs nothing.
+        // A driver with a full queue will look anyway; one that is gone needs nothing.
         let _ = told.try_send(Applied::Restored { index });
     }
 

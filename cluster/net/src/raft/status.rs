@@ -28,7 +28,7 @@ pub struct Leadership {
     pub own: bool,
     /// Raft's term.
     pub term: u64,
-    /// False: Raft has stopped, because it was told to or because the store failed.
+    /// False: Raft has stopped, because it was told to, or until the disk works again.
     pub running: bool,
 }
 
@@ -53,6 +53,12 @@ pub struct Status {
     pub purged: Option<u64>,
     /// Bytes of the log, about.
     pub log_bytes: u64,
+    /// Why nothing is written now: the disk failed. It is tried again.
+    pub ailment: Option<String>,
+    /// How often the disk has failed.
+    pub failures: u64,
+    /// How often Raft went on after that.
+    pub recoveries: u64,
     /// How long commits to the disk took.
     pub sync_times: Histogram,
 }
@@ -74,6 +80,7 @@ impl Status {
         metrics: &RaftMetrics<Types>,
         leadership: Leadership,
         store: &RaftStore,
+        [failures, recoveries]: [u64; 2],
     ) -> Self {
         let own = metrics.state.is_leader();
         let members = metrics.membership_config.membership();
@@ -87,6 +94,9 @@ impl Status {
             snapshot: metrics.snapshot.map(|id| id.index),
             purged: metrics.purged.map(|id| id.index),
             log_bytes: store.log_bytes(),
+            ailment: store.ailment(),
+            failures,
+            recoveries,
             sync_times: store.sync_times(),
         }
     }

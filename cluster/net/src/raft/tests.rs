@@ -8,6 +8,7 @@ mod hosts;
 mod kills;
 mod ledger;
 mod members;
+mod mending;
 mod partitions;
 mod suite;
 

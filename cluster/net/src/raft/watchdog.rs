@@ -23,7 +23,7 @@ use crate::limits::{
 pub(super) async fn watch<M: Replicable>(
     core: Core<M>,
     context: Arc<Context>,
-    leadership: watch::Sender<Leadership>,
+    leadership: Arc<watch::Sender<Leadership>>,
     seed: u64,
 ) {
     let mut bits = Bits(seed | 1);

@@ -20,6 +20,7 @@ use super::super::{
 use super::ledger::{Ledger, request};
 use crate::identity::{Authority, Identity};
 use crate::message::Hello;
+use crate::store::tests::disk::Disk;
 use crate::transport::{self, Transport, VERSIONS};
 use crate::{Counter, Counters};
 
@@ -35,6 +36,8 @@ pub(super) struct World {
     addresses: Vec<SocketAddr>,
     folder: TempDir,
     timing: Timing,
+    /// Of nodes that have no file.
+    disks: BTreeMap<u16, Disk>,
     boots: BTreeMap<u16, u32>,
     up: BTreeMap<u16, Host>,
     requests: u64,
@@ -73,6 +76,7 @@ impl World {
             addresses: sockets.iter().map(|socket| socket.local_addr().unwrap()).collect(),
             folder: TempDir::new().unwrap(),
             timing,
+            disks: BTreeMap::new(),
             boots: BTreeMap::new(),
             up: BTreeMap::new(),
             requests: 0,
@@ -88,6 +92,24 @@ impl World {
 
     pub(super) async fn voting_with(count: u16, voters: u16, timing: Timing) -> Self {
         let mut world = Self::with(count, timing).await;
+        world.begin(voters).await;
+        world
+    }
+
+    /// A cluster on disks that can be made to fail.
+    pub(super) async fn on_disks(voters: u16) -> Self {
+        let mut world = Self::with(voters, Timing::default()).await;
+        world.disks = (1..=voters).map(|node| (node, Disk::new())).collect();
+        world.begin(voters).await;
+        world
+    }
+
+    pub(super) fn disk(&self, node: u16) -> &Disk {
+        &self.disks[&node]
+    }
+
+    async fn begin(&mut self, voters: u16) {
+        let world = self;
         world.start(1).await;
         world.raft(1).initialize().await.unwrap();
         for node in 2..=voters {
@@ -95,7 +117,6 @@ impl World {
             world.change(1, Change::AddLearner(node)).await;
             world.change(1, Change::Promote(node)).await;
         }
-        world
     }
 
     pub(super) fn all(&self) -> BTreeSet<NodeId> {
@@ -103,6 +124,10 @@ impl World {
     }
 
     pub(super) fn store(&self, node: u16) -> Option<RaftStore> {
+        if let Some(disk) = self.disks.get(&node).cloned() {
+            let make = move || disk.clone();
+            return RaftStore::with_backends(make, &super::cluster(), NodeId(node)).ok();
+        }
         let path = self.folder.path().join(format!("{node}.redb"));
         RaftStore::open(&path, &super::cluster(), NodeId(node)).ok()
     }
@@ -297,7 +322,7 @@ impl World {
             let within = Duration::from_secs(2) + super::super::network::patience(padding);
             match self.try_request(*at, number, padding, within).await {
                 Ok(_) => break,
-                Err(ProposeError::NoLeader | ProposeError::Unknown) => {}
+                Err(ProposeError::NoLeader | ProposeError::Unknown | ProposeError::Disk(_)) => {}
                 Err(error) => panic!("request {number}: {error}"),
             }
         }
