@@ -130,10 +130,12 @@ impl Desk {
     async fn base(&self, id: RequestId, request: &api::CommitRequest) -> Result<Epoch, Error> {
         let caught_up = self.raft.ensure_linearizable(LOOK_PATIENCE).await;
         let caught_up = caught_up.map(drop).map_err(|_| {
-            Error::undecided(
-                "no node leads now, so what is in force elsewhere is not known here: nothing changed, try \
-                 again",
-            )
+            self.disk_failed(false).unwrap_or_else(|| {
+                Error::undecided(
+                    "no node leads now, so what is in force elsewhere is not known here: nothing changed, \
+                     try again",
+                )
+            })
         });
         if request.check {
             caught_up.clone()?;
@@ -215,10 +217,7 @@ impl Desk {
         loop {
             let leadership = *self.raft.leadership().borrow();
             if !leadership.running {
-                return Err(Error::undecided(
-                    "the log of this node has stopped, as its disk failed: nothing changed. Make room, \
-                     and restart the daemon; or commit at another node",
-                ));
+                return Err(self.disk_failed(asked).unwrap_or_else(|| self.stopped(asked)));
             }
             if let Some(leader) = leadership.leader {
                 led = Instant::now();
@@ -257,6 +256,29 @@ impl Desk {
             Err(AskError::Call(CallError::Down | CallError::TooLarge)) => Some(Answer::NotLeading),
             Err(AskError::Call(CallError::Broken | CallError::Late) | AskError::Malformed) => None,
         }
+    }
+
+    /// This node's log stands still for its disk, if that is so; whether something was asked before.
+    fn disk_failed(&self, asked: bool) -> Option<Error> {
+        let why = self.raft.status().ailment?;
+        let what = match asked {
+            true => "what came of it is not known here",
+            false => "nothing changed",
+        };
+        let text = format!(
+            "the disk of this node failed ({why}), and its log stands still: {what}. Make room on the disk, \
+             and it goes on by itself; or ask another node"
+        );
+        Some(if asked { Error::unknown(text) } else { Error::undecided(text) })
+    }
+
+    fn stopped(&self, asked: bool) -> Error {
+        let epoch = self.in_force.borrow().version.epoch;
+        let text = format!(
+            "the log of this node has stopped: restart the daemon, or ask another node. Epoch {epoch} stays \
+             in force here"
+        );
+        if asked { Error::unknown(text) } else { Error::undecided(text) }
     }
 
     /// Nobody leads: why, and what goes on all the same.

@@ -250,11 +250,6 @@ impl Driver {
             // What the last one was told, the next one may not know.
             self.tell_local(local::Input::Asked);
         }
-        if !leadership.running && self.leadership.running {
-            tracing::error!(
-                "RAFT HAS STOPPED: nothing is committed by this node until it is restarted"
-            );
-        }
         self.leadership = leadership;
         let leads = self.leads();
         self.tell_coordinator(coordinator::Input::Leads(leads));

@@ -55,6 +55,15 @@ pub struct Pending {
 pub struct Raft {
     /// False: nothing can be agreed on here, because the log was not started, or its disk failed.
     pub running: bool,
+    /// How the disk failed, while the log stands still for that: it is tried again until it works.
+    #[serde(default)]
+    pub disk_failed: Option<String>,
+    /// How often it has failed since the daemon started.
+    #[serde(default)]
+    pub disk_failures: u64,
+    /// How often the log went on after that.
+    #[serde(default)]
+    pub recoveries: u64,
     /// The leader, if it was heard lately.
     pub leader: Option<u16>,
     /// Whether this node was elected.

@@ -54,6 +54,9 @@ impl Desk {
         let sync = |permille| quantile(&status.sync_times, permille);
         api::Raft {
             running: leadership.running,
+            disk_failed: status.ailment.clone(),
+            disk_failures: status.failures,
+            recoveries: status.recoveries,
             leader: leadership.leader.map(|node| node.0),
             own: leadership.own,
             term: leadership.term,
@@ -101,9 +104,10 @@ impl Desk {
             }
             ProposeError::NoLeader => Error::new("no node leads now: nothing changed"),
             ProposeError::Impossible(why) => Error::new(why),
-            ProposeError::TooLarge | ProposeError::OtherGeneration | ProposeError::Stopped => {
-                Error::new(format!("the members did not change: {error}"))
-            }
+            ProposeError::TooLarge
+            | ProposeError::OtherGeneration
+            | ProposeError::Disk(_)
+            | ProposeError::Stopped => Error::new(format!("the members did not change: {error}")),
         })
     }
 }

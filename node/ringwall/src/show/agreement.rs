@@ -61,6 +61,11 @@ pub(super) fn log(status: &PolicyStatus, out: &mut Out<'_>) -> std::io::Result<(
 }
 
 fn raft_line(raft: &Raft) -> String {
+    if let Some(why) = &raft.disk_failed {
+        return format!(
+            "log: IT STANDS STILL, as this node's disk failed ({why}); make room, and it goes on by itself"
+        );
+    }
     if !raft.running {
         return "log: it does not run".to_owned();
     }
@@ -183,6 +188,10 @@ mod tests {
             (Raft { own: true, leader: None, ..raft() }, "no majority answers it"),
             (Raft { leader: None, ..raft() }, "NOBODY LEADS: nothing can be committed"),
             (Raft { running: false, ..raft() }, "log: it does not run"),
+            (
+                Raft { running: false, disk_failed: Some("full".to_owned()), ..raft() },
+                "failed (full)",
+            ),
         ];
         for (raft, part) in rows {
             assert!(raft_line(&raft).contains(part), "{raft:?}");

@@ -1,7 +1,7 @@
 //! Metrics of what the node's cluster agrees on: the policy's trial, and the log.
 
 use config::api::PolicyStatus;
-use metrics::{Unit, describe_gauge, gauge};
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use super::one_if;
 
@@ -12,7 +12,7 @@ const GAUGES: [(&str, &str); 12] = [
     ("ringwall_policy_pending", "1 while the nodes try a proposal"),
     ("ringwall_policy_may_forward", "1 if the node may begin to forward, by its policy"),
     ("ringwall_policy_unable", "1 if the node cannot run the newest policy, and forwards nothing"),
-    ("ringwall_raft_running", "1 while the log works, 0 if it has not started or its disk failed"),
+    ("ringwall_raft_running", "1 while the log works, 0 if it has not started or its disk fails"),
     ("ringwall_raft_leads", "1 if this node was elected"),
     ("ringwall_raft_leader", "Number of the node that leads; 0 if none is known"),
     ("ringwall_raft_term", "Term of the log's leader"),
@@ -21,7 +21,14 @@ const GAUGES: [(&str, &str); 12] = [
     ("ringwall_raft_sync_p99_seconds", "99 of 100 writes of the log to the disk took less"),
 ];
 
+/// Counters: name, help.
+const COUNTERS: [(&str, &str); 2] = [
+    ("ringwall_raft_disk_failures_total", "How often the disk under the log has failed"),
+    ("ringwall_raft_recoveries_total", "How often the log went on after its disk had failed"),
+];
+
 pub(super) fn describe() {
+    COUNTERS.iter().for_each(|(name, help)| describe_counter!(*name, Unit::Count, *help));
     GAUGES.iter().for_each(|(name, help)| describe_gauge!(*name, Unit::Count, *help));
 }
 
@@ -45,5 +52,9 @@ pub(super) fn status(status: &PolicyStatus) {
     ];
     for (name, value) in values {
         gauge!(name).set(value);
+    }
+    let counts = [raft.disk_failures, raft.recoveries];
+    for ((name, _), count) in COUNTERS.iter().zip(counts) {
+        counter!(*name).absolute(count);
     }
 }
