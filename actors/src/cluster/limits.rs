@@ -13,6 +13,9 @@ pub(super) const COMMANDS: usize = 256;
 /// Facts on their way to the disk. The machine waits for one before it wants the next.
 pub(super) const FACTS: usize = 16;
 
+/// Pause before facts that the disk refused are noted again: a full disk is emptied by people.
+pub(super) const DISK_AGAIN: Duration = Duration::from_secs(1);
+
 /// Orders about addresses that are not carried out yet: all of a group, a few times over.
 pub(super) const ADDRESS_ORDERS: usize = 1_024;
 

@@ -2,7 +2,7 @@
 //! own, since each takes as long as a disk's flush.
 
 use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use cluster_core::NodeId;
@@ -11,7 +11,7 @@ use cluster_net::limits::SLOTS;
 use cluster_net::store::{Assignment, Store, StoreError};
 
 use super::heart::{Command, Line};
-use super::limits::FACTS;
+use super::limits::{DISK_AGAIN, FACTS};
 
 /// What the store remembers of membership.
 pub(super) fn recall(store: &Store) -> Result<Facts, StoreError> {
@@ -36,12 +36,35 @@ pub(super) fn start(store: Store, line: Line) -> io::Result<(SyncSender<Facts>, 
 
 fn run(mut store: Store, noted: &Receiver<Facts>, line: &Line) {
     while let Ok(facts) = noted.recv() {
-        match note(&mut store, facts) {
-            Ok(()) => line.insist(Command::Persisted(facts)),
+        let facts = match note(&mut store, facts) {
+            Ok(()) => facts,
             Err(error) => {
-                tracing::error!(%error, "the ownership cannot be noted: THIS NODE CANNOT TAKE OVER");
+                tracing::error!(
+                    %error,
+                    "the ownership cannot be noted: THIS NODE CANNOT TAKE OVER. Make room on its disk; it is \
+                     tried again"
+                );
                 line.insist(Command::DiskFailed);
+                let Some(facts) = insist(&mut store, facts, noted) else { return };
+                tracing::warn!("the ownership can be noted again: the disk works");
+                facts
             }
+        };
+        line.insist(Command::Persisted(facts));
+    }
+}
+
+/// Tries again until it works, each time from what the disk has; facts that come meanwhile say all that those
+/// before them said. None: nobody wants it any more.
+fn insist(store: &mut Store, mut facts: Facts, noted: &Receiver<Facts>) -> Option<Facts> {
+    loop {
+        match noted.recv_timeout(DISK_AGAIN) {
+            Ok(newer) => facts = newer,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+        if store.reopen().and_then(|()| note(store, facts)).is_ok() {
+            return Some(facts);
         }
     }
 }
