@@ -69,7 +69,8 @@ impl Disk {
     pub(super) fn keep(&self, source: Epoch, text: &PolicyText) -> io::Result<()> {
         let path = self.text(source);
         let known = fs::read(&path).is_ok_and(|bytes| bytes == text.as_str().as_bytes());
-        if known { Ok(()) } else { self.place(&path, text.as_str().as_bytes()) }
+        // It was synced before it had this name; that it has it may not have been.
+        if known { self.sync() } else { self.place(&path, text.as_str().as_bytes()) }
     }
 
     /// Writes it, synced; what it does not need any more goes.
@@ -81,13 +82,20 @@ impl Disk {
         self.forget(&note.facts)
     }
 
-    /// A file is there whole or not at all. Two threads may write two of them.
+    /// A file is there whole or not at all, and what did not fit takes no room. Each attempt writes all of it
+    /// anew. Two threads may write two of them.
     fn place(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let scratch = path.with_extension("next");
-        let mut file = File::create(&scratch)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&scratch, path)?;
+        let placed = write(&scratch, bytes).and_then(|()| fs::rename(&scratch, path));
+        if placed.is_err() {
+            // The next attempt begins with an empty one.
+            let _ = fs::remove_file(&scratch);
+        }
+        placed.and_then(|()| self.sync())
+    }
+
+    /// The names in the folder.
+    fn sync(&self) -> io::Result<()> {
         File::open(&self.folder)?.sync_all()
     }
 
@@ -110,6 +118,12 @@ impl Disk {
     fn text(&self, source: Epoch) -> PathBuf {
         self.folder.join(format!("{source}.toml"))
     }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// The revisions whose texts belong to these facts.
@@ -195,11 +209,15 @@ impl Slot {
     }
 
     fn serve(&self, disk: &Disk, written: impl Fn(Facts)) {
+        let mut told = false;
         while let Some(note) = self.next() {
-            let mut told = false;
             loop {
                 match disk.write(&note) {
                     Ok(()) => {
+                        if told {
+                            tracing::warn!("what runs can be noted again: the disk works");
+                        }
+                        told = false;
                         written(note.facts);
                         break;
                     }
@@ -208,7 +226,8 @@ impl Slot {
                         let folder = disk.folder.display();
                         tracing::error!(
                             %error, %folder,
-                            "WHAT RUNS CANNOT BE NOTED: no commit ends before it is; tried again"
+                            "WHAT RUNS CANNOT BE NOTED: no commit ends before it is. Make room on the \
+                             disk; it is tried again"
                         );
                     }
                     Err(_) => {}
