@@ -8,6 +8,7 @@
 //! | `pair.rs` | two firewalls as one: exactly one is active, and its death breaks no connection |
 //! | `pair/stopped.rs` | a node that is stopped hands over first |
 //! | `pair/workers.rs` | two workers, IPv6, and unequal numbers of workers |
+//! | `pair/full.rs` | a disk that is full for a while stops no packet, and needs no restart |
 //! | `pair/paused.rs` | a node that is paused does not answer for the addresses |
 //! | `members.rs` | a pair with a witness, three firewalls |
 //! | `switchover.rs` | planned switchovers lose no packet and break no connection |

@@ -1,30 +1,36 @@
-//! The disk of one node is full.
+//! The disk of one node is full for a while.
 
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use config::api::{COMMIT, CommitRequest, Committed};
 
 use crate::field::failure::Failure;
 use crate::field::lab::Node;
+use crate::field::limits::HEALING;
 use crate::field::run::{Run, Settings};
 use crate::field::scenario::{Bar, Of, Scenario};
 use crate::field::site::Wants;
 use crate::field::traffic::Plan;
+use crate::field::wait::wait_for;
 
 const BEFORE: Duration = Duration::from_millis(1_000);
 const AFTER: Duration = Duration::from_secs(2);
+/// How long the pair may take to be as before, once there is room again: an attempt is made each second.
+const HEALED_MILLISECONDS: f64 = 10_000.0;
 
 pub(crate) const DISK_FULL: Scenario = Scenario {
     name: "disk-full",
-    about: "the data disk of a node is full (by turns), and a policy is committed there",
+    about: "the data disk of a node is full (by turns), a policy is committed there, and again with room",
     bars: &[
         Bar::none("lost"),
         Bar::none("takeovers"),
         Bar::none("tcp_broken"),
         Bar::least("commit_told", Of::Min, 1.0),
+        Bar::most("standby_fit_ms", Of::Max, HEALED_MILLISECONDS),
+        Bar::most("commit_again_ms", Of::Max, HEALED_MILLISECONDS),
     ],
     peer: false,
     wants: |_: &Settings| Wants { small_disks: true, ..Wants::default() },
@@ -40,34 +46,68 @@ fn run(run: &mut Run<'_>) -> Result<(), Failure> {
         run.pause(BEFORE)?;
         run.note(format!("fault disk-full {}", node.name()));
         let filled = Filled::new(&run.site.pair()?.data(node))?;
-        let told = commit(run, node)?;
+        let answer = commit(run, node, "while the disk is full")?;
+        let told = matches!(answer, Answer::InForce | Answer::Refused);
         run.measured("commit_told", f64::from(u8::from(told)));
+        run.measured("commit_refused", f64::from(u8::from(answer != Answer::InForce)));
         run.pause(AFTER)?;
         drop(filled);
         run.note("fault heal");
+        let freed = Instant::now();
+        let settled = run.site.pair()?.settle_within(HEALING);
+        took(run, "standby_fit_ms", freed, settled.map(drop))?;
+        let again = wait_for(HEALING, "a commit", || {
+            let answer = commit(run, node, "with room again").map_err(|error| error.to_string())?;
+            if answer == Answer::InForce { Ok(()) } else { Err(format!("{answer:?}")) }
+        });
+        took(run, "commit_again_ms", freed, again)?;
         run.pause(AFTER / 2)
     })
 }
 
-/// Commits the policy that is in force, with another comment; whether the answer is one that an
-/// operator can act on: it is in force, or it is not, and why.
-fn commit(run: &mut Run<'_>, node: Node) -> Result<bool, Failure> {
+/// Measures how long something took since the disk had room again; what never came took all the wait.
+fn took(
+    run: &mut Run<'_>,
+    figure: &str,
+    since: Instant,
+    came: Result<(), Failure>,
+) -> Result<(), Failure> {
+    match came {
+        Ok(()) | Err(Failure::Late { .. }) => {
+            run.measured(figure, since.elapsed().as_secs_f64() * 1_000.0);
+            Ok(())
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// What an operator heard of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    InForce,
+    /// It is not, and why.
+    Refused,
+    /// Nothing that he can act on.
+    Nothing,
+}
+
+/// Commits the policy that is in force, with another comment.
+fn commit(run: &mut Run<'_>, node: Node, comment: &str) -> Result<Answer, Failure> {
     let pair = run.site.pair()?;
     let path = pair.policy();
     let read = std::fs::read_to_string(&path);
     let text = read.map_err(Failure::system(format!("read {}", path.display())))?;
     let file = path.to_string_lossy().into_owned();
-    let comment = Some("while the disk is full".to_owned());
+    let comment = Some(comment.to_owned());
     let request = CommitRequest { file, text, comment, ..CommitRequest::default() };
     let answer: Result<Committed, Failure> = pair.api(node).post(COMMIT, &request);
-    let (refused, said) = match answer {
-        Ok(committed) => (0.0, Ok(format!("epoch {} is in force", committed.epoch))),
-        Err(Failure::Refused { said, .. }) => (1.0, Ok(said)),
-        Err(other) => (1.0, Err(other)),
+    let (answer, said) = match answer {
+        Ok(committed) => (Answer::InForce, format!("epoch {} is in force", committed.epoch)),
+        Err(Failure::Refused { said, .. }) => (Answer::Refused, said),
+        Err(other) => (Answer::Nothing, other.to_string()),
     };
-    run.measured("commit_refused", refused);
-    run.note(format!("commit at {}: {said:?}", node.name()));
-    Ok(said.is_ok())
+    run.note(format!("commit at {}: {said}", node.name()));
+    Ok(answer)
 }
 
 /// A file that takes all that is left of a disk, until it is dropped.
