@@ -104,26 +104,38 @@ impl<M: Replicable> Keeper<M> {
 pub(super) async fn keep<M: Replicable>(keeper: Weak<Keeper<M>>) {
     while let Some(held) = keeper.upgrade() {
         let run = held.now();
-        let health = run.health();
-        let mut changes = run.core.metrics();
-        drop((run, held));
-        match health {
-            Health::Well => {
-                tokio::select! {
-                    () = sleep(RAFT_WATCH) => {}
-                    changed = changes.changed() => if changed.is_err() { sleep(RAFT_WATCH).await },
-                }
+        drop(held);
+        match ails(&keeper, &run).await {
+            Some(why) => {
+                drop(run);
+                heal(&keeper, &why).await;
             }
-            Health::Ailing(why) => heal(&keeper, &why).await,
+            None => return,
+        }
+    }
+}
+
+/// Waits until a run's disk fails, and says how; `None` if there is nobody to heal it, or nothing to be healed.
+async fn ails<M: Replicable>(keeper: &Weak<Keeper<M>>, run: &Instance<M>) -> Option<String> {
+    // One receiver: a new one takes what it finds for a change.
+    let mut changes = run.core.metrics();
+    while keeper.strong_count() > 0 {
+        match run.health() {
+            Health::Well => tokio::select! {
+                () = sleep(RAFT_WATCH) => {}
+                changed = changes.changed() => if changed.is_err() { sleep(RAFT_WATCH).await },
+            },
+            Health::Ailing(why) => return Some(why),
             Health::Over => {
                 tracing::error!(
                     "RAFT HAS PANICKED: nothing is committed by this node until the daemon is restarted; \
                      please report what stands above"
                 );
-                return;
+                return None;
             }
         }
     }
+    None
 }
 
 /// Tries until it runs again.
