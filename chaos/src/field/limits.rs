@@ -138,7 +138,7 @@ pub(crate) const BULK_ARREARS: u64 = 4;
 /// From how many sessions on a pair's workers have how many packet buffers: at half of the capacity these
 /// outlast 0.1 s in which the kernel keeps the worker's core, as it does to clear a large table. The default
 /// lasts for 25 ms.
-pub(crate) const LARGE: (u32, u32) = (500_000, 32_768);
+pub(crate) const LARGE: (u32, u32) = (250_000, 32_768);
 
 /// Probes a second at each door: a revision that lets one through too many is seen within a millisecond.
 pub(crate) const DOOR_PER_SECOND: u32 = 1_000;
