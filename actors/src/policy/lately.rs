@@ -6,7 +6,10 @@ use cluster_core::policy::PolicyText;
 
 /// One text, parsed; shared by the desk, who puts it there, and the driver, who takes it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Lately(Arc<Mutex<Option<(PolicyText, Arc<config::Policy>)>>>);
+pub(crate) struct Lately(Arc<Mutex<Option<Parsed>>>);
+
+/// A text, and what it says.
+type Parsed = (PolicyText, Arc<config::Policy>);
 
 impl Lately {
     /// Keeps it, in place of any other.

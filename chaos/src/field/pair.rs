@@ -354,6 +354,9 @@ mod tests {
         (1..=count).map(view).collect()
     }
 
+    /// Makes something of a view wrong.
+    type Break<T> = fn(&mut T);
+
     fn who(views: &[Cluster]) -> Vec<u16> {
         views.iter().filter(|it| settled(it, views)).map(|it| it.node).collect()
     }
@@ -363,7 +366,7 @@ mod tests {
         for count in [2, 3] {
             assert_eq!(who(&views(count)), [1], "{count}");
         }
-        let breaks: [(&str, usize, fn(&mut Cluster)); 11] = [
+        let breaks: [(&str, usize, Break<Cluster>); 11] = [
             ("nobody owns", 0, |it| it.role = "standby".to_owned()),
             ("alone", 0, |it| it.lease_ground = Some("alone".to_owned())),
             ("no backup", 0, |it| it.replicates_with = None),
@@ -399,7 +402,7 @@ mod tests {
             assert_eq!(agreed(&all), Some(&all[0]), "{count}");
         }
         assert_eq!(agreed(&[]), None);
-        let breaks: [(&str, fn(&mut PolicyStatus)); 5] = [
+        let breaks: [(&str, Break<PolicyStatus>); 5] = [
             ("it knows of no leader", |it| it.raft.leader = None),
             ("it knows of two voters", |it| it.raft.voters.truncate(2)),
             ("it runs another policy", |it| it.epoch = 5),

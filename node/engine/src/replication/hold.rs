@@ -146,7 +146,7 @@ impl Engine {
         let Replication { held, unconfirmed, silent, .. } = &self.replication;
         let place = handle.place();
         let alone = held.first(place).is_none();
-        let waits = held.fits(place, bytes) && !(*silent && alone && held.len() > 0);
+        let waits = held.fits(place, bytes) && !(*silent && alone && !held.is_empty());
         if waits || *unconfirmed == Unconfirmed::Drop {
             return Goes::Waits;
         }
