@@ -6,9 +6,10 @@ use cluster_core::policy::Version;
 use config::api;
 use datapath::xdp::{HostInbound, Program};
 
-use super::{InForce, room};
+use super::InForce;
+use super::room::{self, Size};
 
-/// Parses and compiles a revision's text.
+/// Parses and compiles a revision's text, of which so many `copies` may be worked on at once.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -17,18 +18,28 @@ pub(crate) fn compile(
     text: &str,
     version: Version,
     ports: &[String],
+    copies: u64,
 ) -> Result<InForce, api::Error> {
-    let checked = parse(file, text)?;
-    room::check(text.len()).map_err(|error| api::Error::new(error.to_string()))?;
+    let checked = parse(file, text, copies)?;
+    room::check(Size::of_policy(&checked.value), copies).map_err(no_room)?;
     in_force(checked.value, version, ports)
         .map_err(|error| api::Error::new(format!("{file}: {error}")))
 }
 
-/// Parses a revision's text, whose lists are inlined.
+fn no_room(error: room::NoRoom) -> api::Error {
+    api::Error::new(error.to_string())
+}
+
+/// Parses a revision's text, whose lists are inlined, and of which so many `copies` may be worked on at once.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn parse(file: &str, text: &str) -> Result<config::Checked<config::Policy>, api::Error> {
+pub(super) fn parse(
+    file: &str,
+    text: &str,
+    copies: u64,
+) -> Result<config::Checked<config::Policy>, api::Error> {
+    room::check(Size::of_text(text), copies).map_err(no_room)?;
     let mut inlined = |name: &str| Err(format!("list `{name}` is not inlined"));
     config::parse_policy(file, text, &mut inlined).map_err(|diagnostics| api::Error {
         diagnostics,
@@ -46,7 +57,7 @@ pub fn deny_all(ports: &[String]) -> Result<InForce, api::Error> {
         .map_err(|error| api::Error::new(error.to_string()))
 }
 
-fn in_force(
+pub(super) fn in_force(
     source: config::Policy,
     version: Version,
     ports: &[String],
@@ -126,6 +137,7 @@ pub fn set_host_inbound(
 mod tests {
     use cluster_core::policy::{Epoch, Version};
 
+    use super::super::room::ALONE;
     use super::{Implicit, compile, deny_all, host_inbound};
 
     #[test]
@@ -140,6 +152,6 @@ mod tests {
         let heard = |udp| [0, 1].map(|port: usize| inbound[port].allows(17, udp));
         assert_eq!((heard(7401), heard(7400)), ([false, true], [false, false]));
         let first = Version { epoch: Epoch(1), source: Epoch(1) };
-        assert!(compile("empty.toml", "", first, &ports).is_err());
+        assert!(compile("empty.toml", "", first, &ports, ALONE).is_err());
     }
 }

@@ -2,6 +2,7 @@
 //! whoever leads, under an id that lets them be repeated.
 
 mod answers;
+mod check;
 mod history;
 mod status;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 use cluster_core::NodeId;
 use cluster_core::policy::coordinator::Answer;
 use cluster_core::policy::log::{Action, Cause, Content, Stamp};
-use cluster_core::policy::{Command, Epoch, Line, Log, RequestId, Version};
+use cluster_core::policy::{Command, Epoch, Line, Log, RequestId};
 use cluster_net::policy::{self, Ask, AskError};
 use cluster_net::raft::Raft;
 use cluster_net::transport::{CallError, Sender};
@@ -21,10 +22,11 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::aside::aside;
+use super::check::Checker;
 use super::driver::{PolicyMessage, Seen, Standing};
 use super::limits::{LEADER_LOOK, LEADER_PATIENCE, LOOK_PATIENCE, REQUEST_PATIENCE};
-use super::workbench::Order;
-use super::{Author, Implicit, InForce, compile, founding, say};
+use super::room::BESIDE;
+use super::{Author, InForce, compile, founding, say};
 use crate::clock;
 
 /// What requests are answered with.
@@ -36,15 +38,14 @@ pub(crate) struct Desk {
     pub(super) in_force: watch::Receiver<InForce>,
     pub(super) standing: watch::Receiver<Standing>,
     pub(super) seen: watch::Receiver<Seen>,
-    pub(super) ports: Vec<String>,
-    pub(super) implicit: Vec<Implicit>,
+    /// None on a witness.
+    pub(super) checker: Option<Checker>,
 }
 
 /// A text that was read: what is odd about it, and how it differs from what it replaces.
 struct Studied {
     changes: Vec<config::Change>,
     warnings: Vec<config::Diagnostic>,
-    refused: Option<Line>,
 }
 
 /// A number that nobody else draws.
@@ -68,10 +69,10 @@ impl Desk {
         let id = self.id(request.request);
         let base = self.base(id, &request).await?;
         let studied = self.study(&request, base).await?;
-        let Studied { changes, warnings, refused } = studied;
         if request.check {
-            return Ok(self.checked(base, changes, warnings, refused));
+            return self.check(base, &request, studied, &author).await;
         }
+        let Studied { changes, warnings } = studied;
         let action = Action::Propose {
             base,
             content: Content::Text { text: founding::text(&request.text)? },
@@ -80,8 +81,7 @@ impl Desk {
             confirm: request.confirm_milliseconds.map(Duration::from_millis),
         };
         let answer = self.submit(id, action, author).await?;
-        let fallback = base;
-        let mut committed = answers::committed(answer, fallback, request.confirm_milliseconds)
+        let mut committed = answers::committed(answer, request.confirm_milliseconds)
             .map_err(|error| self.with_differences(error, base))?;
         (committed.changes, committed.warnings) = (changes, warnings);
         Ok(committed)
@@ -98,7 +98,7 @@ impl Desk {
             self.raft.look(|log, _| earlier(log, request.epoch))?;
         let changes = self.differences(running, to).await;
         let answer = self.submit(self.id(request.request), action, author).await?;
-        let committed = answers::committed(answer, running, None)?;
+        let committed = answers::committed(answer, None)?;
         Ok(Committed { changes: changes.unwrap_or_default(), ..committed })
     }
 
@@ -162,44 +162,11 @@ impl Desk {
     async fn study(&self, request: &api::CommitRequest, base: Epoch) -> Result<Studied, Error> {
         let before = self.policy_of(base);
         let (file, text) = (request.file.clone(), request.text.clone());
-        let check = request.check;
-        let (ports, implicit) = (self.ports.clone(), self.implicit.clone());
-        let version = Version { epoch: base.next(), source: base.next() };
         let work = move || -> Result<Studied, Error> {
-            let config::Checked { value, warnings } = compile::parse(&file, &text)?;
-            let changes = config::diff(&before?, &value);
-            let refused = if check {
-                let text = founding::text(&text)?;
-                let order = Order {
-                    version,
-                    file,
-                    text,
-                    comment: None,
-                    strict: true,
-                    disk: None,
-                    ports,
-                    implicit,
-                };
-                order.compile().err()
-            } else {
-                None
-            };
-            Ok(Studied { changes, warnings, refused })
+            let config::Checked { value, warnings } = compile::parse(&file, &text, BESIDE)?;
+            Ok(Studied { changes: config::diff(&before?, &value), warnings })
         };
         blocking(work).await
-    }
-
-    fn checked(
-        &self,
-        base: Epoch,
-        changes: Vec<config::Change>,
-        warnings: Vec<config::Diagnostic>,
-        refused: Option<Line>,
-    ) -> Committed {
-        let refuses = |why: Line| api::Refused { node: self.node.0, why: why.to_string() };
-        let refused = refused.map(refuses).into_iter().collect();
-        let checked = Committed { epoch: base.0, changes, warnings, ..Committed::default() };
-        Committed { checked_only: true, refused, ..checked }
     }
 
     /// Brings a command to the leader, whoever that is, and waits for its answer.

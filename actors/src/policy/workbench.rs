@@ -9,6 +9,7 @@ use super::InForce;
 use super::compile::{self, Implicit};
 use super::disk::Disk;
 use super::limits::{COMPILED_KEPT, SWITCH_AGAIN};
+use super::room::{ALONE, BESIDE};
 use crate::epochs::Epochs;
 use crate::shard::Shard;
 
@@ -50,7 +51,9 @@ impl Order {
     pub(super) fn compile(self) -> Result<Ready, Line> {
         let why = |error: config::api::Error| Line::cut(&error.to_string());
         let text = self.text.as_str();
-        let compiled = compile::compile(&self.file, text, self.version, &self.ports);
+        // What is in force elsewhere is run if it can be; of what is not, several may be tried.
+        let copies = if self.strict { BESIDE } else { ALONE };
+        let compiled = compile::compile(&self.file, text, self.version, &self.ports, copies);
         let mut in_force = compiled.map_err(why)?;
         if let Some((zone, port)) = absent(&in_force).filter(|_| self.strict) {
             let text = format!("zone {zone} names port `{port}`, which this node does not have");
