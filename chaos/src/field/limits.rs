@@ -54,7 +54,7 @@ pub(crate) const OPERATOR_PATIENCE: Duration = Duration::from_secs(60);
 /// Before the second such question; each pause is twice as long as the one before, as between `ringwall`'s.
 pub(crate) const INSIST_PAUSE: Duration = Duration::from_millis(100);
 
-/// The longest such pause.
+/// The longest such pause: a cluster that agrees again is heard of a moment later.
 pub(crate) const INSIST_PAUSE_MOST: Duration = Duration::from_secs(2);
 
 /// How long all nodes may take to vote, and to know of a leader, after they have settled.

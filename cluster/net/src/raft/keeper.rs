@@ -115,7 +115,7 @@ pub(super) async fn keep<M: Replicable>(keeper: Weak<Keeper<M>>) {
     }
 }
 
-/// Waits until a run's disk fails, and says how; `None` if there is nobody to heal it, or nothing to be healed.
+/// Waits until a run's disk fails, and says how; `None` if there is nobody to heal it, or nothing to heal.
 async fn ails<M: Replicable>(keeper: &Weak<Keeper<M>>, run: &Instance<M>) -> Option<String> {
     // One receiver: a new one takes what it finds for a change.
     let mut changes = run.core.metrics();

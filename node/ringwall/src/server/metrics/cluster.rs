@@ -21,10 +21,7 @@ const COUNTERS: [(&str, &str); 16] = [
     ("ringwall_cluster_records_stale_total", "Session records older than what was known"),
     ("ringwall_cluster_takeovers_total", "Times that the worker became the owner"),
     ("ringwall_cluster_holds_expired_total", "Waits for the peer that took too long"),
-    (
-        "ringwall_cluster_holds_skipped_total",
-        "Waits ended, or not begun, for want of room or because the backup is silent",
-    ),
+    ("ringwall_cluster_holds_skipped_total", "Waits given up: no room, or no answer"),
     ("ringwall_cluster_net_total", "What the cluster's port refused, lost, sent and received"),
 ];
 
