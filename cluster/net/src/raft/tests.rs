@@ -22,3 +22,6 @@ fn cluster() -> ClusterName {
 }
 
 const OWN: NodeId = NodeId(1);
+
+/// Held by tests that take a processor to themselves for long, and by those that a leader must live through.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

@@ -98,6 +98,7 @@ async fn a_leader_lets_another_lead() {
 /// The largest revision takes its time, and nobody takes the leader for dead meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_entry_of_32_mib_disturbs_no_leader() {
+    let _alone = super::ALONE.lock().await;
     let mut world = World::voting(3, 3).await;
     let (leader, term) = (world.leader().await, world.term(1));
     let follower = leader % 3 + 1;

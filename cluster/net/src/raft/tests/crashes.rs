@@ -158,6 +158,7 @@ async fn run(store: &mut RaftStore) -> (usize, usize) {
 
 #[tokio::test]
 async fn a_crash_at_each_call_to_the_disk_loses_nothing_acknowledged() {
+    let _alone = super::ALONE.lock().await;
     let steps = SCRIPT.iter().flat_map(|group| group.iter());
     let mut contents = vec![Content::default()];
     for step in steps {
@@ -204,6 +205,7 @@ async fn a_crash_at_each_call_to_the_disk_loses_nothing_acknowledged() {
 /// opened anew, and what is read then is there for good.
 #[tokio::test]
 async fn a_failure_at_each_call_to_the_disk_is_mended() {
+    let _alone = super::ALONE.lock().await;
     let mut contents = vec![Content::default()];
     for step in SCRIPT.iter().flat_map(|group| group.iter()) {
         contents.push(contents.last().unwrap().after(*step));
