@@ -19,7 +19,9 @@ mod announce;
 mod conflicts;
 mod fabric;
 mod heart;
-mod limits;
+mod letting;
+pub(crate) mod limits;
+mod members;
 mod memory;
 mod ownership;
 mod passing;
@@ -30,7 +32,7 @@ pub mod stream;
 mod targets;
 mod tell;
 
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -39,7 +41,9 @@ use cluster_core::membership::{Kind, Member};
 use cluster_core::replication::{Replicas, Replication, Settings};
 use cluster_core::{Boot, NodeId};
 use cluster_net::Counters;
+use cluster_net::identity::Papers;
 use cluster_net::message::Hello;
+use cluster_net::store::Roster;
 use cluster_net::transport::{self, Transport, VERSIONS};
 use config::api;
 use datapath::xdp::LeaseWord;
@@ -49,9 +53,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use self::addresses::Addresses;
-use self::fabric::{Fabric, InboxFull, Link, MessageRoom, PeerWorkers, StreamEnd};
+use self::fabric::{Fabric, InboxFull, MessageRoom, PeerWorkers, StreamEnd};
 use self::heart::{Command, Heart, Line, State};
-use self::limits::{ANSWER_TIMEOUT, COMMANDS, MESSAGE_BYTES, STREAM_INBOX, STREAM_OUTBOX};
+pub(crate) use self::letting::Admitted;
+use self::letting::Letting;
+use self::limits::{ANSWER_TIMEOUT, COMMANDS, FACTS, MESSAGE_BYTES, STREAM_INBOX, STREAM_OUTBOX};
+use self::members::Members;
+use self::memory::Note;
 use self::ownership::{Completeness, Ownership};
 pub(crate) use self::passing::Passing;
 use self::paths::Paths;
@@ -154,6 +162,12 @@ pub(crate) struct Around {
     pub(crate) in_force: watch::Receiver<InForce>,
     /// What the policy says of a lease.
     pub(crate) permit: Permit,
+    /// What the log says of the members.
+    pub(crate) roster: watch::Receiver<Roster>,
+    /// Takes those who were let in here.
+    pub(crate) admitted: mpsc::Sender<Admitted>,
+    /// Where the node's papers are.
+    pub(crate) papers: Papers,
 }
 
 /// A node's running part in its cluster.
@@ -167,6 +181,7 @@ pub(crate) struct Part {
     sender: transport::Sender,
     /// What membership says to the policy.
     standing: watch::Receiver<Standing>,
+    letting: Letting,
     /// Threads and tasks in the order in which they end.
     ending: Mutex<Option<Ending>>,
 }
@@ -183,7 +198,8 @@ struct Shown {
 
 struct Ending {
     heart: JoinHandle<()>,
-    memory: JoinHandle<()>,
+    memory: (JoinHandle<()>, SyncSender<Note>),
+    members: tokio::task::JoinHandle<()>,
     targets: tokio::task::JoinHandle<()>,
     addresses: tokio::task::JoinHandle<()>,
     fabric: tokio::task::JoinHandle<()>,
@@ -194,12 +210,13 @@ impl Ending {
     fn begin(
         heart: Heart,
         fabric: Fabric,
-        (memory, targets, addresses): (JoinHandle<()>, Task, Task),
+        memory: (JoinHandle<()>, SyncSender<Note>),
+        (members, targets, addresses): (Task, Task, Task),
     ) -> std::io::Result<Self> {
         let thread = std::thread::Builder::new().name("membership".to_owned());
         let heart = thread.spawn(move || heart.run())?;
         let fabric = tokio::spawn(fabric.run());
-        Ok(Self { heart, memory, targets, addresses, fabric })
+        Ok(Self { heart, memory, members, targets, addresses, fabric })
     }
 }
 
@@ -221,12 +238,17 @@ impl Part {
         let (transport, inbox) =
             connect(&plan, loom.ends.len(), &around.in_force, Arc::clone(&net))?;
         let (sender, kind) = (transport.sender().clone(), plan.kind);
-        let firewalls = plan.firewalls().map(|other| other.node).collect();
         let (stand, standing) = watch::channel(Standing::default());
         let (commands, commanded) = sync_channel(COMMANDS);
         let line = Line { commands, bell: Bell::new().map_err(system)? };
         let targets = Targets::start(&plan, around.watched.clone(), line.clone());
-        let (facts, memory) = memory::start(plan.store, line.clone()).map_err(system)?;
+        let (notes, noted) = sync_channel(FACTS);
+        let told = (around.roster, around.shards.clone());
+        let members = Members::new(&plan, told, (notes.clone(), line.clone()), sender.clone());
+        let tell = (notes.clone(), around.admitted);
+        let letting = Letting::new(around.papers, plan.listen, tell, Arc::clone(&net));
+        let own = plan.identity.node;
+        let memory = memory::start(plan.store, own, noted, line.clone()).map_err(system)?;
         let (orders, addresses) =
             Addresses::start(plan.vips, around.watched.clone(), around.lease.clone(), line.clone())
                 .await
@@ -234,16 +256,9 @@ impl Part {
         let names = plan.paths.iter().map(|path| path.name.clone()).collect();
         let (heard, hearing) = watch::channel(None);
         let peer_workers = PeerWorkers::default();
-        let fabric = Fabric {
-            transport,
-            inbox,
-            room: loom.room,
-            outgoing: loom.outgoing,
-            heard: hearing,
-            link: Link::default(),
-            peer_workers: peer_workers.clone(),
-            ends: loom.ends,
-        };
+        let streams = (loom.ends, loom.outgoing, loom.room);
+        let fabric =
+            Fabric::new((transport, inbox), streams, (hearing, line.clone()), peer_workers.clone());
         let heart = Heart {
             member,
             paths: Paths::new(plan.paths),
@@ -253,7 +268,7 @@ impl Part {
             word: around.word,
             ownership: loom.ownership,
             latecomers: loom.passing.latecomers,
-            firewalls,
+            firewalls: members.firewalls.iter().map(|it| it.node).collect(),
             streams: loom.streams.clone(),
             completeness: loom.completeness,
             worker_bells: fabric.ends.iter().map(|end| end.bell.clone()).collect(),
@@ -262,7 +277,7 @@ impl Part {
             watched: around.watched,
             tracked: plan.tracked,
             addresses: orders,
-            facts,
+            notes: notes.clone(),
             heard,
             permit: around.permit,
             standing: stand,
@@ -270,11 +285,21 @@ impl Part {
             state: State::default(),
         };
         tokio::spawn(follow_policy(around.in_force, line.clone()));
-        let ending = Ending::begin(heart, fabric, (memory, targets, addresses)).map_err(system)?;
+        let members = tokio::spawn(members.run());
+        let ending = Ending::begin(heart, fabric, (memory, notes), (members, targets, addresses));
+        let ending = ending.map_err(system)?;
         let (shards, streams) = (around.shards, loom.streams);
         let shown = Shown { names, unconfirmed: loom.unconfirmed, peer_workers, net };
         let ending = Mutex::new(Some(ending));
-        Ok(Self { kind, line, shards, streams, shown, sender, standing, ending })
+        Ok(Self { kind, line, shards, streams, shown, sender, standing, letting, ending })
+    }
+
+    /// Lets one node join, by a token.
+    pub(crate) async fn make_token(
+        &self,
+        request: api::TokenRequest,
+    ) -> Result<api::TokenMade, api::Error> {
+        self.letting.make(request).await
     }
 
     /// What sends to the other members.
@@ -292,6 +317,7 @@ impl Part {
         let ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(ending) = ending else { return };
         ending.targets.abort();
+        ending.members.abort();
         let line = self.line.clone();
         let threads = tokio::task::spawn_blocking(move || {
             line.insist(Command::Stop);
@@ -299,8 +325,10 @@ impl Part {
             if ended.is_err() {
                 tracing::error!("the membership thread panicked");
             }
-            // Its sender ended with the membership thread.
-            let _ = ending.memory.join();
+            // What the membership thread gave it comes first.
+            let (memory, notes) = ending.memory;
+            let _ = notes.send(Note::End);
+            let _ = memory.join();
         });
         let _ = threads.await;
         let _ = ending.addresses.await;

@@ -240,6 +240,22 @@ impl Node {
         self.desk.change_member(request, author).await
     }
 
+    /// Lets one node join, by a token.
+    ///
+    /// # Errors
+    /// The node is in no cluster, or has no authority.
+    pub async fn make_token(
+        &self,
+        request: api::TokenRequest,
+    ) -> Result<api::TokenMade, api::Error> {
+        match &self.actors.permission {
+            Permission::Cluster(part) => part.make_token(request).await,
+            Permission::Keeper(_) => Err(api::Error::new(
+                "the node is in no cluster: give it one in its node file first",
+            )),
+        }
+    }
+
     /// Stops: no lease, no workers, and the program left on its interfaces unless told otherwise.
     ///
     /// # Errors

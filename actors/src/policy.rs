@@ -24,6 +24,7 @@ mod limits;
 mod peers;
 mod permit;
 mod room;
+mod roster;
 mod say;
 mod workbench;
 
@@ -39,7 +40,7 @@ pub use self::compile::{Implicit, deny_all, host_inbound, implicit, set_host_inb
 pub(crate) use self::desk::Desk;
 pub(crate) use self::driver::{PolicyMessage, Seen, Staff, Standing};
 pub use self::founding::LogError;
-pub(crate) use self::founding::{Founding, Origin};
+pub(crate) use self::founding::{Founding, Grounds, Origin};
 pub(crate) use self::limits::{FIRST_POLICY, FIRST_POLICY_LOOK};
 pub use self::permit::Permit;
 

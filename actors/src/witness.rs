@@ -9,13 +9,16 @@ use std::path::Path;
 
 use cluster_core::NodeId;
 use cluster_core::membership::Kind;
+use cluster_net::identity::Papers;
+use cluster_net::store::Roster;
 use config::api;
 use datapath::Lease;
 use ractor::ActorRef;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use wire::Time;
 
 use crate::clock;
+use crate::cluster::limits::ADMITTED;
 use crate::cluster::{Around, ClusterError, Loom, Part, Plan};
 use crate::epochs::Epochs;
 use crate::node::StartError;
@@ -50,6 +53,8 @@ impl Witness {
         let permit = Permit::default();
         // Without ports nothing of them will ever change.
         let (_, watched) = watch::channel(Vec::new());
+        let (members, told) = watch::channel(Roster::default());
+        let (admit, admitted) = mpsc::channel(ADMITTED);
         let around = Around {
             shards: Vec::new(),
             lease: Lease::default(),
@@ -57,6 +62,9 @@ impl Witness {
             watched,
             in_force: seen.clone(),
             permit: permit.clone(),
+            roster: told,
+            admitted: admit,
+            papers: Papers::new(folder),
         };
         let part = Part::start(plan, loom, around).await?;
         let sender = part.sender().clone();
@@ -69,6 +77,8 @@ impl Witness {
             sender: Some(sender),
             permit,
             standing: part.standing(),
+            roster: members,
+            admitted,
             in_force,
             epochs,
             ports: Vec::new(),
@@ -189,6 +199,17 @@ impl Witness {
         author: Author,
     ) -> Result<api::Done, api::Error> {
         self.desk.change_member(request, author).await
+    }
+
+    /// Lets one node join, by a token.
+    ///
+    /// # Errors
+    /// The node has no authority.
+    pub async fn make_token(
+        &self,
+        request: api::TokenRequest,
+    ) -> Result<api::TokenMade, api::Error> {
+        self.part.make_token(request).await
     }
 
     /// Says that it goes, and stops.

@@ -14,7 +14,8 @@ mod session;
 mod view;
 
 pub use agreement::{
-    MemberKind, MemberRequest, MemberVerb, Pending, PolicyMember, PolicyStatus, Raft, Trial,
+    MemberKind, MemberRequest, MemberVerb, Pending, PolicyMember, PolicyStatus, Raft, TokenMade,
+    TokenRequest, Trial,
 };
 pub use cluster::{
     Bulk, Cluster, ClusterMember, ClusterPath, ClusterRequest, ClusterStream, ClusterVerb, Failover,
@@ -75,6 +76,8 @@ pub const CLUSTER: &str = "/v1/cluster";
 pub const CLUSTER_REQUEST: &str = "/v1/cluster/request";
 /// POST [`MemberRequest`], answers [`Done`] when the cluster has agreed.
 pub const CLUSTER_MEMBER: &str = "/v1/cluster/member";
+/// POST [`TokenRequest`], answers [`TokenMade`]; only on a node that has the cluster's authority.
+pub const CLUSTER_TOKEN: &str = "/v1/cluster/token";
 /// POST [`FailpointRequest`], answers [`Done`]; only where the node file allows it.
 pub const FAILPOINT: &str = "/v1/failpoint";
 

@@ -16,6 +16,7 @@ use datapath::Bell;
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
+use super::heart::{Command, Line};
 use super::limits::{MESSAGE_BYTES, PATH_LOOK};
 use super::stream::Word;
 
@@ -97,15 +98,18 @@ impl PeerWorkers {
 
 /// What the transport's task works with.
 pub(super) struct Fabric {
-    pub(super) transport: Transport,
-    pub(super) inbox: Inbox,
+    transport: Transport,
+    inbox: Inbox,
     pub(super) ends: Vec<StreamEnd>,
-    pub(super) room: MessageRoom,
-    pub(super) outgoing: mpsc::Receiver<(NodeId, Bytes)>,
+    room: MessageRoom,
+    outgoing: mpsc::Receiver<(NodeId, Bytes)>,
     /// The partner, while it is heard.
-    pub(super) heard: watch::Receiver<Option<NodeId>>,
-    pub(super) link: Link,
-    pub(super) peer_workers: PeerWorkers,
+    heard: watch::Receiver<Option<NodeId>>,
+    link: Link,
+    peer_workers: PeerWorkers,
+    /// Members that do not know this node as one, and who is told of them.
+    disowned: BTreeSet<NodeId>,
+    line: Line,
 }
 
 /// With whom there is to replicate.
@@ -130,6 +134,17 @@ impl Link {
 }
 
 impl Fabric {
+    /// Nobody is there yet.
+    pub(super) fn new(
+        (transport, inbox): (Transport, Inbox),
+        (ends, outgoing, room): (Vec<StreamEnd>, mpsc::Receiver<(NodeId, Bytes)>, MessageRoom),
+        (heard, line): (watch::Receiver<Option<NodeId>>, Line),
+        peer_workers: PeerWorkers,
+    ) -> Self {
+        let (link, disowned) = (Link::default(), BTreeSet::new());
+        Self { transport, inbox, ends, room, outgoing, heard, link, peer_workers, disowned, line }
+    }
+
     /// Runs until the streams or the membership thread are gone.
     pub(super) async fn run(mut self) {
         self.link.heard = *self.heard.borrow_and_update();
@@ -169,6 +184,9 @@ impl Fabric {
     async fn event(&mut self, event: Event) {
         match event {
             Event::PeerUp { node, boot, version: _, hello } => {
+                if self.disowned.remove(&node) {
+                    self.line.tell(Command::Disowned(!self.disowned.is_empty()));
+                }
                 self.peer_workers.set(node, hello.workers);
                 match self.peer_workers.mismatch(node, self.ends.len()) {
                     Some(why) => {
@@ -190,8 +208,23 @@ impl Fabric {
             Event::Control { node, message } => {
                 tracing::debug!(%node, ?message, "control message");
             }
+            Event::Disowned { node } => self.disown(node),
             Event::BulkLost { node } => tracing::debug!(%node, "the bulk connection broke"),
         }
+    }
+
+    /// A member refuses this node. It may not know of it yet; or not any more.
+    fn disown(&mut self, node: NodeId) {
+        if self.disowned.insert(node) {
+            tracing::error!(
+                %node,
+                "the node refuses this one: it is no member there. THIS NODE DOES NOT OWN meanwhile. It was \
+                 removed, or that node went on alone (`ringwall cluster recover`), unless it was let in a \
+                 moment ago. Then stop its daemon, wipe the folder `cluster` of its data directory, and let \
+                 it join anew (`ringwall cluster token` there, `ringwall cluster join` here)"
+            );
+        }
+        self.line.tell(Command::Disowned(true));
     }
 
     /// Tells every stream; not lost, since a worker reads its words within a turn.

@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use cluster_core::membership::vips::Order;
 use cluster_core::membership::{
-    Event, Facts, Fitness, Input, Member, Output, PathId, Readiness, Refused, Request, Role, View,
+    Event, Facts, Fitness, Input, List, Member, Output, PathId, Readiness, Refused, Request, Role,
+    View,
 };
 use cluster_core::policy::coordinator::Liveness;
 use cluster_core::{NodeId, Term};
@@ -33,6 +34,7 @@ use super::limits::{
     FAREWELL, HANDOVER_PATIENCE, HEARTBEATS_PER_READ, HOLD_AHEAD, LEASE_LAG_MAX, PRIORITY,
     REQUESTS, SETTLE_PATIENCE, STOP_PATIENCE, TURN_MAX, WORKER_STUCK_AFTER,
 };
+use super::memory::Note;
 use super::ownership::{Completeness, Ownership, readiness};
 use super::paths::Paths;
 use super::stream::{self, SharedStream};
@@ -64,8 +66,24 @@ pub(super) enum Command {
     Targets(bool),
     /// Somebody wants to see.
     View(oneshot::Sender<View>),
+    /// The cluster has another list of members, which is on the disk.
+    Members(Box<Membership>),
+    /// This node has left the cluster, for good.
+    Removed,
+    /// Whether a member does not know this node as one.
+    Disowned(bool),
     /// The daemon ends: hand over, then end.
     Stop,
+}
+
+/// Who belongs to the cluster now, as the membership thread needs it.
+#[derive(Clone, Debug)]
+pub(super) struct Membership {
+    pub(super) list: List,
+    /// Where the others are in the fabric.
+    pub(super) fabric: Vec<(NodeId, IpAddr)>,
+    /// The firewalls that workers can pass packets on to, in the workers' order.
+    pub(super) firewalls: Vec<NodeId>,
 }
 
 /// The way to the membership thread.
@@ -115,7 +133,7 @@ pub(super) struct Heart {
     /// Ports that must have a link.
     pub(super) tracked: Vec<usize>,
     pub(super) addresses: mpsc::Sender<Order>,
-    pub(super) facts: SyncSender<Facts>,
+    pub(super) notes: SyncSender<Note>,
     /// With whom sessions are replicated, while it is heard by any path.
     pub(super) heard: watch::Sender<Option<NodeId>>,
     /// What the policy says of a lease.
@@ -141,6 +159,8 @@ pub(super) struct State {
     next: Option<Command>,
     asked: VecDeque<(Request, oneshot::Sender<Result<(), Refused>>)>,
     stopping: Option<Time>,
+    /// Whether the log says that this node has left, and whether a member does.
+    out: (bool, bool),
     heir: Heir,
     disowned: Option<Time>,
     /// Until when packets are passed on, and until when the lease lives, as the workers were told.
@@ -160,6 +180,10 @@ impl State {
         if holds {
             self.lasting = self.lasting.and(reason);
         }
+    }
+
+    fn note_removal(&mut self) {
+        self.note(Fitness::REMOVED, self.out.0 || self.out.1);
     }
 }
 
@@ -269,11 +293,35 @@ impl Heart {
                 Command::Request(request, answer) => self.ask(request, answer, now),
                 // Whoever asked may have gone.
                 Command::View(seen) => drop(seen.send(self.member.view())),
+                Command::Members(membership) => self.set_members(*membership, now),
+                Command::Removed => {
+                    self.state.out.0 = true;
+                    self.state.note_removal();
+                }
+                Command::Disowned(disowned) => {
+                    self.state.out.1 = disowned;
+                    self.state.note_removal();
+                }
                 Command::Stop => {
                     self.state.stopping = self.state.stopping.or(Some(now));
                 }
             }
         }
+    }
+
+    /// Goes by another list of members from now on.
+    fn set_members(&mut self, membership: Membership, now: Time) {
+        let Membership { list, fabric, firewalls } = membership;
+        tracing::info!(
+            version = list.version,
+            members = list.peers.len() + 1,
+            "the list of members"
+        );
+        self.paths.set_fabric(fabric);
+        self.firewalls = firewalls;
+        let named = |node: &NodeId| list.peers.iter().any(|peer| peer.node == *node);
+        self.state.paths_up.retain(|node, _| named(node));
+        self.handle(Input::Members(&list), now);
     }
 
     /// A planned stop is a switchover, if there is anybody to take over; only then the node calls itself
@@ -366,7 +414,7 @@ impl Heart {
                 }
             }
             Output::Persist(facts) => {
-                if self.facts.try_send(facts).is_err() {
+                if self.notes.try_send(Note::Facts(facts)).is_err() {
                     self.state.note(Fitness::DISK_FAILED, true);
                 }
             }
@@ -526,6 +574,8 @@ impl Heart {
                 self.ownership.follow();
                 self.worker_bells.iter().for_each(Bell::ring);
             }
+            // Without the note, the next run waits for them once more.
+            Event::MembersSettled { version } => drop(self.notes.try_send(Note::Settled(version))),
             Event::SplitHealed { .. } => {
                 self.ownership.heal();
                 self.worker_bells.iter().for_each(Bell::ring);

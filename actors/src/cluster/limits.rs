@@ -107,3 +107,15 @@ pub(super) const LEASE_LAG_MAX: Duration = Duration::from_millis(11);
 
 /// Requests of operators that wait for an answer.
 pub(super) const REQUESTS: usize = 16;
+
+/// The pause before a list of members that was not taken is given again.
+pub(super) const MEMBERS_AGAIN: Duration = Duration::from_millis(200);
+
+/// Tokens of a running daemon that wait for their bearer at once, each at a port of its own.
+pub(super) const TOKENS_AT_ONCE: usize = 4;
+
+/// Nodes that were let in, and of whom the log's actor does not know yet: as many as there are issuers.
+pub(crate) const ADMITTED: usize = TOKENS_AT_ONCE;
+
+/// How long a token's bearer waits for the disk: many times what a flush takes.
+pub(super) const STORE_PATIENCE: Duration = Duration::from_secs(5);

@@ -2,16 +2,17 @@
 //! own, since each takes as long as a disk's flush.
 
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
 
 use cluster_core::NodeId;
 use cluster_core::membership::Facts;
 use cluster_net::limits::SLOTS;
-use cluster_net::store::{Assignment, Store, StoreError};
+use cluster_net::store::{Assignment, Noted, Roster, Store, StoreError};
+use tokio::sync::oneshot;
 
 use super::heart::{Command, Line};
-use super::limits::{DISK_AGAIN, FACTS};
+use super::limits::DISK_AGAIN;
 
 /// What the store remembers of membership.
 pub(super) fn recall(store: &Store) -> Result<Facts, StoreError> {
@@ -25,46 +26,97 @@ pub(super) fn recall(store: &Store) -> Result<Facts, StoreError> {
     }))
 }
 
-/// Starts the thread; it ends when the sender is dropped.
-pub(super) fn start(store: Store, line: Line) -> io::Result<(SyncSender<Facts>, JoinHandle<()>)> {
-    let (facts, noted) = sync_channel(FACTS);
-    let thread = std::thread::Builder::new()
-        .name("cluster-store".to_owned())
-        .spawn(move || run(store, &noted, &line))?;
-    Ok((facts, thread))
+/// What is to be noted.
+pub(super) enum Note {
+    /// What membership must not forget.
+    Facts(Facts),
+    /// What the cluster's log says of the members; answered when it is on the disk.
+    Roster(Box<Roster>, oneshot::Sender<Result<Noted, StoreError>>),
+    /// This list is the only one that counts.
+    Settled(u32),
+    /// Something else, done where the store is.
+    With(Work),
+    /// Nothing more comes.
+    End,
 }
 
-fn run(mut store: Store, noted: &Receiver<Facts>, line: &Line) {
-    while let Ok(facts) = noted.recv() {
-        let facts = match note(&mut store, facts) {
-            Ok(()) => facts,
-            Err(error) => {
+/// Work on the store.
+pub(super) type Work = Box<dyn FnOnce(&mut Store) + Send>;
+
+/// Starts the thread; it ends when it is told to.
+pub(super) fn start(
+    store: Store,
+    own: NodeId,
+    notes: Receiver<Note>,
+    line: Line,
+) -> io::Result<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name("cluster-store".to_owned());
+    thread.spawn(move || run(store, own, &notes, &line))
+}
+
+fn run(mut store: Store, own: NodeId, notes: &Receiver<Note>, line: &Line) {
+    // What the disk has refused, until it is noted; facts that come meanwhile say all that those before them
+    // said.
+    let mut owed: Option<Facts> = None;
+    loop {
+        let next = match owed {
+            Some(_) => notes.recv_timeout(DISK_AGAIN),
+            None => notes.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match next {
+            Ok(Note::Facts(facts)) => owed = remember(&mut store, facts, owed.is_some(), line),
+            Err(RecvTimeoutError::Timeout) => {
+                owed = owed.and_then(|facts| remember(&mut store, facts, true, line));
+            }
+            // Whoever asked may have gone.
+            Ok(Note::Roster(roster, answer)) => {
+                let noted = healed(&mut store).and_then(|store| store.note_roster(own, &roster));
+                drop(answer.send(noted));
+            }
+            Ok(Note::Settled(version)) => {
+                let noted = healed(&mut store).and_then(|it| it.settle_electorate(version));
+                if let Err(error) = noted {
+                    tracing::error!(%error, "that the list of members is settled cannot be noted");
+                }
+            }
+            Ok(Note::With(work)) => {
+                // On a store that is not well it fails by itself.
+                let _ = healed(&mut store);
+                work(&mut store);
+            }
+            Ok(Note::End) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// The store, opened anew if an earlier write failed.
+fn healed(store: &mut Store) -> Result<&mut Store, StoreError> {
+    if store.is_poisoned() {
+        store.reopen()?;
+    }
+    Ok(store)
+}
+
+/// Notes facts down, `again` from what the disk has. They come back if it does not work; it is tried again.
+fn remember(store: &mut Store, facts: Facts, again: bool, line: &Line) -> Option<Facts> {
+    match healed(store).and_then(|store| note(store, facts)) {
+        Ok(()) => {
+            if again {
+                tracing::warn!("the ownership can be noted again: the disk works");
+            }
+            line.insist(Command::Persisted(facts));
+            None
+        }
+        Err(error) => {
+            if !again {
                 tracing::error!(
                     %error,
                     "the ownership cannot be noted: THIS NODE CANNOT TAKE OVER. Make room on its disk; it is \
                      tried again"
                 );
                 line.insist(Command::DiskFailed);
-                let Some(facts) = insist(&mut store, facts, noted) else { return };
-                tracing::warn!("the ownership can be noted again: the disk works");
-                facts
             }
-        };
-        line.insist(Command::Persisted(facts));
-    }
-}
-
-/// Tries again until it works, each time from what the disk has; facts that come meanwhile say all that those
-/// before them said. None: nobody wants it any more.
-fn insist(store: &mut Store, mut facts: Facts, noted: &Receiver<Facts>) -> Option<Facts> {
-    loop {
-        match noted.recv_timeout(DISK_AGAIN) {
-            Ok(newer) => facts = newer,
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return None,
-        }
-        if store.reopen().and_then(|()| note(store, facts)).is_ok() {
-            return Some(facts);
+            Some(facts)
         }
     }
 }

@@ -136,6 +136,14 @@ impl Paths {
         Some((it.path.id, length))
     }
 
+    /// Where the others are in the fabric, from now on.
+    pub(super) fn set_fabric(&mut self, others: Vec<(NodeId, IpAddr)>) {
+        let Some(it) = self.0.iter_mut().find(|it| it.path.id == Path::FABRIC) else { return };
+        let port = it.path.local.port();
+        let at = |(node, address)| (node, SocketAddr::new(address, port));
+        it.path.reach = Reach::Each(others.into_iter().map(at).collect());
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

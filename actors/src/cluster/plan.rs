@@ -11,7 +11,7 @@ use cluster_core::membership::{
 use cluster_core::policy::log::Member as LogMember;
 use cluster_core::{Boot, NodeId};
 use cluster_net::identity::{ClusterName, Identity, IdentityError, Papers};
-use cluster_net::store::{Member, Standing, Store, StoreError};
+use cluster_net::store::{Electorate, Member, Standing, Store, StoreError};
 use cluster_net::transport::TransportError;
 use datapath::Latecomers;
 use engine::PortId;
@@ -66,7 +66,11 @@ pub(crate) struct Plan {
     pub(super) facts: Facts,
     pub(super) boot: Boot,
     pub(super) kind: Kind,
+    /// The others that vote for a lease, by the list that this node goes by.
     pub(super) others: Vec<Other>,
+    pub(super) electorate: Electorate,
+    /// All others whose certificates are good.
+    pub(super) trusted: Vec<Other>,
     pub(super) calls: Vec<SocketAddr>,
     pub(super) listen: SocketAddr,
     pub(super) geneve_port: u16,
@@ -107,7 +111,10 @@ impl Plan {
         }
         let mut store = Store::open(&papers.store_path(), &identity.cluster, identity.node)
             .map_err(ClusterError::Store)?;
-        let (others, calls) = others(&store, (identity.node, kind), cluster)?;
+        let (trusted, calls) = others(&store, (identity.node, kind), cluster)?;
+        let electorate = store.electorate().map_err(ClusterError::Store)?;
+        let founder = store.is_founder().map_err(ClusterError::Store)?;
+        let others = voters(&electorate, (identity.node, founder), &trusted)?;
         let tracked = tracked(config)?;
         let local = cluster.listen.ip();
         let port = fabric.heartbeat_port;
@@ -117,11 +124,13 @@ impl Plan {
         Ok(Some(Self {
             facts: memory::recall(&store).map_err(ClusterError::Store)?,
             boot: store.next_boot().map_err(ClusterError::Store)?,
-            founder: store.is_founder().map_err(ClusterError::Store)?,
+            founder,
             identity,
             store,
             kind,
             others,
+            electorate,
+            trusted,
             calls,
             listen: cluster.listen,
             geneve_port: fabric.geneve_port,
@@ -139,6 +148,11 @@ impl Plan {
         self.founder
     }
 
+    /// This node.
+    pub(crate) const fn node(&self) -> NodeId {
+        self.identity.node
+    }
+
     /// The cluster.
     pub(crate) const fn cluster(&self) -> &ClusterName {
         &self.identity.cluster
@@ -148,7 +162,7 @@ impl Plan {
     pub(crate) fn roster(&self) -> Vec<(NodeId, LogMember)> {
         let member = |kind, address| LogMember { kind, address, name: Default::default() };
         let own = (self.identity.node, member(self.kind, self.listen));
-        let others = self.others.iter().map(|it| (it.node, member(it.kind, it.address)));
+        let others = self.trusted.iter().map(|it| (it.node, member(it.kind, it.address)));
         [own].into_iter().chain(others).collect()
     }
 
@@ -161,19 +175,27 @@ impl Plan {
             preempt: false,
             alone: Alone::Forward,
             guard: PolicyGuard::Fitness,
-            peers: self.others.iter().map(|other| self.peer(*other)).collect(),
+            list: self.electorate.version,
+            peers: self
+                .others
+                .iter()
+                .map(|it| peer_config(self.kind, it, &self.path_ids()))
+                .collect(),
+            earlier: self
+                .electorate
+                .earlier
+                .iter()
+                .map(|it| it.iter().copied().collect())
+                .collect(),
             vips: self.vips.clone(),
             timing: Timing::default(),
             secret: self.identity.secret.0,
         }
     }
 
-    /// Firewalls hear each other by every path, and a witness by the fabric alone.
-    fn peer(&self, Other { node, kind, .. }: Other) -> PeerConfig {
-        let segments = [self.kind, kind] == [Kind::Firewall; 2];
-        let paths = self.paths.iter().map(|path| path.id);
-        let paths = paths.filter(|id| segments || *id == Path::FABRIC).collect();
-        PeerConfig { node, kind, paths }
+    /// The numbers of this node's paths.
+    pub(super) fn path_ids(&self) -> Vec<PathId> {
+        self.paths.iter().map(|path| path.id).collect()
     }
 
     /// The other firewalls: whom sessions can be replicated with, and packets passed on to.
@@ -184,7 +206,7 @@ impl Plan {
 
     /// Every member, this node among them.
     pub(super) fn members(&self) -> BTreeSet<NodeId> {
-        let others = self.others.iter().map(|other| other.node);
+        let others = self.trusted.iter().map(|other| other.node);
         others.chain([self.identity.node]).collect()
     }
 
@@ -229,7 +251,31 @@ impl Plan {
     }
 }
 
-/// The other members, and whom to call.
+/// Firewalls hear each other by every path, and a witness by the fabric alone.
+pub(super) fn peer_config(own: Kind, other: &Other, paths: &[PathId]) -> PeerConfig {
+    let Other { node, kind, .. } = *other;
+    let segments = [own, kind] == [Kind::Firewall; 2];
+    let paths = paths.iter().copied().filter(|id| segments || *id == Path::FABRIC).collect();
+    PeerConfig { node, kind, paths }
+}
+
+/// Those of the others that vote. Who made the cluster, or is named by its log, may be the only one.
+fn voters(
+    electorate: &Electorate,
+    (own, founder): (NodeId, bool),
+    trusted: &[Other],
+) -> Result<Vec<Other>, ClusterError> {
+    let at = |node: &NodeId| {
+        let known = trusted.iter().find(|other| other.node == *node);
+        known.copied().ok_or(ClusterError::NoAddress(*node))
+    };
+    let others = electorate.members.iter().filter(|node| **node != own);
+    let others = others.map(at).collect::<Result<Vec<_>, _>>()?;
+    let alone = others.is_empty() && electorate.version == 0 && !founder;
+    if alone { Err(ClusterError::NoOther) } else { Ok(others) }
+}
+
+/// All others whose certificates are good, and whom to call.
 fn others(
     store: &Store,
     (own, kind): (NodeId, Kind),
@@ -252,7 +298,7 @@ fn others(
         Ok(Other { node: *node, kind: member.kind, address })
     };
     let others: Vec<Other> = members.iter().map(other).collect::<Result<_, _>>()?;
-    if others.is_empty() { Err(ClusterError::NoOther) } else { Ok((others, calls)) }
+    Ok((others, calls))
 }
 
 /// The ports of the group's addresses, by name, so that all nodes count their segments alike.

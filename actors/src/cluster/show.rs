@@ -42,6 +42,7 @@ pub(super) fn cluster(
         passed_in: 0,
         net: BTreeMap::new(), // The transport counts it.
         members: view.members.iter().map(|it| member(it, names)).collect(),
+        members_settled: view.list.1,
         streams: numbered.filter_map(|(at, it)| Some(stream(at, it.as_ref()?, now))).collect(),
         last_failover: view.last_failover.map(|it| api::Failover {
             ago_milliseconds: milliseconds(now.since(it.at)),

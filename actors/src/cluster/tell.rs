@@ -48,6 +48,9 @@ pub(super) fn tell(event: Event, paths: &Paths) {
         Event::MembersDiffer { peer, ours_is_old: false } => {
             tracing::warn!(%peer, "the peer has an old list of members: it does not own until it is renewed");
         }
+        Event::MembersSettled { version } => {
+            tracing::info!(version, "all members go by this list of them");
+        }
         Event::AddressConflict(address) => {
             tracing::error!(%address, "somebody else uses an address of the group");
         }

@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use cluster_core::NodeId;
+use cluster_net::identity::Papers;
+use cluster_net::store::Roster;
+use cluster_net::transport::Sender;
 use datapath::Lease;
-use datapath::xdp::{BpfDir, Program};
+use datapath::xdp::{BpfDir, LeaseWord, Program};
 use engine::Event;
 use ractor::Actor;
 use rtrb::Consumer;
@@ -13,12 +16,13 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Actors, Permission, Seed, StartError, lock};
 use crate::clock;
+use crate::cluster::limits::ADMITTED;
 use crate::cluster::{Around, Loom, Part, Plan};
 use crate::epochs::Epochs;
 use crate::flow::Wanted;
 use crate::keeper::{Keeper, KeeperActor};
 use crate::mirror::{Mirror, Update};
-use crate::policy::{self, Desk, Founding, InForce, Origin, Permit, Standing};
+use crate::policy::{self, Desk, Founding, Grounds, InForce, Origin, Permit, Standing};
 use crate::ports::{Ports, PortsActor, Watched};
 use crate::shard::Shard;
 use crate::telemetry::{Telemetry, TelemetryActor};
@@ -121,29 +125,29 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
     let (ports, _) = Actor::spawn(None, PortsActor, (ports, staff.updates, staff.wanted))
         .await
         .map_err(failed)?;
-    let (permit, lease, shards) = (Permit::default(), staff.lease, staff.shards.clone());
+    let (permit, node) = (Permit::default(), NodeId(staff.config.id));
     let Beginning { founding, origin, waits, .. } = staff.beginning;
-    let node = NodeId(staff.config.id);
-    let (part, grounds, standing, sender) = match staff.pair {
-        Some((plan, loom)) => {
-            let (in_force, permit) = (staff.in_force.subscribe(), permit.clone());
-            let (name, roster) = (plan.cluster().clone(), plan.roster());
-            let word = Some(word);
-            let around = Around { shards, lease, word, watched, in_force, permit };
-            let part = Part::start(plan, loom, around).await?;
-            let (sender, standing) = (part.sender().clone(), part.standing());
-            let grounds = founding.clustered(&name, node, sender.clone(), origin, roster).await?;
-            (Ok(part), grounds, standing, Some(sender))
-        }
-        None => {
-            let pulses = shards.iter().map(|shard| shard.pulse.clone()).collect();
-            let keeper = Keeper { pulses, lease, word, permit: permit.clone(), stuck: false };
-            let grounds = founding.alone(node, origin).await?;
-            // Nobody else could agree on anything.
-            let (_, standing) = watch::channel(Standing { alone: true, ..Standing::default() });
-            (Err(keeper), grounds, standing, None)
-        }
+    let (roster, members) = watch::channel(Roster::default());
+    let (admit, admitted) = mpsc::channel(ADMITTED);
+    let around = Around {
+        shards: staff.shards.clone(),
+        lease: staff.lease,
+        word: None,
+        watched,
+        in_force: staff.in_force.subscribe(),
+        permit: permit.clone(),
+        roster: members,
+        admitted: admit,
+        papers: Papers::new(Path::new(&staff.config.data_dir)),
     };
+    let begun = match staff.pair {
+        Some(pair) => {
+            Begun::in_cluster(pair, Around { word: Some(word), ..around }, &founding, origin)
+                .await?
+        }
+        None => Begun::alone(node, word, around, &founding, origin).await?,
+    };
+    let Begun { part, grounds, standing, sender } = begun;
     let policy = policy::Staff {
         node,
         founding,
@@ -151,6 +155,8 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
         sender,
         permit: permit.clone(),
         standing,
+        roster,
+        admitted,
         in_force: staff.in_force,
         epochs: staff.epochs,
         ports: staff.names,
@@ -170,6 +176,45 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
         }
     };
     Ok((Actors { policy, ports, telemetry, permission }, desk))
+}
+
+/// What the policy's actor stands on: a part in a cluster, or a keeper of the lease.
+struct Begun {
+    part: Result<Part, Keeper>,
+    grounds: Grounds,
+    standing: watch::Receiver<Standing>,
+    sender: Option<Sender>,
+}
+
+impl Begun {
+    async fn in_cluster(
+        (plan, loom): (Plan, Loom),
+        around: Around,
+        founding: &Founding,
+        origin: Origin,
+    ) -> Result<Self, StartError> {
+        let (name, node, roster) = (plan.cluster().clone(), plan.node(), plan.roster());
+        let part = Part::start(plan, loom, around).await?;
+        let (sender, standing) = (part.sender().clone(), part.standing());
+        let grounds = founding.clustered(&name, node, sender.clone(), origin, roster).await?;
+        Ok(Self { part: Ok(part), grounds, standing, sender: Some(sender) })
+    }
+
+    async fn alone(
+        node: NodeId,
+        word: LeaseWord,
+        around: Around,
+        founding: &Founding,
+        origin: Origin,
+    ) -> Result<Self, StartError> {
+        let Around { shards, lease, permit, .. } = around;
+        let pulses = shards.iter().map(|shard| shard.pulse.clone()).collect();
+        let keeper = Keeper { pulses, lease, word, permit, stuck: false };
+        let grounds = founding.alone(node, origin).await?;
+        // Nobody else could agree on anything.
+        let (_, standing) = watch::channel(Standing { alone: true, ..Standing::default() });
+        Ok(Self { part: Err(keeper), grounds, standing, sender: None })
+    }
 }
 
 /// Waits until a node that is alone may forward under its policy.

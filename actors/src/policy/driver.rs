@@ -13,9 +13,10 @@ use cluster_core::policy::coordinator::{self, Answer, Liveness, Ticket};
 use cluster_core::policy::local::{self, Facts, Purpose, Report};
 use cluster_core::policy::{Command, Coordinator, Line, Local, Log, PolicyText, Summary, Version};
 use cluster_net::raft::{Leadership, Raft};
+use cluster_net::store::Roster;
 use cluster_net::transport::{Call, Sender};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use wire::Time;
 
@@ -26,8 +27,9 @@ use super::housekeeping::House;
 use super::lately::Lately;
 use super::permit::Permit;
 use super::workbench::{Order, Ready, Workbench};
-use super::{InForce, peers, say};
+use super::{InForce, peers, roster, say};
 use crate::clock;
+use crate::cluster::Admitted;
 
 /// What membership says, as far as it concerns the policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,6 +77,8 @@ pub(crate) enum PolicyMessage {
     Leading { node: NodeId, asked: Time, index: u64 },
     /// An operator wants something, and this node leads.
     Request(Box<Command>, oneshot::Sender<Answer>),
+    /// A node was let in here.
+    Admitted(Admitted),
     /// What was to be appended for a request cannot be.
     NotAppended(Box<Command>),
     /// Time has passed.
@@ -92,6 +96,10 @@ pub(crate) struct Staff {
     pub(crate) sender: Option<Sender>,
     pub(crate) permit: Permit,
     pub(crate) standing: watch::Receiver<Standing>,
+    /// What the log says of the members, for the part in the cluster.
+    pub(crate) roster: watch::Sender<Roster>,
+    /// Who was let in here.
+    pub(crate) admitted: mpsc::Receiver<Admitted>,
     pub(crate) in_force: watch::Sender<InForce>,
     pub(crate) epochs: crate::epochs::Epochs,
     pub(crate) ports: Vec<String>,
@@ -111,6 +119,7 @@ pub(crate) struct Driver {
     pub(super) coordinator: Coordinator,
     pub(super) standing: Standing,
     pub(super) house: House,
+    roster: watch::Sender<Roster>,
     permit: Permit,
     bench: Workbench,
     disk: Disk,
@@ -149,6 +158,7 @@ impl Driver {
             tokio::spawn(peers::tell_applied(applied, Arc::clone(&moved), myself.clone())),
             tokio::spawn(peers::tell_leadership(raft.leadership(), myself.clone())),
             tokio::spawn(peers::tell_standing(staff.standing.clone(), myself.clone())),
+            tokio::spawn(peers::tell_admitted(staff.admitted, myself.clone())),
         ];
         let ready = Vec::new();
         let (ports, implicit) = (staff.ports, staff.implicit);
@@ -163,6 +173,7 @@ impl Driver {
             coordinator: Coordinator::new(staff.node),
             standing: Standing::default(),
             house: House::new(plan),
+            roster: staff.roster,
             permit: staff.permit,
             bench: Workbench { ports, implicit, shards, program, ready, epochs: staff.epochs },
             disk,
@@ -210,6 +221,7 @@ impl Driver {
                 self.tell_coordinator(coordinator::Input::Clearance { node, asked, index });
             }
             PolicyMessage::Request(command, answer) => self.request(&command, answer),
+            PolicyMessage::Admitted(admitted) => self.house.admit(admitted),
             PolicyMessage::NotAppended(command) => self.not_appended(&command),
             PolicyMessage::Tick => {
                 self.tell_local(local::Input::Tick);
@@ -240,6 +252,7 @@ impl Driver {
             // Raft's own entries count: the leader's question for what is committed counts them, too.
             Summary { applied: summary.applied.max(index.unwrap_or(0)), ..summary }
         });
+        self.tell_roster();
         self.tell_local(local::Input::Log(summary));
         let trial = self.local.trial();
         let coordinator = &mut self.coordinator;
@@ -247,6 +260,18 @@ impl Driver {
             coordinator.handle(coordinator::Input::Log(log, trial), &clock::all());
         });
         self.house.look();
+    }
+
+    /// Tells the part in the cluster who belongs to it, if that is news.
+    pub(super) fn tell_roster(&self) {
+        let status = self.raft.status();
+        let part = status.voters.union(&status.learners).copied().collect();
+        let roster = self.raft.look(|log, _| roster::of(log.cluster(), &part));
+        self.roster.send_if_modified(|it| {
+            let changed = *it != roster;
+            *it = roster;
+            changed
+        });
     }
 
     fn lead(&mut self, leadership: Leadership) {

@@ -3,8 +3,11 @@
 //!
 //! ```text
 //! listed, connected   ─► learns all ─► named in the log ─► votes   one step at a time
+//! left                ─► has been told so ─► votes no more
 //! first policy        ─► proposed once the log names this node
 //! ```
+//!
+//! A node that does not lead brings those into the log that only its own papers have.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,7 +15,7 @@ use std::time::Duration;
 use cluster_core::NodeId;
 use cluster_core::membership::Kind;
 use cluster_core::policy::coordinator;
-use cluster_core::policy::log::{Action, Content, Member, Placement, Stamp};
+use cluster_core::policy::log::{Action, Content, Invitation, Member, Placement, Stamp};
 use cluster_core::policy::{Command, Epoch, Line, Log, RequestId};
 use cluster_net::raft::{Change, Generation};
 use tokio::sync::oneshot;
@@ -20,9 +23,12 @@ use wire::Time;
 
 use super::driver::{Driver, PolicyMessage};
 use super::founding::{Origin, Plan, text};
-use super::limits::{APPEND_TIMEOUT, CHANGE_TIMEOUT, CHORE_LOOK, HOUSEKEEPING, LEARN_AGAIN};
-use super::peers;
+use super::limits::{
+    APPEND_TIMEOUT, CHANGE_TIMEOUT, CHORE_LOOK, HOUSEKEEPING, LEARN_AGAIN, PARTING,
+};
+use super::{peers, roster};
 use crate::clock;
+use crate::cluster::Admitted;
 
 /// What is being looked after.
 pub(super) struct House {
@@ -35,6 +41,10 @@ pub(super) struct House {
     learned: BTreeSet<NodeId>,
     /// Who did not in time, and when it may try again: a node with another history never will.
     resting: BTreeMap<NodeId, Time>,
+    /// Who was let in by this run, and is to be invited even if it has left before.
+    admitted: BTreeSet<NodeId>,
+    /// Since when the log says of who still takes part that it has left.
+    parting: BTreeMap<NodeId, Time>,
 }
 
 /// What should be done next.
@@ -55,6 +65,8 @@ struct View<'a> {
     own: NodeId,
     connected: Vec<NodeId>,
     voters: BTreeSet<NodeId>,
+    /// Who has left, and has been told so.
+    parting: BTreeSet<NodeId>,
     /// Who has learned all that there is, and who is not to try it now.
     learned: &'a BTreeSet<NodeId>,
     resting: BTreeSet<NodeId>,
@@ -66,8 +78,20 @@ struct View<'a> {
 
 impl House {
     pub(super) fn new(plan: Plan) -> Self {
-        let (learned, resting) = (BTreeSet::new(), BTreeMap::new());
-        Self { plan, due: Time::ZERO, busy: None, learned, resting }
+        let (learned, resting, parting) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        let admitted = BTreeSet::new();
+        Self { plan, due: Time::ZERO, busy: None, learned, resting, admitted, parting }
+    }
+
+    /// A node was let in here.
+    pub(super) fn admit(&mut self, (node, member): Admitted) {
+        let Some(address) = member.addresses.first().copied() else { return };
+        let member = Member { kind: member.kind, address, name: Default::default() };
+        self.plan.roster.retain(|(known, _)| *known != node);
+        self.plan.roster.push((node, member));
+        self.admitted.insert(node);
+        self.resting.remove(&node);
+        self.look();
     }
 
     /// Something has changed.
@@ -78,6 +102,19 @@ impl House {
     /// When to look again.
     pub(super) fn next(&self, now: Time) -> Option<Duration> {
         Some(self.due.since(now))
+    }
+
+    /// Who of those that take part has left, and was told so by now.
+    fn parted(&mut self, gone: &BTreeSet<NodeId>, part: &[NodeId], now: Time) -> BTreeSet<NodeId> {
+        let leaves = |node: &NodeId| gone.contains(node) && part.contains(node);
+        self.parting.retain(|node, _| leaves(node));
+        for node in part.iter().filter(|node| leaves(node)) {
+            self.parting.entry(*node).or_insert(now);
+        }
+        // Who comes back learns anew.
+        self.learned.retain(|node| !gone.contains(node));
+        let told = |(_, since): &(&NodeId, &Time)| now.since(**since) >= PARTING;
+        self.parting.iter().filter(told).map(|(node, _)| *node).collect()
     }
 
     fn is_busy(&mut self) -> bool {
@@ -103,13 +140,24 @@ pub(super) fn keep(driver: &mut Driver) {
         return;
     }
     driver.house.due = now + HOUSEKEEPING;
-    if !driver.leads() {
+    // Nobody tells of changes of who takes part.
+    driver.tell_roster();
+    let (leads, own) = (driver.leads(), driver.node);
+    let (raft, house) = (&driver.raft, &mut driver.house);
+    house.admitted.retain(|node| !raft.look(|log, _| log.cluster().invited().contains_key(node)));
+    if let Some(invitation) = raft.look(|log, _| invitation(log, house, own, leads)) {
+        return carry_out(driver, invitation);
+    }
+    if !leads {
         return;
     }
     let status = driver.raft.status();
     let connected = driver.sender.as_ref().map(|sender| sender.peers()).unwrap_or_default();
     let connected = connected.into_iter().map(|(node, _)| node).collect();
     let zones = driver.zones();
+    let gone = driver.raft.look(|log, _| log.cluster().gone());
+    let part: Vec<NodeId> = status.voters.iter().chain(&status.learners).copied().collect();
+    let parting = driver.house.parted(&gone, &part, now);
     let House { plan, learned, resting, .. } = &driver.house;
     let resting = resting.iter().filter(|(_, until)| **until > now).map(|(node, _)| *node);
     let (owner, own, resting) = (driver.standing.owner, driver.node, resting.collect());
@@ -121,6 +169,7 @@ pub(super) fn keep(driver: &mut Driver) {
             own,
             connected,
             voters,
+            parting,
             learned,
             resting,
             owner,
@@ -133,13 +182,33 @@ pub(super) fn keep(driver: &mut Driver) {
     }
 }
 
+/// Who is to be brought into the log because this node let it in: the next one, if there is any. What a leader
+/// knows from its papers it names without that.
+fn invitation(log: &Log, house: &House, own: NodeId, leads: bool) -> Option<Chore> {
+    let cluster = log.cluster();
+    let (invited, gone) = (cluster.invited(), cluster.gone());
+    let is_new = |(node, _): &&(NodeId, Member)| {
+        let named = cluster.members().contains_key(node);
+        let admitted = house.admitted.contains(node);
+        let wanted = admitted || !leads && !gone.contains(node);
+        *node != own && !named && !invited.contains_key(node) && wanted
+    };
+    let new = house.plan.roster.iter().find(is_new);
+    let (node, it) = new.filter(|_| cluster.members().contains_key(&own))?;
+    let (key, value) = Invitation { kind: it.kind, address: it.address }.setting(*node);
+    Some(Chore::Append(Action::SetSetting { key, value: Some(value) }))
+}
+
 fn chore(view: &View<'_>) -> Option<Chore> {
     let View { log, plan, own, .. } = view;
     if let Some(chore) = recovered(view) {
         return Some(chore);
     }
+    if let Some(node) = view.parting.first() {
+        return Some(Chore::Change(Change::Remove(node.0)));
+    }
     let named = |node: NodeId| log.cluster().members().get(&node);
-    for (node, member) in &plan.roster {
+    for (node, member) in &roster::wanted(log.cluster(), &plan.roster) {
         let (node, is_own) = (*node, node == own);
         let votes = view.voters.contains(&node);
         if is_own && named(node) != Some(member) {
@@ -301,6 +370,7 @@ mod tests {
                 own: one,
                 connected: connected.clone(),
                 voters: voters.clone(),
+                parting: BTreeSet::new(),
                 learned: &learned,
                 // It has just begun to learn; that it has counts more.
                 resting: learned.clone(),
@@ -361,6 +431,7 @@ mod tests {
             own: one,
             connected: vec![two],
             voters: BTreeSet::from([one]),
+            parting: BTreeSet::new(),
             learned: &learned,
             resting,
             owner: None,

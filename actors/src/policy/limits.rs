@@ -38,6 +38,10 @@ pub(super) const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
 /// leader has other things to look after.
 pub(super) const LEARN_AGAIN: Duration = Duration::from_secs(60);
 
+/// How long who has left still takes part in the log: it learns there that it has left. Some of the leader's
+/// heartbeats, by which it hears what is committed.
+pub(super) const PARTING: Duration = Duration::from_secs(2);
+
 /// How often the leader looks after members, zones and owner.
 pub(super) const HOUSEKEEPING: Duration = Duration::from_millis(500);
 

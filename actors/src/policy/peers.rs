@@ -19,6 +19,8 @@ use wire::Time;
 use super::driver::{Driver, PolicyMessage, Standing};
 use super::limits::{APPEND_TIMEOUT, REQUEST_PATIENCE, WORD_TIMEOUT};
 
+use crate::cluster::Admitted;
+
 type Myself = ActorRef<PolicyMessage>;
 
 /// Tells that the log has moved, once until it is looked at.
@@ -51,6 +53,15 @@ pub(super) async fn tell_standing(mut standing: watch::Receiver<Standing>, mysel
         let seen = standing.borrow_and_update().clone();
         let told = myself.cast(PolicyMessage::Standing(seen));
         if told.is_err() || standing.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Tells who was let in.
+pub(super) async fn tell_admitted(mut admitted: mpsc::Receiver<Admitted>, myself: Myself) {
+    while let Some(admitted) = admitted.recv().await {
+        if myself.cast(PolicyMessage::Admitted(admitted)).is_err() {
             return;
         }
     }

@@ -163,6 +163,7 @@ impl World {
             | Told::PeerClass { .. }
             | Told::PolicyDiffers { .. }
             | Told::MembersDiffer { .. }
+            | Told::MembersSettled { .. }
             | Told::AddressConflict(_) => {}
         }
     }

@@ -396,6 +396,7 @@ impl Daemon {
             | Event::PeerClass { .. }
             | Event::PolicyDiffers { .. }
             | Event::MembersDiffer { .. }
+            | Event::MembersSettled { .. }
             | Event::AddressConflict(_) => {}
         }
         effects.push(Effect::Told(event));

@@ -161,6 +161,8 @@ pub(crate) fn member(index: usize) -> Config {
         preempt: false,
         alone: Alone::Forward,
         guard: PolicyGuard::Digest,
+        list: 0,
+        earlier: Vec::new(),
         peers: vec![PeerConfig { node: node_id(1 - index), kind: Kind::Firewall, paths }],
         vips: vec![vip(0, "10.1.0.1", 24), vip(1, "10.2.0.1", 24)],
         timing: Timing::default(),

@@ -31,6 +31,7 @@ mod admission;
 mod certainty;
 mod decide;
 mod hear;
+mod lists;
 mod partner;
 mod peer;
 mod speak;
@@ -57,6 +58,7 @@ pub use self::config::{
 };
 pub use self::fitness::{Class, Fitness, Readiness};
 pub use self::heartbeat::{HEARTBEAT_LEN, Heartbeat, PathId, Refusal};
+pub use self::lists::List;
 pub use self::messages::{Event, Facts, Input, Output, Refused, Request, Why};
 pub use self::ownership::Role;
 pub use self::view::{Failover, View};
@@ -68,7 +70,7 @@ use self::partner::Partner;
 use self::peer::Peer;
 use self::speak::Stance;
 use self::vips::Vips;
-use crate::limits::{MEMBER_OUTPUTS_MAX, PATHS_MAX};
+use crate::limits::MEMBER_OUTPUTS_MAX;
 use crate::{Boot, NodeId, Term};
 
 /// One node's part in the cluster's membership.
@@ -225,8 +227,7 @@ impl Member {
     /// What is wrong with the configuration.
     pub fn new(config: Config, boot: Boot, facts: Facts, now: Time) -> Result<Self, ConfigError> {
         config.check()?;
-        let discriminator = |index: u32| (boot.0 << 8) | (index * PATHS_MAX as u32 + 1);
-        let peer = |(index, it)| Peer::new(it, &config.timing, discriminator(index), now);
+        let peer = |(place, it)| Peer::new(it, &config.timing, (boot, place), now);
         let peers: Vec<Peer> = (0..).zip(&config.peers).map(peer).collect();
         let drained = facts.drained && config.kind == Kind::Firewall;
         Ok(Self {
@@ -286,6 +287,11 @@ impl Member {
             Input::Path { peer, path, enabled } => self.handle_path(peer, path, enabled),
             Input::Conflict(address) => self.handle_conflict(address, now),
             Input::Request(request) => self.handle_request(request),
+            Input::Members(list) => self.set_members(list, now),
+        }
+        if self.settle_lists() {
+            let version = self.config.list;
+            self.push(Output::Event(Event::MembersSettled { version }));
         }
         self.expire_paths(now);
         self.note_readiness(now);

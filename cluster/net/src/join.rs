@@ -31,7 +31,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use std::io;
 
-pub use issuer::{Issuer, Issuing, Joined};
+pub use issuer::{Issuer, Issuing, Joined, Known, Ledger};
 pub use joiner::{Admitted, join};
 
 use crate::codec::{Decode, Encode};

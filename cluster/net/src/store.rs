@@ -10,6 +10,7 @@
 //!
 //! Calls block: a driver keeps them off the runtime's threads.
 
+mod lists;
 mod placement;
 mod records;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use std::path::Path;
 use cluster_core::{Boot, NodeId, Term};
 use redb::{ReadTransaction, ReadableTable, StorageBackend, TableDefinition, WriteTransaction};
 
+pub use lists::{Electorate, Noted, Roster};
 pub use placement::{Assignment, Run};
 pub use records::{Member, Standing};
 #[cfg(test)]
@@ -70,6 +72,9 @@ pub struct Seed {
     pub members: BTreeMap<NodeId, Member>,
     /// Whether this node made the cluster: it begins the log of the policy.
     pub founder: bool,
+    /// Runs are counted from here. The seconds since 1970: a node that comes under the number of another one
+    /// has later runs than that one had, as peers remember.
+    pub boots: u32,
 }
 
 /// Why something was not remembered.
@@ -109,6 +114,14 @@ pub enum StoreError {
     ZoneName,
     /// There is no such token.
     NoToken,
+}
+
+impl StoreError {
+    /// Whether another process has the store: the daemon.
+    #[must_use]
+    pub const fn is_in_use(&self) -> bool {
+        matches!(self, Self::Storage(redb::Error::DatabaseAlreadyOpen))
+    }
 }
 
 impl Store {
@@ -162,9 +175,12 @@ impl Store {
             let mut numbers = transaction.open_table(NUMBERS).map_err(storage)?;
             let founder = u64::from(seed.founder);
             let node = seed.node.0.into();
-            for (key, value) in
-                [(FORMAT, FORMAT_VERSION), (NODE, node), (BOOT, 0), (FOUNDER, founder)]
-            {
+            for (key, value) in [
+                (FORMAT, FORMAT_VERSION),
+                (NODE, node),
+                (BOOT, seed.boots.into()),
+                (FOUNDER, founder),
+            ] {
                 numbers.insert(key, value).map_err(storage)?;
             }
             let mut texts = transaction.open_table(TEXTS).map_err(storage)?;
@@ -509,7 +525,8 @@ fn insert_member(
     let standing = known.get(&node).map(|member| member.standing);
     match (standing, replaces) {
         (None, None) => {}
-        (Some(Standing::Member), Some(replaced)) if replaced == node => {}
+        // Of one that has left, too: the operator says by his token that it comes back.
+        (Some(_), Some(replaced)) if replaced == node => {}
         (Some(_), None) => return Err(StoreError::NodeTaken(node)),
         (None | Some(_), Some(replaced)) => return Err(StoreError::NoMember(replaced)),
     }

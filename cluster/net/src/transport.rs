@@ -162,11 +162,14 @@ impl Transport {
             }
         };
         let (outlets, inbox) = channels();
+        let (callers, more) = mpsc::channel(PEERS);
         let shared = Arc::new(Shared {
             own: identity.node,
             live: client(Kind::Live).map_err(TransportError::Tls)?,
             bulk: client(Kind::Bulk).map_err(TransportError::Tls)?,
             asking: client(Kind::Calls).map_err(TransportError::Tls)?,
+            called: Mutex::new(settings.peers.iter().copied().collect()),
+            callers,
             calls: calls::Switch::default(),
             tails: Semaphore::new(1),
             #[cfg(test)]
@@ -182,6 +185,7 @@ impl Transport {
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(arrival::accept(Arc::clone(&shared)));
+        tasks.spawn(caller::keep_more(Arc::clone(&shared), more));
         for address in settings.peers {
             tasks.spawn(caller::keep(Arc::clone(&shared), address));
         }
@@ -304,6 +308,20 @@ impl Sender {
     pub fn peers(&self) -> Vec<(NodeId, Boot)> {
         let links = self.shared.switchboard.all();
         links.iter().map(|link| (link.node, link.rank.boot)).collect()
+    }
+
+    /// Calls a peer at this address, too, from now on. At most [`PEERS`] are called; whether it is.
+    pub fn call_at(&self, address: SocketAddr) -> bool {
+        let mut called = self.shared.called.lock().unwrap_or_else(PoisonError::into_inner);
+        if called.contains(&address) {
+            return true;
+        }
+        let room = called.len() < PEERS;
+        let told = room && self.shared.callers.try_send(address).is_ok();
+        if told {
+            called.insert(address);
+        }
+        told
     }
 
     /// Changes whose certificates are good. Who is not among them any more is thrown out.

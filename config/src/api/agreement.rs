@@ -136,6 +136,26 @@ pub struct MemberRequest {
     pub request: Option<RequestId>,
 }
 
+/// Asks for a token by which one node can join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRequest {
+    /// How long it can be used, seconds.
+    pub seconds: u64,
+    /// For new papers of this member, rather than for a new one.
+    #[serde(default)]
+    pub replaces: Option<u16>,
+}
+
+/// A token. Its text is a secret until it is used.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenMade {
+    /// The text that `cluster join` wants.
+    pub token: String,
+    /// How long it can be used, seconds.
+    pub seconds: u64,
+}
+
 /// What can become of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -46,6 +46,9 @@ pub struct Cluster {
     pub unconfirmed: String,
     /// The other members.
     pub members: Vec<ClusterMember>,
+    /// Whether no earlier list of them counts any more, as far as the node knows.
+    #[serde(default)]
+    pub members_settled: bool,
     /// Packets passed on to the node that owned then, after this one.
     pub passed_on: u64,
     /// Packets that the other node passed on to this one.

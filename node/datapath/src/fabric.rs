@@ -100,6 +100,17 @@ impl Fabric {
         }
     }
 
+    /// How many other nodes it knows.
+    #[must_use]
+    pub const fn peers(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Takes in one more of the other nodes, with its Geneve port; it has the next place.
+    pub fn meet(&mut self, peer: SocketAddr) {
+        self.peers.push((peer.ip(), peer.into()));
+    }
+
     /// What to sleep on.
     #[must_use]
     pub fn descriptor(&self) -> BorrowedFd<'_> {

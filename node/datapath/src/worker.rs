@@ -12,7 +12,7 @@
 
 mod latecomers;
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use af_xdp::{Frame, Umem};
 use engine::{Decision, Engine, Event, Origin, PortId, Reason, Verdict, WorkerId};
@@ -178,6 +178,13 @@ impl<P: Port> Worker<P> {
     pub fn join_fabric(&mut self, fabric: Fabric) {
         self.held.reserve();
         self.fabric = Some(fabric);
+    }
+
+    /// Tells the worker's end of the fabric of so many nodes, in their order; those that it knows are the first.
+    pub fn meet(&mut self, peers: &[SocketAddr]) {
+        if let Some(fabric) = &mut self.fabric {
+            peers.iter().skip(fabric.peers()).for_each(|peer| fabric.meet(*peer));
+        }
     }
 
     /// The worker's end of the fabric.

@@ -57,6 +57,11 @@ pub(crate) trait Backend: Send + Sync + 'static {
         request: api::MemberRequest,
         author: String,
     ) -> impl Future<Output = Answer<api::Done>> + Send;
+    /// Lets one node join, by a token.
+    fn make_token(
+        &self,
+        request: api::TokenRequest,
+    ) -> impl Future<Output = Answer<api::TokenMade>> + Send;
     /// The revisions that are kept.
     fn history(&self) -> impl Future<Output = Answer<api::History>> + Send;
     /// How two revisions differ.

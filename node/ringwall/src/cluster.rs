@@ -1,5 +1,6 @@
-//! `cluster`: makes a cluster, lets nodes in, joins one, goes on alone: on files and by itself, while the
-//! node's daemon does not run. And asks a running daemon to hand over, or for another list of members.
+//! `cluster`: makes a cluster, joins one, goes on alone: on files and by itself, while the node's daemon does
+//! not run. Lets nodes in, with the daemon or without. And asks a running daemon to hand over, or for another
+//! list of members.
 
 mod ask;
 mod member;
@@ -19,15 +20,16 @@ use cluster_net::join::{Issuer, Issuing, JoinError, Joined, join};
 use cluster_net::limits::{TOKEN_SECONDS, TOKEN_SECONDS_MAX};
 use cluster_net::store::{Assignment, Member, Run, Seed, Store, StoreError};
 use cluster_net::token::{Token, TokenId};
-use config::api::ClusterVerb as Asked;
+use config::api::{self, ClusterVerb as Asked, TokenMade, TokenRequest};
 use config::{Cluster, Node, Placement};
 use serde::Serialize;
 
+use crate::client::Client;
 use crate::daemon::Daemon;
 use crate::failure::Failure;
 use crate::files;
 use crate::out::Out;
-use crate::server::SocketError;
+use crate::server::{Claim, SocketError};
 
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -39,7 +41,7 @@ pub(crate) struct Options {
 enum ClusterVerb {
     /// Make a cluster of which this node is the first
     Init(Init),
-    /// Print a token with which one node can join, and wait for that node
+    /// Print a token with which one node can join
     Token(MakeToken),
     /// Join the cluster of a token
     Join(Join),
@@ -84,8 +86,9 @@ struct Init {
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-The token is one line. It is a secret until it is used, once. This node listens at [cluster] listen \
-until then; to end it sooner ends the waiting.")]
+The token is one line. It is a secret until it is used, once. A daemon that runs waits for its bearer by \
+itself, at a free port of the address of [cluster] listen. Without one this command does, at [cluster] \
+listen; to end it ends the waiting.")]
 struct MakeToken {
     #[command(flatten)]
     file: File,
@@ -216,6 +219,7 @@ fn init(options: &Init, out: &mut Out<'_>) -> Result<(), Failure> {
         placement: vec![Run::all(assignment)],
         members: [(id, Member::at(vec![cluster.listen]))].into(),
         founder: true,
+        boots: boots(),
     };
     papers.keep_authority(&authority)?;
     Store::create(&papers.store_path(), &seed)?;
@@ -225,7 +229,14 @@ fn init(options: &Init, out: &mut Out<'_>) -> Result<(), Failure> {
 }
 
 fn token(options: &MakeToken, out: &mut Out<'_>) -> Result<(), Failure> {
-    let (node, cluster, papers) = read(&options.file)?;
+    let (node, cluster, papers) = read_member(&options.file)?;
+    let socket = Path::new(&node.api.socket);
+    // Whoever has the socket is the daemon, which has the store; nobody becomes it meanwhile.
+    let _claim = match Claim::stake(socket, None) {
+        Err(SocketError::Taken { .. }) => return token_of_daemon(options, socket, out),
+        // Without a folder for it no daemon has it.
+        claim => claim.ok(),
+    };
     let (identity, authority) = (own(&node, &papers)?, papers.authority()?);
     let mut store = Store::open(&papers.store_path(), &identity.cluster, identity.node)?;
     let token = Token::make(&identity, vec![cluster.listen])?;
@@ -246,6 +257,16 @@ fn token(options: &MakeToken, out: &mut Out<'_>) -> Result<(), Failure> {
         let joined = let_in(issuing, token.id(), Duration::from_secs(seconds)).await;
         said_joined(&joined.ok_or(ClusterError::Expired)?, out)
     })
+}
+
+/// The same of a daemon that runs. It waits for the bearer by itself.
+fn token_of_daemon(options: &MakeToken, socket: &Path, out: &mut Out<'_>) -> Result<(), Failure> {
+    let request = TokenRequest { seconds: options.expires * 60, replaces: options.replaces };
+    let made: TokenMade = Client::new(socket).post(api::CLUSTER_TOKEN, &request)?;
+    if out.json() {
+        return Ok(out.value(&made)?);
+    }
+    Ok(out.line(made.token)?)
 }
 
 /// Waits for the bearer of the token.
@@ -291,7 +312,7 @@ fn join_by(options: &Join, out: &mut Out<'_>) -> Result<(), Failure> {
     if options.renew {
         admitted.keep_renewed(&papers)?;
     } else {
-        admitted.keep(&papers)?;
+        admitted.keep(&papers, boots())?;
     }
     say(if options.renew { "renewed" } else { "joined" }, &admitted.identity, out)
 }
@@ -325,6 +346,11 @@ fn say(done: &'static str, identity: &Identity, out: &mut Out<'_>) -> Result<(),
 fn runtime() -> Result<tokio::runtime::Runtime, ClusterError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(ClusterError::System)
+}
+
+/// From where a new node's runs are counted.
+fn boots() -> u32 {
+    u32::try_from(seconds_of_the_epoch()).unwrap_or_default()
 }
 
 fn seconds_of_the_epoch() -> u64 {

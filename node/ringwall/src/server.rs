@@ -103,6 +103,7 @@ fn handler<B: Backend>(endpoint: Endpoint) -> MethodRouter<Arc<B>> {
         Endpoint::Cluster => get(cluster::<B>),
         Endpoint::ClusterRequest => post(ask_cluster::<B>),
         Endpoint::ClusterMember => post(change_member::<B>),
+        Endpoint::ClusterToken => post(make_token::<B>),
         Endpoint::Failpoint => post(failpoint::<B>),
         Endpoint::Metrics => get(scrape::<B>),
     }
@@ -212,6 +213,13 @@ async fn change_member<B: Backend>(
     asked: Asked<api::MemberRequest>,
 ) -> Answer<api::Done> {
     Ok(Json(node.change_member(body(asked)?, asker.name).await?))
+}
+
+async fn make_token<B: Backend>(
+    State(node): Node<B>,
+    asked: Asked<api::TokenRequest>,
+) -> Answer<api::TokenMade> {
+    Ok(Json(node.make_token(body(asked)?).await?))
 }
 
 async fn failpoint<B: Backend>(

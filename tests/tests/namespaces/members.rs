@@ -9,6 +9,7 @@
 //!                    witness
 //! ```
 
+mod changes;
 mod three;
 mod witness;
 
@@ -148,9 +149,14 @@ impl Site {
         )
     }
 
-    /// Makes the cluster of all, by files alone. Those that joined early learn of the others by new papers.
+    /// Makes the cluster of all, by files alone.
     fn found(&self) {
-        let all = self.hosts.len();
+        self.found_first(self.hosts.len());
+    }
+
+    /// Makes a cluster of the first so many, by files alone. Those that joined early learn of the others by the
+    /// log.
+    fn found_first(&self, all: usize) {
         let file = |index: usize| text(&self.node_file(index)).to_owned();
         self.verb(0, &["cluster", "init", "--name", "gate", "--node", &file(0)]).exits(0);
         for index in 1..all {
@@ -161,13 +167,6 @@ impl Site {
             if index >= self.firewalls {
                 join.push("--witness");
             }
-            self.verb(index, &join).exits(0);
-            token.used();
-        }
-        for index in 1..all - 1 {
-            let number = (index + 1).to_string();
-            let token = self.token(&["--replaces", &number]);
-            let join = ["cluster", "join", token.0.trim(), "--renew", "--node", &file(index)];
             self.verb(index, &join).exits(0);
             token.used();
         }

@@ -6,6 +6,7 @@
 //!             └── lan0 fw2 wan0 ──┘                     the server's the vip 10.2.0.1
 //! ```
 
+mod clock;
 mod full;
 mod paused;
 mod policy;
@@ -163,6 +164,11 @@ impl Pair {
         self.path(&format!("fw{}.sock", index + 1))
     }
 
+    /// By how many seconds the wall clock of a node is off, while it runs and later; without the file by none.
+    fn wall(&self, index: usize) -> PathBuf {
+        self.path(&format!("wall{}", index + 1))
+    }
+
     fn node_text(&self, index: usize) -> String {
         let (id, other, rank) = (index + 1, 2 - index, 120 - 10 * index);
         let workers = self.workers[index];
@@ -205,6 +211,7 @@ impl Pair {
         let mut command = Command::new(binary());
         command.args(["run", "--node", text(&self.node_file(index))]);
         command.args(["--policy", text(&self.path("policy.toml"))]);
+        command.env("RINGWALL_TEST_WALL_OFFSET_FILE", self.wall(index));
         self.nodes[index] = Some(self.routers[index].run(|| Background::spawn(&mut command)));
     }
 

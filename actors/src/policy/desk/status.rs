@@ -79,21 +79,46 @@ impl Desk {
         let api::MemberRequest { verb, node, by, request } = request;
         match (verb, by) {
             (MemberVerb::Promote, _) => self.change(Change::Promote(node)).await?,
-            (MemberVerb::Remove, _) => {
-                self.change(Change::Remove(node)).await?;
-                let action = Action::RemoveMember { node: NodeId(node) };
-                answers::changed(self.submit(self.id(request), action, author).await?)?;
-            }
+            (MemberVerb::Remove, _) => self.remove(node, request, author).await?,
             (MemberVerb::Replace, Some(new)) => {
-                self.change(Change::Replace { old: node, new }).await?;
-                let action = Action::RemoveMember { node: NodeId(node) };
-                answers::changed(self.submit(self.id(request), action, author).await?)?;
+                self.catch_up().await;
+                let named =
+                    self.raft.look(|log, _| log.cluster().members().contains_key(&NodeId(new)));
+                if !named || !self.raft.status().voters.contains(&NodeId(new)) {
+                    return Err(Error::new(format!(
+                        "node {new} is no member yet: let it join (`ringwall cluster token`), start its \
+                         daemon, and wait until `ringwall show cluster` says that it votes"
+                    )));
+                }
+                self.remove(node, request, author).await?;
             }
             (MemberVerb::Replace, None) => {
                 return Err(Error::new("`replace` needs the number of who comes (`by`)"));
             }
         }
         Ok(api::Done {})
+    }
+
+    /// Takes a member out. Who stays goes by the shorter list at once; the leader takes it out of the log's
+    /// voters when it has been told.
+    async fn remove(
+        &self,
+        node: u16,
+        request: Option<api::RequestId>,
+        author: Author,
+    ) -> Result<(), Error> {
+        let owner = self.standing.borrow().owner.map(|(owner, _)| owner);
+        let others = self.raft.look(|log, _| {
+            let members = log.cluster().members();
+            members.keys().any(|member| *member != NodeId(node))
+        });
+        if owner == Some(NodeId(node)) && others {
+            return Err(Error::new(format!(
+                "node {node} owns the addresses now: hand over first (`ringwall cluster failover` there)"
+            )));
+        }
+        let action = Action::RemoveMember { node: NodeId(node) };
+        answers::changed(self.submit(self.id(request), action, author).await?)
     }
 
     async fn change(&self, change: Change) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 //!
 //! | voters | what is known | an unheard firewall's forwarding has certainly ended |
 //! |---|---|---|
-//! | two | | never: it may go on alone |
+//! | two, or lists that change | | never: it may go on alone |
 //! | more | nobody's lease by a majority | never: it may have one |
 //! | | this node's is live, or another's is | now, or when our promise to it ends |
 //!
@@ -55,7 +55,8 @@ impl Member {
             Kind::Witness => return now,
             Kind::Firewall => {}
         }
-        if self.peers.len() < 2 || !self.is_another_leased(silent.node, now) {
+        let may_be_alone = self.peers.len() < 2 || !self.config.is_settled();
+        if may_be_alone || !self.is_another_leased(silent.node, now) {
             return Time::MAX;
         }
         if self.promise.to == Some(silent.node) { self.promise.until.max(now) } else { now }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use siphasher::sip128::SipHasher24;
 
 use super::heartbeat::PathId;
+use super::lists::ListNumber;
 use super::vips::Vip;
 use crate::NodeId;
 use crate::limits::{
@@ -72,8 +73,12 @@ pub struct Config {
     pub alone: Alone,
     /// What keeps a node with the wrong policy from owning.
     pub guard: PolicyGuard,
+    /// Which list of the cluster's log says so; 0: none yet.
+    pub list: u32,
     /// The other members; each of them votes, as this node does.
     pub peers: Vec<PeerConfig>,
+    /// Earlier lists by which a node may still go, each with all of its members.
+    pub earlier: Vec<Vec<NodeId>>,
     /// The addresses of the VIP group.
     pub vips: Vec<Vip>,
     /// How long things take.
@@ -187,8 +192,8 @@ impl PolicyGuard {
 }
 
 impl Config {
-    /// Who belongs to the cluster, in a number: how many there are in its first byte, and then a digest of
-    /// who they are. Of two lists the greater number's is taken for the newer one.
+    /// Who belongs to the cluster, in a number: which list of the log it is, how many there are, and a digest
+    /// of who they are.
     #[must_use]
     pub fn members(&self) -> u64 {
         let peers = self.peers.iter().map(|peer| (peer.node, peer.kind));
@@ -200,8 +205,7 @@ impl Config {
             told.push(u8::from(*kind == Kind::Witness));
         }
         let digest = SipHasher24::new_with_key(b"ringwall members").hash(&told).as_u128();
-        let count = all.len().min(usize::from(u8::MAX)) as u64;
-        count << 56 | (digest as u64 >> 8)
+        ListNumber::new(self.list, all.len(), digest as u64).0
     }
 
     /// How many vote: all members.

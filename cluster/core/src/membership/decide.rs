@@ -7,13 +7,13 @@ use wire::Time;
 use super::config::{Alone, Kind};
 use super::fitness::{Class, Readiness};
 use super::heartbeat::{Flags, Heartbeat};
-use super::lease::{self, Basis, Ground};
+use super::lease::{Basis, Ground};
 use super::messages::{Event, Output, Refused};
 use super::ownership::{Role, Trigger};
 use super::peer::Peer;
 use super::{Member, Stage, Wish};
 use crate::NodeId;
-use crate::limits::{CLAIM_LIFE, MEMBERS_MAX, STEPS_PER_TURN, SWITCHOVER_REST, UNFIT_HOLD};
+use crate::limits::{CLAIM_LIFE, STEPS_PER_TURN, SWITCHOVER_REST, UNFIT_HOLD};
 
 #[cfg(test)]
 use super::tests::Flaw;
@@ -197,8 +197,8 @@ impl Member {
 
     /// Whether a majority voted in the term on disk, or a pair's node is alone with it.
     fn is_backed(&self) -> bool {
-        let voted = self.peers.iter().filter(|peer| peer.voted_in == self.saved.term).count();
-        voted + 1 >= self.config.majority() || self.lease.ground() == Some(Ground::Alone)
+        self.is_quorum(|peer| peer.voted_in == self.saved.term)
+            || self.lease.ground() == Some(Ground::Alone)
     }
 
     fn basis(&self, now: Time) -> Basis {
@@ -209,10 +209,7 @@ impl Member {
         if !claimed || self.cannot_own() {
             return Basis::default();
         }
-        let mut acks = [Time::ZERO; MEMBERS_MAX];
-        let known = self.peers.iter().filter_map(|peer| peer.acknowledged);
-        let count = acks.iter_mut().zip(known).map(|(ack, known)| *ack = known).count();
-        let acknowledged = lease::acknowledged(self.config.majority(), &mut acks[..count], now);
+        let acknowledged = self.acknowledged(now);
         match self.role {
             Role::TakingOver | Role::Active | Role::Yielding => {
                 Basis { acknowledged, alone: self.is_alone(now) }
@@ -245,7 +242,7 @@ impl Member {
             return false;
         };
         let forwards = match self.config.alone {
-            Alone::Forward => true,
+            Alone::Forward => self.config.is_settled(),
             Alone::None => false,
         };
         forwards && peer.silence(self.listening.max(speaking), now) >= enough
@@ -267,9 +264,9 @@ impl Member {
 
     /// Whether a claim could be granted: a majority is heard, or a pair's peer is dead.
     fn reaches_enough(&self, now: Time) -> bool {
-        let near = self.peers.iter().filter(|peer| self.is_near(peer, now)).count();
-        let alone = self.config.peers.len() == 1 && self.config.alone == Alone::Forward;
-        near + 1 >= self.config.majority()
+        let pair = self.config.peers.len() == 1 && self.config.is_settled();
+        let alone = pair && self.config.alone == Alone::Forward;
+        self.is_quorum(|peer| self.is_near(peer, now))
             || (alone && self.peers.iter().all(|peer| !self.hears(peer, now)))
     }
 

@@ -56,8 +56,11 @@ impl Fitness {
     /// Others of the cluster know of members that this node does not know of: its idea of a majority is old.
     pub const MEMBERS: Self = Self(1 << 13);
 
+    /// The node was taken out of the cluster.
+    pub const REMOVED: Self = Self(1 << 14);
+
     /// Every known reason, with its name.
-    pub const NAMES: [(Self, &'static str); 9] = [
+    pub const NAMES: [(Self, &'static str); 10] = [
         (Self::PORT_DOWN, "port-down"),
         (Self::TARGET_UNREACHABLE, "target-unreachable"),
         (Self::DISK_FAILED, "disk-failed"),
@@ -67,6 +70,7 @@ impl Fitness {
         (Self::STOPPING, "stopping"),
         (Self::POLICY, "policy"),
         (Self::MEMBERS, "members"),
+        (Self::REMOVED, "removed"),
     ];
 
     /// Both sets of reasons.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use wire::Time;
 
 use super::heartbeat::{Flags, Heartbeat, PathId, Refusal};
+use super::lists::ListNumber;
 use super::liveness::{Change, State};
 use super::messages::{Event, Facts, Output, Refused, Request};
 use super::ownership::Role;
@@ -57,16 +58,13 @@ impl Member {
     }
 
     /// A node that does not know all members may take a minority for a majority, or think itself one of two.
-    /// That it once heard of more is kept until its next start, for it may be cut off by then.
+    /// That it once heard of more is kept until it has another list, for it may be cut off by then.
     fn hear_members(&mut self, index: usize, it: &Heartbeat) {
-        let differs = it.members != 0 && it.members != self.members;
-        let new = differs && self.peers[index].members != it.members;
-        self.peers[index].members = it.members;
-        let ours_is_old = differs && it.members > self.members;
-        #[cfg(test)]
-        let ours_is_old = ours_is_old && !self.flawed(Flaw::OldMembers);
+        let theirs = ListNumber(it.members);
+        let new = core::mem::replace(&mut self.peers[index].members, it.members) != it.members;
+        let ours_is_old = self.is_outnumbered_by(theirs);
         self.outnumbered |= ours_is_old;
-        if new {
+        if new && self.is_odd(theirs) {
             self.push(Output::Event(Event::MembersDiffer { peer: it.from, ours_is_old }));
         }
     }

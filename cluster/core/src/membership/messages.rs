@@ -8,6 +8,7 @@ use wire::Time;
 
 use super::fitness::{Class, Fitness, Readiness};
 use super::heartbeat::{HEARTBEAT_LEN, PathId};
+use super::lists::List;
 use super::liveness::Diagnostic;
 use super::ownership::Role;
 use super::vips::Vip;
@@ -62,6 +63,8 @@ pub enum Input<'a> {
     Conflict(IpAddr),
     /// The operator asks for something; answered by [`Output::Answer`].
     Request(Request),
+    /// The cluster has another list of members, which is on disk.
+    Members(&'a List),
 }
 
 /// What an operator can ask for.
@@ -238,12 +241,18 @@ pub enum Event {
         /// The dead owner.
         owner: NodeId,
     },
-    /// A peer has another list of members. Who has the shorter one does not own until it is told anew.
+    /// A peer has another list of members, made by files. Who has the older one does not own until it is told
+    /// anew.
     MembersDiffer {
         /// The peer.
         peer: NodeId,
         /// Whether this node's list is the old one.
         ours_is_old: bool,
+    },
+    /// No list of members counts any more but this one.
+    MembersSettled {
+        /// Which one of the log it is.
+        version: u32,
     },
     /// Somebody else uses an address that this node holds.
     AddressConflict(IpAddr),

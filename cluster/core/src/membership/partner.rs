@@ -50,6 +50,13 @@ impl Partner {
     }
 }
 
+impl Partner {
+    /// The same among other members.
+    pub(super) fn among(self, config: &Config) -> Self {
+        Self { node: self.node, outdone_since: self.outdone_since, ..Self::new(config) }
+    }
+}
+
 impl Member {
     /// Looks for a partner anew, and tells the driver if it is another one.
     pub(super) fn pair_up(&mut self, now: Time) {

@@ -8,6 +8,7 @@ use super::admission::{Admission, Numbers};
 use super::config::{Kind, PeerConfig, Timing};
 use super::fitness::Class;
 use super::heartbeat::{Flags, Heartbeat, PathId, Refusal};
+use super::lists;
 use super::liveness::{Change, Ignored, Rate, Session};
 use crate::limits::DRIFT_PPM;
 use crate::{Boot, NodeId, Term};
@@ -17,6 +18,8 @@ use crate::{Boot, NodeId, Term};
 pub(super) struct Peer {
     pub(super) node: NodeId,
     pub(super) kind: Kind,
+    /// Its place among the peers, from which its sessions have their discriminators.
+    pub(super) place: u32,
     pub(super) paths: Vec<Path>,
     admission: Admission,
     /// The newest thing it said in its present boot, on any path.
@@ -64,8 +67,14 @@ pub(super) struct News {
 }
 
 impl Peer {
-    /// A peer that was never heard. `first` is the first free discriminator.
-    pub(super) fn new(config: &PeerConfig, timing: &Timing, first: u32, now: Time) -> Self {
+    /// A peer that was never heard, at a place of its own in this boot.
+    pub(super) fn new(
+        config: &PeerConfig,
+        timing: &Timing,
+        (boot, place): (Boot, u32),
+        now: Time,
+    ) -> Self {
+        let first = lists::discriminator(boot.0, place);
         let rate = Rate { interval: timing.interval, detect_multiplier: timing.detect_multiplier };
         let path = |(index, id): (u32, &PathId)| Path {
             id: *id,
@@ -78,6 +87,7 @@ impl Peer {
         Self {
             node: config.node,
             kind: config.kind,
+            place,
             paths: (0..).zip(&config.paths).map(path).collect(),
             admission: Admission::default(),
             said: None,

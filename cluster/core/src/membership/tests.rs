@@ -28,4 +28,6 @@ pub(super) enum Flaw {
     BelievedForEver,
     /// A node whose list of members is old goes on as if it were the newest.
     OldMembers,
+    /// A node that has another list goes by that one alone, at once.
+    ListAtOnce,
 }

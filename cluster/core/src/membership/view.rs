@@ -44,6 +44,8 @@ pub struct View {
     pub saving: bool,
     /// The others.
     pub members: Vec<MemberView>,
+    /// Which list of the log they are, and whether no earlier one counts.
+    pub list: (u32, bool),
     /// The last time that it became owner.
     pub last_failover: Option<Failover>,
 }
@@ -134,6 +136,7 @@ impl Member {
             policy_differs: self.policy_stands_against(),
             saving: self.saved != self.wanted,
             members: self.peers.iter().map(|peer| self.view_of(peer)).collect(),
+            list: (self.config.list, self.config.is_settled()),
             last_failover: self.last_failover,
         }
     }

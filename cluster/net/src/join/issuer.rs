@@ -28,11 +28,61 @@ use crate::token::{TokenId, TokenRecord};
 use crate::transport::{Timing, frames, tuning};
 use crate::{Counter, Counters, tls};
 
+/// What an issuer keeps: tokens, and who is let in by them. Calls block.
+pub trait Ledger: Send + Sync + 'static {
+    /// The token with this name, if it was made here and is not forgotten.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn token(&self, id: TokenId) -> Result<Option<TokenRecord>, StoreError>;
+
+    /// Uses the token up, makes its bearer a member, and tells what that one is to know.
+    ///
+    /// # Errors
+    /// As [`Store::admit`].
+    fn admit(&self, id: TokenId, node: NodeId, member: &Member) -> Result<Known, StoreError>;
+}
+
+/// What a new member is told.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// All nodes that are or were members.
+    pub members: BTreeMap<NodeId, Member>,
+    /// Who has which slots.
+    pub placement: Vec<Run>,
+}
+
+impl Known {
+    /// Lets a node in by a token.
+    ///
+    /// # Errors
+    /// As [`Store::admit`].
+    pub fn of_admission(
+        store: &mut Store,
+        id: TokenId,
+        node: NodeId,
+        member: &Member,
+    ) -> Result<Self, StoreError> {
+        store.admit(id, node, member)?;
+        Ok(Self { members: store.members()?, placement: store.placement()? })
+    }
+}
+
+impl Ledger for Mutex<Store> {
+    fn token(&self, id: TokenId) -> Result<Option<TokenRecord>, StoreError> {
+        lock(self).token(id)
+    }
+
+    fn admit(&self, id: TokenId, node: NodeId, member: &Member) -> Result<Known, StoreError> {
+        Known::of_admission(&mut lock(self), id, node, member)
+    }
+}
+
 /// A node that lets others in.
 pub struct Issuer {
     identity: Identity,
     authority: Authority,
-    store: Mutex<Store>,
+    ledger: Box<dyn Ledger>,
     limiter: Mutex<Limiter>,
     counters: Arc<Counters>,
     /// Seconds of the epoch.
@@ -70,8 +120,20 @@ impl Issuer {
         counters: Arc<Counters>,
         clock: impl Fn() -> u64 + Send + Sync + 'static,
     ) -> Self {
-        let (store, limiter) = (Mutex::new(store), Mutex::new(Limiter::new(Instant::now())));
-        Self { identity, authority, store, limiter, counters, clock: Box::new(clock) }
+        Self::with_ledger((identity, authority), Mutex::new(store), counters, clock)
+    }
+
+    /// The same, for a store that others use, too.
+    #[must_use]
+    pub fn with_ledger(
+        (identity, authority): (Identity, Authority),
+        ledger: impl Ledger,
+        counters: Arc<Counters>,
+        clock: impl Fn() -> u64 + Send + Sync + 'static,
+    ) -> Self {
+        let limiter = Mutex::new(Limiter::new(Instant::now()));
+        let (ledger, clock) = (Box::new(ledger), Box::new(clock));
+        Self { identity, authority, ledger, limiter, counters, clock }
     }
 
     /// Judges a request that came over `channel` at `at`, and carries it out. Blocks.
@@ -107,7 +169,7 @@ impl Issuer {
         let request: Request = decode_joining(TAG_REQUEST, request).map_err(bad)?;
         let (kind, claim) = claim(&request.claim).map_err(bad)?;
         let token = TokenId(claim.token);
-        let record = lock(&self.store).token(token).map_err(|_| JoinRefusal::Unavailable)?;
+        let record = self.ledger.token(token).map_err(|_| JoinRefusal::Unavailable)?;
         // One that is not known is checked as well, with a key that fits nothing.
         let key = record.as_ref().map_or([0; SHA256_OUTPUT_LEN], |record| record.key);
         let proved = channel.is_proved(&key, Statement::Claim(&request.claim), &request.proof);
@@ -139,13 +201,9 @@ impl Issuer {
         // First what can fail without a trace, then the commit, then nothing that can fail.
         let certificate = self.authority.certify(joined.node, &key);
         let certificate = certificate.map_err(|_| JoinRefusal::BadRequest)?;
-        let mut store = lock(&self.store);
         let member = Member::new(joined.kind, joined.addresses.clone());
-        let admitted = store.admit(joined.token, joined.node, &member);
-        admitted.map_err(refusal)?;
-        let members = store.members().map_err(refusal)?;
-        let placement = store.placement().map_err(refusal)?;
-        drop(store);
+        let admitted = self.ledger.admit(joined.token, joined.node, &member);
+        let Known { members, placement } = admitted.map_err(refusal)?;
         let witnesses = witnesses(&members);
         let admission = Admission {
             certificate: certificate.to_vec(),

@@ -37,24 +37,25 @@ pub struct Admitted {
 
 impl Admitted {
     /// Writes it all down: the store first, the identity last, with which the node belongs to the
-    /// cluster.
+    /// cluster. Runs are counted from `boots` ([`Seed::boots`]).
     ///
     /// # Errors
     /// What the file system says. Then the token is used up and nothing is kept.
-    pub fn keep(&self, papers: &Papers) -> Result<(), JoinError> {
+    pub fn keep(&self, papers: &Papers, boots: u32) -> Result<(), JoinError> {
         let seed = Seed {
             cluster: self.identity.cluster.clone(),
             node: self.identity.node,
             placement: self.placement.clone(),
             members: self.members.clone(),
             founder: false,
+            boots,
         };
         Store::create(&papers.store_path(), &seed)?;
         Ok(papers.keep_identity(&self.identity)?)
     }
 
     /// Writes down a new certificate of a node that is a member already. Its store stays, and learns of
-    /// members that came later.
+    /// members that came later; that of a daemon that runs learns of them by the cluster's log.
     ///
     /// # Errors
     /// If it is another node's or cluster's, or what the file system says.
@@ -65,8 +66,11 @@ impl Admitted {
         if !same {
             return Err(JoinError::Forged("the token is not of this node's cluster"));
         }
-        let mut store = Store::open(&papers.store_path(), &known.cluster, known.node)?;
-        store.learn_members(&self.members)?;
+        match Store::open(&papers.store_path(), &known.cluster, known.node) {
+            Ok(mut store) => store.learn_members(&self.members)?,
+            Err(error) if error.is_in_use() => {}
+            Err(error) => return Err(error.into()),
+        }
         Ok(papers.keep_identity(&self.identity)?)
     }
 }

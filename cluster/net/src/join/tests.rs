@@ -94,6 +94,7 @@ fn store(papers: &Papers, identity: &Identity) -> Store {
         placement: vec![Run::all(assignment)],
         members: BTreeMap::from([(NodeId(1), Member::at(Vec::new()))]),
         founder: true,
+        boots: 0,
     };
     Store::create(&papers.store_path(), &seed).unwrap();
     Store::open(&papers.store_path(), &identity.cluster, identity.node).unwrap()
@@ -128,7 +129,7 @@ async fn a_good_token_makes_a_member() {
     let folder = tempfile::tempdir().unwrap();
     let papers = Papers::new(folder.path());
     papers.prepare().unwrap();
-    admitted.keep(&papers).unwrap();
+    admitted.keep(&papers, 0).unwrap();
     let read = papers.identity().unwrap();
     let store = Store::open(&papers.store_path(), &read.cluster, read.node).unwrap();
     assert_eq!(store.members().unwrap(), admitted.members);
@@ -159,7 +160,7 @@ async fn new_papers_bring_the_members_along_that_came_later() {
     let folder = tempfile::tempdir().unwrap();
     let papers = Papers::new(folder.path());
     papers.prepare().unwrap();
-    join_as(&tokens[0], 2).await.unwrap().keep(&papers).unwrap();
+    join_as(&tokens[0], 2).await.unwrap().keep(&papers, 0).unwrap();
     join_as(&tokens[1], 3).await.unwrap();
     let renewed = join_as(&tokens[2], 2).await.unwrap();
     renewed.keep_renewed(&papers).unwrap();
@@ -211,7 +212,7 @@ async fn a_token_for_a_member_renews_its_papers() {
     let papers = Papers::new(folder.path());
     papers.prepare().unwrap();
     let first = join_as(&tokens[0], 2).await.unwrap();
-    first.keep(&papers).unwrap();
+    first.keep(&papers, 0).unwrap();
     assert_eq!(refused(join_as(&tokens[1], 3).await), JoinRefusal::NodeTaken);
     let second = join_as(&tokens[1], 2).await.unwrap();
     second.keep_renewed(&papers).unwrap();

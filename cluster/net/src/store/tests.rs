@@ -13,7 +13,7 @@ use crate::identity::Authority;
 use crate::token::Token;
 use disk::{Disk, Fault};
 
-fn seed() -> Seed {
+pub(super) fn seed() -> Seed {
     let assignment = Assignment { owner: NodeId(1), backup: Some(NodeId(2)), term: Term(1) };
     Seed {
         cluster: "alpha".parse().unwrap(),
@@ -21,6 +21,7 @@ fn seed() -> Seed {
         placement: vec![Run::all(assignment)],
         members: BTreeMap::from([(NodeId(1), Member::at(Vec::new()))]),
         founder: true,
+        boots: 0,
     }
 }
 

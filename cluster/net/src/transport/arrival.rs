@@ -12,9 +12,10 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::answers;
+use super::event::Event;
 use super::frames::{self, FrameError};
 use super::link::{self, Control, Met};
-use super::protocol::{Close, Kind, cause};
+use super::protocol::{Close, Kind, cause, disowns};
 use super::shared::Shared;
 use crate::Counter;
 use crate::codec;
@@ -104,7 +105,8 @@ pub(super) async fn say_hello(
         let hello = frames::read(&mut control.1, CONTROL_FRAME_BYTES, shared.timing.frame).await?;
         Ok((control, hello))
     };
-    let (control, hello) = greeted(shared, &connection, greeting).await?;
+    let called = (&connection, Some(shaken.node));
+    let (control, hello) = greeted(shared, called, greeting).await?;
     met(shared, shaken, control, hello, Some(address))
 }
 
@@ -115,7 +117,7 @@ async fn hear_hello(shared: &Arc<Shared>, shaken: Shaken) -> Option<Met> {
         let hello = frames::read(&mut control.1, CONTROL_FRAME_BYTES, shared.timing.frame).await?;
         Ok((control, hello))
     };
-    let (control, hello) = greeted(shared, &connection, greeting).await?;
+    let (control, hello) = greeted(shared, (&connection, None), greeting).await?;
     met(shared, shaken, control, hello, None)
 }
 
@@ -175,10 +177,10 @@ fn certificate(connection: &Connection) -> Option<CertificateDer<'static>> {
     chain.into_iter().next()
 }
 
-/// Completes an exchange of hellos within its time.
+/// Completes an exchange of hellos within its time. Who was called may say that this node is no member.
 async fn greeted<T>(
     shared: &Shared,
-    connection: &Connection,
+    (connection, called): (&Connection, Option<NodeId>),
     greeting: impl Future<Output = Result<T, FrameError>>,
 ) -> Option<T> {
     let (counter, close) = match timeout(shared.timing.handshake, greeting).await {
@@ -187,6 +189,10 @@ async fn greeted<T>(
         Ok(Err(FrameError::Stalled)) | Err(_) => (Some(Counter::HandshakeLate), Close::Stalled),
         Ok(Err(FrameError::Ended)) => {
             let error = connection.close_reason();
+            if let Some(node) = called.filter(|_| error.as_ref().is_some_and(disowns)) {
+                // It is told again.
+                let _ = shared.outlets.events.try_send(Event::Disowned { node });
+            }
             let counter = error.map(|error| cause(&error, Counter::HandshakeLate));
             (counter.unwrap_or(Some(Counter::BadHello)), Close::BadHello)
         }

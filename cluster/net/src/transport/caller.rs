@@ -3,12 +3,24 @@
 use core::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::backoff::Backoff;
 use super::protocol::Kind;
 use super::shared::{self, Shared};
 use super::{arrival, link};
+
+/// Keeps peers connected that are told of while the endpoint runs. Their tasks end with this one.
+pub(super) async fn keep_more(shared: Arc<Shared>, mut told: mpsc::Receiver<SocketAddr>) {
+    let mut kept = JoinSet::new();
+    while let Some(address) = told.recv().await {
+        kept.spawn(keep(Arc::clone(&shared), address));
+    }
+    // Nobody tells of more; the shared part has the sender, so this does not come before the end.
+    while kept.join_next().await.is_some() {}
+}
 
 /// Keeps the peer at `address` connected, by whoever of the two called.
 pub(super) async fn keep(shared: Arc<Shared>, address: SocketAddr) {

@@ -37,6 +37,11 @@ pub enum Event {
         /// What it says.
         message: ControlMessage,
     },
+    /// A member that was called does not know this node as one; told each time.
+    Disowned {
+        /// The member, by its certificate.
+        node: NodeId,
+    },
     /// The bulk connection to a peer broke: blocks may be lost, transfers have to begin anew.
     BulkLost {
         /// The peer.

@@ -86,6 +86,23 @@ const ACCESS_DENIED: u64 = 49;
 const CERTIFICATE_REQUIRED: u64 = 116;
 const NO_APPLICATION_PROTOCOL: u64 = 120;
 
+/// Whether the other end closed the connection because this node is no member for it: during the handshake, or
+/// after that, when the list has changed meanwhile.
+pub(crate) fn disowns(error: &ConnectionError) -> bool {
+    match error {
+        ConnectionError::ConnectionClosed(theirs) => {
+            alert(theirs.error_code.into()) == Some(ACCESS_DENIED)
+        }
+        ConnectionError::ApplicationClosed(_)
+        | ConnectionError::VersionMismatch
+        | ConnectionError::TransportError(_)
+        | ConnectionError::Reset
+        | ConnectionError::TimedOut
+        | ConnectionError::LocallyClosed
+        | ConnectionError::CidsExhausted => Close::NotAMember.is_why(error),
+    }
+}
+
 /// Which counter a failed handshake has. `None`: it was counted where it was found out, or is no
 /// failure. `silence` counts a peer that said nothing.
 pub(crate) fn cause(error: &ConnectionError, silence: Counter) -> Option<Counter> {

@@ -1,10 +1,12 @@
 //! What all tasks of an endpoint share.
 
+use core::net::SocketAddr;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cluster_core::NodeId;
 use quinn::{ClientConfig, Endpoint};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::calls::Switch;
 use super::event::Outlets;
@@ -30,6 +32,9 @@ pub(super) struct Shared {
     pub(super) live: ClientConfig,
     pub(super) bulk: ClientConfig,
     pub(super) asking: ClientConfig,
+    /// Who is called, and the way to the task that calls more.
+    pub(super) called: Mutex<BTreeSet<SocketAddr>>,
+    pub(super) callers: mpsc::Sender<SocketAddr>,
     /// Who answers calls.
     pub(super) calls: Switch,
     /// Room for the tails of questions.

@@ -125,7 +125,7 @@ async fn both_ends_may_call() {
                 match event {
                     Event::PeerUp { .. } => ups += 1,
                     Event::PeerDown { .. } => ups -= 1,
-                    Event::Control { .. } | Event::BulkLost { .. } => {}
+                    Event::Control { .. } | Event::BulkLost { .. } | Event::Disowned { .. } => {}
                 }
                 assert!((0..=1).contains(&ups), "each up has its down");
             }

@@ -89,6 +89,10 @@ impl Backend for RunningNode {
         self.node.change_member(request, author).await
     }
 
+    async fn make_token(&self, request: api::TokenRequest) -> Result<api::TokenMade, Error> {
+        self.node.make_token(request).await
+    }
+
     async fn history(&self) -> Result<api::History, Error> {
         self.node.history().await
     }

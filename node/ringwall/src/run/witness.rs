@@ -94,6 +94,10 @@ impl Backend for RunningWitness {
         self.witness.change_member(request, author).await
     }
 
+    async fn make_token(&self, request: api::TokenRequest) -> Result<api::TokenMade, Error> {
+        self.witness.make_token(request).await
+    }
+
     async fn history(&self) -> Result<api::History, Error> {
         self.witness.history().await
     }

@@ -23,6 +23,7 @@ pub(super) enum Endpoint {
     Cluster,
     ClusterRequest,
     ClusterMember,
+    ClusterToken,
     Failpoint,
     Metrics,
 }
@@ -32,7 +33,7 @@ pub(super) const METRICS: &str = "/metrics";
 
 impl Endpoint {
     /// All of them.
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::Status,
         Self::Sessions,
         Self::SessionsClear,
@@ -50,6 +51,7 @@ impl Endpoint {
         Self::Cluster,
         Self::ClusterRequest,
         Self::ClusterMember,
+        Self::ClusterToken,
         Self::Failpoint,
         Self::Metrics,
     ];
@@ -74,6 +76,7 @@ impl Endpoint {
             Self::Cluster => (api::CLUSTER, Role::Read),
             Self::ClusterRequest => (api::CLUSTER_REQUEST, Role::Operate),
             Self::ClusterMember => (api::CLUSTER_MEMBER, Role::Administer),
+            Self::ClusterToken => (api::CLUSTER_TOKEN, Role::Administer),
             Self::Failpoint => (api::FAILPOINT, Role::Administer),
             Self::Metrics => (METRICS, Role::Read),
         }

@@ -94,6 +94,9 @@ fn every_path_answers_with_its_own_type() {
         api::MemberRequest { verb, node, by: Some(4), request: None }
     };
     client.post::<api::Done>(api::CLUSTER_MEMBER, &member(3)).unwrap();
+    let token = api::TokenRequest { seconds: 60, replaces: None };
+    let made = client.post::<api::TokenMade>(api::CLUSTER_TOKEN, &token).unwrap();
+    assert_eq!((made.token.as_str(), made.seconds), ("a-token", 60));
     let refused = client.post::<api::Done>(api::CLUSTER_MEMBER, &member(9)).unwrap_err();
     assert_eq!(refused.to_string(), "node 9 is no member");
     let failpoint = api::FailpointRequest { name: "panic".to_owned(), worker: None, times: 1 };

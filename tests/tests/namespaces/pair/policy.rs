@@ -11,24 +11,24 @@ use crate::sockets::{at, connect, tcp_echo};
 /// How long a policy is on trial in these tests: long enough to restart a daemon meanwhile.
 const TRIAL: Duration = Duration::from_secs(6);
 
-fn other_policy() -> String {
+pub(super) fn other_policy() -> String {
     POLICY.replace("\"permit\"", "\"deny\"")
 }
 
 impl Pair {
-    fn file(&self, name: &str, content: &str) -> String {
+    pub(super) fn file(&self, name: &str, content: &str) -> String {
         let path = self.path(name);
         std::fs::write(&path, content).expect("written");
         text(&path).to_owned()
     }
 
-    fn policy_status(&self, index: usize) -> Value {
+    pub(super) fn policy_status(&self, index: usize) -> Value {
         let outcome = self.verb(index, &["show", "policy", "--json"]);
         if outcome.status == Some(0) { outcome.json() } else { Value::Null }
     }
 
     /// What a node runs: its epoch, and the action of its only rule.
-    fn runs(&self, index: usize) -> (u64, String) {
+    pub(super) fn runs(&self, index: usize) -> (u64, String) {
         let policy = self.policy_status(index);
         let action = policy["rules"][0]["action"].as_str().unwrap_or_default().to_owned();
         (policy["epoch"].as_u64().unwrap_or_default(), action)

@@ -11,6 +11,8 @@ fn good() -> Config {
         rank: 100,
         preempt: false,
         alone: Alone::Forward,
+        list: 0,
+        earlier: Vec::new(),
         guard: PolicyGuard::Digest,
         peers: vec![peer],
         vips: vec![vip("10.0.1.1", 24)],

@@ -124,6 +124,8 @@ pub(super) fn config(index: usize, nodes: usize, witnesses: usize, paths: u8) ->
         preempt: false,
         alone: Alone::Forward,
         guard: PolicyGuard::Digest,
+        list: 0,
+        earlier: Vec::new(),
         peers: (0..nodes).filter(|i| *i != index).map(peer).collect(),
         vips: if kind(index) == Kind::Firewall { vec![vip] } else { Vec::new() },
         timing: Timing::default(),

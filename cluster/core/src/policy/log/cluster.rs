@@ -1,11 +1,13 @@
 //! What the cluster knows of itself beside its policy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use super::command::{Member, Placement};
 use super::outcome::{Changed, Refusal};
 use crate::NodeId;
 use crate::limits::{MEMBERS_MAX, SECRETS_MAX, SETTINGS_MAX, ZONES_NUMBERED};
+use crate::membership::Kind;
 use crate::policy::{Line, Secret};
 
 /// Members, zones, placement, settings, secrets.
@@ -56,14 +58,67 @@ impl Cluster {
         self.secrets.get(name)
     }
 
+    /// How often it has changed who belongs to the cluster.
+    #[must_use]
+    pub fn list(&self) -> u32 {
+        let list = self.settings.get(&Line::cut(LIST));
+        list.and_then(|text| text.as_str().parse().ok()).unwrap_or(0)
+    }
+
+    /// Who has papers, and is no member before it has learned all.
+    #[must_use]
+    pub fn invited(&self) -> BTreeMap<NodeId, Invitation> {
+        let invited = |(node, text): (NodeId, &str)| Some((node, Invitation::read(text)?));
+        self.notes().filter_map(invited).collect()
+    }
+
+    /// Who was a member, or was to be one, and has left for good.
+    #[must_use]
+    pub fn gone(&self) -> BTreeSet<NodeId> {
+        self.notes().filter(|(_, text)| *text == GONE).map(|(node, _)| node).collect()
+    }
+
+    /// What the settings say of nodes.
+    fn notes(&self) -> impl Iterator<Item = (NodeId, &str)> {
+        self.settings.iter().filter_map(|(key, text)| {
+            let node = key.as_str().strip_prefix(NOTE)?.parse().ok()?;
+            Some((NodeId(node), text.as_str()))
+        })
+    }
+
     pub(super) fn set_member(&mut self, node: NodeId, member: &Member) -> Result<Changed, Refusal> {
+        let known = self.members.get(&node).map(|known| known.kind);
+        self.has_room(0)?;
         put(&mut self.members, node, Some(member.clone()), MEMBERS_MAX)?;
+        self.settings.remove(&note_key(node));
+        if known != Some(member.kind) {
+            self.count_list();
+        }
         Ok(Changed::Member { node })
     }
 
     pub(super) fn remove_member(&mut self, node: NodeId) -> Result<Changed, Refusal> {
-        let gone = self.members.remove(&node);
-        gone.map(|_| Changed::Left { node }).ok_or(Refusal::NoSuchMember { node })
+        let invited = self.invited().contains_key(&node);
+        if !self.members.contains_key(&node) && !invited {
+            return Err(Refusal::NoSuchMember { node });
+        }
+        self.has_room(1)?;
+        if self.members.remove(&node).is_some() {
+            self.count_list();
+        }
+        self.settings.insert(note_key(node), Line::cut(GONE));
+        Ok(Changed::Left { node })
+    }
+
+    fn count_list(&mut self) {
+        let next = self.list().saturating_add(1);
+        self.settings.insert(Line::cut(LIST), Line::cut(&next.to_string()));
+    }
+
+    /// Whether there is room for so many more notes, and for the number of the list.
+    fn has_room(&self, notes: usize) -> Result<(), Refusal> {
+        let full = self.settings.len() + notes >= SETTINGS_MAX;
+        if full { Err(Refusal::Full {}) } else { Ok(()) }
     }
 
     /// All of them or none.
@@ -114,10 +169,63 @@ impl Cluster {
         if !self.members.contains_key(&node) {
             return Err(Refusal::NoSuchMember { node });
         }
+        let others: Vec<NodeId> = self.members.keys().copied().filter(|it| *it != node).collect();
+        self.has_room(others.len())?;
         self.generation = generation;
         self.members.retain(|it, _| *it == node);
+        for gone in others {
+            self.settings.insert(note_key(gone), Line::cut(GONE));
+        }
+        self.count_list();
         Ok(Changed::Recovered { generation })
     }
+}
+
+/// A node that was given papers: what it is to be, and where it listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invitation {
+    /// What it is for.
+    pub kind: Kind,
+    /// Where it listens for the others.
+    pub address: SocketAddr,
+}
+
+impl Invitation {
+    /// The setting that says so: its key and its value.
+    #[must_use]
+    pub fn setting(&self, node: NodeId) -> (Line, Line) {
+        let kind = match self.kind {
+            Kind::Firewall => FIREWALL,
+            Kind::Witness => WITNESS,
+        };
+        (note_key(node), Line::cut(&format!("{INVITED} {kind} {}", self.address)))
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let (INVITED, kind, address) = (words.next()?, words.next()?, words.next()?) else {
+            return None;
+        };
+        let kind = match kind {
+            FIREWALL => Kind::Firewall,
+            WITNESS => Kind::Witness,
+            _ => return None,
+        };
+        Some(Self { kind, address: address.parse().ok()? })
+    }
+}
+
+/// Settings of which the log takes care by itself: the number of the list, and what is noted of nodes that
+/// are no members.
+const LIST: &str = "members";
+const NOTE: &str = "member ";
+const GONE: &str = "gone";
+const INVITED: &str = "invited";
+const FIREWALL: &str = "firewall";
+const WITNESS: &str = "witness";
+
+fn note_key(node: NodeId) -> Line {
+    Line::cut(&format!("{NOTE}{node}"))
 }
 
 /// Sets or removes an entry of a map that has a limit.

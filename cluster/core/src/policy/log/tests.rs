@@ -322,3 +322,43 @@ fn history_tells_who_did_what() {
     let told: Vec<_> = log.changes().map(|it| (it.index, it.stamp.author.as_str())).collect();
     assert_eq!(told, [(2, "alice"), (4, "alice")]);
 }
+
+#[test]
+fn the_log_knows_who_is_to_come_and_who_has_left() {
+    let mut log = Log::default();
+    let [one, two, three] = [1, 2, 3].map(NodeId);
+    let set = |node| Action::SetMember { node, member: member(Kind::Firewall) };
+    let invite = |node| {
+        let invitation = Invitation { kind: Kind::Witness, address: ([10, 0, 9, 3], 7_400).into() };
+        let (key, value) = invitation.setting(node);
+        (invitation, Action::SetSetting { key, value: Some(value) })
+    };
+    let lists = |log: &Log| {
+        let cluster = log.cluster();
+        let invited: Vec<_> = cluster.invited().into_keys().collect();
+        (cluster.list(), invited, cluster.gone().into_iter().collect::<Vec<_>>())
+    };
+    let (invitation, invites_three) = invite(three);
+    let steps = [
+        (set(one), (1, vec![], vec![])),
+        (set(two), (2, vec![], vec![])),
+        (set(two), (2, vec![], vec![])),
+        (invites_three.clone(), (2, vec![three], vec![])),
+        (set(three), (3, vec![], vec![])),
+        (Action::RemoveMember { node: three }, (4, vec![], vec![three])),
+        (invites_three, (4, vec![three], vec![])),
+        (Action::RemoveMember { node: three }, (4, vec![], vec![three])),
+        (Action::Recover { generation: 1, survivor: one }, (5, vec![], vec![two, three])),
+    ];
+    for (action, wanted) in steps {
+        let told = format!("{action:?}");
+        act(&mut log, None, action);
+        assert_eq!(lists(&log), wanted, "{told}");
+        if wanted.1 == [three] {
+            assert_eq!(log.cluster().invited()[&three], invitation);
+        }
+    }
+    let again = act(&mut log, None, Action::RemoveMember { node: three });
+    let why = Refusal::NoSuchMember { node: three };
+    assert_eq!(again, Outcome::Refused { why });
+}

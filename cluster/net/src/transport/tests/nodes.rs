@@ -179,7 +179,7 @@ impl Node {
     async fn news(&mut self) -> Event {
         loop {
             match self.event().await {
-                Event::BulkLost { .. } => {}
+                Event::BulkLost { .. } | Event::Disowned { .. } => {}
                 event @ (Event::PeerUp { .. } | Event::PeerDown { .. } | Event::Control { .. }) => {
                     return event;
                 }

@@ -213,6 +213,10 @@ impl Backend for Fake {
         Ok(api::PolicyStatus { trial: Some(trial), may_forward: true, ..status })
     }
 
+    async fn make_token(&self, request: api::TokenRequest) -> Result<api::TokenMade, Error> {
+        Ok(api::TokenMade { token: "a-token".to_owned(), seconds: request.seconds })
+    }
+
     async fn change_member(
         &self,
         request: api::MemberRequest,

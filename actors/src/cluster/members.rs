@@ -1,0 +1,176 @@
+//! The list of members while the node runs: from the cluster's log to the node's store, and from there to all
+//! that goes by it.
+//!
+//! ```text
+//!  log ─► roster ─► store (disk) ─┬─► transport: whose certificates are good, whom to call
+//!                                 ├─► workers: whom packets can be passed on to
+//!                                 └─► membership: who votes for a lease
+//! ```
+//!
+//! The disk comes first: others rely on it that who said a list's number goes by no older one after a restart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::mpsc::SyncSender;
+
+use cluster_core::NodeId;
+use cluster_core::membership::{Kind, List, PathId};
+use cluster_net::store::{Electorate, Member, Noted, Roster, StoreError};
+use cluster_net::transport;
+use tokio::sync::{oneshot, watch};
+use tokio::time::sleep;
+
+use super::heart::{Command, Line, Membership};
+use super::limits::MEMBERS_AGAIN;
+use super::memory::Note;
+use super::plan::{Other, Plan, peer_config};
+use crate::shard::Shard;
+
+/// What the task works with.
+pub(super) struct Members {
+    own: (NodeId, Kind),
+    roster: watch::Receiver<Roster>,
+    notes: SyncSender<Note>,
+    line: Line,
+    sender: transport::Sender,
+    shards: Vec<Shard>,
+    /// Where the others are, as it was first known: for a pair as the node file says.
+    known: BTreeMap<NodeId, Other>,
+    /// Firewalls in the order in which the workers know them. Who leaves keeps its place.
+    pub(super) firewalls: Vec<Other>,
+    geneve_port: u16,
+    /// The numbers of this node's paths.
+    paths: Vec<PathId>,
+    /// Whose certificates are good.
+    trusted: BTreeSet<NodeId>,
+    /// By which list membership goes, as it was told.
+    electorate: Electorate,
+    is_out: bool,
+}
+
+impl Members {
+    /// What is known at the start.
+    pub(super) fn new(
+        plan: &Plan,
+        (roster, shards): (watch::Receiver<Roster>, Vec<Shard>),
+        (notes, line): (SyncSender<Note>, Line),
+        sender: transport::Sender,
+    ) -> Self {
+        Self {
+            own: (plan.identity.node, plan.kind),
+            roster,
+            notes,
+            line,
+            sender,
+            shards,
+            known: plan.trusted.iter().map(|other| (other.node, *other)).collect(),
+            firewalls: plan.firewalls().collect(),
+            geneve_port: plan.geneve_port,
+            paths: plan.path_ids(),
+            trusted: plan.members(),
+            electorate: plan.electorate.clone(),
+            is_out: false,
+        }
+    }
+
+    /// Runs until nobody tells of the log any more.
+    pub(super) async fn run(mut self) {
+        self.roster.mark_changed();
+        while self.roster.changed().await.is_ok() {
+            let roster = self.roster.borrow_and_update().clone();
+            self.take(roster).await;
+        }
+    }
+
+    /// Goes by what the log says now.
+    async fn take(&mut self, roster: Roster) {
+        let mut told = false;
+        let noted = loop {
+            match self.note(roster.clone()).await {
+                Some(Ok(noted)) => break noted,
+                Some(Err(error)) if !told => {
+                    told = true;
+                    tracing::error!(%error, "the list of members cannot be noted: the earlier one stays");
+                }
+                // The store's thread has much to do, or has ended.
+                Some(Err(_)) | None => {}
+            }
+            sleep(MEMBERS_AGAIN).await;
+        };
+        self.trust(&noted.trusted).await;
+        if noted.is_out && !self.is_out {
+            self.is_out = true;
+            tracing::error!(
+                "THIS NODE IS NO MEMBER OF THE CLUSTER ANY MORE: it forwards nothing. Stop its daemon; to \
+                 let it in again, wipe the folder `cluster` of its data directory and join anew"
+            );
+            self.tell(|| Command::Removed).await;
+        }
+        if noted.electorate != self.electorate {
+            self.electorate = noted.electorate;
+            let membership = self.membership();
+            self.tell(|| Command::Members(Box::new(membership.clone()))).await;
+        }
+    }
+
+    async fn note(&self, roster: Roster) -> Option<Result<Noted, StoreError>> {
+        let (answer, answered) = oneshot::channel();
+        self.notes.try_send(Note::Roster(Box::new(roster), answer)).ok()?;
+        answered.await.ok()
+    }
+
+    /// Whom to talk to, and where; who is new is called.
+    async fn trust(&mut self, members: &BTreeMap<NodeId, Member>) {
+        let others = members.iter().filter(|(node, _)| **node != self.own.0);
+        for (node, member) in others {
+            let Some(address) = member.addresses.first().copied() else { continue };
+            let told = Other { node: *node, kind: member.kind, address };
+            let other = *self.known.entry(*node).or_insert(told);
+            if self.trusted.insert(*node) {
+                tracing::info!(%node, %address, "the node may connect");
+            }
+            if !self.sender.call_at(other.address) {
+                tracing::error!(%node, "too many nodes are called: this one is not");
+            }
+            let is_new = !self.firewalls.iter().any(|it| it.node == *node);
+            if is_new && other.kind == Kind::Firewall {
+                self.firewalls.push(other);
+            }
+        }
+        self.trusted = members.keys().copied().chain([self.own.0]).collect();
+        self.sender.set_members(self.trusted.clone());
+        self.introduce().await;
+    }
+
+    /// Tells the workers of all firewalls.
+    async fn introduce(&self) {
+        let at = |it: &Other| SocketAddr::new(it.address.ip(), self.geneve_port);
+        let all: Vec<SocketAddr> = self.firewalls.iter().map(at).collect();
+        for shard in &self.shards {
+            let all = all.clone();
+            if shard.ask(move |worker| worker.meet(&all)).await.is_err() {
+                tracing::error!(shard = shard.index, "a worker does not learn of the members");
+            }
+        }
+    }
+
+    /// Who votes, as the membership thread takes it.
+    fn membership(&self) -> Membership {
+        let Electorate { version, members, earlier } = &self.electorate;
+        let others = || members.iter().filter_map(|node| self.known.get(node));
+        let peers = others().map(|it| peer_config(self.own.1, it, &self.paths)).collect();
+        let earlier = earlier.iter().map(|list| list.iter().copied().collect()).collect();
+        Membership {
+            list: List { version: *version, peers, earlier },
+            fabric: others().map(|it| (it.node, it.address.ip())).collect(),
+            firewalls: self.firewalls.iter().map(|it| it.node).collect(),
+        }
+    }
+
+    /// Tells the membership thread, which always has room within a turn.
+    async fn tell(&self, command: impl Fn() -> Command) {
+        while !self.line.tell(command()) {
+            sleep(MEMBERS_AGAIN).await;
+        }
+    }
+}
