@@ -13,6 +13,7 @@
 //! and when, is said by the machines in `cluster_core::policy`; here is what carries it out.
 
 mod aside;
+mod check;
 pub(crate) mod compile;
 mod desk;
 mod disk;
@@ -85,14 +86,14 @@ pub(crate) fn first(
 /// What is wrong with it.
 pub(crate) fn check(file: &str, text: &str, ports: &[String]) -> Result<(), config::api::Error> {
     let first = Version { epoch: Epoch(1), source: Epoch(1) };
-    compile::compile(file, text, first, ports).map(drop)
+    compile::compile(file, text, first, ports, room::ALONE).map(drop)
 }
 
 /// For tests of other modules: a good policy as an epoch of its own.
 #[cfg(test)]
 pub(crate) fn sample(file: &str, text: &str, epoch: u64, ports: &[String]) -> InForce {
     let version = Version { epoch: Epoch(epoch), source: Epoch(epoch) };
-    compile::compile(file, text, version, ports).expect("a good policy")
+    compile::compile(file, text, version, ports, room::ALONE).expect("a good policy")
 }
 
 /// Starts the actor, and the desk where requests come in.
@@ -102,10 +103,11 @@ pub(crate) fn sample(file: &str, text: &str, epoch: u64, ports: &[String]) -> In
 pub(crate) async fn start(staff: Staff) -> Result<(ActorRef<PolicyMessage>, Desk), SpawnErr> {
     let (node, raft, sender) = (staff.node, staff.grounds.raft(), staff.sender.clone());
     let (in_force, standing) = (staff.in_force.subscribe(), staff.standing.clone());
-    let (ports, implicit) = (staff.ports.clone(), staff.implicit.clone());
+    // One for both, as they take turns.
+    let checker = staff.checker();
     let (show, seen) = watch::channel(Seen::default());
     let lately = lately::Lately::default();
-    let arguments = (staff, show, lately.clone());
+    let arguments = (staff, checker.clone(), show, lately.clone());
     let (actor, _) = Actor::spawn(None, driver::PolicyActor, arguments).await?;
     let desk = Desk {
         node,
@@ -115,8 +117,7 @@ pub(crate) async fn start(staff: Staff) -> Result<(ActorRef<PolicyMessage>, Desk
         in_force,
         standing,
         seen,
-        ports,
-        implicit,
+        checker,
         lately,
     };
     Ok((actor, desk))

@@ -22,7 +22,7 @@ pub use cluster::{
 };
 pub use commit::{
     CommitRequest, Committed, ConfirmRequest, Confirmed, Excused, Refused, RequestId, Reverts,
-    RollbackRequest,
+    RollbackRequest, Unasked,
 };
 pub use control::{
     ClearRequest, Cleared, Done, ExplainRequest, Explanation, FailpointRequest, Stage,

@@ -1,8 +1,7 @@
 //! Work that takes its time, on threads of its own with the favour that ordinary work has: those of the
 //! runtime have more, as packets wait for them.
 
-/// Niceness of such a thread.
-const ORDINARY: i8 = 0;
+use super::limits::ORDINARY;
 
 /// Does work on a thread of its own. Whoever waits for what comes of it sees it dropped if there is no
 /// thread.

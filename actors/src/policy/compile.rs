@@ -9,9 +9,10 @@ use config::api;
 use datapath::xdp::{HostInbound, Program};
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
-use super::{InForce, room};
+use super::InForce;
+use super::room::{self, Size};
 
-/// Parses and compiles a revision's text.
+/// Parses and compiles a revision's text, of which so many `copies` may be worked on at once.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -20,9 +21,11 @@ pub(crate) fn compile(
     text: &str,
     version: Version,
     ports: &[String],
+    copies: u64,
 ) -> Result<InForce, api::Error> {
+    room::check(Size::of_text(text), copies).map_err(no_room)?;
     let policy = config::parse_checked_policy(file, text, &mut inlined).map_err(invalid(file))?;
-    compile_parsed(file, text, Arc::new(policy), version, ports)
+    compile_parsed(file, Arc::new(policy), version, ports, copies)
 }
 
 /// Compiles what a revision's text says.
@@ -31,20 +34,29 @@ pub(crate) fn compile(
 /// There is too little memory, or it cannot be compiled.
 pub(super) fn compile_parsed(
     file: &str,
-    text: &str,
     policy: Arc<config::Policy>,
     version: Version,
     ports: &[String],
+    copies: u64,
 ) -> Result<InForce, api::Error> {
-    room::check(text.len()).map_err(|error| api::Error::new(error.to_string()))?;
+    room::check(Size::of_policy(&policy), copies).map_err(no_room)?;
     in_force(policy, version, ports).map_err(|error| api::Error::new(format!("{file}: {error}")))
 }
 
-/// Parses a revision's text, whose lists are inlined.
+fn no_room(error: room::NoRoom) -> api::Error {
+    api::Error::new(error.to_string())
+}
+
+/// Parses a revision's text, whose lists are inlined, and of which so many `copies` may be worked on at once.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn parse(file: &str, text: &str) -> Result<config::Checked<config::Policy>, api::Error> {
+pub(super) fn parse(
+    file: &str,
+    text: &str,
+    copies: u64,
+) -> Result<config::Checked<config::Policy>, api::Error> {
+    room::check(Size::of_text(text), copies).map_err(no_room)?;
     config::parse_policy(file, text, &mut inlined).map_err(invalid(file))
 }
 
@@ -67,7 +79,7 @@ pub fn deny_all(ports: &[String]) -> Result<InForce, api::Error> {
         .map_err(|error| api::Error::new(error.to_string()))
 }
 
-fn in_force(
+pub(super) fn in_force(
     source: Arc<config::Policy>,
     version: Version,
     ports: &[String],
@@ -169,6 +181,7 @@ pub fn set_host_inbound(
 mod tests {
     use cluster_core::policy::{Epoch, Version};
 
+    use super::super::room::ALONE;
     use super::{Implicit, compile, deny_all, host_inbound};
 
     #[test]
@@ -183,6 +196,6 @@ mod tests {
         let heard = |udp| [0, 1].map(|port: usize| inbound[port].allows(17, udp));
         assert_eq!((heard(7401), heard(7400)), ([false, true], [false, false]));
         let first = Version { epoch: Epoch(1), source: Epoch(1) };
-        assert!(compile("empty.toml", "", first, &ports).is_err());
+        assert!(compile("empty.toml", "", first, &ports, ALONE).is_err());
     }
 }

@@ -2,6 +2,7 @@
 //! whoever leads, under an id that lets them be repeated.
 
 mod answers;
+mod check;
 mod history;
 mod status;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 use cluster_core::NodeId;
 use cluster_core::policy::coordinator::Answer;
 use cluster_core::policy::log::{Action, Cause, Content, Stamp};
-use cluster_core::policy::{Command, Epoch, Line, Log, RequestId, Version};
+use cluster_core::policy::{Command, Epoch, Line, Log, PolicyText, RequestId};
 use cluster_net::policy::{self, Ask, AskError};
 use cluster_net::raft::Raft;
 use cluster_net::transport::{CallError, Sender};
@@ -23,11 +24,12 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::aside::aside;
+use super::check::Checker;
 use super::driver::{PolicyMessage, Seen, Standing};
 use super::lately::Lately;
 use super::limits::{LEADER_LOOK, LEADER_PATIENCE, LOOK_PATIENCE, REQUEST_PATIENCE};
-use super::workbench::Order;
-use super::{Author, Implicit, InForce, compile, founding, say};
+use super::room::BESIDE;
+use super::{Author, InForce, compile, founding, say};
 use crate::clock;
 
 /// What requests are answered with.
@@ -39,16 +41,17 @@ pub(crate) struct Desk {
     pub(super) in_force: watch::Receiver<InForce>,
     pub(super) standing: watch::Receiver<Standing>,
     pub(super) seen: watch::Receiver<Seen>,
-    pub(super) ports: Vec<String>,
-    pub(super) implicit: Vec<Implicit>,
+    /// None on a witness.
+    pub(super) checker: Option<Checker>,
     pub(super) lately: Lately,
 }
 
 /// A text that was read: what is odd about it, and how it differs from what it replaces.
 struct Studied {
+    text: PolicyText,
+    parsed: Arc<config::Policy>,
     changes: Vec<config::Change>,
     warnings: Vec<config::Diagnostic>,
-    refused: Option<Line>,
 }
 
 /// A number that nobody else draws.
@@ -72,20 +75,21 @@ impl Desk {
         let id = self.id(request.request);
         let base = self.base(id, &request).await?;
         let studied = self.study(&request, base).await?;
-        let Studied { changes, warnings, refused } = studied;
         if request.check {
-            return Ok(self.checked(base, changes, warnings, refused));
+            return Ok(self.check(base, &request, studied, &author).await);
         }
+        let Studied { text, parsed, changes, warnings } = studied;
+        // It is compiled here as everywhere, once the log has it.
+        self.lately.put(text.clone(), parsed);
         let action = Action::Propose {
             base,
-            content: Content::Text { text: founding::text(&request.text)? },
+            content: Content::Text { text },
             file: Line::cut(&request.file),
             comment: comment(request.comment.as_deref())?,
             confirm: request.confirm_milliseconds.map(Duration::from_millis),
         };
         let answer = self.submit(id, action, author).await?;
-        let fallback = base;
-        match answers::committed(answer, fallback, request.confirm_milliseconds) {
+        match answers::committed(answer, request.confirm_milliseconds) {
             Ok(committed) => Ok(Committed { warnings, ..changed(committed, changes) }),
             Err(error) => Err(self.with_differences(error, base).await),
         }
@@ -102,7 +106,7 @@ impl Desk {
             self.raft.look(|log, _| earlier(log, request.epoch))?;
         let changes = self.differences(running, to).await;
         let answer = self.submit(self.id(request.request), action, author).await?;
-        let committed = answers::committed(answer, running, None)?;
+        let committed = answers::committed(answer, None)?;
         Ok(changed(committed, changes.unwrap_or_default()))
     }
 
@@ -165,52 +169,14 @@ impl Desk {
 
     async fn study(&self, request: &api::CommitRequest, base: Epoch) -> Result<Studied, Error> {
         let before = self.said(base);
-        let lately = self.lately.clone();
         let (file, text) = (request.file.clone(), request.text.clone());
-        let check = request.check;
-        let (ports, implicit) = (self.ports.clone(), self.implicit.clone());
-        let version = Version { epoch: base.next(), source: base.next() };
         let work = move || -> Result<Studied, Error> {
-            let config::Checked { value, warnings } = compile::parse(&file, &text)?;
+            let config::Checked { value, warnings } = compile::parse(&file, &text, BESIDE)?;
             let parsed = Arc::new(value);
             let changes = config::diff(&*before.policy()?, &parsed);
-            let text = founding::text(&text)?;
-            let refused = if check {
-                let parsed = Some(parsed);
-                let order = Order {
-                    version,
-                    file,
-                    text,
-                    parsed,
-                    comment: None,
-                    strict: true,
-                    disk: None,
-                    ports,
-                    implicit,
-                };
-                order.compile().err()
-            } else {
-                // It is compiled here as everywhere, once the log has it.
-                lately.put(text, parsed);
-                None
-            };
-            Ok(Studied { changes, warnings, refused })
+            Ok(Studied { text: founding::text(&text)?, parsed, changes, warnings })
         };
         blocking(work).await
-    }
-
-    fn checked(
-        &self,
-        base: Epoch,
-        changes: Vec<config::Change>,
-        warnings: Vec<config::Diagnostic>,
-        refused: Option<Line>,
-    ) -> Committed {
-        let refuses = |why: Line| api::Refused { node: self.node.0, why: why.to_string() };
-        let refused = refused.map(refuses).into_iter().collect();
-        let checked = Committed { epoch: base.0, warnings, ..Committed::default() };
-        let checked = changed(checked, changes);
-        Committed { checked_only: true, refused, ..checked }
     }
 
     /// Brings a command to the leader, whoever that is, and waits for its answer.

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use wire::Time;
 
 use super::aside::aside;
+use super::check::Checker;
 use super::disk::{self, Disk, Note, Writer};
 use super::founding::{Founding, Grounds};
 use super::housekeeping::House;
@@ -71,6 +72,8 @@ pub(crate) enum PolicyMessage {
     Asked(Call),
     /// A member's report has come.
     Reported(Box<Report>),
+    /// A member's log stands still, as it said when it was asked.
+    StandsStill { node: NodeId, asked: Time, why: Line },
     /// The leader has cleared this node.
     Cleared { asked: Time, index: u64 },
     /// As the leader, this node has made sure that it leads, for the sake of who wants to be cleared.
@@ -108,6 +111,14 @@ pub(crate) struct Staff {
     pub(crate) program: Option<Arc<std::sync::Mutex<datapath::xdp::Program>>>,
 }
 
+impl Staff {
+    /// What texts are checked for; none on a witness.
+    pub(super) fn checker(&self) -> Option<Checker> {
+        let checker = || Checker::new(self.ports.clone(), self.implicit.clone());
+        self.program.is_some().then(checker)
+    }
+}
+
 /// What the actor works with.
 pub(crate) struct Driver {
     pub(super) node: NodeId,
@@ -120,6 +131,7 @@ pub(crate) struct Driver {
     pub(super) standing: Standing,
     pub(super) house: House,
     roster: watch::Sender<Roster>,
+    pub(super) checker: Option<Checker>,
     permit: Permit,
     bench: Workbench,
     disk: Disk,
@@ -142,7 +154,7 @@ pub(crate) struct Driver {
 impl Driver {
     fn start(
         myself: ActorRef<PolicyMessage>,
-        staff: Staff,
+        (staff, checker): (Staff, Option<Checker>),
         seen: watch::Sender<Seen>,
         lately: Lately,
     ) -> std::io::Result<Self> {
@@ -174,6 +186,7 @@ impl Driver {
             standing: Standing::default(),
             house: House::new(plan),
             roster: staff.roster,
+            checker,
             permit: staff.permit,
             bench: Workbench { ports, implicit, shards, program, ready, epochs: staff.epochs },
             disk,
@@ -211,6 +224,10 @@ impl Driver {
             PolicyMessage::Asked(call) => peers::answer(self, call),
             PolicyMessage::Reported(report) => {
                 self.tell_coordinator(coordinator::Input::Report(&report));
+            }
+            PolicyMessage::StandsStill { node, asked, why } => {
+                let told = coordinator::Input::StandsStill { node, asked, why: &why };
+                self.tell_coordinator(told);
             }
             PolicyMessage::Cleared { asked, index } => {
                 // Nobody tells of Raft's own entries.
@@ -279,10 +296,21 @@ impl Driver {
             // What the last one was told, the next one may not know.
             self.tell_local(local::Input::Asked);
         }
+        if leadership.running != self.leadership.running {
+            let why = (!leadership.running).then(|| self.why_stalled());
+            self.tell_local(local::Input::Stalled(why));
+        }
         self.leadership = leadership;
         let leads = self.leads();
         self.tell_coordinator(coordinator::Input::Leads(leads));
         self.house.look();
+    }
+
+    fn why_stalled(&self) -> Line {
+        Line::cut(&match self.raft.status().ailment {
+            Some(why) => format!("its disk failed ({why}), and its log stands still"),
+            None => "its log has stopped".to_owned(),
+        })
     }
 
     /// Whether this node leads, and a majority said so lately.
@@ -526,14 +554,14 @@ impl Drop for Driver {
 impl Actor for PolicyActor {
     type Msg = PolicyMessage;
     type State = Driver;
-    type Arguments = (Staff, watch::Sender<Seen>, Lately);
+    type Arguments = (Staff, Option<Checker>, watch::Sender<Seen>, Lately);
 
     async fn pre_start(
         &self,
         myself: ActorRef<PolicyMessage>,
-        (staff, seen, lately): Self::Arguments,
+        (staff, checker, seen, lately): Self::Arguments,
     ) -> Result<Driver, ActorProcessingErr> {
-        Ok(Driver::start(myself, staff, seen, lately)?)
+        Ok(Driver::start(myself, (staff, checker), seen, lately)?)
     }
 
     async fn handle(

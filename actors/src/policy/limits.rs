@@ -5,15 +5,38 @@ use core::time::Duration;
 /// Pause after a write of the node's facts that failed: a full disk is emptied by people.
 pub(super) const DISK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Memory for each byte of a policy's text while it is compiled beside the one in force: 100,000 prefixes
-/// (2 MB of text) have an index of 22 MB at most, and the text is parsed into about its threefold.
-pub(super) const MEMORY_PER_BYTE: u64 = 16;
+/// Bytes of memory for each byte of a text while it is read, at the peak; `room/measured.rs` holds this and
+/// the next ones against what they take.
+pub(super) const MEMORY_PER_TEXT_BYTE: u64 = 16;
+
+/// Bytes for each address range while a policy is compiled.
+pub(super) const MEMORY_PER_RANGE: u64 = 400;
+
+/// Bytes for each rule while a policy is compiled.
+pub(super) const MEMORY_PER_RULE: u64 = 4_096;
+
+/// Bytes for each service of a rule while a policy is compiled.
+pub(super) const MEMORY_PER_SERVICE: u64 = 512;
+
+/// Policies that may be worked on at once beside the one in force: a proposal, and a check.
+pub(super) const MEMORY_COPIES: u64 = 2;
 
 /// Memory that must be left for everything else, bytes.
 pub(super) const MEMORY_SPARE: u64 = 16 << 20;
 
 /// Compiled policies kept at once: what runs, the way back, and a proposal.
 pub(super) const COMPILED_KEPT: usize = 3;
+
+/// Niceness of work on a thread of its own: what ordinary programs have.
+pub(super) const ORDINARY: i8 = 0;
+
+/// Checks of a text under way on a node at once; more wait for their turn. Each compiles a whole policy, and
+/// [`MEMORY_COPIES`] counts on that.
+pub(super) const CHECKS: usize = 1;
+
+/// How long a check waits for what other members say: as long as they may take for a proposal. Afterwards
+/// they count as not asked.
+pub(super) const CHECK_PATIENCE: Duration = cluster_core::limits::READY_WAIT;
 
 /// How long an operator's request looks for somebody who leads before it says that nobody does: an election
 /// takes two seconds at most.

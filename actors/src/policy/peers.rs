@@ -18,6 +18,7 @@ use wire::Time;
 
 use super::driver::{Driver, PolicyMessage, Standing};
 use super::limits::{APPEND_TIMEOUT, REQUEST_PATIENCE, WORD_TIMEOUT};
+use crate::clock;
 
 use crate::cluster::Admitted;
 
@@ -92,7 +93,11 @@ pub(super) fn answer(driver: &mut Driver, call: Call) {
         // Nobody speaks for another.
         Ask::Report(_) => {}
         Ask::WantReport => {
-            call.answer(Answer::Report(driver.local.report()).encode());
+            let answer = match driver.local.stands_still() {
+                Some(why) => Answer::StandsStill(why.clone()),
+                None => Answer::Report(driver.local.report()),
+            };
+            call.answer(answer.encode());
         }
         Ask::Clear { asked } if driver.leads() => {
             let node = call.node;
@@ -111,6 +116,12 @@ pub(super) fn answer(driver: &mut Driver, call: Call) {
             });
         }
         Ask::Request(_) => call.answer(Answer::NotLeading.encode()),
+        Ask::Check(command) => {
+            // A witness is asked by nobody, and does not answer.
+            if let Some(checker) = driver.checker.clone() {
+                tokio::spawn(checker.answer(call, *command));
+            }
+        }
     }
 }
 
@@ -164,14 +175,15 @@ pub(super) fn tell(driver: &mut Driver, report: Report) {
 /// Asks a member how it stands.
 pub(super) fn ask_report(driver: &Driver, node: NodeId) {
     let Some(sender) = driver.sender.clone() else { return };
-    let myself = driver.myself.clone();
+    let (myself, asked) = (driver.myself.clone(), clock::now());
     tokio::spawn(async move {
         let answer = policy::ask(&sender, node, &Ask::WantReport, WORD_TIMEOUT).await;
-        if let Ok(Answer::Report(report)) = answer
-            && report.node == node
-        {
-            drop(myself.cast(PolicyMessage::Reported(Box::new(report))));
-        }
+        let message = match answer {
+            Ok(Answer::Report(report)) => PolicyMessage::Reported(Box::new(report)),
+            Ok(Answer::StandsStill(why)) => PolicyMessage::StandsStill { node, asked, why },
+            Ok(_) | Err(_) => return,
+        };
+        drop(myself.cast(message));
     });
 }
 

@@ -9,6 +9,7 @@ use super::InForce;
 use super::compile::{self, Implicit};
 use super::disk::Disk;
 use super::limits::{COMPILED_KEPT, SWITCH_AGAIN};
+use super::room::{ALONE, BESIDE};
 use crate::epochs::Epochs;
 use crate::shard::Shard;
 
@@ -52,9 +53,12 @@ impl Order {
     pub(super) fn compile(self) -> Result<Ready, Line> {
         let why = |error: config::api::Error| Line::cut(&error.to_string());
         let text = self.text.as_str();
+        // What is in force elsewhere is run if it can be; of what is not, several may be tried.
+        let copies = if self.strict { BESIDE } else { ALONE };
+        let (version, ports) = (self.version, &self.ports);
         let compiled = match self.parsed {
-            Some(it) => compile::compile_parsed(&self.file, text, it, self.version, &self.ports),
-            None => compile::compile(&self.file, text, self.version, &self.ports),
+            Some(it) => compile::compile_parsed(&self.file, it, version, ports, copies),
+            None => compile::compile(&self.file, text, version, ports, copies),
         };
         let mut in_force = compiled.map_err(why)?;
         if let Some((zone, port)) = absent(&in_force).filter(|_| self.strict) {

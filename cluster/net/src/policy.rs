@@ -3,9 +3,10 @@
 //! | who | asks whom | | and is answered |
 //! |---|---|---|---|
 //! | member | leader | how it stands | [`Answer::Noted`] |
-//! | leader | member | how it stands | [`Answer::Report`] |
+//! | leader | member | how it stands | [`Answer::Report`], or [`Answer::StandsStill`] |
 //! | member | leader | to be cleared | [`Answer::Cleared`] |
 //! | any | leader | what an operator wants | [`Answer::Answered`] |
+//! | any | member | whether it could run a text | [`Answer::Checked`] |
 //!
 //! Who does not lead answers [`Answer::NotLeading`].
 //!
@@ -25,8 +26,8 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use cluster_core::NodeId;
-use cluster_core::policy::local::Report;
-use cluster_core::policy::{Command, Malformed, coordinator};
+use cluster_core::policy::local::{Report, Verdict};
+use cluster_core::policy::{Command, Line, Malformed, coordinator};
 use cluster_core::policy::{command, encode_command};
 use wire::Time;
 
@@ -58,6 +59,8 @@ pub enum Ask {
     },
     /// To the leader: what an operator wants, who asked another node.
     Request(Box<Command>),
+    /// To a member: whether it could run what this would propose. Nothing is proposed.
+    Check(Box<Command>),
 }
 
 /// What is answered.
@@ -74,8 +77,13 @@ pub enum Answer {
     },
     /// To [`Ask::Request`]: how it ended.
     Answered(Box<coordinator::Answer>),
-    /// To all but [`Ask::WantReport`]: this node does not lead; nothing was done.
+    /// To what is asked of a leader: this node does not lead; nothing was done.
     NotLeading,
+    /// To [`Ask::Check`]: whether this node could run it.
+    Checked(Verdict),
+    /// To [`Ask::WantReport`]: this node takes part in no commit and does not forward, and why
+    /// ([`cluster_core::policy::Local::stands_still`]).
+    StandsStill(Line),
 }
 
 /// Why there is no answer.
@@ -147,6 +155,7 @@ impl Ask {
             Self::WantReport => message(2, &[]),
             Self::Clear { asked } => message(3, &asked.0.to_be_bytes()),
             Self::Request(command) => message(4, &encode_command(command)),
+            Self::Check(command) => message(5, &encode_command(command)),
         }
     }
 
@@ -161,6 +170,7 @@ impl Ask {
             2 => nothing(body).map(|()| Self::WantReport),
             3 => number(body).map(|asked| Self::Clear { asked: Time(asked) }),
             4 => command(body).map(|command| Self::Request(Box::new(command))),
+            5 => command(body).map(|command| Self::Check(Box::new(command))),
             _ => Err(Malformed::Tag),
         }
     }
@@ -169,7 +179,7 @@ impl Ask {
     fn is_from(&self, asker: NodeId) -> bool {
         match self {
             Self::Report(report) => report.node == asker,
-            Self::WantReport | Self::Clear { .. } | Self::Request(_) => true,
+            Self::WantReport | Self::Clear { .. } | Self::Request(_) | Self::Check(_) => true,
         }
     }
 
@@ -178,7 +188,7 @@ impl Ask {
         match self {
             Self::Clear { .. } => Urgency::Prompt,
             Self::Report(_) | Self::WantReport => Urgency::Usual,
-            Self::Request(_) => Urgency::Idle,
+            Self::Request(_) | Self::Check(_) => Urgency::Idle,
         }
     }
 }
@@ -193,6 +203,8 @@ impl Answer {
             Self::Cleared { index } => message(3, &index.to_be_bytes()),
             Self::Answered(answer) => message(4, &answer.encode()),
             Self::NotLeading => message(5, &[]),
+            Self::Checked(verdict) => message(6, &verdict.encode()),
+            Self::StandsStill(why) => message(7, &why.encode()),
         }
     }
 
@@ -208,6 +220,8 @@ impl Answer {
             3 => number(body).map(|index| Self::Cleared { index }),
             4 => coordinator::Answer::decode(body).map(|it| Self::Answered(Box::new(it))),
             5 => nothing(body).map(|()| Self::NotLeading),
+            6 => Verdict::decode(body).map(Self::Checked),
+            7 => Line::decode(body).map(Self::StandsStill),
             _ => Err(Malformed::Tag),
         }
     }
@@ -219,7 +233,9 @@ impl Answer {
             Self::Report(report) => matches!(ask, Ask::WantReport) && report.node == node,
             Self::Cleared { .. } => matches!(ask, Ask::Clear { .. }),
             Self::Answered(_) => matches!(ask, Ask::Request(_)),
-            Self::NotLeading => !matches!(ask, Ask::WantReport),
+            Self::NotLeading => !matches!(ask, Ask::WantReport | Ask::Check(_)),
+            Self::Checked(_) => matches!(ask, Ask::Check(_)),
+            Self::StandsStill(_) => matches!(ask, Ask::WantReport),
         }
     }
 }

@@ -85,6 +85,9 @@ pub struct Committed {
     /// Members that would refuse it; only a check has any.
     #[serde(default)]
     pub refused: Vec<Refused>,
+    /// Firewalls that could not be asked, or did not answer; only a check has any.
+    #[serde(default)]
+    pub unasked: Vec<Unasked>,
     /// Members that were not waited for.
     #[serde(default)]
     pub excused: Vec<Excused>,
@@ -138,6 +141,15 @@ pub struct Refused {
     /// Its number.
     pub node: u16,
     /// What it says.
+    pub why: String,
+}
+
+/// A firewall that did not say whether it would refuse a policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unasked {
+    /// Its number.
+    pub node: u16,
+    /// Why not, for people.
     pub why: String,
 }
 

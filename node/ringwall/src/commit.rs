@@ -33,7 +33,7 @@ pub(crate) struct Options {
     /// On trial: the policy before comes back after this time (90s, 10m, 1h), unless `ringwall confirm`
     #[arg(long, value_name = "TIME", value_parser = confirm_time)]
     confirm: Option<u64>,
-    /// Only tell what would change, and which node would refuse it
+    /// Only tell what would change, and which firewall would refuse it, or could not be asked
     #[arg(long)]
     check: bool,
 }
@@ -86,6 +86,9 @@ fn tell(committed: &Committed, out: &mut Out<'_>) -> Result<(), Failure> {
         for it in &committed.refused {
             out.line(format!("node {} would refuse it: {}", it.node, it.why))?;
         }
+        for it in &committed.unasked {
+            out.line(format!("node {} was not asked: {}", it.node, it.why))?;
+        }
         return Ok(out.line("nothing changed")?);
     }
     let (excused, missing) = (&committed.excused, &committed.missing);
@@ -102,7 +105,7 @@ fn tell(committed: &Committed, out: &mut Out<'_>) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use config::api::{Committed, Excused, Refused, Reverts};
+    use config::api::{Committed, Excused, Refused, Reverts, Unasked};
     use config::{Change, Diagnostic, Severity};
 
     use super::print;
@@ -181,9 +184,13 @@ mod tests {
         assert_eq!(told, "- zone dmz\nnothing changed\n");
         done.unwrap();
         let refused = vec![Refused { node: 2, why: "there is no port `dmz`".to_owned() }];
-        let (told, done) = printed(&Committed { refused, ..check }, false);
+        let (told, done) = printed(&Committed { refused, ..check.clone() }, false);
         let line = "node 2 would refuse it: there is no port `dmz`";
         assert_eq!(told, format!("- zone dmz\n{line}\nnothing changed\n"));
         assert!(matches!(done, Err(Failure::Reported)), "{done:?}");
+        let unasked = vec![Unasked { node: 3, why: "it is down".to_owned() }];
+        let (told, done) = printed(&Committed { unasked, ..check }, false);
+        assert_eq!(told, "- zone dmz\nnode 3 was not asked: it is down\nnothing changed\n");
+        done.unwrap();
     }
 }

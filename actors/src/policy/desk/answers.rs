@@ -8,22 +8,19 @@ use config::api::{Committed, Confirmed, Error, Excused, Reverts};
 
 use crate::policy::say;
 
-/// Something is in force. `fallback` is what was before; `confirm` how long it is on trial, milliseconds.
+/// Something is in force. `confirm`: how long it is on trial, milliseconds.
 ///
 /// # Errors
 /// Why it is not, or that nobody knows.
-pub(super) fn committed(
-    answer: Answer,
-    fallback: Epoch,
-    confirm: Option<u64>,
-) -> Result<Committed, Error> {
+pub(super) fn committed(answer: Answer, confirm: Option<u64>) -> Result<Committed, Error> {
     let Told { outcome, took, excused, missing } = told(answer)?;
-    let (epoch, on_trial) = in_force(&outcome).ok_or_else(|| not(&outcome))?;
-    let reverts = |in_milliseconds| Reverts { epoch: fallback.0, in_milliseconds };
+    let (epoch, reverts_as) = in_force(&outcome).ok_or_else(|| not(&outcome))?;
+    let reverts = reverts_as.zip(confirm);
+    let reverts = reverts.map(|(Epoch(epoch), left)| Reverts { epoch, in_milliseconds: left });
     Ok(Committed {
         epoch: epoch.0,
         took_milliseconds: milliseconds(took),
-        reverts: confirm.filter(|_| on_trial).map(reverts),
+        reverts,
         excused,
         missing,
         ..Committed::default()
@@ -50,11 +47,11 @@ pub(in crate::policy) fn changed(answer: Answer) -> Result<(), Error> {
     if matches!(outcome, Outcome::Changed { .. }) { Ok(()) } else { Err(not(&outcome)) }
 }
 
-/// What is in force now, and whether it is on trial.
-fn in_force(outcome: &Outcome) -> Option<(Epoch, bool)> {
+/// What is in force now, and if it is on trial, as which number the text before comes back.
+fn in_force(outcome: &Outcome) -> Option<(Epoch, Option<Epoch>)> {
     match outcome {
-        Outcome::Committed { epoch, reverts_as } => Some((*epoch, reverts_as.is_some())),
-        Outcome::Reverted { now, .. } => Some((*now, false)),
+        Outcome::Committed { epoch, reverts_as } => Some((*epoch, *reverts_as)),
+        Outcome::Reverted { now, .. } => Some((*now, None)),
         Outcome::Proposed { .. }
         | Outcome::Withdrawn { .. }
         | Outcome::Confirmed { .. }

@@ -10,6 +10,7 @@ use config::limits::CHANGES_TOLD;
 use super::{Desk, blocking};
 use crate::policy::compile;
 use crate::policy::limits::COUNTED_BYTES;
+use crate::policy::room::ALONE;
 use crate::policy::say;
 
 /// A revision's file and text, to be parsed elsewhere.
@@ -125,7 +126,7 @@ impl Source {
             let epoch = self.epoch;
             return Err(Error::new(format!("the text of epoch {epoch} is not kept")));
         };
-        Ok(compile::parse(&self.file, text)?.value)
+        Ok(compile::parse(&self.file, text, ALONE)?.value)
     }
 }
 

@@ -53,23 +53,23 @@ fn an_answer_says_who_was_not_waited_for_and_until_when_it_is_on_trial() {
     let excused = vec![Excused { node: NodeId(2), why: Excuse::Down }];
     let took = Duration::from_millis(38);
     let answer = Answer::Done { outcome: outcome.clone(), took, excused };
-    let told = answers::committed(answer, Epoch(6), Some(600_000)).expect("in force");
-    let reverts = api::Reverts { epoch: 6, in_milliseconds: 600_000 };
+    let told = answers::committed(answer, Some(600_000)).expect("in force");
+    let reverts = api::Reverts { epoch: 8, in_milliseconds: 600_000 };
     assert_eq!((told.epoch, told.took_milliseconds, told.reverts), (7, 38, Some(reverts)));
     assert_eq!(told.excused[0].node, 2);
     let missing = vec![NodeId(3)];
     let answer = Answer::Unsettled { outcome, took, missing };
-    assert_eq!(answers::committed(answer, Epoch(6), None).expect("in force").missing, [3]);
+    assert_eq!(answers::committed(answer, None).expect("in force").missing, [3]);
 }
 
 #[test]
 fn what_is_not_known_is_not_called_an_error_of_the_operator() {
     let unknown = Answer::Unknown { down: vec![NodeId(2)] };
-    let error = answers::committed(unknown, Epoch(1), None).expect_err("who knows");
+    let error = answers::committed(unknown, None).expect_err("who knows");
     assert!(error.unknown && error.error.contains("node 2 is not heard"), "{error}");
     let outcome = Outcome::Refused { why: Refusal::Conflict { running: Epoch(5) } };
     let answer = Answer::Done { outcome, took: Duration::ZERO, excused: Vec::new() };
-    let error = answers::committed(answer, Epoch(1), None).expect_err("a conflict");
+    let error = answers::committed(answer, None).expect_err("a conflict");
     assert!(!error.unknown && error.error.contains("epoch 5 is in force"), "{error}");
     let why = Withdrawal::Refused { why: Line::cut("no such port") };
     let outcome = Outcome::Withdrawn { proposal: ProposalId(3), who: Some(NodeId(2)), why };

@@ -86,6 +86,7 @@ impl Coordinator {
             Input::Log(log, trial) => self.see(log, trial, clocks),
             Input::Liveness(node, liveness) => self.known(node).hear(liveness),
             Input::Report(report) => self.known(report.node).report(report),
+            Input::StandsStill { node, asked, why } => self.stand_still(node, asked, why),
             Input::Request(ticket, command, log) => self.request(ticket, command, log, clocks),
             Input::Clearance { node, asked, index } => self.clear(node, asked, index, clocks),
             Input::Tick => {}
@@ -139,6 +140,7 @@ impl Coordinator {
             return;
         }
         self.leads_since = leads.then_some(clocks.now);
+        self.members.values_mut().for_each(Known::forget_stillness);
         (self.trying, self.appended, self.asked) = (None, None, Time::ZERO);
         for waiting in core::mem::take(&mut self.waiting) {
             let answer = self.unknown();
@@ -158,12 +160,25 @@ impl Coordinator {
         self.progress(log, clocks);
     }
 
+    /// A member that was asked by this leader takes part in no commit.
+    fn stand_still(&mut self, node: NodeId, asked: Time, why: &Line) {
+        if self.leads_since.is_some_and(|since| since <= asked) {
+            self.known(node).stand_still(asked, why);
+        }
+    }
+
     /// Clears a member. From then on it is waited for, heard or not.
     fn clear(&mut self, node: NodeId, asked: Time, index: u64, clocks: &Clocks) {
         if self.leads_since.is_none() || !self.firewalls.contains(&node) {
             return;
         }
+        #[cfg(test)]
+        let still = self.known(node).clone();
         self.known(node).clear(clocks.now);
+        #[cfg(test)]
+        if self.flaw == Some(Flaw::StallOutlivesClearance) {
+            self.known(node).keep_stillness(&still);
+        }
         #[cfg(test)]
         if self.flaw == Some(Flaw::ClearanceForgotten) {
             let known = self.known(node);

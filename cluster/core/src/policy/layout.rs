@@ -20,8 +20,8 @@ mod tests;
 
 use self::cursor::{Layout, Reader};
 use super::coordinator::Answer;
-use super::local::{Facts, Report};
-use super::{Command, Log, Malformed, Outcome};
+use super::local::{Facts, Report, Verdict};
+use super::{Command, Line, Log, Malformed, Outcome};
 use crate::limits::{ANSWER_BYTES, COMMAND_BYTES, SNAPSHOT_BYTES};
 
 /// Version of the layout, in the first byte.
@@ -79,6 +79,38 @@ impl Report {
     /// They are none.
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         decode(bytes, COMMAND_BYTES)
+    }
+}
+
+impl Line {
+    /// The line as bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// The line in `bytes`.
+    ///
+    /// # Errors
+    /// They are none.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        decode(bytes, ANSWER_BYTES)
+    }
+}
+
+impl Verdict {
+    /// The verdict as bytes, for whoever asked for it alone.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// The verdict in `bytes`.
+    ///
+    /// # Errors
+    /// They are none.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        decode(bytes, ANSWER_BYTES)
     }
 }
 

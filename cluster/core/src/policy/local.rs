@@ -61,6 +61,9 @@ pub struct Local {
     alone: bool,
     /// The last clearance: until when, and for which entry.
     cleared: Option<(Time, u64)>,
+    /// Why the log stands still, if it does; and what was asked until when is void, since it did.
+    stalled: Option<Line>,
+    void: Option<Time>,
     asked: Option<Time>,
     tally: Tally,
     told: Option<Report>,
@@ -123,6 +126,8 @@ impl Local {
             holding: false,
             alone: false,
             cleared: None,
+            stalled: None,
+            void: None,
             asked: None,
             tally: Tally::default(),
             told: None,
@@ -169,6 +174,7 @@ impl Local {
             Input::Lease(held) => {
                 self.holding = held && (self.holding || self.may_forward(clocks));
             }
+            Input::Stalled(why) => self.stall(why, clocks),
             Input::Alone(alone) => self.alone = alone,
             Input::Asked => self.told = None,
             Input::Cleared { asked, index } => self.clear(asked, index, clocks),
@@ -220,6 +226,14 @@ impl Local {
         self.running != Version::NONE && self.unable.is_none()
     }
 
+    /// Why this node takes part in no commit and certainly does not forward, if that is so: its log stands
+    /// still, and it has no lease. It begins none before it is cleared anew, for a question that it asks once
+    /// the log goes on. So it need not be waited for until its leader clears it.
+    #[must_use]
+    pub fn stands_still(&self) -> Option<&Line> {
+        self.stalled.as_ref().filter(|_| !self.holding && !self.alone)
+    }
+
     /// What the workers run.
     #[must_use]
     pub const fn running(&self) -> Version {
@@ -266,9 +280,30 @@ impl Local {
         self.cleared.is_some_and(|(until, index)| clocks.boottime < until && self.applied >= index)
     }
 
+    /// What was cleared before is void: others may count on it that no lease begins.
+    fn stall(&mut self, why: Option<Line>, clocks: &Clocks) {
+        if why.is_some() || self.stalled.is_some() {
+            #[cfg(test)]
+            if self.flaw == Some(Flaw::ClearedWhileStalled) {
+                self.stalled = why;
+                return;
+            }
+            self.cleared = None;
+            self.void = Some(clocks.boottime);
+        }
+        self.stalled = why;
+    }
+
     /// The answer counts from its question, which was asked in this run of the kernel, for the kernel's
     /// other runs have other times.
     fn clear(&mut self, asked: Time, index: u64, clocks: &Clocks) {
+        #[cfg(test)]
+        let void = self.void.filter(|_| self.flaw != Some(Flaw::ClearedWhileStalled));
+        #[cfg(not(test))]
+        let void = self.void;
+        if void.is_some_and(|void| asked <= void) {
+            return;
+        }
         let until = asked + CLEARANCE;
         let newer = self.cleared.is_none_or(|(before, _)| before < until);
         if asked <= clocks.boottime && newer {
@@ -279,7 +314,7 @@ impl Local {
     /// Asks for clearance while there is no lease.
     fn ask(&mut self, clocks: &Clocks) {
         let due = self.asked.is_none_or(|at| at + CLEARANCE_INTERVAL <= clocks.boottime);
-        if due && !self.holding {
+        if due && !self.holding && self.stalled.is_none() {
             self.outputs.push_back(Output::AskClearance { asked: clocks.boottime });
         }
         if due {

@@ -25,6 +25,10 @@ pub(super) enum Flaw {
     RefusalIgnored,
     /// The leader does not wait for the leases of those that are down.
     LeaseNotWaitedFor,
+    /// A node whose log stood still goes by a clearance from before.
+    ClearedWhileStalled,
+    /// The leader clears a node, and does not forget that its log stood still.
+    StallOutlivesClearance,
     /// A new leader does not reckon with those that its predecessor cleared.
     NewLeaderTrusts,
 }

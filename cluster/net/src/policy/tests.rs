@@ -38,19 +38,27 @@ fn request(text: &str) -> Ask {
     Ask::Request(Box::new(Command { request: Some(RequestId(5)), stamp, action }))
 }
 
-fn asks() -> [Ask; 4] {
+/// The same text, as a question.
+fn check(text: &str) -> Ask {
+    let Ask::Request(command) = request(text) else { panic!("it is a request") };
+    Ask::Check(command)
+}
+
+fn asks() -> [Ask; 5] {
     let asked = Time(0x0102_0304_0506_0708);
-    [Ask::Report(report(1)), Ask::WantReport, Ask::Clear { asked }, request("text")]
+    let (report, clear) = (Ask::Report(report(1)), Ask::Clear { asked });
+    [report, Ask::WantReport, clear, check("text"), request("text")]
 }
 
 /// The answers to [`asks`], if node 2 is asked.
-fn answers() -> [Answer; 4] {
+fn answers() -> [Answer; 5] {
     let excused = vec![Excused { node: NodeId(3), why: Excuse::Closed(line("no")) }];
     let outcome = Outcome::Committed { epoch: Epoch(8), reverts_as: None };
     let took = Duration::from_millis(700);
     let done = coordinator::Answer::Done { outcome, took, excused };
     let cleared = Answer::Cleared { index: 77 };
-    [Answer::Noted, Answer::Report(report(2)), cleared, Answer::Answered(Box::new(done))]
+    let checked = Answer::Checked(Verdict::Refused { why: line("no") });
+    [Answer::Noted, Answer::Report(report(2)), cleared, checked, Answer::Answered(Box::new(done))]
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -61,25 +69,30 @@ fn hex(bytes: &[u8]) -> String {
 #[test]
 fn golden_messages() {
     let body = |bytes: Vec<u8>| hex(&bytes);
-    let [told, want, clear, asked] = asks();
+    let [told, want, clear, check, asked] = asks();
     let Ask::Request(command) = &asked else { panic!("{asked:?}") };
     let wanted = [
         format!("0101{}", body(report(1).encode())),
         "0102".to_owned(),
         "01030102030405060708".to_owned(),
+        format!("0105{}", body(encode_command(command))),
         format!("0104{}", body(encode_command(command))),
     ];
-    assert_eq!([&told, &want, &clear, &asked].map(|it| hex(&it.encode())), wanted);
-    let [noted, stands, cleared, done] = answers();
+    assert_eq!([&told, &want, &clear, &check, &asked].map(|it| hex(&it.encode())), wanted);
+    let [noted, stands, cleared, checked, done] = answers();
     let Answer::Answered(answer) = &done else { panic!("{done:?}") };
     let wanted = [
         "0101".to_owned(),
         format!("0102{}", body(report(2).encode())),
         format!("0103{:016x}", 77),
+        // Version, tag, length of the reason, reason.
+        "01060102000000026e6f".to_owned(),
         format!("0104{}", body(answer.encode())),
         "0105".to_owned(),
+        "010701000000026e6f".to_owned(),
     ];
-    let told = [&noted, &stands, &cleared, &done, &Answer::NotLeading];
+    let still = Answer::StandsStill(line("no"));
+    let told = [&noted, &stands, &cleared, &checked, &done, &Answer::NotLeading, &still];
     assert_eq!(told.map(|it| hex(&it.encode())), wanted);
 }
 
@@ -88,7 +101,8 @@ fn messages_come_back() {
     for ask in asks() {
         assert_eq!(Ask::decode(&ask.encode()), Ok(ask));
     }
-    for answer in answers().into_iter().chain([Answer::NotLeading]) {
+    let more = [Answer::NotLeading, Answer::StandsStill(line("no"))];
+    for answer in answers().into_iter().chain(more) {
         assert_eq!(Answer::decode(&answer.encode()), Ok(answer));
     }
 }
@@ -100,7 +114,7 @@ fn what_is_wrong_is_refused_by_name() {
         (&[1], Malformed::Truncated),
         (&[2, 1], Malformed::Version(2)),
         (&[1, 0], Malformed::Tag),
-        (&[1, 6], Malformed::Tag),
+        (&[1, 8], Malformed::Tag),
         (&[1, 3, 0], Malformed::Truncated),
         (&[1, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0], Malformed::Trailing),
     ];
@@ -114,7 +128,7 @@ fn what_is_wrong_is_refused_by_name() {
 
 proptest! {
     #[test]
-    fn nonsense_is_refused(kind in 0..7_u8, bytes in vec(any::<u8>(), 0..300)) {
+    fn nonsense_is_refused(kind in 0..9_u8, bytes in vec(any::<u8>(), 0..300)) {
         let versioned = [&[VERSION, kind, 1], &bytes[..]].concat();
         for bytes in [&bytes, &versioned] {
             // What is read is written as it was.
@@ -130,7 +144,7 @@ proptest! {
     /// One byte of a message is another, or it ends early: refused, or another message.
     #[test]
     fn a_damaged_message_does_no_harm(
-        which in 0..4_usize,
+        which in 0..5_usize,
         at in any::<prop::sample::Index>(),
         to in any::<u8>(),
     ) {
@@ -179,15 +193,15 @@ async fn each_question_is_asked_and_answered_over_quic() {
         let got = exchanged(&a, &mut calls, &b.counters, question, &answer).await;
         assert_eq!(got, Ok(answer));
         let elsewhere = exchanged(&a, &mut calls, &b.counters, question, &Answer::NotLeading).await;
-        let member = *question == Ask::WantReport;
-        assert_eq!(elsewhere.is_err(), member, "whoever is asked how it stands can tell");
+        let member = matches!(question, Ask::WantReport | Ask::Check(_));
+        assert_eq!(elsewhere.is_err(), member, "whoever is asked about itself can tell");
     }
     // The longest text there can be, at the pace of a path.
     let text = "x".repeat(cluster_core::limits::POLICY_TEXT_BYTES);
     let (question, [.., answer]) = (request(&text), answers());
     let got = exchanged(&a, &mut calls, &b.counters, &question, &answer).await;
     assert_eq!(got, Ok(answer));
-    a.counted(&[(Counter::PolicyMalformed, 1)]).await;
+    a.counted(&[(Counter::PolicyMalformed, 2)]).await;
     b.counted(&[]).await;
 }
 
@@ -208,6 +222,9 @@ async fn an_answer_to_another_question_is_refused_and_counted() {
     let foreign = Answer::Report(report(3));
     let got = exchanged(&a, &mut calls, &b.counters, &Ask::WantReport, &foreign).await;
     assert_eq!(got, Err(AskError::Malformed));
+    let still = Answer::StandsStill(line("no"));
+    let got = exchanged(&a, &mut calls, &b.counters, &Ask::WantReport, &still).await;
+    assert_eq!(got, Ok(still));
     a.counted(&[(Counter::PolicyMalformed, wrong + 1)]).await;
 }
 

@@ -132,6 +132,12 @@ impl Channel {
 }
 
 impl Call {
+    /// Whether the peer still waits for an answer.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        !self.reply.is_closed()
+    }
+
     /// Answers, with at most [`ANSWER_BYTES`].
     pub fn answer(self, bytes: Vec<u8>) {
         // An error means that the peer does not wait any more.

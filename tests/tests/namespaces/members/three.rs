@@ -47,6 +47,15 @@ fn a_connection_outlives_one_owner_after_the_other() {
     assert!(gap <= GAP, "{gap:?}");
     assert_eq!(site.settles(&[first, third]), (third, first));
 
+    // Who is down is not asked what it would say to a policy, and that is told.
+    let policy = site.path("policy.toml");
+    let check = ["commit", "--check", policy.to_str().expect("our own path"), "--json"];
+    let checked = site.verb(third, &check).exits(0).json();
+    let (unasked, refused) = (&checked["unasked"], &checked["refused"]);
+    let down = (backup + 1).into();
+    assert_eq!((&unasked[0]["node"], unasked[1].is_null()), (&down, true), "{checked}");
+    assert_eq!(refused, &serde_json::json!([]), "{checked}");
+
     // And one that is planned: owner and backup change places.
     site.verb(third, &["cluster", "failover"]).exits(0);
     wait_for(PATIENCE, "the planned change", || site.active() == Some(first));

@@ -111,6 +111,46 @@ fn what_one_node_cannot_run_is_in_force_on_none() {
 }
 
 #[test]
+fn a_check_asks_every_live_firewall_and_puts_nothing_into_the_log() {
+    require!(root());
+    let mut pair = Pair::founded();
+    // Node 1 has a port more.
+    let file = pair
+        .node_text(0)
+        .replace("[cluster]", "[[port]]\nname = \"dmz\"\ninterface = \"dmz0\"\n[cluster]");
+    std::fs::write(pair.node_file(0), file).expect("written");
+    pair.routers[0].add_bridge("dmz0").expect("an interface");
+    pair.starts();
+    let proposals = |pair: &Pair| {
+        let history = pair.verb(0, &["history", "--events", "--json"]).exits(0).json();
+        let events = history["events"].as_array().expect("a list").clone();
+        let of_policy = |it: &&Value| it["kind"] == "commit" || it["kind"] == "withdraw";
+        events.iter().filter(of_policy).count()
+    };
+    let known = proposals(&pair);
+    let dmz = POLICY.replace("untrust = ", "dmz = [\"dmz\"]\nuntrust = ");
+    let (dmz, good) = (pair.file("dmz.toml", &dmz), pair.file("good.toml", &other_policy()));
+    for index in 0..2 {
+        let checked = pair.verb(index, &["commit", "--check", &dmz, "--json"]).exits(1).json();
+        let refused = &checked["refused"];
+        let [node, why] = [&refused[0]["node"], &refused[0]["why"]];
+        assert_eq!((node, &refused[1], &checked["unasked"]), (&json!(2), &Value::Null, &json!([])));
+        assert!(why.as_str().is_some_and(|it| it.contains("`dmz`")), "{checked}");
+        let told = pair.verb(index, &["commit", "--check", &dmz]).exits(1).stdout;
+        assert!(told.contains("node 2 would refuse it") && told.contains("`dmz`"), "{told}");
+        let checked = pair.verb(index, &["commit", "--check", &good, "--json"]).exits(0).json();
+        assert_eq!((&checked["refused"], &checked["unasked"]), (&json!([]), &json!([])));
+    }
+    assert_eq!(proposals(&pair), known, "nothing was proposed");
+    pair.both_run(1, "permit");
+    // Nobody leads once one is gone, so nothing can be told of what is in force.
+    pair.nodes[1] = None; // SIGKILL
+    wait_for(PATIENCE, "a check that is refused", || {
+        pair.verb(0, &["commit", "--check", &good]).stderr.contains("no node leads now")
+    });
+}
+
+#[test]
 fn a_trial_that_nobody_confirms_ends_on_both_also_on_one_that_was_killed() {
     require!(root());
     let mut pair = Pair::founded();
@@ -121,7 +161,7 @@ fn a_trial_that_nobody_confirms_ends_on_both_also_on_one_that_was_killed() {
     let done =
         pair.verb(active, &["commit", &deny, "--confirm", &confirm, "--json"]).exits(0).json();
     let since = Instant::now();
-    assert_eq!(done["reverts"]["epoch"], json!(1), "{done}");
+    assert_eq!(done["reverts"]["epoch"], json!(3), "{done}");
     pair.both_run(2, "deny");
     let trial = &pair.policy_status(1 - active)["policy_status"]["trial"];
     assert_eq!((&trial["epoch"], &trial["fallback"]), (&json!(2), &json!(1)), "{trial}");

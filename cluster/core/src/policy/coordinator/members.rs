@@ -4,8 +4,8 @@ use wire::Time;
 
 use super::messages::{Excuse, Liveness};
 use crate::limits::{CLEARANCE, CLEARANCE_LAG};
-use crate::policy::ProposalId;
 use crate::policy::local::{Closed, Report, Verdict};
+use crate::policy::{Line, ProposalId};
 
 /// What is known of a member. At first it counts as alive: it may forward.
 #[derive(Clone, Debug)]
@@ -15,8 +15,11 @@ pub(super) struct Known {
     proposal: Option<ProposalId>,
     verdict: Option<Verdict>,
     closed: Option<Closed>,
-    /// Until when it may begin to forward by our word.
+    /// Until when it may begin to forward by our word, and when we gave that.
     cleared_until: Time,
+    cleared_at: Option<Time>,
+    /// Why its log stands still; it does not forward.
+    still: Option<Line>,
 }
 
 impl Default for Known {
@@ -28,6 +31,8 @@ impl Default for Known {
             verdict: None,
             closed: None,
             cleared_until: Time::ZERO,
+            cleared_at: None,
+            still: None,
         }
     }
 }
@@ -57,8 +62,9 @@ impl Known {
 
     /// It is no member: who comes under its number has a disk of its own.
     pub(super) fn forget(&mut self) {
-        let (liveness, cleared_until) = (self.liveness, self.cleared_until);
-        *self = Self { liveness, cleared_until, ..Self::default() };
+        let (liveness, cleared_until, cleared_at) =
+            (self.liveness, self.cleared_until, self.cleared_at);
+        *self = Self { liveness, cleared_until, cleared_at, ..Self::default() };
     }
 
     /// What became of a proposal there.
@@ -68,6 +74,31 @@ impl Known {
 
     pub(super) fn clear(&mut self, now: Time) {
         self.cleared_until = now + CLEARANCE + CLEARANCE_LAG;
+        self.cleared_at = Some(now);
+        self.still = None;
+    }
+
+    /// Its log stands still, as it said when it was asked: for so long it begins no lease. What it said before
+    /// it was cleared counts no more.
+    pub(super) fn stand_still(&mut self, asked: Time, why: &Line) {
+        if self.cleared_at.is_none_or(|at| at < asked) {
+            self.still = Some(why.clone());
+        }
+    }
+
+    /// Another leader may have cleared it meanwhile.
+    pub(super) fn forget_stillness(&mut self) {
+        self.still = None;
+    }
+
+    /// Whether it takes part in commits.
+    pub(super) fn takes_part(&self) -> bool {
+        self.is_alive() && self.still.is_none()
+    }
+
+    #[cfg(test)]
+    pub(super) fn keep_stillness(&mut self, before: &Self) {
+        self.still.clone_from(&before.still);
     }
 
     #[cfg(test)]
@@ -85,6 +116,9 @@ impl Known {
     pub(super) fn excuse(&self, index: u64, now: Time, leads_since: Time) -> Option<Excuse> {
         if let Some(closed) = self.closed.as_ref().filter(|it| it.decided >= index) {
             return Some(Excuse::Closed(closed.why.clone()));
+        }
+        if let Some(why) = &self.still {
+            return Some(Excuse::Closed(why.clone()));
         }
         self.dark_at(leads_since).is_some_and(|dark| dark <= now).then_some(Excuse::Down)
     }

@@ -24,6 +24,16 @@ pub enum Input<'a> {
     Liveness(NodeId, Liveness),
     /// A member's report.
     Report(&'a Report),
+    /// A member's log stands still, and it does not forward ([`crate::policy::Local::stands_still`]). What it
+    /// answers in place of a report.
+    StandsStill {
+        /// Which one.
+        node: NodeId,
+        /// When it was asked ([`Output::Ask`]), by this node's CLOCK_MONOTONIC.
+        asked: Time,
+        /// Why, for people.
+        why: &'a Line,
+    },
     /// Somebody wants something, with a request id. The log as it is now tells whether it was done before.
     Request(Ticket, &'a Command, &'a Log),
     /// A member asks to be cleared. First the driver makes sure by a round to a majority that this node

@@ -65,7 +65,7 @@ impl Coordinator {
     }
 
     pub(super) fn first_step(&self, proposal: ProposalId, since: Time, now: Time) -> FirstStep {
-        let live = |node: &&NodeId| self.members.get(node).is_none_or(|known| known.is_alive());
+        let live = |node: &&NodeId| self.members.get(node).is_none_or(|known| known.takes_part());
         let live: Vec<_> = self.firewalls.iter().filter(live).copied().collect();
         let verdict =
             |node: &NodeId| self.members.get(node).and_then(|known| known.verdict(proposal));

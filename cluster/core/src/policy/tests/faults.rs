@@ -27,6 +27,11 @@ impl World {
             }
             8 | 9 => self.lead(node),
             10..14 => self.blink(node),
+            14..18 if self.nodes[node].up => {
+                self.nodes[node].stalled = true;
+                self.nodes[node].disturbed = now;
+                self.lose_leader(node);
+            }
             _ => {}
         }
         if self.dice.below(100) == 0 {
@@ -50,9 +55,14 @@ impl World {
             if self.dice.below(160) > 0 {
                 continue;
             }
-            match self.dice.below(3) {
+            match self.dice.below(4) {
                 0 if !self.nodes[node].up => self.start(node),
                 1 => self.nodes[node].port_broken = false,
+                3 if self.nodes[node].stalled => {
+                    self.nodes[node].stalled = false;
+                    // Until its leader has cleared it.
+                    self.nodes[node].disturbed = self.now + 1_500;
+                }
                 2 if self.nodes[node].cut => {
                     self.nodes[node].cut = false;
                     self.nodes[node].disturbed = self.now;
@@ -67,6 +77,7 @@ impl World {
         for node in 0..self.nodes.len() {
             let it = &mut self.nodes[node];
             (it.cut, it.port_broken, it.paused_until) = (false, false, self.now);
+            it.stalled = false;
             it.wants_lease = true;
             if !it.up {
                 self.start(node);
@@ -86,7 +97,7 @@ impl World {
 
     /// Who leads is told so; who led learns that later, or never before it is too late.
     pub(super) fn lead(&mut self, node: usize) {
-        if !self.has_majority() || !self.nodes[node].is_reachable(self.now) {
+        if !self.has_voters() || !self.nodes[node].votes(self.now) {
             return;
         }
         if self.leader == Some(node) {
@@ -110,8 +121,8 @@ impl World {
 
     /// A leader that is not heard is replaced in a while.
     pub(super) fn elect(&mut self) {
-        let lost = self.leader.is_none_or(|it| !self.nodes[it].is_reachable(self.now));
-        if lost && self.has_majority() && self.dice.below(40) == 0 {
+        let lost = self.leader.is_none_or(|it| !self.nodes[it].votes(self.now));
+        if lost && self.has_voters() && self.dice.below(40) == 0 {
             let node = self.some_node();
             self.lead(node);
         }

@@ -108,7 +108,8 @@ impl Judge {
 
     /// Nobody switches to what a live node has refused, if the leader could know that it lives.
     pub(super) fn switched(&mut self, text: &str, leader: usize, nodes: &[Node]) {
-        let steady = |node: &Node| node.up && !node.cut && node.disturbed + 500 < self.tried_since;
+        let there = |node: &Node| node.up && !node.cut && !node.stalled;
+        let steady = |node: &Node| there(node) && node.disturbed + 500 < self.tried_since;
         if !steady(&nodes[leader]) {
             return;
         }
@@ -143,6 +144,11 @@ impl Judge {
             Event::CannotRun { .. } => "cannot run",
         };
         *self.seen.entry(name).or_default() += 1;
+    }
+
+    /// A node says that it takes part in no commit.
+    pub(super) fn stands_still(&mut self) {
+        *self.seen.entry("stands still").or_default() += 1;
     }
 
     /// A node starts.

@@ -18,6 +18,15 @@ pub(super) enum Message {
     Ask {
         from: usize,
         to: usize,
+        run: u32,
+        asked: Time,
+    },
+    StandsStill {
+        to: usize,
+        run: u32,
+        node: NodeId,
+        asked: Time,
+        why: Line,
     },
     AskClearance {
         from: usize,
@@ -120,8 +129,22 @@ impl World {
             Message::Report { to, report } if there(self, to) => {
                 self.coordinate(to, coordinator::Input::Report(&report));
             }
-            Message::Ask { from, to } if there(self, to) && there(self, from) => {
-                self.local(to, local::Input::Asked);
+            Message::Ask { from, to, run, asked } if there(self, to) && there(self, from) => {
+                let it = &self.nodes[to];
+                match it.local.stands_still().cloned() {
+                    Some(why) => {
+                        let node = it.id;
+                        self.judge.stands_still();
+                        self.post(Message::StandsStill { to: from, run, node, asked, why });
+                    }
+                    None => self.local(to, local::Input::Asked),
+                }
+            }
+            Message::StandsStill { to, run, node, asked, why } if there(self, to) => {
+                if self.nodes[to].run == run {
+                    let input = coordinator::Input::StandsStill { node, asked, why: &why };
+                    self.coordinate(to, input);
+                }
             }
             Message::AskClearance { from, to, asked } if there(self, to) => {
                 let (from, index) = (self.nodes[from].id, self.entries.len() as u64);
@@ -130,7 +153,7 @@ impl World {
                 }
             }
             Message::Sure { node, from, asked, index } if there(self, node) => {
-                if self.leader == Some(node) && self.has_majority() {
+                if self.leader == Some(node) && self.has_voters() {
                     let input = coordinator::Input::Clearance { node: from, asked, index };
                     self.coordinate(node, input);
                 }
@@ -156,6 +179,7 @@ impl World {
             Message::Saved { node, run, facts } => self.saved(node, run, facts),
             Message::Report { .. }
             | Message::Ask { .. }
+            | Message::StandsStill { .. }
             | Message::AskClearance { .. }
             | Message::Sure { .. }
             | Message::Request { .. } => {}
@@ -164,8 +188,8 @@ impl World {
 
     /// A leader's entry is agreed on if it still leads; if not, it may be all the same.
     fn append(&mut self, node: usize, command: Command, in_doubt: bool) {
-        let leads = self.leader == Some(node) && self.nodes[node].is_reachable(self.now);
-        if self.has_majority() && (leads || in_doubt) {
+        let leads = self.leader == Some(node) && self.nodes[node].votes(self.now);
+        if self.has_voters() && (leads || in_doubt) {
             self.commit(node, &command);
         } else if !in_doubt && self.dice.percent(30) {
             self.post_within(Message::Append { node, command, in_doubt: true }, 600);
@@ -298,7 +322,8 @@ impl World {
             }
             coordinator::Output::Ask(to) => {
                 let to = self.nodes.iter().position(|it| it.id == to).expect("a member");
-                self.post(Message::Ask { from: node, to });
+                let (run, asked) = (self.nodes[node].run, self.nodes[node].time(self.now));
+                self.post(Message::Ask { from: node, to, run, asked });
             }
             coordinator::Output::Clear { node: to, asked, index } => {
                 if !self.nodes[node].cut {

@@ -23,6 +23,9 @@ pub(super) struct Node {
     /// The last time that it went, came, was cut or stopped.
     pub(super) disturbed: u64,
     pub(super) port_broken: bool,
+    /// Its disk fails, and with it its log; whether it has noticed.
+    pub(super) stalled: bool,
+    pub(super) knows_stalled: bool,
     /// Counts its runs: what was under way for an earlier one is lost.
     pub(super) run: u32,
     pub(super) log: Log,
@@ -66,6 +69,8 @@ impl Node {
             paused_until: 0,
             disturbed: 0,
             port_broken: false,
+            stalled: false,
+            knows_stalled: false,
             run: 1,
             log: Log::default(),
             local: Local::new(id, Facts::default(), &clocks),
@@ -94,6 +99,11 @@ impl Node {
 
     pub(super) fn is_awake(&self, now: u64) -> bool {
         self.up && self.paused_until <= now
+    }
+
+    /// Whether its log takes part.
+    pub(super) fn votes(&self, now: u64) -> bool {
+        self.is_reachable(now) && !self.stalled
     }
 
     /// Whether others hear it.
@@ -142,6 +152,8 @@ impl Node {
             }
         }
         self.up = true;
+        // It does not start before its disk works.
+        (self.stalled, self.knows_stalled) = (false, false);
         self.run += 1;
         (self.up_since, self.disturbed) = (now, now);
         self.workers = Version::NONE;

@@ -37,7 +37,7 @@ fn broken(flaw: Option<Flaw>, seeds: u64) -> Option<(u64, String)> {
 const SEEDS: u64 = 3_000;
 
 /// What must have been seen, or the stories prove nothing.
-const SEEN: [&str; 11] = [
+const SEEN: [&str; 12] = [
     "done",
     "done, some excused",
     "too late",
@@ -49,6 +49,7 @@ const SEEN: [&str; 11] = [
     "reverted alone",
     "took again",
     "cannot run",
+    "stands still",
 ];
 
 #[test]
@@ -90,5 +91,7 @@ planted! {
     found_if_clearances_are_forgotten: ClearanceForgotten => ["forwards under"],
     found_if_a_refusal_is_ignored: RefusalIgnored => ["refused"],
     found_if_leases_are_not_waited_for: LeaseNotWaitedFor => ["forwards under"],
+    found_if_a_stalled_node_keeps_its_clearance: ClearedWhileStalled => ["forwards under"],
+    found_if_a_stall_outlives_a_clearance: StallOutlivesClearance => ["forwards under"],
     found_if_a_new_leader_trusts: NewLeaderTrusts => ["forwards under"],
 }

@@ -106,6 +106,12 @@ impl World {
         self.dice.below(self.nodes.len() as u64) as usize
     }
 
+    /// Whether anything can be agreed on.
+    pub(super) fn has_voters(&self) -> bool {
+        let there = self.nodes.iter().filter(|it| it.votes(self.now)).count();
+        2 * there > self.nodes.len()
+    }
+
     pub(super) fn has_majority(&self) -> bool {
         let there = self.nodes.iter().filter(|it| it.is_reachable(self.now)).count();
         2 * there > self.nodes.len()
@@ -134,8 +140,9 @@ impl World {
         if !self.nodes[node].is_awake(self.now) {
             return;
         }
+        self.notice_disk(node);
         if self.nodes[node].is_reachable(self.now) && self.has_majority() {
-            if self.dice.percent(30) {
+            if self.dice.percent(30) && self.nodes[node].votes(self.now) {
                 let entries = 1 + self.dice.below(4);
                 self.apply(node, entries);
             }
@@ -150,6 +157,18 @@ impl World {
         self.nodes[node].local.handle(local::Input::Tick, &clocks);
         self.nodes[node].coordinator.handle(coordinator::Input::Tick, &clocks);
         self.carry_out(node);
+    }
+
+    /// A node hears that its log stands still, or that it goes on.
+    fn notice_disk(&mut self, node: usize) {
+        let it = &mut self.nodes[node];
+        if it.stalled != it.knows_stalled {
+            it.knows_stalled = it.stalled;
+            let why = it.stalled.then(|| Line::cut("its disk is full"));
+            let clocks = it.clocks(self.now);
+            it.local.handle(local::Input::Stalled(why), &clocks);
+            self.carry_out(node);
+        }
     }
 
     /// What membership tells a node that is with the majority: certain, but not fresh.
