@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cluster_core::policy::local::Verdict;
 use cluster_core::policy::log::Content;
-use cluster_core::policy::{Action, Command, Epoch, Line, PolicyText, Version};
+use cluster_core::policy::{Action, Command, Epoch, PolicyText, Version};
 use cluster_net::policy::Answer;
 use cluster_net::transport::Call;
 use tokio::sync::{Semaphore, oneshot};
@@ -17,7 +17,7 @@ use super::workbench::Order;
 
 /// What a text is tried for. Clones are the same one.
 #[derive(Clone, Debug)]
-pub(super) struct Checker {
+pub(crate) struct Checker {
     ports: Vec<String>,
     implicit: Vec<Implicit>,
     /// Each compiles a whole policy: they take turns.

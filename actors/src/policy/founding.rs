@@ -15,7 +15,7 @@ use cluster_net::transport::Sender;
 use tokio::sync::mpsc;
 
 use super::disk::{Disk, Remembered};
-use super::room::ALONE;
+use super::room;
 use super::{InForce, compile};
 use crate::node::Seed;
 
@@ -94,7 +94,7 @@ fn recall(
     let Some((_, text)) = text else {
         return Err(config::api::Error::new("its text is not on the disk"));
     };
-    compile::compile("policy", text.as_str(), wanted, ports, ALONE).map(Some)
+    compile::compile("policy", text.as_str(), wanted, ports, room::ALONE).map(Some)
 }
 
 impl Grounds {
