@@ -282,7 +282,7 @@ impl Part {
             permit: around.permit,
             standing: stand,
             runtime: tokio::runtime::Handle::current(),
-            state: State::default(),
+            state: State::begin(plan.is_out),
         };
         tokio::spawn(follow_policy(around.in_force, line.clone()));
         let members = tokio::spawn(members.run());

@@ -109,6 +109,7 @@ pub(super) struct Fabric {
     peer_workers: PeerWorkers,
     /// Members that do not know this node as one, and who is told of them.
     disowned: BTreeSet<NodeId>,
+    told_disowned: bool,
     line: Line,
 }
 
@@ -141,8 +142,19 @@ impl Fabric {
         (heard, line): (watch::Receiver<Option<NodeId>>, Line),
         peer_workers: PeerWorkers,
     ) -> Self {
-        let (link, disowned) = (Link::default(), BTreeSet::new());
-        Self { transport, inbox, ends, room, outgoing, heard, link, peer_workers, disowned, line }
+        Self {
+            transport,
+            inbox,
+            ends,
+            room,
+            outgoing,
+            heard,
+            link: Link::default(),
+            peer_workers,
+            disowned: BTreeSet::new(),
+            told_disowned: false,
+            line,
+        }
     }
 
     /// Runs until the streams or the membership thread are gone.
@@ -160,7 +172,10 @@ impl Fabric {
                     // Each refusal is counted by the transport; the machine sends it again.
                     let _ = self.transport.sender().try_datagram(to, message);
                 }
-                _ = look.tick() => self.look_at_path(),
+                _ = look.tick() => {
+                    self.look_at_path();
+                    self.tell_disowned();
+                }
                 changed = self.heard.changed() => {
                     if changed.is_err() {
                         break;
@@ -184,9 +199,8 @@ impl Fabric {
     async fn event(&mut self, event: Event) {
         match event {
             Event::PeerUp { node, boot, version: _, hello } => {
-                if self.disowned.remove(&node) {
-                    self.line.tell(Command::Disowned(!self.disowned.is_empty()));
-                }
+                self.disowned.remove(&node);
+                self.tell_disowned();
                 self.peer_workers.set(node, hello.workers);
                 match self.peer_workers.mismatch(node, self.ends.len()) {
                     Some(why) => {
@@ -224,7 +238,17 @@ impl Fabric {
                  it join anew (`ringwall cluster token` there, `ringwall cluster join` here)"
             );
         }
-        self.line.tell(Command::Disowned(true));
+        self.tell_disowned();
+    }
+
+    /// Tells the membership thread whether a member refuses this node, if that is news.
+    fn tell_disowned(&mut self) {
+        let sender = self.transport.sender();
+        self.disowned.retain(|node| sender.is_member(*node));
+        let disowned = !self.disowned.is_empty();
+        if disowned != self.told_disowned && self.line.tell(Command::Disowned(disowned)) {
+            self.told_disowned = disowned;
+        }
     }
 
     /// Tells every stream; not lost, since a worker reads its words within a turn.

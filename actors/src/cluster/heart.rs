@@ -163,6 +163,8 @@ pub(super) struct State {
     out: (bool, bool),
     heir: Heir,
     disowned: Option<Time>,
+    /// Facts for which the disk's queue had no room; later ones say all that they said.
+    owed: Option<Facts>,
     /// Until when packets are passed on, and until when the lease lives, as the workers were told.
     passing_until: Time,
     leased_until: Time,
@@ -174,6 +176,12 @@ pub(super) struct State {
 }
 
 impl State {
+    pub(super) fn begin(is_out: bool) -> Self {
+        let mut state = Self { out: (is_out, false), ..Self::default() };
+        state.note_removal();
+        state
+    }
+
     /// A lasting reason against this node holds, or holds no more.
     fn note(&mut self, reason: Fitness, holds: bool) {
         self.lasting.0 &= !reason.0;
@@ -238,6 +246,7 @@ impl Heart {
         self.hear(now);
         self.obey(now);
         self.hand_over(now);
+        self.pay();
         self.judge(now);
         if self.member.next_deadline().is_some_and(|at| at <= now) {
             self.handle(Input::Timeout, now);
@@ -249,6 +258,14 @@ impl Heart {
         self.member.handle(input, now);
         while let Some(output) = self.member.poll_output() {
             self.carry_out(output, now);
+        }
+    }
+
+    /// Has facts noted. While the disk has more to do than there is room for, this node promises nothing.
+    fn pay(&mut self) {
+        let Some(facts) = self.state.owed.take() else { return };
+        if self.notes.try_send(Note::Facts(facts)).is_err() {
+            self.state.owed = Some(facts);
         }
     }
 
@@ -414,9 +431,8 @@ impl Heart {
                 }
             }
             Output::Persist(facts) => {
-                if self.notes.try_send(Note::Facts(facts)).is_err() {
-                    self.state.note(Fitness::DISK_FAILED, true);
-                }
+                self.state.owed = Some(facts);
+                self.pay();
             }
             Output::LeaseUntil(until) => self.set_lease(until, now),
             Output::LeaseEnd { number } => {

@@ -5,7 +5,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use cluster_core::NodeId;
@@ -48,11 +49,23 @@ impl Desk {
         work: impl FnOnce(&mut Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = sync_channel(1);
-        // Who asked may have given up.
-        let work: Work = Box::new(move |store: &mut Store| drop(answer.send(work(store))));
+        let taken = Arc::new(AtomicBool::new(false));
+        let begins = Arc::clone(&taken);
+        let work: Work = Box::new(move |store: &mut Store| {
+            // Of what its asker has given up nothing happens: nobody would hear of who was let in.
+            if !begins.swap(true, Ordering::AcqRel) {
+                drop(answer.send(work(store)));
+            }
+        });
         let busy = || StoreError::File(std::io::Error::other("the disk has too much to do"));
         self.0.try_send(Note::With(work)).map_err(|_| busy())?;
-        answered.recv_timeout(STORE_PATIENCE).map_err(|_| busy())?
+        match answered.recv_timeout(STORE_PATIENCE) {
+            Ok(done) => done,
+            Err(RecvTimeoutError::Timeout) if taken.swap(true, Ordering::AcqRel) => {
+                answered.recv().map_err(|_| busy())?
+            }
+            Err(_) => Err(busy()),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ pub(super) const PRIORITY: u8 = 40;
 /// interval; there are a few for each takeover.
 pub(super) const COMMANDS: usize = 256;
 
-/// Facts on their way to the disk. The machine waits for one before it wants the next.
+/// Facts, lists and tokens on their way to the disk. Who finds no room tries again, or tells its caller.
 pub(super) const FACTS: usize = 16;
 
 /// Pause before facts that the disk refused are noted again: a full disk is emptied by people.

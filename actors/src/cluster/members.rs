@@ -8,6 +8,7 @@
 //! ```
 //!
 //! The disk comes first: others rely on it that who said a list's number goes by no older one after a restart.
+//! But for one thing: who is to leave forwards nothing from then on, whatever the disk says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -34,7 +35,8 @@ pub(super) struct Members {
     line: Line,
     sender: transport::Sender,
     shards: Vec<Shard>,
-    /// Where the others are, as it was first known: for a pair as the node file says.
+    /// Where the others are, and whose address is the node file's: a pair's other node.
+    pinned: Option<NodeId>,
     known: BTreeMap<NodeId, Other>,
     /// Firewalls in the order in which the workers know them. Who leaves keeps its place.
     pub(super) firewalls: Vec<Other>,
@@ -45,6 +47,7 @@ pub(super) struct Members {
     trusted: BTreeSet<NodeId>,
     /// By which list membership goes, as it was told.
     electorate: Electorate,
+    is_behind: bool,
     is_out: bool,
 }
 
@@ -63,13 +66,15 @@ impl Members {
             line,
             sender,
             shards,
+            pinned: plan.pinned,
             known: plan.trusted.iter().map(|other| (other.node, *other)).collect(),
             firewalls: plan.firewalls().collect(),
             geneve_port: plan.geneve_port,
             paths: plan.path_ids(),
             trusted: plan.members(),
             electorate: plan.electorate.clone(),
-            is_out: false,
+            is_behind: false,
+            is_out: plan.is_out,
         }
     }
 
@@ -77,17 +82,21 @@ impl Members {
     pub(super) async fn run(mut self) {
         self.roster.mark_changed();
         while self.roster.changed().await.is_ok() {
-            let roster = self.roster.borrow_and_update().clone();
-            self.take(roster).await;
+            self.take().await;
         }
     }
 
     /// Goes by what the log says now.
-    async fn take(&mut self, roster: Roster) {
+    async fn take(&mut self) {
         let mut told = false;
-        let noted = loop {
-            match self.note(roster.clone()).await {
-                Some(Ok(noted)) => break noted,
+        loop {
+            // While the disk refuses, the log may go on.
+            let roster = self.roster.borrow_and_update().clone();
+            if roster.puts_out(self.own.0) {
+                self.stand_out().await;
+            }
+            match self.note(roster).await {
+                Some(Ok(noted)) => return self.go_by(noted).await,
                 Some(Err(error)) if !told => {
                     told = true;
                     tracing::error!(%error, "the list of members cannot be noted: the earlier one stays");
@@ -96,21 +105,49 @@ impl Members {
                 Some(Err(_)) | None => {}
             }
             sleep(MEMBERS_AGAIN).await;
-        };
-        self.trust(&noted.trusted).await;
-        if noted.is_out && !self.is_out {
-            self.is_out = true;
+        }
+    }
+
+    /// Goes by what is on the disk.
+    async fn go_by(&mut self, noted: Noted) {
+        let Noted { electorate, is_behind, trusted, is_out } = noted;
+        if is_out {
+            self.stand_out().await;
+        }
+        if is_behind && !self.is_behind {
             tracing::error!(
-                "THIS NODE IS NO MEMBER OF THE CLUSTER ANY MORE: it forwards nothing. Stop its daemon; to \
-                 let it in again, wipe the folder `cluster` of its data directory and join anew"
+                "this node was away while the members changed too often, and goes by an old list: let it \
+                 leave, wipe the folder `cluster` of its data directory, and let it join anew"
             );
-            self.tell(|| Command::Removed).await;
         }
-        if noted.electorate != self.electorate {
-            self.electorate = noted.electorate;
-            let membership = self.membership();
-            self.tell(|| Command::Members(Box::new(membership.clone()))).await;
+        self.is_behind = is_behind;
+        self.trust(&trusted).await;
+        if electorate == self.electorate {
+            return;
         }
+        match self.membership(&electorate) {
+            Ok(membership) => {
+                self.electorate = electorate;
+                self.tell(|| Command::Members(Box::new(membership.clone()))).await;
+            }
+            Err(node) => {
+                tracing::error!(%node, "no address of the member is known: the earlier list stays")
+            }
+        }
+    }
+
+    /// Forwards no more. Before it is on the disk: who stays counts on it.
+    async fn stand_out(&mut self) {
+        if self.is_out {
+            return;
+        }
+        self.is_out = true;
+        tracing::error!(
+            "THIS NODE IS NO MEMBER OF THE CLUSTER ANY MORE: it forwards nothing. When `ringwall show \
+             cluster` on another one does not name it, stop its daemon; to let it in again, wipe the folder \
+             `cluster` of its data directory and join anew"
+        );
+        self.tell(|| Command::Removed).await;
     }
 
     async fn note(&self, roster: Roster) -> Option<Result<Noted, StoreError>> {
@@ -125,7 +162,8 @@ impl Members {
         for (node, member) in others {
             let Some(address) = member.addresses.first().copied() else { continue };
             let told = Other { node: *node, kind: member.kind, address };
-            let other = *self.known.entry(*node).or_insert(told);
+            let other = if self.pinned == Some(*node) { self.known[node] } else { told };
+            self.known.insert(*node, other);
             if self.trusted.insert(*node) {
                 tracing::info!(%node, %address, "the node may connect");
             }
@@ -154,17 +192,19 @@ impl Members {
         }
     }
 
-    /// Who votes, as the membership thread takes it.
-    fn membership(&self) -> Membership {
-        let Electorate { version, members, earlier } = &self.electorate;
-        let others = || members.iter().filter_map(|node| self.known.get(node));
-        let peers = others().map(|it| peer_config(self.own.1, it, &self.paths)).collect();
+    /// Who votes, as the membership thread takes it; or of whom no address is known.
+    fn membership(&self, electorate: &Electorate) -> Result<Membership, NodeId> {
+        let Electorate { version, members, earlier } = electorate;
+        let others = members.iter().filter(|node| **node != self.own.0);
+        let others = others.map(|node| self.known.get(node).ok_or(*node));
+        let others: Vec<&Other> = others.collect::<Result<_, _>>()?;
+        let peers = others.iter().map(|it| peer_config(self.own.1, it, &self.paths)).collect();
         let earlier = earlier.iter().map(|list| list.iter().copied().collect()).collect();
-        Membership {
+        Ok(Membership {
             list: List { version: *version, peers, earlier },
-            fabric: others().map(|it| (it.node, it.address.ip())).collect(),
+            fabric: others.iter().map(|it| (it.node, it.address.ip())).collect(),
             firewalls: self.firewalls.iter().map(|it| it.node).collect(),
-        }
+        })
     }
 
     /// Tells the membership thread, which always has room within a turn.

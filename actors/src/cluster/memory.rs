@@ -4,6 +4,7 @@
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use cluster_core::NodeId;
 use cluster_core::membership::Facts;
@@ -57,16 +58,20 @@ pub(super) fn start(
 fn run(mut store: Store, own: NodeId, notes: &Receiver<Note>, line: &Line) {
     // What the disk has refused, until it is noted; facts that come meanwhile say all that those before them
     // said.
-    let mut owed: Option<Facts> = None;
+    let mut owed: Option<(Facts, Instant)> = None;
     loop {
         let next = match owed {
-            Some(_) => notes.recv_timeout(DISK_AGAIN),
+            Some((_, due)) => notes.recv_timeout(due.saturating_duration_since(Instant::now())),
             None => notes.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
+        let again = |facts| (facts, Instant::now() + DISK_AGAIN);
         match next {
-            Ok(Note::Facts(facts)) => owed = remember(&mut store, facts, owed.is_some(), line),
+            Ok(Note::Facts(facts)) => {
+                owed = remember(&mut store, facts, owed.is_some(), line).map(again);
+            }
             Err(RecvTimeoutError::Timeout) => {
-                owed = owed.and_then(|facts| remember(&mut store, facts, true, line));
+                let facts = owed.and_then(|(facts, _)| remember(&mut store, facts, true, line));
+                owed = facts.map(again);
             }
             // Whoever asked may have gone.
             Ok(Note::Roster(roster, answer)) => {

@@ -71,6 +71,10 @@ pub(crate) struct Plan {
     pub(super) electorate: Electorate,
     /// All others whose certificates are good.
     pub(super) trusted: Vec<Other>,
+    /// Whose address is the node file's, whatever it said when it joined.
+    pub(super) pinned: Option<NodeId>,
+    /// Whether this node has left its cluster.
+    pub(super) is_out: bool,
     pub(super) calls: Vec<SocketAddr>,
     pub(super) listen: SocketAddr,
     pub(super) geneve_port: u16,
@@ -114,6 +118,9 @@ impl Plan {
         let (trusted, calls) = others(&store, (identity.node, kind), cluster)?;
         let electorate = store.electorate().map_err(ClusterError::Store)?;
         let founder = store.is_founder().map_err(ClusterError::Store)?;
+        let is_out = store.is_out().map_err(ClusterError::Store)?;
+        let pair = cluster.peers.first().and(trusted.first()).filter(|_| trusted.len() == 1);
+        let pinned = pair.map(|other| other.node);
         let others = voters(&electorate, (identity.node, founder), &trusted)?;
         let tracked = tracked(config)?;
         let local = cluster.listen.ip();
@@ -131,6 +138,8 @@ impl Plan {
             others,
             electorate,
             trusted,
+            pinned,
+            is_out,
             calls,
             listen: cluster.listen,
             geneve_port: fabric.geneve_port,

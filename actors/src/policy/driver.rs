@@ -281,9 +281,7 @@ impl Driver {
 
     /// Tells the part in the cluster who belongs to it, if that is news.
     pub(super) fn tell_roster(&self) {
-        let status = self.raft.status();
-        let part = status.voters.union(&status.learners).copied().collect();
-        let roster = self.raft.look(|log, _| roster::of(log.cluster(), &part));
+        let roster = self.raft.look(|log, _| roster::of(log.cluster()));
         self.roster.send_if_modified(|it| {
             let changed = *it != roster;
             *it = roster;

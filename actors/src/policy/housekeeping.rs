@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! listed, connected   ─► learns all ─► named in the log ─► votes   one step at a time
-//! left                ─► has been told so ─► votes no more
+//! is to leave         ─► forwards nothing ─► votes no more ─► is named no more
 //! first policy        ─► proposed once the log names this node
 //! ```
 //!
@@ -15,7 +15,7 @@ use std::time::Duration;
 use cluster_core::NodeId;
 use cluster_core::membership::Kind;
 use cluster_core::policy::coordinator;
-use cluster_core::policy::log::{Action, Content, Invitation, Member, Placement, Stamp};
+use cluster_core::policy::log::{Action, Cluster, Content, Invitation, Member, Placement, Stamp};
 use cluster_core::policy::{Command, Epoch, Line, Log, RequestId};
 use cluster_net::raft::{Change, Generation};
 use tokio::sync::oneshot;
@@ -43,7 +43,7 @@ pub(super) struct House {
     resting: BTreeMap<NodeId, Time>,
     /// Who was let in by this run, and is to be invited even if it has left before.
     admitted: BTreeSet<NodeId>,
-    /// Since when the log says of who still takes part that it has left.
+    /// Since when the log says of who takes part in it that it is to leave, or has left.
     parting: BTreeMap<NodeId, Time>,
 }
 
@@ -65,8 +65,10 @@ struct View<'a> {
     own: NodeId,
     connected: Vec<NodeId>,
     voters: BTreeSet<NodeId>,
-    /// Who has left, and has been told so.
+    /// Who takes part, and was told that it is not to: it votes no more.
     parting: BTreeSet<NodeId>,
+    /// Who takes part no more, and is still named.
+    parted: BTreeSet<NodeId>,
     /// Who has learned all that there is, and who is not to try it now.
     learned: &'a BTreeSet<NodeId>,
     resting: BTreeSet<NodeId>,
@@ -104,17 +106,25 @@ impl House {
         Some(self.due.since(now))
     }
 
-    /// Who of those that take part has left, and was told so by now.
-    fn parted(&mut self, gone: &BTreeSet<NodeId>, part: &[NodeId], now: Time) -> BTreeSet<NodeId> {
-        let leaves = |node: &NodeId| gone.contains(node) && part.contains(node);
+    /// Of those that are not to take part: who does, and was told so by now.
+    fn parting(&mut self, out: &BTreeSet<NodeId>, part: &[NodeId], now: Time) -> BTreeSet<NodeId> {
+        let leaves = |node: &NodeId| out.contains(node) && part.contains(node);
         self.parting.retain(|node, _| leaves(node));
         for node in part.iter().filter(|node| leaves(node)) {
             self.parting.entry(*node).or_insert(now);
         }
         // Who comes back learns anew.
-        self.learned.retain(|node| !gone.contains(node));
+        self.learned.retain(|node| !out.contains(node));
         let told = |(_, since): &(&NodeId, &Time)| now.since(**since) >= PARTING;
         self.parting.iter().filter(told).map(|(node, _)| *node).collect()
+    }
+
+    /// Forgets whom it let in once the log knows of them.
+    fn note_invited(&mut self, cluster: &Cluster) {
+        let invited = cluster.invited();
+        let known =
+            |node: &NodeId| invited.contains_key(node) || cluster.members().contains_key(node);
+        self.admitted.retain(|node| !known(node));
     }
 
     fn is_busy(&mut self) -> bool {
@@ -135,16 +145,15 @@ pub(super) fn keep(driver: &mut Driver) {
     if driver.house.due > now {
         return;
     }
+    let (raft, house) = (&driver.raft, &mut driver.house);
+    raft.look(|log, _| house.note_invited(log.cluster()));
     if driver.house.is_busy() {
         driver.house.due = now + CHORE_LOOK;
         return;
     }
     driver.house.due = now + HOUSEKEEPING;
-    // Nobody tells of changes of who takes part.
-    driver.tell_roster();
     let (leads, own) = (driver.leads(), driver.node);
     let (raft, house) = (&driver.raft, &mut driver.house);
-    house.admitted.retain(|node| !raft.look(|log, _| log.cluster().invited().contains_key(node)));
     if let Some(invitation) = raft.look(|log, _| invitation(log, house, own, leads)) {
         return carry_out(driver, invitation);
     }
@@ -155,9 +164,11 @@ pub(super) fn keep(driver: &mut Driver) {
     let connected = driver.sender.as_ref().map(|sender| sender.peers()).unwrap_or_default();
     let connected = connected.into_iter().map(|(node, _)| node).collect();
     let zones = driver.zones();
-    let gone = driver.raft.look(|log, _| log.cluster().gone());
+    let (gone, leaving) =
+        driver.raft.look(|log, _| (log.cluster().gone(), log.cluster().leaving()));
     let part: Vec<NodeId> = status.voters.iter().chain(&status.learners).copied().collect();
-    let parting = driver.house.parted(&gone, &part, now);
+    let parting = driver.house.parting(&gone.union(&leaving).copied().collect(), &part, now);
+    let parted = leaving.into_iter().filter(|node| !part.contains(node)).collect();
     let House { plan, learned, resting, .. } = &driver.house;
     let resting = resting.iter().filter(|(_, until)| **until > now).map(|(node, _)| *node);
     let (owner, own, resting) = (driver.standing.owner, driver.node, resting.collect());
@@ -170,6 +181,7 @@ pub(super) fn keep(driver: &mut Driver) {
             connected,
             voters,
             parting,
+            parted,
             learned,
             resting,
             owner,
@@ -207,8 +219,11 @@ fn chore(view: &View<'_>) -> Option<Chore> {
     if let Some(node) = view.parting.first() {
         return Some(Chore::Change(Change::Remove(node.0)));
     }
+    if let Some(node) = view.parted.first() {
+        return Some(Chore::Append(Action::RemoveMember { node: *node }));
+    }
     let named = |node: NodeId| log.cluster().members().get(&node);
-    for (node, member) in &roster::wanted(log.cluster(), &plan.roster) {
+    for (node, member) in &roster::wanted(log.cluster(), *own, &plan.roster) {
         let (node, is_own) = (*node, node == own);
         let votes = view.voters.contains(&node);
         if is_own && named(node) != Some(member) {
@@ -371,6 +386,7 @@ mod tests {
                 connected: connected.clone(),
                 voters: voters.clone(),
                 parting: BTreeSet::new(),
+                parted: BTreeSet::new(),
                 learned: &learned,
                 // It has just begun to learn; that it has counts more.
                 resting: learned.clone(),
@@ -432,6 +448,7 @@ mod tests {
             connected: vec![two],
             voters: BTreeSet::from([one]),
             parting: BTreeSet::new(),
+            parted: BTreeSet::new(),
             learned: &learned,
             resting,
             owner: None,

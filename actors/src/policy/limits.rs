@@ -38,6 +38,10 @@ pub(super) const CHECKS: usize = 1;
 /// they count as not asked.
 pub(super) const CHECK_PATIENCE: Duration = cluster_core::limits::READY_WAIT;
 
+/// How long a check waits for membership's word that a firewall which does not answer is dead: many times what
+/// that takes.
+pub(super) const DEAD_AFTER: Duration = Duration::from_secs(1);
+
 /// How long an operator's request looks for somebody who leads before it says that nobody does: an election
 /// takes two seconds at most.
 pub(super) const LEADER_PATIENCE: Duration = Duration::from_secs(5);
@@ -61,9 +65,14 @@ pub(super) const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
 /// leader has other things to look after.
 pub(super) const LEARN_AGAIN: Duration = Duration::from_secs(60);
 
-/// How long who has left still takes part in the log: it learns there that it has left. Some of the leader's
-/// heartbeats, by which it hears what is committed.
+/// How long who is to leave still takes part in the log: it learns there that it is to forward nothing. Some of
+/// the leader's heartbeats, by which it hears what is committed.
 pub(super) const PARTING: Duration = Duration::from_secs(2);
+
+/// How long an operator's `leave` waits until the node is out, and how often it looks: as long as it is told to
+/// go, two changes of Raft's members, and an election if it led.
+pub(super) const LEAVE_PATIENCE: Duration = Duration::from_secs(50);
+pub(super) const LEAVE_LOOK: Duration = Duration::from_millis(50);
 
 /// How often the leader looks after members, zones and owner.
 pub(super) const HOUSEKEEPING: Duration = Duration::from_millis(500);

@@ -202,6 +202,10 @@ pub const BOOTS_REMEMBERED: usize = 8;
 /// A configuration with more is refused.
 pub const MEMBERS_MAX: usize = 16;
 
+/// Lists of members that the log keeps, the present one among them: a node counts every list that others may
+/// go by, so one that has missed more changes than this must join anew. Members change a few times a year.
+pub const LISTS_KEPT: u32 = 16;
+
 /// Paths to one peer: the fabric and seven data segments. More do not make a cut less likely, and
 /// sessions are numbered in one byte. A configuration with more is refused.
 pub const PATHS_MAX: usize = 8;

@@ -112,6 +112,8 @@ pub struct Member {
     /// The list of members, as a number, and whether somebody was heard who has a newer one.
     members: u64,
     outnumbered: bool,
+    /// When somebody went from the list.
+    parted: Option<Time>,
     /// Since when it listens without having been paused, and since when it speaks.
     listening: Time,
     speaking: Option<Time>,
@@ -257,6 +259,7 @@ impl Member {
             was_alone: None,
             members: config.members(),
             outnumbered: false,
+            parted: None,
             listening: now,
             speaking: None,
             woken: false,
@@ -289,7 +292,7 @@ impl Member {
             Input::Request(request) => self.handle_request(request),
             Input::Members(list) => self.set_members(list, now),
         }
-        if self.settle_lists() {
+        if self.settle_lists(now) {
             let version = self.config.list;
             self.push(Output::Event(Event::MembersSettled { version }));
         }

@@ -533,8 +533,9 @@ fn insert_member(
     if known.len() >= MEMBERS && standing.is_none() {
         return Err(StoreError::Full("members"));
     }
-    // New papers do not make a firewall of a witness.
-    let kind = known.get(&node).map_or(member.kind, |known| known.kind);
+    // New papers do not make a firewall of a witness; who has left may come back as the other.
+    let known = known.get(&node).filter(|known| known.standing == Standing::Member);
+    let kind = known.map_or(member.kind, |known| known.kind);
     let member = Member { kind, ..member.clone() };
     table.insert(node.0, &member.to_bytes()[..]).map_err(storage)?;
     Ok(())

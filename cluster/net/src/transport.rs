@@ -324,6 +324,12 @@ impl Sender {
         told
     }
 
+    /// Whether a node's certificates are good.
+    #[must_use]
+    pub fn is_member(&self, node: NodeId) -> bool {
+        self.shared.members.contains(node)
+    }
+
     /// Changes whose certificates are good. Who is not among them any more is thrown out.
     pub fn set_members(&self, members: BTreeSet<NodeId>) {
         self.shared.members.set(members);

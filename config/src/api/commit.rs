@@ -151,6 +151,9 @@ pub struct Unasked {
     pub node: u16,
     /// Why not, for people.
     pub why: String,
+    /// It is down: a commit would not wait for it.
+    #[serde(default)]
+    pub down: bool,
 }
 
 /// A request, by a random number of whoever makes it. A retry has the same one. In JSON it is a text of 32

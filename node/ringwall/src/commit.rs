@@ -63,7 +63,8 @@ pub(crate) fn print(committed: &Committed, out: &mut Out<'_>) -> Result<(), Fail
     } else {
         tell(committed, out)?;
     }
-    if !committed.refused.is_empty() {
+    let heard = committed.unasked.iter().all(|it| it.down);
+    if !committed.refused.is_empty() || !heard {
         return Err(Failure::Reported);
     }
     let may = "may forward under the policy before";
@@ -188,9 +189,13 @@ mod tests {
         let line = "node 2 would refuse it: there is no port `dmz`";
         assert_eq!(told, format!("- zone dmz\n{line}\nnothing changed\n"));
         assert!(matches!(done, Err(Failure::Reported)), "{done:?}");
-        let unasked = vec![Unasked { node: 3, why: "it is down".to_owned() }];
-        let (told, done) = printed(&Committed { unasked, ..check }, false);
+        let silent = |why: &str, down| Unasked { node: 3, why: why.to_owned(), down };
+        let unasked = vec![silent("it is down", true)];
+        let (told, done) = printed(&Committed { unasked, ..check.clone() }, false);
         assert_eq!(told, "- zone dmz\nnode 3 was not asked: it is down\nnothing changed\n");
         done.unwrap();
+        let unasked = vec![silent("it did not answer", false)];
+        let (_, done) = printed(&Committed { unasked, ..check }, false);
+        assert!(matches!(done, Err(Failure::Reported)), "a commit would wait for it: {done:?}");
     }
 }

@@ -13,14 +13,32 @@ use cluster_net::transport::CallError;
 use config::api::{self, Committed, Refused, Unasked};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::{Desk, Studied, changed};
 use crate::clock;
-use crate::policy::limits::CHECK_PATIENCE;
+use crate::policy::limits::{CHECK_PATIENCE, DEAD_AFTER};
 use crate::policy::{Author, Standing};
 
 /// What a firewall said, or why it said nothing.
-type Said = Result<Verdict, String>;
+type Said = Result<Verdict, Silence>;
+
+/// Why a firewall said nothing.
+#[derive(Debug, PartialEq, Eq)]
+struct Silence {
+    why: String,
+    down: bool,
+}
+
+impl Silence {
+    fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), down: false }
+    }
+
+    fn down() -> Self {
+        Self { why: "it is down".to_owned(), down: true }
+    }
+}
 
 impl Desk {
     /// What would change, and who would refuse it.
@@ -38,12 +56,16 @@ impl Desk {
         let stamp = Stamp { author: Line::cut(author), wall: clock::wall() };
         let command = Command { request: None, stamp, action };
         let own = async {
-            let said = match &self.checker {
-                Some(checker) => checker.judge(&request.file, text, parsed).await,
+            let Some(checker) = &self.checker else {
                 // A witness runs no policy.
-                None => Some(Verdict::Ready {}),
+                return (self.node, Ok(Verdict::Ready {}));
             };
-            (self.node, said.ok_or_else(|| "it has no thread for that".to_owned()))
+            let judged = timeout(CHECK_PATIENCE, checker.judge(&request.file, text, parsed)).await;
+            let said = judged.map_err(|_| Silence::new("it checks others"));
+            (
+                self.node,
+                said.and_then(|it| it.ok_or_else(|| Silence::new("it has no thread for that"))),
+            )
         };
         let (own, others) = tokio::join!(own, self.ask_others(command));
         let mut said: Vec<_> = others.into_iter().chain([own]).collect();
@@ -63,11 +85,19 @@ impl Desk {
             let (ask, standing) = (Arc::clone(&ask), self.standing.clone());
             asked.spawn(async move {
                 let said = tokio::select! {
-                    answer = policy::ask(&sender, node, &ask, CHECK_PATIENCE) => heard(answer),
+                    biased;
                     // Sooner than the connection is given up.
-                    () = is_down(standing, node) => Err("it is down".to_owned()),
+                    () = is_down(standing.clone(), node) => Err(Silence::down()),
+                    answer = policy::ask(&sender, node, &ask, CHECK_PATIENCE) => heard(answer),
                 };
-                (node, said)
+                match said {
+                    // Without a connection it may be dead, which membership knows in a moment.
+                    Err(silence) => match timeout(DEAD_AFTER, is_down(standing, node)).await {
+                        Ok(()) => (node, Err(Silence::down())),
+                        Err(_) => (node, Err(silence)),
+                    },
+                    Ok(verdict) => (node, Ok(verdict)),
+                }
             });
         }
         asked.join_all().await
@@ -98,15 +128,15 @@ fn heard(answer: Result<Answer, AskError>) -> Said {
     match answer {
         Ok(Answer::Checked(verdict)) => Ok(verdict),
         Err(AskError::Call(CallError::Late)) => {
-            Err(format!("it did not answer within {} s", CHECK_PATIENCE.as_secs()))
+            Err(Silence::new(format!("it did not answer within {} s", CHECK_PATIENCE.as_secs())))
         }
         Err(AskError::Call(CallError::Broken)) => {
-            Err("it did not answer: does it run an older version?".to_owned())
+            Err(Silence::new("it did not answer: does it run an older version?"))
         }
         Err(error @ AskError::Call(CallError::Down | CallError::TooLarge)) => {
-            Err(error.to_string())
+            Err(Silence::new(error.to_string()))
         }
-        Ok(_) | Err(AskError::Malformed) => Err(AskError::Malformed.to_string()),
+        Ok(_) | Err(AskError::Malformed) => Err(Silence::new(AskError::Malformed.to_string())),
     }
 }
 
@@ -116,7 +146,7 @@ fn sorted(said: Vec<(NodeId, Said)>) -> (Vec<Refused>, Vec<Unasked>) {
         match said {
             Ok(Verdict::Ready {}) => {}
             Ok(Verdict::Refused { why }) => refused.push(Refused { node, why: why.to_string() }),
-            Err(why) => unasked.push(Unasked { node, why }),
+            Err(Silence { why, down }) => unasked.push(Unasked { node, why, down }),
         }
     }
     (refused, unasked)
@@ -135,7 +165,7 @@ mod tests {
         let (refused, unasked) = sorted(said);
         assert_eq!(refused, [Refused { node: 2, why: "no port".to_owned() }]);
         let why = "it did not answer within 10 s".to_owned();
-        assert_eq!(unasked, [Unasked { node: 3, why }]);
+        assert_eq!(unasked, [Unasked { node: 3, why, down: false }]);
         for error in [CallError::Down, CallError::TooLarge, CallError::Broken] {
             assert!(heard(Err(AskError::Call(error))).is_err());
         }

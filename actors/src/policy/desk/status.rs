@@ -2,15 +2,16 @@
 
 use cluster_core::NodeId;
 use cluster_core::membership::Kind;
-use cluster_core::policy::log::Action;
+use cluster_core::policy::log::{Action, leave};
 use cluster_core::replication::Histogram;
 use cluster_net::raft::{Change, ProposeError};
 use config::api::{self, Error, MemberKind, MemberVerb, PolicyMember, PolicyStatus};
+use tokio::time::{sleep, timeout};
 
 use super::{Desk, answers};
 use crate::clock;
 use crate::policy::Author;
-use crate::policy::limits::CHANGE_TIMEOUT;
+use crate::policy::limits::{CHANGE_TIMEOUT, LEAVE_LOOK, LEAVE_PATIENCE};
 
 impl Desk {
     /// The policy that runs here, and the log from which it came.
@@ -99,8 +100,8 @@ impl Desk {
         Ok(api::Done {})
     }
 
-    /// Takes a member out. Who stays goes by the shorter list at once; the leader takes it out of the log's
-    /// voters when it has been told.
+    /// Takes a member out: the log says so, upon which it forwards nothing; then the leader takes it out of the
+    /// log's voters, and last out of the list by which leases are given. Returns when all that is done.
     async fn remove(
         &self,
         node: u16,
@@ -117,8 +118,29 @@ impl Desk {
                 "node {node} owns the addresses now: hand over first (`ringwall cluster failover` there)"
             )));
         }
-        let action = Action::RemoveMember { node: NodeId(node) };
-        answers::changed(self.submit(self.id(request), action, author).await?)
+        if !others {
+            return Err(Error::new(format!("node {node} is the only member: nobody would go on")));
+        }
+        let node = NodeId(node);
+        let named = || self.raft.look(|log, _| log.cluster().members().contains_key(&node));
+        let action = if named() {
+            let (key, value) = leave(node);
+            Action::SetSetting { key, value: Some(value) }
+        } else {
+            Action::RemoveMember { node }
+        };
+        answers::changed(self.submit(self.id(request), action, author).await?)?;
+        let gone = async {
+            while named() {
+                sleep(LEAVE_LOOK).await;
+            }
+        };
+        timeout(LEAVE_PATIENCE, gone).await.map_err(|_| {
+            Error::unknown(format!(
+                "node {node} forwards nothing any more, and still votes: leave its daemon running until \
+                 `ringwall show cluster` does not name it"
+            ))
+        })
     }
 
     async fn change(&self, change: Change) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 //!
 //! | voters | what is known | an unheard firewall's forwarding has certainly ended |
 //! |---|---|---|
-//! | two, or lists that change | | never: it may go on alone |
+//! | two, by any list that counts | | never: it may go on alone |
 //! | more | nobody's lease by a majority | never: it may have one |
 //! | | this node's is live, or another's is | now, or when our promise to it ends |
 //!
@@ -55,7 +55,9 @@ impl Member {
             Kind::Witness => return now,
             Kind::Firewall => {}
         }
-        let may_be_alone = self.peers.len() < 2 || !self.config.is_settled();
+        let earlier = self.config.earlier.iter();
+        let may_be_alone =
+            self.peers.len() < 2 || earlier.map(Vec::len).any(|members| members <= 2);
         if may_be_alone || !self.is_another_leased(silent.node, now) {
             return Time::MAX;
         }

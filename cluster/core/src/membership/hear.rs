@@ -48,9 +48,9 @@ impl Member {
         if self.flawed(Flaw::BelievedForEver) {
             self.peers[index].leased_until = (!it.lease_left.is_zero()).then_some(Time::MAX);
         }
-        self.hear_members(index, &it);
         self.hear_peer(&it, now);
         if news.newest {
+            self.hear_members(index, &it);
             self.hear_claim(index, &it, now);
         }
         self.hear_acknowledgment(index, &it, now);
@@ -75,15 +75,20 @@ impl Member {
         if self.flawed(Flaw::AloneWhileHearing) {
             return;
         }
-        if let Some(since) = self.lease.hear() {
-            self.was_alone = Some(WasAlone { since, heard_at: now, told: false });
-        }
+        self.end_alone(now);
         let was = self.was_alone.as_mut().filter(|was| now.since(was.heard_at) < ALONE_TOLD);
         if let Some(was) = was.filter(|was| !was.told && it.flags.has(Flags::ALONE)) {
             was.told = true;
             let healed = Event::SplitHealed { from: was.since, to: was.heard_at };
             self.push(Output::Event(healed));
             self.vips.announce_anew(now);
+        }
+    }
+
+    /// What silence gave is gone; since when it did is told.
+    pub(super) fn end_alone(&mut self, now: Time) {
+        if let Some(since) = self.lease.hear() {
+            self.was_alone = Some(WasAlone { since, heard_at: now, told: false });
         }
     }
 

@@ -11,11 +11,13 @@
 //! earlier one counts for it, too. So of two nodes that forward one after the other, whatever each of them
 //! knows, the majorities share a voter: by the list of who knows less. A pair's node that goes on because it
 //! hears nobody is of an earlier list, and has no such ground any more by the time that its peer goes without
-//! it. Who leaves need not be waited for: those who stay do not vote for it, so it has no majority of its list.
+//! it. Who has left need not be heard: those who stay do not vote for it. They wait until a lease that it may
+//! have had from them has run out.
 //!
 //! Each list has a number, told in heartbeats: that of the cluster's log, how many members there are, and a
 //! digest of who they are. Lists that were made by files alone have the log's number 0. They came about without
-//! the above: a node that hears of a longer one than its own does not own.
+//! the above: a node that hears of a longer one than its own does not own. Who joins says none before the log
+//! names it: its papers may name others who never come.
 
 use wire::Time;
 
@@ -76,7 +78,7 @@ impl ListNumber {
     /// Whether who goes by it goes by no list before `ours`.
     fn is_as_new_as(self, ours: Self) -> bool {
         match ours.version() {
-            0 => self.is_alike(ours) || self.version() > 0,
+            0 => self.is_alike(ours),
             version => self.version() >= version,
         }
     }
@@ -106,6 +108,9 @@ impl Member {
             };
             self.peers.push(peer);
         }
+        if !known.is_empty() {
+            self.parted = Some(now);
+        }
         self.owner = owner.and_then(|node| self.peers.iter().position(|peer| peer.node == node));
         self.partner = self.partner.among(&config);
         self.members = config.members();
@@ -113,16 +118,23 @@ impl Member {
         let contradicts = |peer: &Peer| self.is_outnumbered_by(ListNumber(peer.members));
         self.outnumbered = self.peers.iter().any(contradicts);
         if !self.config.earlier.is_empty() {
-            // Nobody is alone among more.
-            let _ = self.lease.hear();
+            // Nobody is alone among more. That it was is told.
+            self.end_alone(now);
         }
     }
 
     fn meet(&self, told: &PeerConfig, leaving: &[Peer], now: Time) -> Peer {
         let taken = |place: u32| self.peers.iter().chain(leaving).any(|peer| peer.place == place);
-        let places = 0..2 * MEMBERS_MAX as u32;
+        // As many as are there and were there; all their sessions' numbers fit below the boot.
+        let places = 0..2 * MEMBERS_MAX as u32 - 1;
         let place = places.into_iter().find(|place| !taken(*place)).unwrap_or_default();
         Peer::new(told, &self.config.timing, (self.boot, place), now)
+    }
+
+    /// What heartbeats say of this node's list; 0: nothing.
+    pub(super) fn told_list(&self) -> u64 {
+        let joins = self.config.list == 0 && !self.config.is_settled();
+        if joins { 0 } else { self.members }
     }
 
     /// Whether a peer's list shows that ours is old, and nothing else would keep this node from owning by it.
@@ -140,14 +152,16 @@ impl Member {
         theirs.contradicts(ListNumber(self.members))
     }
 
-    /// Forgets earlier lists once everybody who is left of them goes by a newer one.
-    pub(super) fn settle_lists(&mut self) -> bool {
+    /// Forgets earlier lists once everybody who is left of them goes by a newer one, and a lease of who has
+    /// gone has run out.
+    pub(super) fn settle_lists(&mut self, now: Time) -> bool {
         let earlier = &self.config.earlier;
         let counts = |peer: &&Peer| earlier.iter().any(|list| list.contains(&peer.node));
         let ours = ListNumber(self.members);
         let mut old = self.peers.iter().filter(counts);
         let over = old.all(|peer| peer.members != 0 && ListNumber(peer.members).is_as_new_as(ours));
-        let settled = !earlier.is_empty() && over;
+        let waits = self.parted.is_some_and(|at| now.since(at) < self.config.timing.takeover);
+        let settled = !earlier.is_empty() && over && !waits;
         if settled {
             self.config.earlier.clear();
         }

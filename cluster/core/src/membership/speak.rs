@@ -155,7 +155,7 @@ impl Member {
             lease_left: left,
             lease: self.config.timing.lease,
             policy: self.policy,
-            members: self.members,
+            members: self.told_list(),
         }
     }
 }

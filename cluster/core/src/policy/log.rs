@@ -23,7 +23,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-pub use self::cluster::{Cluster, Invitation};
+pub use self::cluster::{Cluster, Invitation, leave};
 pub use self::command::{Action, Cause, Command, Content, Member, Placement, Stamp, Withdrawal};
 pub use self::outcome::{Changed, Outcome, Refusal};
 pub use self::shelf::Revision;

@@ -4,12 +4,12 @@
 //! |---|---|---|
 //! | does not name this node yet | of its joining | those, and for a lease the others' list, too |
 //! | names it, and not all that the founder knows from files | of the founder | what the files say |
-//! | names it | | the log's list, and earlier ones until all go by it |
+//! | names it | | the log's list, and all between that and its last one until all go by it |
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cluster_core::NodeId;
-use cluster_core::limits::MEMBERS_MAX;
+use cluster_core::limits::LISTS_KEPT;
 use redb::{ReadableTable, WriteTransaction};
 
 use super::{
@@ -19,6 +19,9 @@ use crate::limits::MEMBERS;
 
 /// Where among the texts it stands: number of the list; its members; those of each earlier one.
 const ELECTORATE: &str = "electorate";
+
+/// Among the numbers: whether this node has left.
+const OUT: &str = "out";
 
 /// Who votes for a lease.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,12 +41,23 @@ pub struct Roster {
     pub version: u32,
     /// Who belongs to the cluster.
     pub members: BTreeMap<NodeId, Member>,
+    /// Who belonged to it by the last lists, this one among them.
+    pub lists: BTreeMap<u32, BTreeSet<NodeId>>,
     /// Who has papers, and does not yet.
     pub invited: BTreeMap<NodeId, Member>,
+    /// Who belongs to it, and is about to leave: it forwards no more.
+    pub leaving: BTreeSet<NodeId>,
     /// Who has left.
     pub gone: BTreeSet<NodeId>,
-    /// Who of them still takes part in the log, from which it learns that it has left.
-    pub parting: BTreeSet<NodeId>,
+}
+
+impl Roster {
+    /// Whether a node is to forward no more.
+    #[must_use]
+    pub fn puts_out(&self, node: NodeId) -> bool {
+        let gone = self.gone.contains(&node) && !self.members.contains_key(&node);
+        gone || self.leaving.contains(&node)
+    }
 }
 
 /// What a node knows after a look at the log.
@@ -51,26 +65,42 @@ pub struct Roster {
 pub struct Noted {
     /// Who votes.
     pub electorate: Electorate,
+    /// Whether it has missed so many lists that it cannot go by the log's.
+    pub is_behind: bool,
     /// Whose certificates are good, this node's among them.
     pub trusted: BTreeMap<NodeId, Member>,
-    /// Whether this node has left.
+    /// Whether this node has left, or is about to.
     pub is_out: bool,
 }
 
 impl Store {
-    /// Who votes, as far as this node knows.
+    /// Who votes, as far as this node knows at its start. What the papers say counts as it is now until the log
+    /// says more: who joins meanwhile does not vote by them.
+    ///
+    /// # Errors
+    /// If it cannot be read or remembered.
+    pub fn electorate(&mut self) -> Result<Electorate, StoreError> {
+        self.write(|transaction| {
+            let numbers = transaction.open_table(NUMBERS).map_err(storage)?;
+            let all = members(&transaction.open_table(MEMBER_LIST).map_err(storage)?)?;
+            let mut texts = transaction.open_table(TEXTS).map_err(storage)?;
+            if let Some(known) = noted(&texts)?.filter(|known| known.version > 0) {
+                return Ok(known);
+            }
+            let papers = of_papers(&numbers, &all)?;
+            texts.insert(ELECTORATE, papers.text().as_str()).map_err(storage)?;
+            Ok(papers)
+        })
+    }
+
+    /// Whether this node has left its cluster, as far as it knows.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn electorate(&self) -> Result<Electorate, StoreError> {
+    pub fn is_out(&self) -> Result<bool, StoreError> {
         self.read(|transaction| {
-            let texts = transaction.open_table(TEXTS).map_err(storage)?;
-            if let Some(text) = texts.get(ELECTORATE).map_err(storage)? {
-                return Electorate::read(text.value());
-            }
-            let all = members(&transaction.open_table(MEMBER_LIST).map_err(storage)?)?;
             let numbers = transaction.open_table(NUMBERS).map_err(storage)?;
-            of_papers(&numbers, &all)
+            Ok(numbers.get(OUT).map_err(storage)?.is_some_and(|it| it.value() != 0))
         })
     }
 
@@ -87,11 +117,11 @@ impl Store {
             for (node, member) in trusted.iter().filter(|(node, it)| before.get(node) != Some(it)) {
                 table.insert(node.0, &member.to_bytes()[..]).map_err(storage)?;
             }
-            let electorate = elect(transaction, &before, own, roster)?;
+            let (electorate, is_behind) = elect(transaction, &before, own, roster)?;
             let is_member = |(_, it): &(&NodeId, &Member)| it.standing == Standing::Member;
             let trusted = trusted.iter().filter(is_member).map(|(node, it)| (*node, it.clone()));
-            let is_out = roster.gone.contains(&own) && !roster.members.contains_key(&own);
-            Ok(Noted { electorate, trusted: trusted.collect(), is_out })
+            let is_out = note_out(transaction, own, roster)?;
+            Ok(Noted { electorate, is_behind, trusted: trusted.collect(), is_out })
         })
     }
 
@@ -101,22 +131,24 @@ impl Store {
     /// If it cannot be remembered.
     pub fn settle_electorate(&mut self, version: u32) -> Result<(), StoreError> {
         self.write(|transaction| {
-            let numbers = transaction.open_table(NUMBERS).map_err(storage)?;
-            let all = members(&transaction.open_table(MEMBER_LIST).map_err(storage)?)?;
             let mut texts = transaction.open_table(TEXTS).map_err(storage)?;
-            let known = texts.get(ELECTORATE).map_err(storage)?;
-            let known = known.map(|text| Electorate::read(text.value())).transpose()?;
-            let known = match known {
-                Some(known) => known,
-                None => of_papers(&numbers, &all)?,
-            };
-            if known.version == version && !known.earlier.is_empty() {
+            // What the papers say is asked of them again at the next start.
+            let known = noted(&texts)?.filter(|known| known.version == version);
+            if let Some(known) = known.filter(|known| !known.earlier.is_empty()) {
                 let settled = Electorate { earlier: Vec::new(), ..known };
                 texts.insert(ELECTORATE, settled.text().as_str()).map_err(storage)?;
             }
             Ok(())
         })
     }
+}
+
+/// What was noted of who votes.
+fn noted(
+    texts: &impl ReadableTable<&'static str, &'static str>,
+) -> Result<Option<Electorate>, StoreError> {
+    let text = texts.get(ELECTORATE).map_err(storage)?;
+    text.map(|text| Electorate::read(text.value())).transpose()
 }
 
 /// What the papers alone say. The founder's first peers know no other list than its own; who joined later
@@ -153,7 +185,7 @@ fn trust(
     }
     let stays = |node: &NodeId| {
         let comes = roster.members.contains_key(node) || roster.invited.contains_key(node);
-        *node == own || comes || roster.parting.contains(node)
+        *node == own || comes
     };
     for node in roster.gone.iter().filter(|node| !stays(node)) {
         if let Some(row) = rows.get_mut(node) {
@@ -163,43 +195,73 @@ fn trust(
     if rows.len() > MEMBERS { Err(StoreError::Full("members")) } else { Ok(rows) }
 }
 
+/// Whether this node is out: what was noted counts for as long as the log does not say otherwise.
+fn note_out(
+    transaction: &WriteTransaction,
+    own: NodeId,
+    roster: &Roster,
+) -> Result<bool, StoreError> {
+    let mut numbers = transaction.open_table(NUMBERS).map_err(storage)?;
+    let known = numbers.get(OUT).map_err(storage)?.is_some_and(|it| it.value() != 0);
+    let is_out = roster.puts_out(own) || known && !roster.members.contains_key(&own);
+    if is_out != known {
+        numbers.insert(OUT, u64::from(is_out)).map_err(storage)?;
+    }
+    Ok(is_out)
+}
+
+/// Who votes from now on, and whether that cannot be what the log says.
 fn elect(
     transaction: &WriteTransaction,
     before: &BTreeMap<NodeId, Member>,
     own: NodeId,
     roster: &Roster,
-) -> Result<Electorate, StoreError> {
-    let numbers = transaction.open_table(NUMBERS).map_err(storage)?;
+) -> Result<(Electorate, bool), StoreError> {
     let mut texts = transaction.open_table(TEXTS).map_err(storage)?;
-    let known = texts.get(ELECTORATE).map_err(storage)?;
-    let known = known.map(|text| Electorate::read(text.value())).transpose()?;
-    let (known, by_papers) = match known {
-        Some(known) => (known, false),
-        None => (of_papers(&numbers, before)?, true),
+    let known = match noted(&texts)? {
+        Some(known) => known,
+        None => of_papers(&transaction.open_table(NUMBERS).map_err(storage)?, before)?,
     };
     let told: BTreeSet<NodeId> = roster.members.keys().copied().collect();
-    let founds = by_papers && known.earlier.is_empty();
+    let founds = known.version == 0 && known.earlier.is_empty();
     let waits =
         founds && !known.members.iter().all(|it| told.contains(it) || roster.gone.contains(it));
     if !told.contains(&own) || waits || roster.version <= known.version {
-        return Ok(known);
+        return Ok((known, false));
     }
-    let next = known.then(roster.version, told)?;
+    // A founder that waited for the log to name all its files name went by none of those in between.
+    let between = if founds { Some(known.clone()) } else { known.clone().through(roster) };
+    let Some(next) = between.and_then(|it| it.then(roster.version, told)) else {
+        return Ok((known, true));
+    };
     texts.insert(ELECTORATE, next.text().as_str()).map_err(storage)?;
-    Ok(next)
+    Ok((next, false))
 }
 
 impl Electorate {
-    /// With another list. Those before it count until everybody goes by this one.
-    fn then(self, version: u32, members: BTreeSet<NodeId>) -> Result<Self, StoreError> {
+    /// By way of those that this node has missed: others may have gone by them, and may go by them yet. None:
+    /// the log has forgotten one.
+    fn through(self, roster: &Roster) -> Option<Self> {
+        let (known, joins) = (self.version, self.version == 0);
+        let missed =
+            (known + 1..roster.version).filter(|version| !roster.lists.contains_key(version));
+        // Who joins went by none of them, and hears of all that are members before it goes by its first.
+        if !joins && missed.count() > 0 {
+            return None;
+        }
+        let between = roster.lists.range(known + 1..roster.version);
+        between.fold(Some(self), |known, (version, list)| known?.then(*version, list.clone()))
+    }
+
+    /// With another list. Those before it count until everybody goes by this one. None: those are too many.
+    fn then(self, version: u32, members: BTreeSet<NodeId>) -> Option<Self> {
         let mut earlier = self.earlier;
-        if members != self.members && !earlier.contains(&self.members) {
+        if !earlier.contains(&self.members) {
             earlier.push(self.members);
         }
-        if earlier.len() > MEMBERS_MAX {
-            return Err(StoreError::Full("lists of members that count"));
-        }
-        Ok(Self { version, members, earlier })
+        earlier.retain(|list| *list != members);
+        let fits = earlier.len() <= LISTS_KEPT as usize;
+        fits.then_some(Self { version, members, earlier })
     }
 
     fn text(&self) -> String {
@@ -241,10 +303,18 @@ mod tests {
         (NodeId(node), Member::at(vec![address]))
     }
 
+    /// Nodes came to it one after the other.
     fn roster(version: u32, members: &[u16], invited: &[u16], gone: &[u16]) -> Roster {
         let all = |nodes: &[u16]| nodes.iter().copied().map(member).collect();
-        let (members, invited, parting) = (all(members), all(invited), BTreeSet::new());
-        Roster { version, members, invited, gone: list(gone), parting }
+        let lists = (1..=version).map(|it| (it, list(&members[..members.len().min(it as usize)])));
+        Roster {
+            version,
+            members: all(members),
+            lists: lists.collect(),
+            invited: all(invited),
+            leaving: BTreeSet::new(),
+            gone: list(gone),
+        }
     }
 
     fn electorate(version: u32, members: &[u16], earlier: &[&[u16]]) -> Electorate {
@@ -286,7 +356,32 @@ mod tests {
         let noted = store.note_roster(NodeId(3), &roster(2, &[1, 2], &[3], &[])).unwrap();
         assert_eq!(noted.electorate.version, 0, "it is not named yet");
         let noted = store.note_roster(NodeId(3), &roster(3, &[1, 2, 3], &[], &[])).unwrap();
-        assert_eq!(noted.electorate, electorate(3, &[1, 2, 3], &[&[1, 2]]));
+        assert_eq!(noted.electorate, electorate(3, &[1, 2, 3], &[&[1], &[1, 2]]));
+    }
+
+    #[test]
+    fn who_was_away_counts_the_lists_that_it_has_missed() {
+        let mut store = store(1, &[1, 2], true);
+        store.note_roster(NodeId(1), &roster(2, &[1, 2], &[], &[])).unwrap();
+        let five = roster(5, &[1, 2, 3, 4, 5], &[], &[]);
+        let noted = store.note_roster(NodeId(1), &five).unwrap();
+        let all = electorate(5, &[1, 2, 3, 4, 5], &[&[1, 2], &[1, 2, 3], &[1, 2, 3, 4]]);
+        assert_eq!(noted.electorate, all);
+        let mut far = roster(9, &[1, 2], &[], &[3, 4, 5]);
+        far.lists.remove(&6);
+        let noted = store.note_roster(NodeId(1), &far).unwrap();
+        assert!(noted.is_behind && !noted.trusted.contains_key(&NodeId(3)));
+        assert_eq!([noted.electorate, store.electorate().unwrap()], [all.clone(), all]);
+    }
+
+    #[test]
+    fn papers_count_as_they_were_at_the_start() {
+        let mut store = store(1, &[1, 2], true);
+        store.electorate().unwrap();
+        store.add_member(NodeId(3), &member(3).1).unwrap();
+        let noted = store.note_roster(NodeId(1), &roster(1, &[1], &[3], &[])).unwrap();
+        assert_eq!(noted.electorate, electorate(0, &[1, 2], &[]));
+        assert_eq!(store.electorate().unwrap(), electorate(0, &[1, 2, 3], &[]), "anew at a start");
     }
 
     #[test]
@@ -294,17 +389,22 @@ mod tests {
         let mut stays = store(1, &[1, 2, 3], true);
         stays.note_roster(NodeId(1), &roster(3, &[1, 2, 3], &[], &[])).unwrap();
         let left = roster(4, &[1, 2], &[], &[3]);
-        let parts = Roster { parting: list(&[3]), ..left.clone() };
-        let noted = stays.note_roster(NodeId(1), &parts).unwrap();
-        assert!(noted.trusted.contains_key(&NodeId(3)), "until it has been told");
+        let mut leaving = roster(3, &[1, 2, 3], &[], &[]);
+        leaving.leaving.insert(NodeId(3));
+        let noted = stays.note_roster(NodeId(1), &leaving).unwrap();
+        assert!(noted.trusted.contains_key(&NodeId(3)), "until it has left");
         let noted = stays.note_roster(NodeId(1), &left).unwrap();
         assert_eq!(noted.electorate, electorate(4, &[1, 2], &[&[1, 2, 3]]));
         assert!(!noted.trusted.contains_key(&NodeId(3)) && !noted.is_out);
         assert_eq!(stays.members().unwrap()[&NodeId(3)].standing, Standing::Retired);
         let mut leaves = store(3, &[1, 2, 3], false);
         leaves.note_roster(NodeId(3), &roster(3, &[1, 2, 3], &[], &[])).unwrap();
+        assert!(!leaves.is_out().unwrap());
+        for roster in [&leaving, &left] {
+            assert!(leaves.note_roster(NodeId(3), roster).unwrap().is_out);
+            assert!(leaves.is_out().unwrap(), "also after a restart");
+        }
         let noted = leaves.note_roster(NodeId(3), &left).unwrap();
-        assert!(noted.is_out);
         assert_eq!(noted.electorate.version, 3, "it votes by no other list");
         // Let in again, under the same number.
         let noted = stays.note_roster(NodeId(1), &roster(4, &[1, 2], &[3], &[])).unwrap();

@@ -123,14 +123,26 @@ fn a_third_node_is_taken_in_while_the_pair_runs() {
     assert_eq!(world.actives(), [0; 0], "one of three is no majority");
 }
 
+/// Three that go by the log's list.
+fn three_that_agree(seed: u64) -> World {
+    let mut world = World::settled(3, 0, seed);
+    for node in 0..3 {
+        tell(&mut world, node, &told(node, &[0, 1, 2], 1, &[]));
+    }
+    world.run_ms(200);
+    world
+}
+
 #[test]
 fn who_leaves_is_waited_for_by_nobody_and_is_voted_for_by_nobody() {
-    let mut world = World::settled(3, 0, 1);
+    let mut world = three_that_agree(1);
     for node in 0..2 {
-        tell(&mut world, node, &told(node, &[0, 1], 1, &[&[1, 2, 3]]));
+        tell(&mut world, node, &told(node, &[0, 1], 2, &[&[1, 2, 3]]));
     }
+    world.run_ms(30);
+    assert_eq!(world.view(0).list, (2, false), "it may have a lease by our vote");
     world.run_ms(500);
-    assert_eq!([world.view(0).list, world.view(1).list], [(1, true); 2]);
+    assert_eq!([world.view(0).list, world.view(1).list], [(2, true); 2]);
     assert_eq!(world.actives(), [0]);
     // A pair again, with what comes of that.
     world.power_loss(1);
@@ -143,9 +155,9 @@ fn who_leaves_is_waited_for_by_nobody_and_is_voted_for_by_nobody() {
 /// An owner that leaves: its lease ends, and then another's begins.
 #[test]
 fn an_owner_that_leaves_is_followed_by_one_who_stays() {
-    let mut world = World::settled(3, 0, 3);
+    let mut world = three_that_agree(3);
     for node in 1..3 {
-        tell(&mut world, node, &told(node, &[1, 2], 1, &[&[1, 2, 3]]));
+        tell(&mut world, node, &told(node, &[1, 2], 2, &[&[1, 2, 3]]));
     }
     world.run_ms(2_000);
     world.assert_safe();
@@ -172,7 +184,7 @@ fn without_everybody_a_pair_that_grows_keeps_to_both_lists() {
     world.assert_safe();
 }
 
-/// Nodes learn of the third one at any time, are cut off and die meanwhile; and it leaves again.
+/// Nodes learn of the third one at any time, are cut off and die meanwhile.
 fn storm(seed: u64, flaw: Option<Flaw>) -> World {
     let mut world = a_pair(seed, flaw);
     let mut rng = super::world::Rng(seed ^ 0x5eed);
@@ -185,7 +197,7 @@ fn storm(seed: u64, flaw: Option<Flaw>) -> World {
         steps.push((at + rng.below(1_500), 3, node));
     }
     let dies = (rng.below(1_500), rng.below(3) as usize);
-    steps.extend([(dies.0, 4, dies.1), (dies.0 + rng.below(600), 0, dies.1)]);
+    steps.extend([(dies.0, 4, dies.1), (dies.0 + 1 + rng.below(600), 0, dies.1)]);
     steps.sort_unstable();
     let begun = world.now;
     for (at, what, node) in steps {
@@ -220,4 +232,45 @@ fn lists_may_change_at_any_time() {
 fn a_list_that_counts_at_once_lets_two_forward() {
     let found = (0..300).find(|seed| storm(*seed, Some(Flaw::ListAtOnce)).violation.is_some());
     assert!(found.is_some());
+}
+
+/// One of three is told to go, and forwards no more; the others learn at any time that it has gone, and are cut
+/// off meanwhile.
+fn parting(seed: u64) -> (World, [usize; 2]) {
+    let mut world = three_that_agree(seed);
+    let mut rng = super::world::Rng(seed ^ 0x6006);
+    let leaver = rng.below(3) as usize;
+    let stay = [(leaver + 1) % 3, (leaver + 2) % 3];
+    world.tell(leaver, Input::Fitness(Fitness::REMOVED));
+    let mut steps: Vec<(u64, u8, usize)> =
+        stay.map(|node| (100 + rng.below(800), 0, node)).to_vec();
+    for _ in 0..4 {
+        let (at, node) = (rng.below(1_500), rng.below(3) as usize);
+        steps.extend([(at, 1, node), (at + rng.below(1_000), 2, node)]);
+    }
+    steps.sort_unstable();
+    let begun = world.now;
+    for (at, what, node) in steps {
+        world.run_until(begun.max(begun + at * super::world::MS));
+        match what {
+            0 => tell(&mut world, node, &told(node, &stay, 2, &[&[1, 2, 3]])),
+            _ => (0..3).filter(|it| *it != node).for_each(|it| world.cut_both(node, it, what == 1)),
+        }
+    }
+    (0..3).for_each(|node| (0..3).for_each(|other| world.cut_both(node, other, false)));
+    world.run_ms(3_000);
+    (world, stay)
+}
+
+#[test]
+fn a_member_may_go_at_any_time() {
+    for seed in 0..300 {
+        let (world, stay) = parting(seed);
+        assert_eq!(world.violation, None, "seed {seed}");
+        assert_eq!(world.actives().len(), 1, "seed {seed}: {:?}", world.actives());
+        assert!(stay.contains(&world.actives()[0]), "seed {seed}: {:?}", world.actives());
+        for node in stay {
+            assert_eq!(world.view(node).list, (2, true), "seed {seed}, node {node}");
+        }
+    }
 }

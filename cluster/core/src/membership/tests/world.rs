@@ -337,11 +337,14 @@ impl World {
 
     fn deliver(&mut self, to: usize, parcel: &Parcel) {
         match parcel {
-            Parcel::Heartbeat { from: _, path, bytes } => {
+            Parcel::Heartbeat { from, path, bytes } => {
                 // One that was overtaken on its way is no sign of life: it could be a recording.
                 let heard = |host: &Host| host.member.as_ref().map(|it| it.tally().heard);
                 let (before, last) = (heard(&self.hosts[to]), self.hosts[to].heard_at);
-                self.hosts[to].heard_at = self.now;
+                // Nor is one of who is no member yet.
+                if self.hosts[to].knows(*from) {
+                    self.hosts[to].heard_at = self.now;
+                }
                 self.tell(to, Input::Heartbeat { path: *path, bytes });
                 if heard(&self.hosts[to]) == before {
                     self.hosts[to].heard_at = last;
@@ -426,7 +429,7 @@ impl World {
     /// No two nodes own in one term; but for a pair of which neither hears the other.
     fn note_owner(&mut self, term: Term, node: usize) {
         let other = self.owners.iter().find(|(known, owner)| *known == term && *owner != node);
-        let apart = self.hosts.len() == 2 && self.is_silent(node);
+        let apart = self.is_silent(node);
         if other.is_some() && !apart {
             let told = [0, 1].map(|node| self.describe(node)).join("; ");
             self.violate(format!("term {term} is owned twice: {told}"));
@@ -444,8 +447,7 @@ impl World {
             return false;
         }
         let from = self.now - detect;
-        let [a, b] = self.hosts.as_slice() else { return false };
-        let other = if node == 0 { b } else { a };
+        let Some(other) = host.partner_of_two().map(|node| &self.hosts[node]) else { return false };
         let able = other.member.is_some() && other.paused_until.is_none() && other.came_to <= from;
         !able || other.sent_at + 60 * MS >= self.now
     }
@@ -459,10 +461,10 @@ impl World {
             return;
         }
         self.overlapped = true;
-        let pair = self.hosts.len() == 2;
         let allowed = |node: &usize| {
             let host = &self.hosts[*node];
-            pair && host.silent && (host.until.is_some() || now < host.dark_at)
+            // As it was when its lease was renewed: it may have another list since then.
+            host.silent && (host.until.is_some() || now < host.dark_at)
         };
         if !forwarding.iter().all(allowed) {
             let told = forwarding.iter().map(|node| self.describe(*node)).collect::<Vec<_>>();
@@ -550,6 +552,18 @@ impl Host {
             now += 1_000;
         }
         now
+    }
+
+    fn knows(&self, node: usize) -> bool {
+        self.config.peers.iter().any(|peer| usize::from(peer.node.0) == node + 1)
+    }
+
+    /// The other one, if it goes by a list of two and by no other.
+    fn partner_of_two(&self) -> Option<usize> {
+        match self.config.peers.as_slice() {
+            [peer] if self.config.earlier.is_empty() => Some(usize::from(peer.node.0) - 1),
+            _ => None,
+        }
     }
 
     fn renew(&mut self, until: Time, silent: bool, now: u64) {

@@ -162,8 +162,8 @@ fn a_golden_snapshot() {
     assert_eq!(Log::restore(&bytes), Ok(log));
 }
 
-const SNAPSHOT_LENGTH: usize = 842;
-const SNAPSHOT_DIGEST: u64 = 16_637_909_695_158_981_162;
+const SNAPSHOT_LENGTH: usize = 876;
+const SNAPSHOT_DIGEST: u64 = 11_623_529_392_926_073_581;
 
 fn armed() -> Armed {
     let revert = Version { epoch: Epoch(3), source: Epoch(1) };

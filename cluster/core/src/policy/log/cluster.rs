@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::command::{Member, Placement};
 use super::outcome::{Changed, Refusal};
 use crate::NodeId;
-use crate::limits::{MEMBERS_MAX, SECRETS_MAX, SETTINGS_MAX, ZONES_NUMBERED};
+use crate::limits::{LISTS_KEPT, MEMBERS_MAX, SECRETS_MAX, SETTINGS_MAX, ZONES_NUMBERED};
 use crate::membership::Kind;
 use crate::policy::{Line, Secret};
 
@@ -62,7 +62,20 @@ impl Cluster {
     #[must_use]
     pub fn list(&self) -> u32 {
         let list = self.settings.get(&Line::cut(LIST));
-        list.and_then(|text| text.as_str().parse().ok()).unwrap_or(0)
+        let counted = list.and_then(|text| text.as_str().parse().ok());
+        // A log of before this was counted: as many times as members came to it.
+        counted.unwrap_or(self.members.len() as u32)
+    }
+
+    /// Who belonged to it by each of the last lists, this one among them, by their numbers.
+    #[must_use]
+    pub fn lists(&self) -> BTreeMap<u32, BTreeSet<NodeId>> {
+        let list = |(key, text): (&Line, &Line)| {
+            let number = key.as_str().strip_prefix(LIST)?.strip_prefix(' ')?.parse().ok()?;
+            let nodes = text.as_str().split(' ').filter_map(|node| node.parse().ok().map(NodeId));
+            Some((number, nodes.collect()))
+        };
+        self.settings.iter().filter_map(list).collect()
     }
 
     /// Who has papers, and is no member before it has learned all.
@@ -78,6 +91,12 @@ impl Cluster {
         self.notes().filter(|(_, text)| *text == GONE).map(|(node, _)| node).collect()
     }
 
+    /// Who is a member, and is to be none: it forwards nothing, and then it votes no more.
+    #[must_use]
+    pub fn leaving(&self) -> BTreeSet<NodeId> {
+        self.notes().filter(|(_, text)| *text == LEAVING).map(|(node, _)| node).collect()
+    }
+
     /// What the settings say of nodes.
     fn notes(&self) -> impl Iterator<Item = (NodeId, &str)> {
         self.settings.iter().filter_map(|(key, text)| {
@@ -87,38 +106,47 @@ impl Cluster {
     }
 
     pub(super) fn set_member(&mut self, node: NodeId, member: &Member) -> Result<Changed, Refusal> {
-        let known = self.members.get(&node).map(|known| known.kind);
-        self.has_room(0)?;
+        let counts = self.members.get(&node).map(|known| known.kind) != Some(member.kind);
+        let next = self.next_list(counts, 0)?;
         put(&mut self.members, node, Some(member.clone()), MEMBERS_MAX)?;
-        self.settings.remove(&note_key(node));
-        if known != Some(member.kind) {
-            self.count_list();
+        if !self.leaving().contains(&node) {
+            self.settings.remove(&note_key(node));
         }
+        self.count_list(next);
         Ok(Changed::Member { node })
     }
 
     pub(super) fn remove_member(&mut self, node: NodeId) -> Result<Changed, Refusal> {
-        let invited = self.invited().contains_key(&node);
-        if !self.members.contains_key(&node) && !invited {
+        let named = self.members.contains_key(&node);
+        if !named && !self.invited().contains_key(&node) {
             return Err(Refusal::NoSuchMember { node });
         }
-        self.has_room(1)?;
-        if self.members.remove(&node).is_some() {
-            self.count_list();
-        }
+        let next = self.next_list(named, 1)?;
+        self.members.remove(&node);
         self.settings.insert(note_key(node), Line::cut(GONE));
+        self.count_list(next);
         Ok(Changed::Left { node })
     }
 
-    fn count_list(&mut self) {
-        let next = self.list().saturating_add(1);
-        self.settings.insert(Line::cut(LIST), Line::cut(&next.to_string()));
+    /// The number of the next list, if there is to be one and there is room for that, and for more notes.
+    fn next_list(&self, counts: bool, notes: usize) -> Result<Option<u32>, Refusal> {
+        let room = SETTINGS_MAX.saturating_sub(self.settings.len());
+        let needed = notes + if counts { LIST_SETTINGS } else { 0 };
+        if room < needed {
+            return Err(Refusal::Full {});
+        }
+        Ok(counts.then(|| self.list().saturating_add(1)))
     }
 
-    /// Whether there is room for so many more notes, and for the number of the list.
-    fn has_room(&self, notes: usize) -> Result<(), Refusal> {
-        let full = self.settings.len() + notes >= SETTINGS_MAX;
-        if full { Err(Refusal::Full {}) } else { Ok(()) }
+    /// Who is a member now is the list of this number.
+    fn count_list(&mut self, number: Option<u32>) {
+        let Some(number) = number else { return };
+        let nodes: Vec<String> = self.members.keys().map(ToString::to_string).collect();
+        self.settings.insert(Line::cut(LIST), Line::cut(&number.to_string()));
+        self.settings.insert(list_key(number), Line::cut(&nodes.join(" ")));
+        if let Some(forgotten) = number.checked_sub(LISTS_KEPT) {
+            self.settings.remove(&list_key(forgotten));
+        }
     }
 
     /// All of them or none.
@@ -149,7 +177,16 @@ impl Cluster {
         key: &Line,
         value: Option<&Line>,
     ) -> Result<Changed, Refusal> {
-        put(&mut self.settings, key.clone(), value.cloned(), SETTINGS_MAX)?;
+        let node = key.as_str().strip_prefix(NOTE).and_then(|node| node.parse().ok().map(NodeId));
+        let leaves = value.is_some_and(|text| text.as_str() == LEAVING);
+        match node.map(|node| (node, self.members.contains_key(&node))) {
+            Some((node, false)) if leaves => return Err(Refusal::NoSuchMember { node }),
+            // Who is named needs no invitation, and who leaves goes.
+            Some((_, true)) if !leaves => {}
+            Some(_) | None => {
+                put(&mut self.settings, key.clone(), value.cloned(), SETTINGS_MAX)?;
+            }
+        }
         Ok(Changed::Setting { key: key.clone() })
     }
 
@@ -170,13 +207,14 @@ impl Cluster {
             return Err(Refusal::NoSuchMember { node });
         }
         let others: Vec<NodeId> = self.members.keys().copied().filter(|it| *it != node).collect();
-        self.has_room(others.len())?;
+        let next = self.next_list(true, others.len())?;
         self.generation = generation;
         self.members.retain(|it, _| *it == node);
+        self.settings.remove(&note_key(node));
         for gone in others {
             self.settings.insert(note_key(gone), Line::cut(GONE));
         }
-        self.count_list();
+        self.count_list(next);
         Ok(Changed::Recovered { generation })
     }
 }
@@ -215,17 +253,31 @@ impl Invitation {
     }
 }
 
-/// Settings of which the log takes care by itself: the number of the list, and what is noted of nodes that
-/// are no members.
+/// Settings of which the log takes care by itself: the number of the list, the last lists by their numbers, and
+/// what is noted of nodes.
 const LIST: &str = "members";
 const NOTE: &str = "member ";
 const GONE: &str = "gone";
+const LEAVING: &str = "leaving";
 const INVITED: &str = "invited";
 const FIREWALL: &str = "firewall";
 const WITNESS: &str = "witness";
 
+/// Settings that a new list may need: its number, and itself.
+const LIST_SETTINGS: usize = 2;
+
 fn note_key(node: NodeId) -> Line {
     Line::cut(&format!("{NOTE}{node}"))
+}
+
+fn list_key(number: u32) -> Line {
+    Line::cut(&format!("{LIST} {number}"))
+}
+
+/// The setting that says that a member is to leave: its key and its value.
+#[must_use]
+pub fn leave(node: NodeId) -> (Line, Line) {
+    (note_key(node), Line::cut(LEAVING))
 }
 
 /// Sets or removes an entry of a map that has a limit.

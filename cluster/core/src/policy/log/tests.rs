@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::limits::{CHANGES_KEPT, CONFIRM_MAX, CONFIRM_MIN, REQUESTS_REMEMBERED, REVISIONS_KEPT};
+use crate::limits::{
+    CHANGES_KEPT, CONFIRM_MAX, CONFIRM_MIN, LISTS_KEPT, REQUESTS_REMEMBERED, REVISIONS_KEPT,
+};
 use crate::membership::Kind;
 use crate::policy::{Line, Secret, WallTime};
 use crate::{NodeId, Term};
@@ -361,4 +363,55 @@ fn the_log_knows_who_is_to_come_and_who_has_left() {
     let again = act(&mut log, None, Action::RemoveMember { node: three });
     let why = Refusal::NoSuchMember { node: three };
     assert_eq!(again, Outcome::Refused { why });
+}
+
+#[test]
+fn who_leaves_is_a_member_until_it_has_left() {
+    let mut log = Log::default();
+    let [one, two] = [1, 2].map(NodeId);
+    let set = |node| Action::SetMember { node, member: member(Kind::Firewall) };
+    let leave = |node| {
+        let (key, value) = leave(node);
+        Action::SetSetting { key, value: Some(value) }
+    };
+    let state = |log: &Log| {
+        let cluster = log.cluster();
+        (cluster.list(), cluster.leaving().contains(&two), cluster.gone().contains(&two))
+    };
+    let none = act(&mut log, None, leave(two));
+    assert_eq!(none, Outcome::Refused { why: Refusal::NoSuchMember { node: two } });
+    act(&mut log, None, set(one));
+    act(&mut log, None, set(two));
+    act(&mut log, None, leave(two));
+    assert_eq!(state(&log), (2, true, false));
+    let (key, value) =
+        Invitation { kind: Kind::Witness, address: ([10, 0, 9, 3], 7_400).into() }.setting(two);
+    for again in [set(two), Action::SetSetting { key, value: Some(value) }, leave(two)] {
+        act(&mut log, None, again);
+        assert_eq!(state(&log), (2, true, false), "nothing but going ends it");
+    }
+    act(&mut log, None, Action::RemoveMember { node: two });
+    assert_eq!(state(&log), (3, false, true));
+}
+
+#[test]
+fn the_last_lists_are_kept() {
+    let mut log = Log::default();
+    let one = NodeId(1);
+    let set = |node| Action::SetMember { node: NodeId(node), member: member(Kind::Firewall) };
+    act(&mut log, None, set(1));
+    for turn in 0..u32::from(u8::MAX) {
+        act(&mut log, None, set(2));
+        act(&mut log, None, Action::RemoveMember { node: NodeId(2) });
+        let (lists, newest) = (log.cluster().lists(), 2 * turn + 3);
+        assert_eq!(log.cluster().list(), newest);
+        let kept: Vec<u32> = lists.keys().copied().collect();
+        let oldest = newest.saturating_sub(LISTS_KEPT - 1).max(1);
+        assert_eq!(kept, (oldest..=newest).collect::<Vec<_>>());
+        for (number, nodes) in lists {
+            let both = number % 2 == 0;
+            assert_eq!(nodes.len(), if both { 2 } else { 1 });
+            assert!(nodes.contains(&one));
+        }
+    }
 }

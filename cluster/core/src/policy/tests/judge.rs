@@ -101,7 +101,9 @@ impl Judge {
                 self.finals.insert(request, it.outcome.clone());
             }
         }
-        if let Some(before) = self.in_force.insert(text.clone(), epoch) {
+        // A request that is repeated has the outcome that it had.
+        let before = self.in_force.insert(text.clone(), epoch);
+        if let Some(before) = before.filter(|before| *before != epoch) {
             self.accuse(format!("{text:?} came into force as {before} and as {epoch}"));
         }
     }
