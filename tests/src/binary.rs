@@ -10,7 +10,8 @@ use serde::Deserialize;
 ///
 /// `RINGWALL_BIN` names one that is to be tested as it is. Without it cargo is asked, once in each
 /// test process, to bring the binary up to date: same profile and target directory as the running
-/// test, so there is next to nothing to do after `cargo test --workspace` has built the crates.
+/// test, and as part of the whole workspace, so there is nothing to do after `cargo test --workspace`. For
+/// the binary's package alone cargo would build most crates again, with fewer features.
 ///
 /// # Panics
 /// When `RINGWALL_BIN` names no file, or when the build fails (cargo's messages are on stderr).
@@ -39,7 +40,8 @@ fn build() -> PathBuf {
     let here = Here::of_this_test();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--package", "ringwall", "--bin", "ringwall"])
+        // A test of the package that has the binary: cargo builds that for it.
+        .args(["test", "--no-run", "--workspace", "--test", "recover"])
         .args(["--message-format", "json-render-diagnostics", "--profile", &here.profile])
         .arg("--target-dir")
         .arg(&here.target)

@@ -1,7 +1,7 @@
 //! Lets nodes join while this one runs: an issuer for each token, at a port of its own.
 //!
-//! The cluster's port demands a member's certificate before it hears what a caller wants, so who has none yet is
-//! heard at another one, which the token names. It is open until the token is used or has expired.
+//! The cluster's port demands a member's certificate before it hears what a caller wants, so who has none yet
+//! is heard at another one, which the token names. It is open until the token is used or has expired.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -7,8 +7,8 @@
 //!                                 └─► membership: who votes for a lease
 //! ```
 //!
-//! The disk comes first: others rely on it that who said a list's number goes by no older one after a restart.
-//! But for one thing: who is to leave forwards nothing from then on, whatever the disk says.
+//! The disk comes first: others rely on it that who said a list's number goes by no older one after a
+//! restart. But for one thing: who is to leave forwards nothing from then on, whatever the disk says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -162,7 +162,8 @@ impl Members {
         for (node, member) in others {
             let Some(address) = member.addresses.first().copied() else { continue };
             let told = Other { node: *node, kind: member.kind, address };
-            let other = if self.pinned == Some(*node) { self.known[node] } else { told };
+            let pinned = self.known.get(node).filter(|_| self.pinned == Some(*node));
+            let other = pinned.copied().unwrap_or(told);
             self.known.insert(*node, other);
             if self.trusted.insert(*node) {
                 tracing::info!(%node, %address, "the node may connect");
@@ -170,9 +171,10 @@ impl Members {
             if !self.sender.call_at(other.address) {
                 tracing::error!(%node, "too many nodes are called: this one is not");
             }
-            let is_new = !self.firewalls.iter().any(|it| it.node == *node);
-            if is_new && other.kind == Kind::Firewall {
-                self.firewalls.push(other);
+            match self.firewalls.iter_mut().find(|it| it.node == *node) {
+                Some(known) => *known = other,
+                None if other.kind == Kind::Firewall => self.firewalls.push(other),
+                None => {}
             }
         }
         self.trusted = members.keys().copied().chain([self.own.0]).collect();

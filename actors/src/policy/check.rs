@@ -57,7 +57,8 @@ impl Checker {
         Some(refused.map_or(Verdict::Ready {}, |why| Verdict::Refused { why }))
     }
 
-    /// The same for an operator of this node, where the text was parsed. Nothing, if there is no thread for it.
+    /// The same for an operator of this node, where the text was parsed. Nothing, if there is no thread for
+    /// it.
     pub(super) async fn judge(
         &self,
         file: &str,

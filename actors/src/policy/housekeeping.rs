@@ -194,8 +194,8 @@ pub(super) fn keep(driver: &mut Driver) {
     }
 }
 
-/// Who is to be brought into the log because this node let it in: the next one, if there is any. What a leader
-/// knows from its papers it names without that.
+/// Who is to be brought into the log because this node let it in: the next one, if there is any. What a
+/// leader knows from its papers it names without that.
 fn invitation(log: &Log, house: &House, own: NodeId, leads: bool) -> Option<Chore> {
     let cluster = log.cluster();
     let (invited, gone) = (cluster.invited(), cluster.gone());

@@ -38,8 +38,8 @@ pub(super) const CHECKS: usize = 1;
 /// they count as not asked.
 pub(super) const CHECK_PATIENCE: Duration = cluster_core::limits::READY_WAIT;
 
-/// How long a check waits for membership's word that a firewall which does not answer is dead: many times what
-/// that takes.
+/// How long a check waits for membership's word that a firewall which does not answer is dead: many times
+/// what that takes.
 pub(super) const DEAD_AFTER: Duration = Duration::from_secs(1);
 
 /// How long an operator's request looks for somebody who leads before it says that nobody does: an election
@@ -65,13 +65,15 @@ pub(super) const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
 /// leader has other things to look after.
 pub(super) const LEARN_AGAIN: Duration = Duration::from_secs(60);
 
-/// How long who is to leave still takes part in the log: it learns there that it is to forward nothing. Some of
-/// the leader's heartbeats, by which it hears what is committed.
+/// How long who is to leave still takes part in the log: it learns there that it is to forward nothing. Some
+/// of the leader's heartbeats, by which it hears what is committed.
 pub(super) const PARTING: Duration = Duration::from_secs(2);
 
-/// How long an operator's `leave` waits until the node is out, and how often it looks: as long as it is told to
-/// go, two changes of Raft's members, and an election if it led.
+/// How long an operator's `leave` waits until the node is out: as long as it is told to go, two changes of
+/// Raft's members, and an election if it led.
 pub(super) const LEAVE_PATIENCE: Duration = Duration::from_secs(50);
+
+/// How often `leave` looks whether the node is out: short beside the seconds that it takes.
 pub(super) const LEAVE_LOOK: Duration = Duration::from_millis(50);
 
 /// How often the leader looks after members, zones and owner.

@@ -21,8 +21,8 @@ pub(super) fn of(cluster: &Cluster) -> Roster {
     }
 }
 
-/// Whom the log is to name: those of this node's papers, and those that it was told of, but for who has left or
-/// is about to. What the log says of others counts more than papers do.
+/// Whom the log is to name: those of this node's papers, and those that it was told of, but for who has left
+/// or is about to. What the log says of others counts more than papers do.
 pub(super) fn wanted(
     cluster: &Cluster,
     own: NodeId,

@@ -180,7 +180,8 @@ impl<P: Port> Worker<P> {
         self.fabric = Some(fabric);
     }
 
-    /// Tells the worker's end of the fabric of so many nodes, in their order; those that it knows are the first.
+    /// Tells the worker's end of the fabric of so many nodes, in their order; those that it knows are the
+    /// first.
     pub fn meet(&mut self, peers: &[SocketAddr]) {
         if let Some(fabric) = &mut self.fabric {
             peers.iter().skip(fabric.peers()).for_each(|peer| fabric.meet(*peer));

@@ -154,8 +154,8 @@ impl Site {
         self.found_first(self.hosts.len());
     }
 
-    /// Makes a cluster of the first so many, by files alone. Those that joined early learn of the others by the
-    /// log.
+    /// Makes a cluster of the first so many, by files alone. Those that joined early learn of the others by
+    /// the log.
     fn found_first(&self, all: usize) {
         let file = |index: usize| text(&self.node_file(index)).to_owned();
         self.verb(0, &["cluster", "init", "--name", "gate", "--node", &file(0)]).exits(0);

@@ -164,7 +164,8 @@ impl Pair {
         self.path(&format!("fw{}.sock", index + 1))
     }
 
-    /// By how many seconds the wall clock of a node is off, while it runs and later; without the file by none.
+    /// By how many seconds the wall clock of a node is off, while it runs and later; without the file by
+    /// none.
     fn wall(&self, index: usize) -> PathBuf {
         self.path(&format!("wall{}", index + 1))
     }

@@ -100,8 +100,8 @@ impl Desk {
         Ok(api::Done {})
     }
 
-    /// Takes a member out: the log says so, upon which it forwards nothing; then the leader takes it out of the
-    /// log's voters, and last out of the list by which leases are given. Returns when all that is done.
+    /// Takes a member out: the log says so, upon which it forwards nothing; then the leader takes it out of
+    /// the log's voters, and last out of the list by which leases are given. Returns when all that is done.
     async fn remove(
         &self,
         node: u16,

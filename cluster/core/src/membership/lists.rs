@@ -15,9 +15,9 @@
 //! have had from them has run out.
 //!
 //! Each list has a number, told in heartbeats: that of the cluster's log, how many members there are, and a
-//! digest of who they are. Lists that were made by files alone have the log's number 0. They came about without
-//! the above: a node that hears of a longer one than its own does not own. Who joins says none before the log
-//! names it: its papers may name others who never come.
+//! digest of who they are. Lists that were made by files alone have the log's number 0. They came about
+//! without the above: a node that hears of a longer one than its own does not own. Who joins says none before
+//! the log names it: its papers may name others who never come.
 
 use wire::Time;
 

@@ -74,8 +74,8 @@ pub struct Noted {
 }
 
 impl Store {
-    /// Who votes, as far as this node knows at its start. What the papers say counts as it is now until the log
-    /// says more: who joins meanwhile does not vote by them.
+    /// Who votes, as far as this node knows at its start. What the papers say counts as it is now until the
+    /// log says more: who joins meanwhile does not vote by them.
     ///
     /// # Errors
     /// If it cannot be read or remembered.

@@ -86,8 +86,8 @@ const ACCESS_DENIED: u64 = 49;
 const CERTIFICATE_REQUIRED: u64 = 116;
 const NO_APPLICATION_PROTOCOL: u64 = 120;
 
-/// Whether the other end closed the connection because this node is no member for it: during the handshake, or
-/// after that, when the list has changed meanwhile.
+/// Whether the other end closed the connection because this node is no member for it: during the handshake,
+/// or after that, when the list has changed meanwhile.
 pub(crate) fn disowns(error: &ConnectionError) -> bool {
     match error {
         ConnectionError::ConnectionClosed(theirs) => {

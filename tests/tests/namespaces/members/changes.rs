@@ -20,8 +20,8 @@ impl Site {
         site
     }
 
-    /// Lets a node join whose number is new, or is that of one that is no more. Both ends' daemons are as they
-    /// are: the issuer's runs, and the joiner's does not.
+    /// Lets a node join whose number is new, or is that of one that is no more. Both ends' daemons are as
+    /// they are: the issuer's runs, and the joiner's does not.
     fn joins(&self, index: usize, more: &[&str]) {
         let issuer = self.node_file(0);
         let mut make = vec!["cluster", "token", "--node", text(&issuer)];
@@ -112,6 +112,35 @@ fn a_third_firewall_joins_a_running_pair_and_leaves_it_again() {
     talk.goes_on();
 }
 
+/// With no majority but its own afterwards, and the other one stopped as soon as the verb says so.
+#[test]
+fn a_pair_becomes_one_firewall_and_can_still_commit() {
+    require!(root());
+    let mut site = Site::running_some(2, 0, 2);
+    let (owner, standby) = site.settles(&[0, 1]);
+    let mut talk = site.talk();
+    let leaver = (standby + 1).to_string();
+    site.verb(owner, &["cluster", "leave", &leaver]).exits(0);
+    assert_ne!(site.role(standby), "active");
+    assert!(site.fitness(standby).contains("removed"), "{}", site.fitness(standby));
+    site.kill(standby);
+    site.all_vote(&[owner]);
+    assert_eq!(site.active(), Some(owner));
+    assert_eq!(site.cluster(owner)["lease_ground"], "votes");
+    talk.goes_on();
+    let policy = site.path("policy.toml");
+    site.verb(owner, &["commit", text(&policy)]).exits(0);
+    talk.goes_on();
+
+    // What left knows it from its disk, before it hears anybody.
+    site.cut_off(standby, true);
+    site.start(standby);
+    wait_for(PATIENCE, "it knows that it is out", || site.fitness(standby).contains("removed"));
+    assert_ne!(site.role(standby), "active");
+    let last = site.verb(owner, &["cluster", "leave"]).exits(1).stderr;
+    assert!(last.contains("only member"), "{last}");
+}
+
 #[test]
 fn a_dead_firewall_is_replaced_by_a_new_one() {
     require!(root());
@@ -170,7 +199,6 @@ fn a_sole_survivor_goes_on_and_the_other_one_is_refused_until_it_joins_anew() {
     require!(root());
     let mut site = Site::running_some(2, 0, 2);
     site.settles(&[0, 1]);
-    let mut talk = site.talk();
     (0..2).for_each(|index| site.kill(index));
     let file = site.node_file(0);
     let recover = ["cluster", "recover", "--sole-survivor", "--yes", "--node", text(&file)];
@@ -178,7 +206,7 @@ fn a_sole_survivor_goes_on_and_the_other_one_is_refused_until_it_joins_anew() {
     site.start(0);
     wait_for(PATIENCE, "it goes on alone", || site.active() == Some(0));
     site.all_vote(&[0]);
-    talk.goes_on();
+    let mut talk = site.talk();
 
     // The other one has another history.
     site.start(1);

@@ -234,8 +234,8 @@ fn a_list_that_counts_at_once_lets_two_forward() {
     assert!(found.is_some());
 }
 
-/// One of three is told to go, and forwards no more; the others learn at any time that it has gone, and are cut
-/// off meanwhile.
+/// One of three is told to go, and forwards no more; the others learn at any time that it has gone, and are
+/// cut off meanwhile.
 fn parting(seed: u64) -> (World, [usize; 2]) {
     let mut world = three_that_agree(seed);
     let mut rng = super::world::Rng(seed ^ 0x6006);

@@ -78,8 +78,8 @@ impl Known {
         self.still = None;
     }
 
-    /// Its log stands still, as it said when it was asked: for so long it begins no lease. What it said before
-    /// it was cleared counts no more.
+    /// Its log stands still, as it said when it was asked: for so long it begins no lease. What it said
+    /// before it was cleared counts no more.
     pub(super) fn stand_still(&mut self, asked: Time, why: &Line) {
         if self.cleared_at.is_none_or(|at| at < asked) {
             self.still = Some(why.clone());

@@ -29,8 +29,8 @@ pub enum Input {
     /// certainly ended. Before each of them the driver asks [`super::Local::may_forward`], and ends the
     /// lease if it must not.
     Lease(bool),
-    /// The log of this node stands still, as its disk failed, and why; none: it goes on. While it stands still
-    /// no lease begins but [`Self::Alone`].
+    /// The log of this node stands still, as its disk failed, and why; none: it goes on. While it stands
+    /// still no lease begins but [`Self::Alone`].
     Stalled(Option<Line>),
     /// Whether the node may forward without any leader: a pair without witness whose other node is dead.
     Alone(bool),

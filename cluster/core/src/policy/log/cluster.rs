@@ -253,8 +253,8 @@ impl Invitation {
     }
 }
 
-/// Settings of which the log takes care by itself: the number of the list, the last lists by their numbers, and
-/// what is noted of nodes.
+/// Settings of which the log takes care by itself: the number of the list, the last lists by their numbers,
+/// and what is noted of nodes.
 const LIST: &str = "members";
 const NOTE: &str = "member ";
 const GONE: &str = "gone";
