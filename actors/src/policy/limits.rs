@@ -7,7 +7,7 @@ pub(super) const DISK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Bytes of memory for each byte of a text while it is read, at the peak; `room/measured.rs` holds this and
 /// the next ones against what they take.
-pub(super) const MEMORY_PER_TEXT_BYTE: u64 = 16;
+pub(super) const MEMORY_PER_TEXT_BYTE: u64 = 40;
 
 /// Bytes for each address range while a policy is compiled.
 pub(super) const MEMORY_PER_RANGE: u64 = 400;

@@ -230,6 +230,7 @@ fn init(options: &Init, out: &mut Out<'_>) -> Result<(), Failure> {
 
 fn token(options: &MakeToken, out: &mut Out<'_>) -> Result<(), Failure> {
     let (node, cluster, papers) = read_member(&options.file)?;
+    let identity = own(&node, &papers)?;
     let socket = Path::new(&node.api.socket);
     // Whoever has the socket is the daemon, which has the store; nobody becomes it meanwhile.
     let _claim = match Claim::stake(socket, None) {
@@ -237,7 +238,7 @@ fn token(options: &MakeToken, out: &mut Out<'_>) -> Result<(), Failure> {
         // Without a folder for it no daemon has it.
         claim => claim.ok(),
     };
-    let (identity, authority) = (own(&node, &papers)?, papers.authority()?);
+    let authority = papers.authority()?;
     let mut store = Store::open(&papers.store_path(), &identity.cluster, identity.node)?;
     let token = Token::make(&identity, vec![cluster.listen])?;
     let (now, seconds) = (seconds_of_the_epoch(), options.expires * 60);

@@ -23,6 +23,9 @@ const SHAPES: [[usize; 4]; 6] = [
     [10_000, 2, 2, 100_000],
 ];
 
+/// More memory than before shows that nothing was free, bytes.
+const FILLED: u64 = 4 << 20;
+
 /// An estimate may be so many times what it takes: more would refuse what fits.
 const TOO_HIGH: u64 = 6;
 
@@ -71,6 +74,19 @@ fn peak<T>(work: impl FnOnce() -> T) -> (u64, T) {
     (status("VmHWM").saturating_sub(before), made)
 }
 
+/// Takes what the allocator has free, so that what comes next needs memory of its own.
+fn fill() -> Vec<Vec<u8>> {
+    let mut filling = Vec::new();
+    for bytes in [64 << 10, 8 << 10, 1 << 10, 256, 64] {
+        // Until it asks the kernel for more; the vector of all counts for itself.
+        let full = status("VmRSS") + FILLED;
+        while status("VmRSS") < full {
+            filling.extend((0..FILLED / 4 / bytes).map(|_| vec![1; bytes as usize]));
+        }
+    }
+    filling
+}
+
 /// Carried out by [`estimates_hold`] alone, for one shape.
 #[test]
 #[ignore = "measures its own process, so it must be alone in it"]
@@ -81,6 +97,7 @@ fn one_shape() {
     let version = Version { epoch: Epoch(1), source: Epoch(1) };
     let ports = ["lan", "wan"].map(str::to_owned);
     let size = Size::of_policy(&read.value);
+    let _filling = fill();
     let (compiling, _kept) =
         peak(|| compile::in_force(Arc::new(read.value), version, &ports).expect("good"));
     let estimates = [Size::of_text(&text).bytes(), size.bytes()];

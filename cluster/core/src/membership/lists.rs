@@ -12,7 +12,7 @@
 //! knows, the majorities share a voter: by the list of who knows less. A pair's node that goes on because it
 //! hears nobody is of an earlier list, and has no such ground any more by the time that its peer goes without
 //! it. Who has left need not be heard: those who stay do not vote for it. They wait until a lease that it may
-//! have had from them has run out.
+//! have had from them has run out, unless they own themselves.
 //!
 //! Each list has a number, told in heartbeats: that of the cluster's log, how many members there are, and a
 //! digest of who they are. Lists that were made by files alone have the log's number 0. They came about
@@ -23,6 +23,7 @@ use wire::Time;
 
 use super::Member;
 use super::config::{Config, PeerConfig};
+use super::lease::Ground;
 use super::peer::Peer;
 use crate::NodeId;
 use crate::limits::{MEMBERS_MAX, PATHS_MAX};
@@ -160,7 +161,10 @@ impl Member {
         let ours = ListNumber(self.members);
         let mut old = self.peers.iter().filter(counts);
         let over = old.all(|peer| peer.members != 0 && ListNumber(peer.members).is_as_new_as(ours));
-        let waits = self.parted.is_some_and(|at| now.since(at) < self.config.timing.takeover);
+        // While this node has a lease by votes, nobody else has one.
+        let owns = self.lease.is_live(now) && self.lease.ground() == Some(Ground::Votes);
+        let parted = self.parted.is_some_and(|at| now.since(at) < self.config.timing.takeover);
+        let waits = parted && !owns;
         let settled = !earlier.is_empty() && over && !waits;
         if settled {
             self.config.earlier.clear();

@@ -140,7 +140,8 @@ fn who_leaves_is_waited_for_by_nobody_and_is_voted_for_by_nobody() {
         tell(&mut world, node, &told(node, &[0, 1], 2, &[&[1, 2, 3]]));
     }
     world.run_ms(30);
-    assert_eq!(world.view(0).list, (2, false), "it may have a lease by our vote");
+    assert_eq!(world.view(1).list, (2, false), "it may have a lease by our vote");
+    assert_eq!(world.view(0).list, (2, true), "not while this one has one");
     world.run_ms(500);
     assert_eq!([world.view(0).list, world.view(1).list], [(2, true); 2]);
     assert_eq!(world.actives(), [0]);
@@ -150,6 +151,19 @@ fn who_leaves_is_waited_for_by_nobody_and_is_voted_for_by_nobody() {
     assert_eq!(world.actives(), [0]);
     world.assert_safe();
     assert_eq!(world.role(2), Some(Role::Standby), "it goes by the old list, and hears nobody");
+}
+
+#[test]
+fn the_last_of_a_pair_forwards_on_when_the_other_one_leaves() {
+    let mut world = a_pair(7, None);
+    world.tell(1, Input::Fitness(Fitness::REMOVED));
+    world.run_ms(100);
+    let counted = world.hosts[0].intervals.len();
+    tell(&mut world, 0, &told(0, &[0], 2, &[&[1, 2]]));
+    world.run_ms(1_000);
+    assert_eq!((world.actives(), world.view(0).list), (vec![0], (2, true)));
+    assert_eq!(world.hosts[0].intervals.len(), counted, "all the time");
+    world.assert_safe();
 }
 
 /// An owner that leaves: its lease ends, and then another's begins.

@@ -560,8 +560,9 @@ impl Host {
 
     /// The other one, if it goes by a list of two and by no other.
     fn partner_of_two(&self) -> Option<usize> {
-        match self.config.peers.as_slice() {
-            [peer] if self.config.earlier.is_empty() => Some(usize::from(peer.node.0) - 1),
+        let config = self.member.as_ref().map_or(&self.config, |member| &member.config);
+        match config.peers.as_slice() {
+            [peer] if config.is_settled() => Some(usize::from(peer.node.0) - 1),
             _ => None,
         }
     }
