@@ -384,13 +384,13 @@ impl Tcp {
                 Peer::Responder => Judgement::Invalid(Invalid::State),
             },
             Class::SynAck => self.judge_late_syn_ack(sender, segment, check),
-            // Data that overtook their SYN-ACK acknowledge the SYN (RFC 7413 §4.2.2). The initiator takes
-            // nothing of any other, so that only a forger gains if they pass; what an old connection
-            // has to say, its ACK says below.
+            // Data that overtook their SYN-ACK acknowledge the SYN (RFC 7413 §4.2.2), or what the initiator
+            // sent by another way. It takes nothing of any other, so that only a forger gains if they pass;
+            // what an old connection has to say, its ACK says below.
             Class::Ack
                 if check == WindowCheck::Check
                     && segment.end() != segment.sequence
-                    && !self.acknowledges_syn(sender, segment) =>
+                    && !self.acknowledges_syn_or_later(sender, segment) =>
             {
                 Judgement::Invalid(Invalid::SynUnacknowledged)
             }

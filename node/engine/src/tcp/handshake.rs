@@ -7,6 +7,7 @@ use super::{
     Accepted, Class, Invalid, Judgement, Marks, Opening, Segment, State, SynOptions, Tcp,
     WindowCheck,
 };
+use crate::limits::ACK_WINDOW_MIN;
 use crate::session::Peer;
 
 impl Tcp {
@@ -224,6 +225,14 @@ impl Tcp {
     pub(super) fn acknowledges_syn(&self, sender: Peer, segment: &Segment) -> bool {
         let (from, to) = self.pair(sender);
         segment.acknowledgment.ge(from.max_ack) && segment.acknowledgment.le(to.end)
+    }
+
+    /// Whether it acknowledges the other peer's SYN, or what that peer may have sent unseen since then: as much
+    /// as an unscaled window.
+    pub(super) fn acknowledges_syn_or_later(&self, sender: Peer, segment: &Segment) -> bool {
+        let (from, to) = self.pair(sender);
+        let acknowledged = segment.acknowledgment;
+        acknowledged.ge(from.max_ack) && acknowledged.le(to.end + ACK_WINDOW_MIN)
     }
 
     /// The acknowledgment that `sender`'s SYN asks for, while nothing else has been acknowledged.

@@ -218,7 +218,10 @@ fn before_the_handshake_only_its_own_segments_pass() {
          I SYN|ACK 0 ack 1 -> invalid state
          R FIN|ACK 1 ack 1 -> invalid state
          R ACK 1 +100 ack 1 -> ignore
-         R ACK 1 +100 ack 900 -> invalid syn-unacknowledged
+         R ACK 1 +100 ack 900 -> ignore
+         R ACK 1 +100 ack 66001 -> ignore
+         R ACK 1 +100 ack 66002 -> invalid syn-unacknowledged
+         R ACK 1 +100 ack 0 -> invalid syn-unacknowledged
          R ACK 1 ack 900 -> ignore
          R SYN|ACK 0 ack 1 -> accept syn-received
          I ACK 1 ack 500 -> invalid syn-unacknowledged
