@@ -43,7 +43,7 @@ fn note(c: &mut Criterion) {
         ("one scanner, denied", stream(1, Kind::Denied(DenyClass::Policy), false)),
     ];
     for (name, observations) in cases {
-        let mut book = Book::new(Seed::new([1, 2]), 2, Aggregation::default());
+        let mut book = Book::new(Seed::new([1, 2]), &[Aggregation::default(); 2]);
         let mut at = 0;
         c.bench_function(name, |b| {
             b.iter(|| {

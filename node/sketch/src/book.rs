@@ -50,7 +50,8 @@ impl Default for Aggregation {
 #[derive(Clone)]
 pub struct Book {
     seed: Seed,
-    aggregation: Aggregation,
+    /// By zone.
+    aggregation: Vec<Aggregation>,
     noted: u64,
     /// Hashes of destinations under a flood.
     muted: [u64; BOOK_MUTED_MAX],
@@ -68,7 +69,7 @@ pub struct Book {
     /// By destination prefix.
     pub scopes: Rows<Place, ScopeRow>,
     /// By zone.
-    pub zones: Box<[ScopeRow]>,
+    pub zones: Vec<ScopeRow>,
 }
 
 /// The hashes of one observation, each made once.
@@ -81,11 +82,11 @@ struct Hashes {
 }
 
 impl Book {
-    /// An empty book of a policy with so many zones.
-    pub fn new(seed: Seed, zones: usize, aggregation: Aggregation) -> Self {
-        Self {
+    /// An empty book for zones that aggregate like this. Of others nothing is counted by zone.
+    pub fn new(seed: Seed, zones: &[Aggregation]) -> Self {
+        let mut book = Self {
             seed,
-            aggregation,
+            aggregation: Vec::new(),
             noted: 0,
             muted: [0; BOOK_MUTED_MAX],
             muted_count: 0,
@@ -95,8 +96,19 @@ impl Book {
             flows: Rows::new(BOOK_FLOWS),
             oddities: Rows::new(BOOK_ODDITIES),
             scopes: Rows::new(BOOK_SCOPES),
-            zones: (0..zones.min(BOOK_ZONES_MAX)).map(|_| ScopeRow::default()).collect(),
-        }
+            zones: Vec::new(),
+        };
+        book.aggregate(zones);
+        book
+    }
+
+    /// From now on zones aggregate like this: for an empty book, since a place has one prefix in it.
+    /// Allocates when there are more zones than before, so it is not for the flow actor.
+    pub fn aggregate(&mut self, zones: &[Aggregation]) {
+        let zones = &zones[..zones.len().min(BOOK_ZONES_MAX)];
+        self.aggregation.clear();
+        self.aggregation.extend(zones);
+        self.zones.resize_with(zones.len(), ScopeRow::default);
     }
 
     /// How many observations it has.
@@ -167,8 +179,12 @@ impl Book {
 
     fn places(&self, it: &Observation) -> (Place, Place) {
         let place = |address: IpAddr, (v4, v6)| Place::new(it.zone, address, v4, v6);
-        let Aggregation { source, destination, scope: _ } = self.aggregation;
+        let Aggregation { source, destination, scope: _ } = self.aggregation_of(it.zone);
         (place(it.source, source), place(it.destination, destination))
+    }
+
+    fn aggregation_of(&self, zone: u8) -> Aggregation {
+        self.aggregation.get(usize::from(zone)).copied().unwrap_or_default()
     }
 
     fn hashes(&self, it: &Observation, source: &Place, destination: &Place) -> Hashes {
@@ -182,7 +198,7 @@ impl Book {
         if let Some(zone) = self.zones.get_mut(usize::from(it.zone)) {
             zone.note(it, measures, hashes.port, hashes.source);
         }
-        let (v4, v6) = self.aggregation.scope;
+        let (v4, v6) = self.aggregation_of(it.zone).scope;
         let scope = Place::new(it.zone, it.destination, v4, v6);
         self.scopes.change(scope.hash(self.seed), &scope, |row| {
             row.value.note(it, measures, hashes.port, hashes.source);

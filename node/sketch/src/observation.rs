@@ -239,6 +239,25 @@ impl Measure {
         Self::FailedOther,
     ];
 
+    /// Whether each packet counts, and not each observation: what was dropped or answered in front of a flow
+    /// actor is told as one observation of many packets.
+    pub(crate) const fn is_of_packets(self) -> bool {
+        match self {
+            Self::Syn | Self::Udp | Self::Icmp | Self::Fragment | Self::Denied | Self::Odd => true,
+            Self::Opened
+            | Self::Completed
+            | Self::Ended
+            | Self::Unanswered
+            | Self::HalfOpen
+            | Self::Refused
+            | Self::Withdrawn
+            | Self::Unreachable
+            | Self::FailedTcp
+            | Self::FailedUdp
+            | Self::FailedOther => false,
+        }
+    }
+
     /// What counts as an anomaly of its source and destination.
     pub const ANOMALIES: Measures = Measures::NONE
         .with(Self::Denied)

@@ -67,7 +67,12 @@ mod tests {
         assert_eq!(format!("{seed:?}"), format!("Seed({:08x})", GOLDEN[3]));
     }
 
-    const GOLDEN: [u64; 4] = [0, 0, 0, 0];
+    const GOLDEN: [u64; 4] = [
+        17_504_791_238_144_728_541,
+        4_554_058_698_837_360_158,
+        12_471_358_352_380_961_010,
+        3_654_313_575,
+    ];
 
     #[test]
     fn order_and_seed_count() {

@@ -47,24 +47,7 @@ impl Tally {
     #[inline]
     fn note(&mut self, it: &Observation, measures: Measures) {
         for measure in measures.iter() {
-            let by = match measure {
-                Measure::Udp | Measure::Icmp => it.packets,
-                Measure::Syn
-                | Measure::Fragment
-                | Measure::Opened
-                | Measure::Completed
-                | Measure::Ended
-                | Measure::Denied
-                | Measure::Unanswered
-                | Measure::HalfOpen
-                | Measure::Refused
-                | Measure::Withdrawn
-                | Measure::Unreachable
-                | Measure::Odd
-                | Measure::FailedTcp
-                | Measure::FailedUdp
-                | Measure::FailedOther => 1,
-            };
+            let by = if measure.is_of_packets() { it.packets.max(1) } else { 1 };
             let count = &mut self.counts[measure as usize];
             *count = count.saturating_add(by);
         }

@@ -8,7 +8,7 @@ const SEED: Seed = Seed::new([51, 52]);
 const DENIED: Kind = Kind::Denied(DenyClass::Policy);
 
 fn book() -> Book {
-    Book::new(SEED, 2, Aggregation::default())
+    Book::new(SEED, &[Aggregation::default(); 2])
 }
 
 fn of(kind: Kind, source: &str, destination: &str, port: u16) -> Observation {
@@ -79,6 +79,35 @@ fn only_sessions_carry_flows_and_only_odd_packets_are_odd() {
     assert_eq!(source.key.to_string(), "2001:db8::/64", "a source has its prefix");
     let odd = book.oddities.iter().next().expect("an oddity");
     assert_eq!((odd.key.oddity, odd.value.packets, book.oddities.len()), (Oddity::Land, 1, 1));
+}
+
+#[test]
+fn each_zone_has_its_own_aggregation_and_an_unknown_one_the_usual() {
+    let wide = Aggregation { source: (24, 48), ..Aggregation::default() };
+    let mut book = Book::new(SEED, &[wide]);
+    let denied = of(DENIED, "192.0.2.7", "10.0.0.1", 1);
+    book.note(&Observation { zone: 0, ..denied });
+    book.note(&Observation { zone: 9, ..denied });
+    let keys: Vec<_> = book.sources.iter().map(|row| row.key.to_string()).collect();
+    assert_eq!((keys[0].as_str(), keys[1].as_str()), ("192.0.2.0/24", "192.0.2.7"));
+    book.clear();
+    book.aggregate(&[Aggregation::default(); 3]);
+    book.note(&Observation { zone: 0, ..denied });
+    assert_eq!(
+        book.sources.iter().next().map(|row| row.key.to_string()).as_deref(),
+        Some("192.0.2.7")
+    );
+    assert_eq!((book.zones.len(), book.zones[0].tally.packets), (3, 1));
+}
+
+/// What was dropped in front of a flow actor is told at once.
+#[test]
+fn many_packets_in_one_observation_are_as_many() {
+    let mut book = book();
+    let limit = Kind::Denied(DenyClass::Limit);
+    book.note(&Observation { packets: 900, ..of(limit, "192.0.2.7", "10.0.0.1", 80) });
+    let row = destination(&book, "10.0.0.1").expect("a row");
+    assert_eq!((row.tally.of(Measure::Syn), row.tally.of(Measure::Denied)), (900, 900));
 }
 
 /// A million forged sources between the probes of one scanner: the scanner's row stays, and says all.
