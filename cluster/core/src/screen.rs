@@ -40,6 +40,6 @@ mod window;
 pub use self::attack::{Action, Attack, Kind, Output, RateLimit, Subject, Totals, Transport};
 pub use self::baseline::{Deviation, Feature, FeatureState, Learning};
 pub use self::detector::{Detector, Settings};
-pub use self::digest::DigestError;
+pub use self::digest::{DigestError, is_digest};
 pub use self::screens::{Screens, ZoneScreen};
 pub use self::tables::{Anomaly, Order, Query, Side, Talker, TalkerFlow, TalkerOrder};

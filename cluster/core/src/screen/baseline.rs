@@ -18,7 +18,8 @@
 //! n-th power.
 //!
 //! **Unusual samples are not learned**, so an attack does not become normal while it lasts, unless it lasts a
-//! day.
+//! day. What is less than unusual counts as two standard deviations at most, once there is a norm: else who
+//! grows slowly would make his own growth the spread of the hour, and never become unusual.
 //!
 //! **Of several nodes** each learns of the traffic that it forwards, and tells its means. They are kept by
 //! node and merged when something is judged; so a takeover knows what its predecessor knew.
@@ -180,9 +181,12 @@ impl Scope {
             {
                 tell(deviation.after(*run));
             }
-            if deviation.is_none() || *run > UNUSUAL_SAMPLES_MAX {
-                self.hours.learn(feature, second_of_day, value, norm.expected(feature));
-            }
+            let logarithm = match deviation {
+                None => norm.tempered(feature, value, sample, baseline),
+                Some(_) if *run > UNUSUAL_SAMPLES_MAX => feature.logarithm(value),
+                Some(_) => continue,
+            };
+            self.hours.learn(feature, second_of_day, logarithm, norm.expected(feature));
         }
     }
 }

@@ -175,9 +175,8 @@ impl Detector {
         self.acts.blocks()
     }
 
-    /// Lets the sources of a place through again, or all of them.
-    pub fn unblock(&mut self, within: Option<&Place>) {
-        let gone = |source: &Place| within.is_none_or(|place| place.contains(source.address()));
+    /// Lets sources through again; [`Self::tick`] says so.
+    pub fn unblock(&mut self, gone: impl Fn(&Place) -> bool) {
         self.acts.unblock(gone, &mut self.out);
     }
 
@@ -371,8 +370,9 @@ impl Own {
     pub(super) fn flow_rates(&self, most: usize) -> Vec<(Flow, u64, u64)> {
         let [running, last] = &self.flows;
         let seconds = running.began.since(last.began).as_secs().max(1);
-        let of =
-            |table: &SpaceSaving<Flow>, flow| table.get(flow).map_or(0, |it| it.count / seconds);
+        let of = |table: &SpaceSaving<Flow>, flow: &Flow| {
+            table.get(flow).map_or(0, |it| it.count / seconds)
+        };
         let heaviest = |table: &SpaceSaving<Flow>| {
             table.heaviest().into_iter().take(most).map(|it| it.key).collect::<Vec<_>>()
         };

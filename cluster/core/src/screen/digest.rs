@@ -89,6 +89,11 @@ impl From<NotTaken> for DigestError {
     }
 }
 
+/// Whether a datagram is one of these, and not of a replication, whose second byte is a kind and small.
+pub fn is_digest(message: &[u8]) -> bool {
+    matches!(message, [VERSION, header, ..] if usize::from(*header) >= HEADER_BYTES)
+}
+
 /// Takes a message into what its sender told. What it blocks comes back, on this node's clock.
 ///
 /// A message with a mistake in it is taken up to there, but for what it blocks.

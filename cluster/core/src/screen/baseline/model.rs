@@ -12,6 +12,8 @@ const HOURS: usize = 24;
 const HOUR_SAMPLES_MIN: f64 = 30.0;
 /// Standard deviation of a logarithm that every feature has at least: a quarter more or less is normal.
 const DEVIATION_MIN: f64 = 0.25;
+/// A sample that is not unusual is learned as if it were no further off than this many standard deviations.
+const TEMPERED_DEVIATIONS: f64 = 2.0;
 /// A sample moves the drift as if it were no further off than this: half as much again.
 const DRIFT_STEP_MAX: f64 = 0.4;
 
@@ -32,15 +34,14 @@ impl Hours {
         Self { slots, drift: [0.0; Feature::COUNT] }
     }
 
-    /// A value that was seen, of which so much was expected.
+    /// The logarithm of what was seen, and that of what was expected.
     pub(super) fn learn(
         &mut self,
         feature: Feature,
         second_of_day: u32,
-        value: f64,
+        logarithm: f64,
         expected: Option<f64>,
     ) {
-        let logarithm = feature.logarithm(value);
         let slot = &mut self.slots[hour(second_of_day)][feature as usize];
         slot.add(logarithm);
         slot.cap(SAMPLES_PER_HOUR_MAX);
@@ -146,6 +147,27 @@ impl Norm {
         let expected = feature.value(expected);
         unusual
             .then(|| Deviation { feature, expected, seen: value, deviations, sure: 0.0 }.after(1))
+    }
+
+    /// The logarithm of a value as it is to be learned: where there is a norm, not further off than
+    /// [`TEMPERED_DEVIATIONS`].
+    pub(super) fn tempered(
+        &self,
+        feature: Feature,
+        value: f64,
+        sample: &Sample,
+        baseline: &config::Baseline,
+    ) -> f64 {
+        let logarithm = feature.logarithm(value);
+        if !self.is_learned(baseline) {
+            return logarithm;
+        }
+        let normal = self.spread(feature, sample.events(feature));
+        let (Some(expected), Some(normal)) = (self.expected(feature), normal) else {
+            return logarithm;
+        };
+        let most = TEMPERED_DEVIATIONS * normal;
+        logarithm.clamp(expected - most, expected + most)
     }
 
     /// The standard deviation that is normal: that of the hour, of the burstiest one, of chance, or the
