@@ -22,10 +22,10 @@ pub struct Observation {
     pub source_port: u16,
     /// The responder's port, of ICMP the type; 0 where there is none.
     pub port: u16,
-    /// Packets that this tells of: 1 of a first, denied or odd packet, those of a session that were not told
-    /// before, 0 of an event without packets.
+    /// Packets that this tells of: 1 of a first, denied or odd packet, the initiator's of a session that were
+    /// not told before, 0 of an event without packets.
     pub packets: u32,
-    /// Bytes of them.
+    /// Bytes of them, and of a session's those of the answers too.
     pub bytes: u64,
 }
 
@@ -65,6 +65,8 @@ pub enum DenyClass {
     Policy,
     /// It belongs to no session and may not begin one: how ACK scans look.
     State,
+    /// It came late or out of place: no question, and no first packet.
+    Stray,
     /// By a limit, which says nothing of its sender.
     Limit,
     /// For want of a route, memory or a backup, which neither does.
@@ -330,6 +332,7 @@ impl Observation {
             Kind::Denied(DenyClass::Policy | DenyClass::State) => {
                 self.failed(Measure::Denied).and(self.packet_measure())
             }
+            Kind::Denied(DenyClass::Stray) => Measures::NONE.with(Measure::Denied),
             Kind::Denied(DenyClass::Limit | DenyClass::Resources) => {
                 self.packet_measure().with(Measure::Denied)
             }
@@ -365,9 +368,10 @@ impl Observation {
         }
     }
 
-    /// Packets by their protocol; those of TCP connections are no measure of a flood.
+    /// Packets by their protocol, if there are any; those of TCP connections are no measure of a flood.
     fn carried(&self) -> Measures {
         match self.protocol {
+            _ if self.packets == 0 => Measures::NONE,
             UDP => Measures::NONE.with(Measure::Udp),
             ICMP | ICMP6 => Measures::NONE.with(Measure::Icmp),
             _ => Measures::NONE,
@@ -399,7 +403,7 @@ mod tests {
     #[test]
     fn each_kind_adds_to_these() {
         let policy = Kind::Denied(DenyClass::Policy);
-        let table: [(Kind, u8, &[Measure]); 20] = [
+        let table: [(Kind, u8, &[Measure]); 21] = [
             (Kind::Permitted, TCP, &[Syn, Opened]),
             (Kind::Permitted, UDP, &[Udp, Opened]),
             (Kind::Permitted, ICMP6, &[Icmp, Opened]),
@@ -408,6 +412,7 @@ mod tests {
             (policy, UDP, &[Udp, Denied, FailedUdp]),
             (policy, ICMP, &[Icmp, Denied, FailedOther]),
             (Kind::Denied(DenyClass::State), TCP, &[Denied, FailedTcp]),
+            (Kind::Denied(DenyClass::Stray), TCP, &[Denied]),
             (Kind::Denied(DenyClass::Limit), TCP, &[Syn, Denied]),
             (Kind::Denied(DenyClass::Resources), UDP, &[Udp, Denied]),
             (Kind::Completed, TCP, &[Completed]),
@@ -425,6 +430,19 @@ mod tests {
             assert_eq!(measures(kind, protocol), expected, "{kind:?} {protocol}");
         }
         assert_eq!(measures(Kind::Carried, TCP), []);
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let none = Observation {
+            kind: Kind::Ended,
+            zone: 0,
+            protocol: UDP,
+            source: address,
+            destination: address,
+            source_port: 1,
+            port: 2,
+            packets: 0,
+            bytes: 60,
+        };
+        assert_eq!(none.measures().iter().collect::<Vec<_>>(), [Ended], "answers alone");
     }
 
     #[test]
