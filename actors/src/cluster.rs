@@ -52,7 +52,8 @@ use self::addresses::Addresses;
 use self::fabric::{Fabric, InboxFull, Link, MessageRoom, PeerWorkers, StreamEnd};
 use self::heart::{Command, Heart, Line, State};
 use self::limits::{ANSWER_TIMEOUT, COMMANDS, MESSAGE_BYTES, STREAM_INBOX, STREAM_OUTBOX};
-use self::ownership::{Completeness, Ownership};
+use self::ownership::Completeness;
+pub(crate) use self::ownership::Ownership;
 pub(crate) use self::passing::Passing;
 use self::paths::Paths;
 pub use self::plan::ClusterError;
@@ -154,6 +155,8 @@ pub(crate) struct Around {
     pub(crate) in_force: watch::Receiver<InForce>,
     /// What the policy says of a lease.
     pub(crate) permit: Permit,
+    /// Where the other nodes' digests of attacks go; a witness has nobody for them.
+    pub(crate) digests: Option<mpsc::Sender<Bytes>>,
 }
 
 /// A node's running part in its cluster.
@@ -165,6 +168,7 @@ pub(crate) struct Part {
     shown: Shown,
     /// Sends to the other members.
     sender: transport::Sender,
+    ownership: Ownership,
     /// What membership says to the policy.
     standing: watch::Receiver<Standing>,
     /// Threads and tasks in the order in which they end.
@@ -243,7 +247,9 @@ impl Part {
             link: Link::default(),
             peer_workers: peer_workers.clone(),
             ends: loom.ends,
+            digests: around.digests,
         };
+        let ownership = loom.ownership.clone();
         let heart = Heart {
             member,
             paths: Paths::new(plan.paths),
@@ -274,12 +280,17 @@ impl Part {
         let (shards, streams) = (around.shards, loom.streams);
         let shown = Shown { names, unconfirmed: loom.unconfirmed, peer_workers, net };
         let ending = Mutex::new(Some(ending));
-        Ok(Self { kind, line, shards, streams, shown, sender, standing, ending })
+        Ok(Self { kind, line, shards, streams, shown, sender, ownership, standing, ending })
     }
 
     /// What sends to the other members.
     pub(crate) fn sender(&self) -> &transport::Sender {
         &self.sender
+    }
+
+    /// Whether this node owns, at any time.
+    pub(crate) fn ownership(&self) -> Ownership {
+        self.ownership.clone()
     }
 
     /// What membership says, as far as it concerns the policy.

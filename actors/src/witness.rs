@@ -57,6 +57,7 @@ impl Witness {
             watched,
             in_force: seen.clone(),
             permit: permit.clone(),
+            digests: None,
         };
         let part = Part::start(plan, loom, around).await?;
         let sender = part.sender().clone();

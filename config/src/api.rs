@@ -10,6 +10,7 @@ mod commit;
 mod control;
 mod history;
 mod object;
+mod screen;
 mod session;
 mod view;
 
@@ -28,6 +29,10 @@ pub use control::{
 };
 pub use history::{CompareRequest, Comparison, Event, EventKind, History, Revision, RevisionKind};
 pub use object::Object;
+pub use screen::{
+    Anomalies, AnomaliesClearRequest, AnomaliesRequest, AnomalyOrder, AnomalyRow, Attack, Block,
+    SCREEN_ROWS, ScreenSide, Top, TopFlow, TopOrder, TopRequest, TopRow, TopSide,
+};
 pub use session::{
     Conversation, ConversationsPage, PageRequest, Prefix, Protocol, Session, SessionFilter,
     SessionsPage, Traffic,
@@ -75,6 +80,12 @@ pub const CLUSTER: &str = "/v1/cluster";
 pub const CLUSTER_REQUEST: &str = "/v1/cluster/request";
 /// POST [`MemberRequest`], answers [`Done`] when the cluster has agreed.
 pub const CLUSTER_MEMBER: &str = "/v1/cluster/member";
+/// POST [`AnomaliesRequest`], answers [`Anomalies`].
+pub const ANOMALIES: &str = "/v1/anomalies";
+/// POST [`AnomaliesClearRequest`], answers [`Done`].
+pub const ANOMALIES_CLEAR: &str = "/v1/anomalies/clear";
+/// POST [`TopRequest`], answers [`Top`].
+pub const TOP: &str = "/v1/top";
 /// POST [`FailpointRequest`], answers [`Done`]; only where the node file allows it.
 pub const FAILPOINT: &str = "/v1/failpoint";
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use cluster_core::NodeId;
 use cluster_core::replication::envelope::Message;
+use cluster_core::screen;
 use cluster_net::transport::{Datagram, Event, Inbox, Transport};
 use datapath::Bell;
 use tokio::sync::{mpsc, watch};
@@ -106,6 +107,8 @@ pub(super) struct Fabric {
     pub(super) heard: watch::Receiver<Option<NodeId>>,
     pub(super) link: Link,
     pub(super) peer_workers: PeerWorkers,
+    /// Where digests of attacks go.
+    pub(super) digests: Option<mpsc::Sender<Bytes>>,
 }
 
 /// With whom there is to replicate.
@@ -209,6 +212,14 @@ impl Fabric {
     }
 
     fn deliver(&self, datagram: &Datagram) {
+        // These come from everybody, whoever replicates with whom.
+        if screen::is_digest(&datagram.bytes) {
+            if let Some(digests) = &self.digests {
+                // Full: its rows are told again.
+                let _ = digests.try_send(datagram.bytes.clone());
+            }
+            return;
+        }
         if self.link.told != Some(datagram.node) {
             return;
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use cluster_core::NodeId;
+use cluster_core::{Boot, NodeId};
 use datapath::Lease;
 use datapath::xdp::{BpfDir, Program};
 use engine::Event;
@@ -17,9 +17,11 @@ use crate::cluster::{Around, Loom, Part, Plan};
 use crate::epochs::Epochs;
 use crate::flow::Wanted;
 use crate::keeper::{Keeper, KeeperActor};
+use crate::limits::DIGESTS_QUEUE;
 use crate::mirror::{Mirror, Update};
 use crate::policy::{self, Desk, Founding, InForce, Origin, Permit, Standing};
 use crate::ports::{Ports, PortsActor, Watched};
+use crate::screener;
 use crate::shard::Shard;
 use crate::telemetry::{Telemetry, TelemetryActor};
 
@@ -102,6 +104,10 @@ pub(super) struct Staff<'a> {
     pub(super) wanted: mpsc::Receiver<Wanted>,
     /// On a node of a cluster.
     pub(super) pair: Option<(Plan, Loom)>,
+    /// The run of the daemon.
+    pub(super) boot: Boot,
+    /// Of all sketches of the cluster.
+    pub(super) seed: sketch::Seed,
 }
 
 pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), StartError> {
@@ -124,12 +130,14 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
     let (permit, lease, shards) = (Permit::default(), staff.lease, staff.shards.clone());
     let Beginning { founding, origin, waits, .. } = staff.beginning;
     let node = NodeId(staff.config.id);
+    let (digests, heard) = mpsc::channel(DIGESTS_QUEUE);
     let (part, grounds, standing, sender) = match staff.pair {
         Some((plan, loom)) => {
             let (in_force, permit) = (staff.in_force.subscribe(), permit.clone());
             let (name, roster) = (plan.cluster().clone(), plan.roster());
             let word = Some(word);
-            let around = Around { shards, lease, word, watched, in_force, permit };
+            let digests = Some(digests);
+            let around = Around { shards, lease, word, watched, in_force, permit, digests };
             let part = Part::start(plan, loom, around).await?;
             let (sender, standing) = (part.sender().clone(), part.standing());
             let grounds = founding.clustered(&name, node, sender.clone(), origin, roster).await?;
@@ -144,6 +152,18 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
             (Err(keeper), grounds, standing, None)
         }
     };
+    let fabric = part.as_ref().ok().map(|part| {
+        let (sender, ownership) = (part.sender().clone(), part.ownership());
+        screener::FabricEnd { sender, heard, ownership }
+    });
+    let watch = screener::start(screener::Parts {
+        node,
+        boot: staff.boot,
+        seed: staff.seed,
+        shards: staff.shards.clone(),
+        in_force: staff.in_force.subscribe(),
+        fabric,
+    });
     let policy = policy::Staff {
         node,
         founding,
@@ -169,7 +189,7 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
             Permission::Keeper(keeper)
         }
     };
-    Ok((Actors { policy, ports, telemetry, permission }, desk))
+    Ok((Actors { policy, ports, telemetry, permission, watch }, desk))
 }
 
 /// Waits until a node that is alone may forward under its policy.

@@ -23,6 +23,9 @@ pub(super) enum Endpoint {
     Cluster,
     ClusterRequest,
     ClusterMember,
+    Anomalies,
+    AnomaliesClear,
+    Top,
     Failpoint,
     Metrics,
 }
@@ -32,7 +35,7 @@ pub(super) const METRICS: &str = "/metrics";
 
 impl Endpoint {
     /// All of them.
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::Status,
         Self::Sessions,
         Self::SessionsClear,
@@ -50,6 +53,9 @@ impl Endpoint {
         Self::Cluster,
         Self::ClusterRequest,
         Self::ClusterMember,
+        Self::Anomalies,
+        Self::AnomaliesClear,
+        Self::Top,
         Self::Failpoint,
         Self::Metrics,
     ];
@@ -74,6 +80,9 @@ impl Endpoint {
             Self::Cluster => (api::CLUSTER, Role::Read),
             Self::ClusterRequest => (api::CLUSTER_REQUEST, Role::Operate),
             Self::ClusterMember => (api::CLUSTER_MEMBER, Role::Administer),
+            Self::Anomalies => (api::ANOMALIES, Role::Read),
+            Self::AnomaliesClear => (api::ANOMALIES_CLEAR, Role::Operate),
+            Self::Top => (api::TOP, Role::Read),
             Self::Failpoint => (api::FAILPOINT, Role::Administer),
             Self::Metrics => (METRICS, Role::Read),
         }
