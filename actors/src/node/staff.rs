@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use cluster_core::NodeId;
+use cluster_core::{Boot, NodeId};
 use cluster_net::identity::Papers;
 use cluster_net::store::Roster;
 use cluster_net::transport::Sender;
@@ -21,9 +21,11 @@ use crate::cluster::{Around, Loom, Part, Plan};
 use crate::epochs::Epochs;
 use crate::flow::Wanted;
 use crate::keeper::{Keeper, KeeperActor};
+use crate::limits::DIGESTS_QUEUE;
 use crate::mirror::{Mirror, Update};
 use crate::policy::{self, Desk, Founding, Grounds, InForce, Origin, Permit, Standing};
 use crate::ports::{Ports, PortsActor, Watched};
+use crate::screener;
 use crate::shard::Shard;
 use crate::telemetry::{Telemetry, TelemetryActor};
 
@@ -106,6 +108,10 @@ pub(super) struct Staff<'a> {
     pub(super) wanted: mpsc::Receiver<Wanted>,
     /// On a node of a cluster.
     pub(super) pair: Option<(Plan, Loom)>,
+    /// The run of the daemon.
+    pub(super) boot: Boot,
+    /// Of all sketches of the cluster.
+    pub(super) seed: sketch::Seed,
 }
 
 pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), StartError> {
@@ -129,6 +135,7 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
     let Beginning { founding, origin, waits, .. } = staff.beginning;
     let (roster, members) = watch::channel(Roster::default());
     let (admit, admitted) = mpsc::channel(ADMITTED);
+    let (digests, heard) = mpsc::channel(DIGESTS_QUEUE);
     let around = Around {
         shards: staff.shards.clone(),
         lease: staff.lease,
@@ -139,6 +146,7 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
         roster: members,
         admitted: admit,
         papers: Papers::new(Path::new(&staff.config.data_dir)),
+        digests: Some(digests),
     };
     let begun = match staff.pair {
         Some(pair) => {
@@ -148,6 +156,18 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
         None => Begun::alone(node, word, around, &founding, origin).await?,
     };
     let Begun { part, grounds, standing, sender } = begun;
+    let fabric = part.as_ref().ok().map(|part| {
+        let (sender, ownership) = (part.sender().clone(), part.ownership());
+        screener::FabricEnd { sender, heard, ownership }
+    });
+    let watch = screener::start(screener::Parts {
+        node,
+        boot: staff.boot,
+        seed: staff.seed,
+        shards: staff.shards.clone(),
+        in_force: staff.in_force.subscribe(),
+        fabric,
+    });
     let policy = policy::Staff {
         node,
         founding,
@@ -175,7 +195,7 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
             Permission::Keeper(keeper)
         }
     };
-    Ok((Actors { policy, ports, telemetry, permission }, desk))
+    Ok((Actors { policy, ports, telemetry, permission, watch }, desk))
 }
 
 /// What the policy's actor stands on: a part in a cluster, or a keeper of the lease.
