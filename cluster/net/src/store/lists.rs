@@ -249,8 +249,8 @@ impl Electorate {
         if !joins && missed.count() > 0 {
             return None;
         }
-        let between = roster.lists.range(known + 1..roster.version);
-        between.fold(Some(self), |known, (version, list)| known?.then(*version, list.clone()))
+        let mut between = roster.lists.range(known + 1..roster.version);
+        between.try_fold(self, |known, (version, list)| known.then(*version, list.clone()))
     }
 
     /// With another list. Those before it count until everybody goes by this one. None: those are too many.
