@@ -72,6 +72,7 @@ use crate::clock;
 use crate::flow::XskWorker;
 use crate::policy::{InForce, Permit, Standing};
 use crate::ports::Watched;
+use crate::screener::FabricEnd;
 use crate::shard::Shard;
 
 /// What the streams of a node share, before its workers start.
@@ -307,14 +308,14 @@ impl Part {
         self.letting.make(request).await
     }
 
+    /// The way to the other nodes' detectors of attacks; `heard` is what they say.
+    pub(crate) fn screens(&self, heard: mpsc::Receiver<Bytes>) -> FabricEnd {
+        FabricEnd { sender: self.sender.clone(), heard, ownership: self.ownership.clone() }
+    }
+
     /// What sends to the other members.
     pub(crate) fn sender(&self) -> &transport::Sender {
         &self.sender
-    }
-
-    /// Whether this node owns, at any time.
-    pub(crate) fn ownership(&self) -> Ownership {
-        self.ownership.clone()
     }
 
     /// What membership says, as far as it concerns the policy.

@@ -148,25 +148,15 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
         papers: Papers::new(Path::new(&staff.config.data_dir)),
         digests: Some(digests),
     };
-    let begun = match staff.pair {
-        Some(pair) => {
-            Begun::in_cluster(pair, Around { word: Some(word), ..around }, &founding, origin)
-                .await?
-        }
-        None => Begun::alone(node, word, around, &founding, origin).await?,
-    };
+    let begun = Begun::of(node, staff.pair, (word, around), &founding, origin).await?;
     let Begun { part, grounds, standing, sender } = begun;
-    let fabric = part.as_ref().ok().map(|part| {
-        let (sender, ownership) = (part.sender().clone(), part.ownership());
-        screener::FabricEnd { sender, heard, ownership }
-    });
     let watch = screener::start(screener::Parts {
         node,
         boot: staff.boot,
         seed: staff.seed,
         shards: staff.shards.clone(),
         in_force: staff.in_force.subscribe(),
-        fabric,
+        fabric: part.as_ref().ok().map(|part| part.screens(heard)),
     });
     let policy = policy::Staff {
         node,
@@ -188,14 +178,21 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
     if waits {
         first_policy(&permit).await?;
     }
-    let permission = match part {
-        Ok(part) => Permission::Cluster(Box::new(part)),
-        Err(keeper) => {
-            let (keeper, _) = Actor::spawn(None, KeeperActor, keeper).await.map_err(failed)?;
-            Permission::Keeper(keeper)
-        }
-    };
+    let permission = Permission::start(part).await?;
     Ok((Actors { policy, ports, telemetry, permission, watch }, desk))
+}
+
+impl Permission {
+    async fn start(part: Result<Part, Keeper>) -> Result<Self, StartError> {
+        match part {
+            Ok(part) => Ok(Self::Cluster(Box::new(part))),
+            Err(keeper) => {
+                let keeper = Actor::spawn(None, KeeperActor, keeper).await;
+                let failed = |error| StartError::System(format!("an actor: {error}"));
+                keeper.map(|(keeper, _)| Self::Keeper(keeper)).map_err(failed)
+            }
+        }
+    }
 }
 
 /// What the policy's actor stands on: a part in a cluster, or a keeper of the lease.
@@ -207,6 +204,22 @@ struct Begun {
 }
 
 impl Begun {
+    async fn of(
+        node: NodeId,
+        pair: Option<(Plan, Loom)>,
+        (word, around): (LeaseWord, Around),
+        founding: &Founding,
+        origin: Origin,
+    ) -> Result<Self, StartError> {
+        match pair {
+            Some(pair) => {
+                let around = Around { word: Some(word), ..around };
+                Self::in_cluster(pair, around, founding, origin).await
+            }
+            None => Self::alone(node, word, around, founding, origin).await,
+        }
+    }
+
     async fn in_cluster(
         (plan, loom): (Plan, Loom),
         around: Around,
