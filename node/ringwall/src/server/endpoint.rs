@@ -36,8 +36,7 @@ pub(super) const METRICS: &str = "/metrics";
 
 impl Endpoint {
     /// All of them.
-    pub(super) const ALL: [Self; 20] = [
-    pub(super) const ALL: [Self; 22] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::Status,
         Self::Sessions,
         Self::SessionsClear,
