@@ -169,13 +169,21 @@ pub fn lock(worker: &SharedWorker) -> MutexGuard<'_, XskWorker> {
     worker.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Nobody answered: the actor stopped, or did not get round to it in time.
+/// Why a flow actor did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoAnswer;
+pub enum NoAnswer {
+    /// It ended first, and took the question with it.
+    Ended,
+    /// It did not get round to it in time.
+    Late,
+}
 
 impl core::fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("a flow actor did not answer in time")
+        f.write_str(match self {
+            Self::Ended => "a flow actor ended before it answered; the log says why",
+            Self::Late => "a flow actor did not answer in time",
+        })
     }
 }
 
@@ -194,9 +202,9 @@ pub async fn ask<T: Send + 'static>(
         // The asker may have given up; then nobody wants the answer.
         let _ = answer.send(question(worker));
     });
-    flow.cast(FlowMessage::Control(control)).map_err(|_| NoAnswer)?;
+    flow.cast(FlowMessage::Control(control)).map_err(|_| NoAnswer::Ended)?;
     let answer = tokio::time::timeout(ASK_TIMEOUT, answered).await;
-    answer.map_err(|_| NoAnswer)?.map_err(|_| NoAnswer)
+    answer.map_err(|_| NoAnswer::Late)?.map_err(|_| NoAnswer::Ended)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use arc_swap::ArcSwapOption;
 use datapath::Poison;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
-use ractor::{Actor, ActorProcessingErr, ActorRef, ActorStatus, SupervisionEvent};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorStatus, SupervisionEvent};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
@@ -124,26 +124,34 @@ impl Shard {
         &self,
         question: impl Fn(&mut XskWorker) -> T + Send + Clone + 'static,
     ) -> Result<T, NoAnswer> {
+        let mut ended = None;
         for _ in 0..ASK_ATTEMPTS {
-            let flow = self.serving().await?;
-            if let Ok(answer) = flow::ask(&flow, question.clone()).await {
-                return Ok(answer);
+            let flow = self.serving(ended).await?;
+            match flow::ask(&flow, question.clone()).await {
+                Err(NoAnswer::Ended) => ended = Some(flow.get_id()),
+                answer => return answer,
             }
         }
-        Err(NoAnswer)
+        Err(NoAnswer::Ended)
     }
 
     /// The flow actor in charge. Waits for the first one, and after a panic for the next: what a
-    /// worker is told between two actors must not be lost.
-    async fn serving(&self) -> Result<Arc<ActorRef<FlowMessage>>, NoAnswer> {
+    /// worker is told between two actors must not be lost. One that has `ended` may look alive for
+    /// a while after its mailbox is gone: it is not asked again.
+    async fn serving(
+        &self,
+        ended: Option<ActorId>,
+    ) -> Result<Arc<ActorRef<FlowMessage>>, NoAnswer> {
         let deadline = Instant::now() + ASK_TIMEOUT;
+        let serves = |flow: &Arc<ActorRef<FlowMessage>>| {
+            flow.get_status() < ActorStatus::Stopping && Some(flow.get_id()) != ended
+        };
         loop {
-            let current = self.current.load_full();
-            if let Some(flow) = current.filter(|flow| flow.get_status() < ActorStatus::Stopping) {
+            if let Some(flow) = self.current.load_full().filter(serves) {
                 return Ok(flow);
             }
             if self.orders.is_closed() || Instant::now() >= deadline {
-                return Err(NoAnswer);
+                return Err(NoAnswer::Ended);
             }
             tokio::time::sleep(ASK_PAUSE).await;
         }
@@ -299,6 +307,48 @@ impl Actor for Supervisor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Idle;
+
+    impl Actor for Idle {
+        type Msg = FlowMessage;
+        type State = ();
+        type Arguments = ();
+
+        async fn pre_start(
+            &self,
+            _: ActorRef<FlowMessage>,
+            (): (),
+        ) -> Result<(), ActorProcessingErr> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn who_ended_is_not_asked_again_however_alive_it_looks() {
+        let (orders, _ordered) = mpsc::channel(1);
+        let shard = Shard {
+            index: 0,
+            core: None,
+            poison_dir: PathBuf::new(),
+            pulse: Pulse::default(),
+            restarts: Arc::default(),
+            drop_only: Arc::default(),
+            current: Current::default(),
+            orders,
+        };
+        let (old, _) = Actor::spawn(None, Idle, ()).await.expect("an actor without state");
+        let (new, _) = Actor::spawn(None, Idle, ()).await.expect("an actor without state");
+        shard.current.store(Some(Arc::new(old.clone())));
+        assert_eq!(shard.serving(None).await.map(|flow| flow.get_id()), Ok(old.get_id()));
+        let (asked, next) = (shard.clone(), new.clone());
+        let waiting = tokio::spawn(async move { asked.serving(Some(old.get_id())).await });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished(), "the old one is still the current one");
+        shard.current.store(Some(Arc::new(next)));
+        let serving = waiting.await.expect("no panic");
+        assert_eq!(serving.map(|flow| flow.get_id()), Ok(new.get_id()));
+    }
 
     #[test]
     fn a_thread_that_is_bound_has_one_core() {
