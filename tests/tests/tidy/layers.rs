@@ -10,7 +10,7 @@ use ringwall_tests::workspace;
 use crate::none;
 
 /// Folder of each crate, and its level.
-const LEVELS: [(&str, u8); 12] = [
+const LEVELS: [(&str, u8); 13] = [
     ("node/ringwall", 5),
     ("chaos", 5),
     ("tests", 5),
@@ -21,12 +21,13 @@ const LEVELS: [(&str, u8); 12] = [
     ("node/engine", 1),
     ("node/af-xdp", 1),
     ("node/netns", 1),
+    ("node/sketch", 0),
     ("node/wire", 0),
     ("config", 0),
 ];
 
 /// Crates whose answers depend on their arguments alone.
-const PURE: [&str; 4] = ["node/wire", "config", "node/engine", "cluster/core"];
+const PURE: [&str; 5] = ["node/sketch", "node/wire", "config", "node/engine", "cluster/core"];
 
 /// What a pure crate must not reach, not even through others: runtimes, system calls, entropy.
 const IMPURE: [&str; 12] = [

@@ -20,7 +20,8 @@ const EMPTY_NAMES: [(&str, &str); 7] = [
 const UNSAFE_ALLOWED: [&str; 2] = ["node/af-xdp/", "node/datapath/"];
 
 /// Prefixes of the paths of crates that see no clock, thread, socket or file.
-const PURE: [&str; 4] = ["node/wire/src/", "config/src/", "node/engine/src/", "cluster/core/src/"];
+const PURE: [&str; 5] =
+    ["node/sketch/src/", "node/wire/src/", "config/src/", "node/engine/src/", "cluster/core/src/"];
 
 /// What such a crate must not name: the first two parts of paths of the standard library.
 const IMPURE: [&str; 7] = [

@@ -1,0 +1,240 @@
+//! What one flow actor notes of its traffic, in memory that never grows.
+//!
+//! ```text
+//!                 ┌─ source rows       what it does, failed ports and hosts
+//! Observation ────┼─ destination rows  what is done to it, its peers
+//!   note()        ├─ pair rows         failed ports
+//!                 ├─ scope rows        zones and destination prefixes: peers, entropy of sources and ports
+//!                 ├─ flow rows         bytes (ends and parts of sessions alone)
+//!                 └─ oddity rows       (odd packets alone)
+//! ```
+//!
+//! A book is handed over whole, about ten times a second, against an empty one that had been handed over
+//! before; so a drain costs the worker a swap. Whoever reads it clears it, and tells it which destinations
+//! are under a flood: sources that are not known yet get no row for what they send there, for most of them
+//! are forged, and the destination is what will be named.
+
+mod row;
+
+use core::net::IpAddr;
+
+pub use self::row::{DestinationRow, FlowRow, OddityRow, PairRow, ScopeRow, SourceRow, Tally};
+
+use crate::limits::{
+    BOOK_DESTINATIONS, BOOK_FLOWS, BOOK_MUTED_MAX, BOOK_ODDITIES, BOOK_PAIRS, BOOK_SCOPES,
+    BOOK_SOURCES, BOOK_ZONES_MAX,
+};
+use crate::observation::{Kind, Measure, Measures, Observation};
+use crate::place::{Flow, OddPair, Pair, Place};
+use crate::rows::{Key as _, Rows};
+use crate::seed::Seed;
+
+/// How many bits of an address count, in IPv4 and IPv6; the others are one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aggregation {
+    /// Of sources: whoever has a /64 has all of its addresses.
+    pub source: (u8, u8),
+    /// Of destinations.
+    pub destination: (u8, u8),
+    /// Of the destination prefixes whose traffic is modelled.
+    pub scope: (u8, u8),
+}
+
+impl Default for Aggregation {
+    fn default() -> Self {
+        Self { source: (32, 64), destination: (32, 128), scope: (24, 48) }
+    }
+}
+
+/// The notes of one flow actor since they were last handed over.
+#[derive(Clone)]
+pub struct Book {
+    seed: Seed,
+    /// By zone.
+    aggregation: Vec<Aggregation>,
+    noted: u64,
+    /// Hashes of destinations under a flood.
+    muted: [u64; BOOK_MUTED_MAX],
+    muted_count: usize,
+    /// By source.
+    pub sources: Rows<Place, SourceRow>,
+    /// By destination.
+    pub destinations: Rows<Place, DestinationRow>,
+    /// By source and destination.
+    pub pairs: Rows<Pair, PairRow>,
+    /// By flow.
+    pub flows: Rows<Flow, FlowRow>,
+    /// By oddity, source and destination.
+    pub oddities: Rows<OddPair, OddityRow>,
+    /// By destination prefix.
+    pub scopes: Rows<Place, ScopeRow>,
+    /// By zone.
+    pub zones: Vec<ScopeRow>,
+}
+
+/// The hashes of one observation, each made once.
+struct Hashes {
+    source: u64,
+    destination: u64,
+    pair: u64,
+    /// Port and protocol.
+    port: u64,
+}
+
+impl Book {
+    /// An empty book for zones that aggregate like this. Of others nothing is counted by zone.
+    pub fn new(seed: Seed, zones: &[Aggregation]) -> Self {
+        let mut book = Self {
+            seed,
+            aggregation: Vec::new(),
+            noted: 0,
+            muted: [0; BOOK_MUTED_MAX],
+            muted_count: 0,
+            sources: Rows::new(BOOK_SOURCES),
+            destinations: Rows::new(BOOK_DESTINATIONS),
+            pairs: Rows::new(BOOK_PAIRS),
+            flows: Rows::new(BOOK_FLOWS),
+            oddities: Rows::new(BOOK_ODDITIES),
+            scopes: Rows::new(BOOK_SCOPES),
+            zones: Vec::new(),
+        };
+        book.aggregate(zones);
+        book
+    }
+
+    /// From now on zones aggregate like this: for an empty book, since a place has one prefix in it.
+    /// Allocates when there are more zones than before, so it is not for the flow actor.
+    pub fn aggregate(&mut self, zones: &[Aggregation]) {
+        let zones = &zones[..zones.len().min(BOOK_ZONES_MAX)];
+        self.aggregation.clear();
+        self.aggregation.extend(zones);
+        self.zones.resize_with(zones.len(), ScopeRow::default);
+    }
+
+    /// How many observations it has.
+    pub const fn noted(&self) -> u64 {
+        self.noted
+    }
+
+    /// The seed of its hashes.
+    pub const fn seed(&self) -> Seed {
+        self.seed
+    }
+
+    /// Notes one observation: a fixed amount of work, no allocation.
+    pub fn note(&mut self, it: &Observation) {
+        let (source, destination) = self.places(it);
+        let hashes = self.hashes(it, &source, &destination);
+        // Lines of three tables that may be far away: asked for together.
+        core::hint::black_box(
+            self.sources.touch(hashes.source)
+                ^ self.destinations.touch(hashes.destination)
+                ^ self.pairs.touch(hashes.pair),
+        );
+        let measures = it.measures();
+        self.noted += 1;
+        self.note_scopes(it, &hashes, measures);
+        self.destinations.change(hashes.destination, &destination, |row| {
+            row.value.note(it, measures, hashes.port, hashes.source);
+        });
+        self.note_pair(it, &Pair { source, destination }, &hashes, measures);
+        match it.kind {
+            Kind::Carried | Kind::Ended => self.note_flow(it),
+            Kind::Odd(oddity) => {
+                let key = OddPair { oddity, pair: Pair { source, destination } };
+                self.oddities.change(key.hash(self.seed), &key, |row| row.value.note());
+            }
+            Kind::Permitted
+            | Kind::Denied(_)
+            | Kind::Completed
+            | Kind::Unanswered
+            | Kind::HalfOpen
+            | Kind::Refused
+            | Kind::Withdrawn
+            | Kind::Unreachable
+            | Kind::Fragment => {}
+        }
+    }
+
+    /// From now on newcomers to these destinations get no rows of their own; the first few count.
+    pub fn mute<'a>(&mut self, destinations: impl IntoIterator<Item = &'a Place>) {
+        self.muted_count = 0;
+        for place in destinations.into_iter().take(BOOK_MUTED_MAX) {
+            self.muted[self.muted_count] = place.hash(self.seed);
+            self.muted_count += 1;
+        }
+    }
+
+    /// Forgets everything but the muted destinations; work and memory as much as was noted.
+    pub fn clear(&mut self) {
+        self.noted = 0;
+        self.sources.clear();
+        self.destinations.clear();
+        self.pairs.clear();
+        self.flows.clear();
+        self.oddities.clear();
+        self.scopes.clear();
+        self.zones.iter_mut().for_each(crate::rows::Noted::reset);
+    }
+
+    fn places(&self, it: &Observation) -> (Place, Place) {
+        let place = |address: IpAddr, (v4, v6)| Place::new(it.zone, address, v4, v6);
+        let Aggregation { source, destination, scope: _ } = self.aggregation_of(it.zone);
+        (place(it.source, source), place(it.destination, destination))
+    }
+
+    fn aggregation_of(&self, zone: u8) -> Aggregation {
+        self.aggregation.get(usize::from(zone)).copied().unwrap_or_default()
+    }
+
+    fn hashes(&self, it: &Observation, source: &Place, destination: &Place) -> Hashes {
+        let port = u64::from(it.protocol) << 16 | u64::from(it.port);
+        let (source, destination) = (source.hash(self.seed), destination.hash(self.seed));
+        let pair = self.seed.join(source, destination);
+        Hashes { source, destination, pair, port: self.seed.word(port) }
+    }
+
+    fn note_scopes(&mut self, it: &Observation, hashes: &Hashes, measures: Measures) {
+        if let Some(zone) = self.zones.get_mut(usize::from(it.zone)) {
+            zone.note(it, measures, hashes.port, hashes.source);
+        }
+        let (v4, v6) = self.aggregation_of(it.zone).scope;
+        let scope = Place::new(it.zone, it.destination, v4, v6);
+        self.scopes.change(scope.hash(self.seed), &scope, |row| {
+            row.value.note(it, measures, hashes.port, hashes.source);
+        });
+    }
+
+    fn note_pair(&mut self, it: &Observation, pair: &Pair, hashes: &Hashes, measures: Measures) {
+        let source = |value: &mut SourceRow| {
+            value.note(it, measures, hashes.port, (hashes.destination, &pair.destination));
+        };
+        let both = |value: &mut PairRow| value.note(it, measures, hashes.port);
+        if self.muted[..self.muted_count].contains(&hashes.destination) {
+            self.sources.change_known(hashes.source, &pair.source, |row| source(&mut row.value));
+            self.pairs.change_known(hashes.pair, pair, |row| both(&mut row.value));
+        } else {
+            self.sources.change(hashes.source, &pair.source, |row| source(&mut row.value));
+            self.pairs.change(hashes.pair, pair, |row| both(&mut row.value));
+        }
+    }
+
+    fn note_flow(&mut self, it: &Observation) {
+        let pair = Pair {
+            source: Place::of(it.zone, it.source),
+            destination: Place::of(it.zone, it.destination),
+        };
+        let (source_port, port, protocol) = (it.source_port, it.port, it.protocol);
+        let flow = Flow { pair, source_port, port, protocol };
+        let ended = it.kind == Kind::Ended;
+        self.flows.change(flow.hash(self.seed), &flow, |row| row.value.note(it, ended));
+    }
+}
+
+/// Whether an attempt failed, so that its port and host count.
+fn is_failure(measures: Measures) -> bool {
+    measures.has_any(Measure::FAILED)
+}
+
+#[cfg(test)]
+mod tests;
