@@ -17,5 +17,6 @@ pub mod limits;
 pub mod membership;
 pub mod policy;
 pub mod replication;
+pub mod screen;
 
 pub use ids::{Boot, NodeId, Term};

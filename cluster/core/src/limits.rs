@@ -346,3 +346,93 @@ pub const CLEARANCE_INTERVAL: Duration = Duration::from_millis(100);
 /// How much longer the leader counts a clearance: for clocks that differ in speed, and for the time between
 /// a node's look at it and the lease that follows.
 pub const CLEARANCE_LAG: Duration = Duration::from_millis(100);
+
+// --- screen ------------------------------------------------------------------------------------
+
+/// Source rows of a detector: suspects of hours. 1.4 KiB each, 5.6 MiB together; a flood turns over those
+/// that never failed at two things.
+pub const SCREEN_SOURCES: usize = 4_096;
+
+/// Destination rows of a detector: hosts behind the firewall that are in use or under attack.
+pub const SCREEN_DESTINATIONS: usize = 2_048;
+
+/// Pair rows of a detector: as many as source rows, half as large.
+pub const SCREEN_PAIRS: usize = 4_096;
+
+/// Rows of stateless anomalies of a detector, by kind, source and destination.
+pub const SCREEN_ODDITIES: usize = 1_024;
+
+/// Rows of each kind kept of one other node: what it thought worth telling. 1.5 MiB a node.
+pub const PEER_ROWS: usize = 1_024;
+
+/// Nodes whose digests are kept: all others of a cluster (`membership` has 16 at most). Digests of more are
+/// refused.
+pub const PEERS_MAX: usize = 15;
+
+/// Bytes of one digest: a datagram that every path carries, as [`MESSAGE_BYTES`] is.
+pub const DIGEST_BYTES: usize = MESSAGE_BYTES;
+
+/// How often a node tells the others: with one more for the way, a block is cluster-wide within a second.
+pub const DIGEST_EVERY: Duration = Duration::from_millis(500);
+
+/// Digests that leave at once: 19 KB each half second to each peer. What does not fit waits its turn, the
+/// most suspicious first.
+pub const DIGESTS_AT_ONCE: usize = 16;
+
+/// How long a rate that another node told counts: four digests. A node that falls silent has no rate.
+pub const RATE_LIFE: Duration = Duration::from_secs(2);
+
+/// Attacks that are followed at once. Beyond it new ones are counted, not told; floods of forged sources do
+/// not get there, since they are told by destination.
+pub const ATTACKS_MAX: usize = 256;
+
+/// Blocked sources at once, those of other nodes included: what the XDP program's list holds. Beyond it a
+/// source is told and not blocked.
+pub const BLOCKS_MAX: usize = 4_096;
+
+/// Sources that scan one destination at once, from which on the destination is told and not they: decoys
+/// (`nmap -D`) are forged by the dozen.
+pub const DECOYS_MIN: usize = 8;
+
+/// Sources of one kind of odd packet to one destination, from which on the destination is told.
+pub const FORGED_MIN: usize = 4;
+
+/// How long a flood must stay below half its threshold to be over: shorter gaps are one attack.
+pub const FLOOD_QUIET: Duration = Duration::from_secs(10);
+
+/// How long a scan or an odd sender must be quiet to be over: the time in which a fast scan counts.
+pub const SCAN_QUIET: Duration = Duration::from_secs(60);
+
+/// Rows of an answer about tables, at most, as Junos has it; 32 are the default.
+pub const TABLE_ROWS_MAX: usize = 256;
+
+/// Seconds over which rates of talkers are averaged: short enough to be live, long enough to be read.
+pub const TALKER_SECONDS: u32 = 8;
+
+/// Flows whose bytes are counted for the top talkers, by Space-Saving: a flow with a 512th of all bytes is
+/// among them for certain.
+pub const TALKER_FLOWS: usize = 512;
+
+/// Flows that a node tells the others of each span, by bytes and as many by packets: what a page shows.
+pub const TALKER_FLOWS_TOLD: usize = 16;
+
+/// How long bytes of flows are gathered before they are shown: sessions are told of now and then only.
+pub const TALKER_SPAN: Duration = Duration::from_secs(10);
+
+/// Zones and destination prefixes whose traffic is modelled, the first that come; 4.1 KiB each of a node.
+pub const SCOPES_MAX: usize = 128;
+
+/// How long traffic is gathered into one sample of a baseline.
+pub const SAMPLE_EVERY: Duration = Duration::from_secs(60);
+
+/// Samples that an hour's mean stands for at most: seven days of them, so that older ones fade.
+pub const SAMPLES_PER_HOUR_MAX: f64 = 420.0;
+
+/// Samples in a row that must be unusual before it is told: three minutes are no burst.
+pub const UNUSUAL_SAMPLES: u32 = 3;
+
+/// Samples in a row that were unusual, after which they are the new normal: a day.
+pub const UNUSUAL_SAMPLES_MAX: u32 = 1_440;
+
+/// Samples over which the drift of a whole day is averaged.
+pub const DRIFT_SAMPLES: f64 = 1_440.0;

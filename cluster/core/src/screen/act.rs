@@ -1,0 +1,132 @@
+//! What is done about attacks: blocks with an end, rates, proxies; each once, and undone when it is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use config::Reaction;
+use sketch::Place;
+use wire::Time;
+
+use super::attack::{Action, Kind, Output, RateLimit, Subject};
+use super::judge::Finding;
+use crate::limits::BLOCKS_MAX;
+
+/// What is being done.
+#[derive(Default)]
+pub(super) struct Acts {
+    /// Blocked by this node: until when.
+    blocks: BTreeMap<Place, Block>,
+    /// Rates and proxies, by what they are for.
+    others: BTreeMap<(Kind, Subject), Action>,
+    /// Blocks that found no room.
+    pub(super) unblocked: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Block {
+    until: Time,
+    /// The end that was said last.
+    said: Time,
+    /// Other nodes say so, not this one.
+    foreign: bool,
+}
+
+impl Acts {
+    /// An attack began.
+    pub(super) fn begin(&mut self, finding: &Finding, now: Time, out: &mut Vec<Output>) {
+        match wanted(finding, now) {
+            Some(Action::Block { source, until }) => self.block(source, until, false, out),
+            Some(action @ (Action::Drop(_) | Action::Proxy { .. })) => {
+                let key = (finding.kind, finding.subject);
+                if self.others.insert(key, action) != Some(action) {
+                    out.push(Output::Act(action));
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// It goes on: a block lasts longer.
+    pub(super) fn go_on(&mut self, finding: &Finding, now: Time, out: &mut Vec<Output>) {
+        if let Some(Action::Block { source, until }) = wanted(finding, now) {
+            self.block(source, until, false, out);
+        }
+    }
+
+    /// It is over. A block stays until its end, unless the source was one of many that are forged.
+    pub(super) fn end(&mut self, key: &(Kind, Subject), folded: bool, out: &mut Vec<Output>) {
+        if let Some(action) = self.others.remove(key)
+            && !self.others.values().any(|other| *other == action)
+        {
+            out.push(Output::Undo(action));
+        }
+        if let (true, Some(source)) = (folded, key.1.source())
+            && let Some(block) = self.blocks.remove(&source)
+        {
+            out.push(Output::Undo(Action::Block { source, until: block.said }));
+        }
+    }
+
+    /// Another node has blocked a source.
+    pub(super) fn heard(&mut self, source: Place, until: Time, out: &mut Vec<Output>) {
+        self.block(source, until, true, out);
+    }
+
+    /// Blocks whose end has come are forgotten: the XDP program's list forgets them by itself.
+    pub(super) fn expire(&mut self, now: Time) {
+        self.blocks.retain(|_, block| block.until > now);
+    }
+
+    /// Undoes the blocks of a zone, as an operator or a new policy wants it.
+    pub(super) fn unblock(&mut self, gone: impl Fn(&Place) -> bool, out: &mut Vec<Output>) {
+        let places: BTreeSet<_> = self.blocks.keys().filter(|it| gone(it)).copied().collect();
+        for source in places {
+            let until = self.blocks.remove(&source).map_or(Time::ZERO, |block| block.said);
+            out.push(Output::Undo(Action::Block { source, until }));
+        }
+    }
+
+    /// Sources that this node blocks by its own judgement.
+    pub(super) fn own_blocks(&self) -> impl Iterator<Item = (&Place, Time)> {
+        self.blocks.iter().filter(|(_, it)| !it.foreign).map(|(source, it)| (source, it.until))
+    }
+
+    /// All that is blocked.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = (&Place, Time)> {
+        self.blocks.iter().map(|(source, it)| (source, it.until))
+    }
+
+    /// A block is said when it begins, and then when its end has moved by a second at least.
+    fn block(&mut self, source: Place, until: Time, foreign: bool, out: &mut Vec<Output>) {
+        if !self.blocks.contains_key(&source) && self.blocks.len() >= BLOCKS_MAX {
+            self.unblocked += 1;
+            return;
+        }
+        let new = Block { until, said: Time::ZERO, foreign };
+        let block = self.blocks.entry(source).or_insert(new);
+        block.until = block.until.max(until);
+        block.foreign &= foreign;
+        if block.until.since(block.said).as_secs() >= 1 {
+            block.said = block.until;
+            out.push(Output::Act(Action::Block { source, until: block.until }));
+        }
+    }
+}
+
+/// What the policy wants done about a finding.
+fn wanted(finding: &Finding, now: Time) -> Option<Action> {
+    let source = finding.subject.source();
+    let above = || {
+        let (kind, subject, threshold) = (finding.kind, finding.subject, finding.limit);
+        kind.is_rate().then_some(Action::Drop(RateLimit { kind, subject, threshold }))
+    };
+    match (finding.response.action, source, finding.subject) {
+        (Reaction::Alarm, _, _) => None,
+        (Reaction::Block, Some(source), _) => {
+            Some(Action::Block { source, until: now + finding.response.block_for })
+        }
+        (Reaction::Proxy, None, Subject::Destination(destination)) => {
+            Some(Action::Proxy { destination })
+        }
+        (Reaction::Drop | Reaction::Block | Reaction::Proxy, _, _) => above(),
+    }
+}

@@ -1,0 +1,6 @@
+#![allow(clippy::unwrap_used)]
+
+mod attacks;
+mod cluster;
+mod tables;
+mod world;
