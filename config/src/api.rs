@@ -10,6 +10,7 @@ mod commit;
 mod control;
 mod history;
 mod object;
+mod screen;
 mod session;
 mod view;
 
@@ -29,6 +30,10 @@ pub use control::{
 };
 pub use history::{CompareRequest, Comparison, Event, EventKind, History, Revision, RevisionKind};
 pub use object::Object;
+pub use screen::{
+    Anomalies, AnomaliesClearRequest, AnomaliesRequest, AnomalyOrder, AnomalyRow, Attack, Block,
+    SCREEN_ROWS, ScreenSide, Top, TopFlow, TopOrder, TopRequest, TopRow, TopSide,
+};
 pub use session::{
     Conversation, ConversationsPage, PageRequest, Prefix, Protocol, Session, SessionFilter,
     SessionsPage, Traffic,
@@ -78,6 +83,12 @@ pub const CLUSTER_REQUEST: &str = "/v1/cluster/request";
 pub const CLUSTER_MEMBER: &str = "/v1/cluster/member";
 /// POST [`TokenRequest`], answers [`TokenMade`]; only on a node that has the cluster's authority.
 pub const CLUSTER_TOKEN: &str = "/v1/cluster/token";
+/// POST [`AnomaliesRequest`], answers [`Anomalies`].
+pub const ANOMALIES: &str = "/v1/anomalies";
+/// POST [`AnomaliesClearRequest`], answers [`Done`].
+pub const ANOMALIES_CLEAR: &str = "/v1/anomalies/clear";
+/// POST [`TopRequest`], answers [`Top`].
+pub const TOP: &str = "/v1/top";
 /// POST [`FailpointRequest`], answers [`Done`]; only where the node file allows it.
 pub const FAILPOINT: &str = "/v1/failpoint";
 

@@ -4,6 +4,7 @@ mod change;
 mod members;
 mod order;
 mod rule;
+mod screen;
 mod sets;
 mod words;
 
@@ -23,6 +24,7 @@ pub fn diff(old: &Policy, new: &Policy) -> Vec<Change> {
     rules(old, new, &mut changes);
     host_inbound(old, new, &mut changes);
     options(old, new, &mut changes);
+    screen::changes(old, new, &mut changes);
     changes
 }
 

@@ -32,6 +32,7 @@ mod node;
 mod parse;
 mod policy;
 mod ranges;
+mod screen;
 mod text;
 
 pub use access::{Access, Principal, Role, is_name};
@@ -46,4 +47,7 @@ pub use parse::{inline_lists, parse_checked_policy, parse_node, parse_policy, pa
 pub use policy::{
     Action, AddressMatch, AddressSet, HostInbound, Integrity, OnChange, Policy, Replication, Rule,
     Service, Terms, Timeouts, WindowCheck, Zone,
+};
+pub use screen::{
+    Baseline, Flood, PrefixLengths, Reaction, Response, Scan, Screen, SessionLimit, SynFlood,
 };

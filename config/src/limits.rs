@@ -60,6 +60,9 @@ pub const CHANGES_TOLD: usize = 2_000;
 /// Known words an unknown one is compared with for "did you mean", in one run: about 0.1 s.
 pub const SUGGESTION_WORDS_MAX: usize = 1 << 17;
 
+/// Highest threshold of a screen, a second: as Junos has it, and above what a node can see.
+pub const SCREEN_THRESHOLD_MAX: u32 = 4_000_000;
+
 /// Workers of a node: one pinned thread each.
 pub const WORKERS_MAX: u16 = 64;
 

@@ -17,6 +17,7 @@ mod paths;
 mod ports;
 mod reader;
 mod rule;
+mod screen;
 mod service;
 mod shadow;
 mod zones;
@@ -39,9 +40,9 @@ pub(crate) type Load<'l> = dyn FnMut(&str) -> Result<String, String> + 'l;
 
 /// Sections of later versions: refused by name, since a protection that is silently not there is
 /// worse than none.
-const LATER: [&str; 5] = ["nat", "screen", "screens", "alg", "algs"];
-const SECTIONS: [&str; 7] =
-    ["zones", "addresses", "services", "rule", "host-inbound", "timeouts", "integrity"];
+const LATER: [&str; 3] = ["nat", "alg", "algs"];
+const SECTIONS: [&str; 8] =
+    ["zones", "addresses", "services", "rule", "host-inbound", "timeouts", "integrity", "screen"];
 
 /// Parses and checks a policy. `file` names the text in diagnostics; `load` reads a list file by
 /// the name the policy gives it (resolve it beside the policy file), its error is for people.
@@ -88,6 +89,7 @@ fn policy(reader: &mut Reader<'_>, load: &mut Load<'_>) -> Option<(Policy, Vec<R
     let mut books = Books { zones, addresses, services, sets };
     let (rules, spans) = rule::rules(reader, &mut books, &document);
     let host_inbound = rule::host_inbound(reader, &books, &document);
+    let screens = screen::screens(reader, &mut books, &document);
     let policy = Policy {
         zones: books.zones.zones,
         sets: books.sets,
@@ -95,6 +97,7 @@ fn policy(reader: &mut Reader<'_>, load: &mut Load<'_>) -> Option<(Policy, Vec<R
         host_inbound,
         timeouts: options::timeouts(reader, document.get("timeouts")),
         integrity: options::integrity(reader, document.get("integrity")),
+        screens,
     };
     Some((policy, spans))
 }

@@ -5,6 +5,8 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Screen;
+
 /// Everything one policy file says. Indices (`usize`) point into `zones` and `sets`.
 ///
 /// Equal policies serialize to equal bytes: that is what a digest is taken over. Source lines are
@@ -23,6 +25,10 @@ pub struct Policy {
     pub timeouts: Timeouts,
     /// Packet checks that can be switched.
     pub integrity: Integrity,
+    /// Attack detectors of zones, in the order of the file. Without any the bytes are those of a policy of an
+    /// earlier version.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub screens: Vec<Screen>,
 }
 
 impl Policy {
@@ -34,6 +40,11 @@ impl Policy {
     /// Index of the zone that `port` belongs to.
     pub fn zone_of_port(&self, port: &str) -> Option<usize> {
         self.zones.iter().position(|zone| zone.ports.iter().any(|name| name == port))
+    }
+
+    /// The screen of the zone with this index.
+    pub fn screen(&self, zone: usize) -> Option<&Screen> {
+        self.screens.iter().find(|screen| screen.zone == zone)
     }
 
     /// The rule whose stable id is `id`.

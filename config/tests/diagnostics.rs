@@ -541,7 +541,7 @@ fn columns_count_characters_and_lines_of_windows_count_once() {
             format!("1:11 `ü` is not a good zone name [{NAME_HINT}]"),
             "3:1 unknown key `x` in a policy file [known keys: zones, addresses, services, rule, \
              host-inbound, \
-         timeouts, integrity]"
+         timeouts, integrity, screen]"
                 .to_owned(),
         ]
     );

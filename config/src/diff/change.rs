@@ -77,6 +77,19 @@ pub enum Change {
         old: String,
         new: String,
     },
+    ScreenAdded {
+        zone: String,
+        is: Vec<RuleField>,
+    },
+    ScreenRemoved {
+        zone: String,
+        was: Vec<RuleField>,
+    },
+    /// Field by field: a detector is one.
+    ScreenChanged {
+        zone: String,
+        fields: Vec<FieldChange>,
+    },
 }
 
 /// Where a rule stands in its policy.
@@ -90,7 +103,7 @@ pub struct Place {
     pub before: Option<String>,
 }
 
-/// What one field of a rule says.
+/// What one field of a rule or screen says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleField {
     /// Key in the policy file.
@@ -99,7 +112,7 @@ pub struct RuleField {
     pub value: Members,
 }
 
-/// One field of a rule.
+/// One field of a rule or screen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// Key in the policy file.

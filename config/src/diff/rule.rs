@@ -255,6 +255,24 @@ impl<'a> Addresses<'a> {
     }
 }
 
+/// What is different between the addresses of two policies that mean "none" where there are none.
+pub(super) fn addresses_differ(
+    old: (&Policy, Option<&AddressMatch>),
+    new: (&Policy, Option<&AddressMatch>),
+) -> Option<Difference> {
+    let of = |(policy, addresses): (_, Option<&AddressMatch>)| {
+        let mut of = Addresses::of(policy, addresses);
+        of.any = false;
+        List::Addresses(of)
+    };
+    of(new).difference(&of(old))
+}
+
+/// Addresses in words.
+pub(super) fn addresses_said(policy: &Policy, addresses: &AddressMatch) -> Members {
+    Addresses::of(policy, Some(addresses)).members()
+}
+
 /// Where each rule stands, by its id.
 pub(super) fn positions(policy: &Policy) -> BTreeMap<&str, usize> {
     policy.rules.iter().enumerate().map(|(at, rule)| (rule.id.as_str(), at)).collect()

@@ -33,6 +33,11 @@ zone = "trust"
 service = ["tcp/22"]
 [timeouts]
 icmp = "30s"
+[[screen]]
+zone = "trust"
+exempt = ["192.0.2.9"]
+session-limit = { source = 100 }
+connection-rate = { threshold = 50, action = "drop" }
 "#;
 
 fn policy(text: &str) -> Policy {
@@ -178,6 +183,25 @@ fn options_and_host_inbound() {
     assert_eq!(changes(&inbound), [words]);
     let any = changes(&[("[\"tcp/22\"]", "\"any\"")]);
     assert_eq!(any, ["~ host-inbound of zone trust: + any, - tcp/22"]);
+}
+
+#[test]
+fn screens() {
+    let lines = changes(&[("session-limit = { source = 100 }\n", "icmp-flood = \"off\"\n")]);
+    let wanted = "~ screen of zone trust\n    \
+                  icmp-flood: threshold 1000, alarm (block-for 300s) → off\n    \
+                  session-limit: source 100, alarm (block-for 300s) → off";
+    assert_eq!(lines, [wanted]);
+    let exempt = changes(&[("[\"192.0.2.9\"]", "\"web\"")]);
+    assert_eq!(exempt, ["~ screen of zone trust\n    exempt: + web, - 192.0.2.9"]);
+    let none = changes(&[("exempt = [\"192.0.2.9\"]\n", "")]);
+    assert_eq!(none, ["~ screen of zone trust\n    exempt: - 192.0.2.9"]);
+    let other = changes(&[("zone = \"trust\"\nexempt", "zone = \"untrust\"\nexempt")]);
+    let says = "session-limit source 100, alarm (block-for 300s); \
+                connection-rate threshold 50, drop (block-for 300s); exempt 192.0.2.9";
+    assert_eq!(other, ["- screen of zone trust", &format!("+ screen of zone untrust: {says}")]);
+    let more = changes(&[("[timeouts]", "[[screen]]\nzone = \"untrust\"\n[timeouts]")]);
+    assert_eq!(more, ["+ screen of zone untrust: all defaults"]);
 }
 
 #[test]

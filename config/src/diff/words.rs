@@ -55,6 +55,15 @@ impl fmt::Display for Change {
             Self::IntegrityChanged { option, old, new } => {
                 write!(f, "~ integrity {option}: {old} → {new}")
             }
+            Self::ScreenAdded { zone, is } if is.is_empty() => {
+                write!(f, "+ screen of zone {zone}: all defaults")
+            }
+            Self::ScreenAdded { zone, is } => write!(f, "+ screen of zone {zone}: {}", all(is)),
+            Self::ScreenRemoved { zone, was: _ } => write!(f, "- screen of zone {zone}"),
+            Self::ScreenChanged { zone, fields } => {
+                write!(f, "~ screen of zone {zone}")?;
+                fields.iter().try_for_each(|field| write!(f, "\n    {field}"))
+            }
         }
     }
 }

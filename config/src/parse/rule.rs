@@ -219,7 +219,7 @@ fn log(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> (bool, bool) {
 }
 
 /// The addresses at `key`: names, literals, or all of them negated by a leading `!`.
-fn addresses(
+pub(crate) fn addresses(
     reader: &mut Reader<'_>,
     books: &mut Books,
     fields: &Fields<'_, '_>,

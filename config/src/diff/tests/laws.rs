@@ -110,7 +110,10 @@ proptest! {
                 | Change::RuleChanged { .. }
                 | Change::HostInboundChanged { .. }
                 | Change::TimeoutChanged { .. }
-                | Change::IntegrityChanged { .. } => {}
+                | Change::IntegrityChanged { .. }
+                | Change::ScreenAdded { .. }
+                | Change::ScreenRemoved { .. }
+                | Change::ScreenChanged { .. } => {}
             }
         }
         placed.sort_by_key(|(position, _, _)| *position);

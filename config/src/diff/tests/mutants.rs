@@ -5,8 +5,9 @@ use core::time::Duration;
 
 use super::{BASE, diff, policy};
 use crate::{
-    Action, AddressMatch, AddressSet, HostInbound, Integrity, OnChange, Policy, Replication, Rule,
-    Service, Terms, Timeouts, WindowCheck, Zone,
+    Action, AddressMatch, AddressSet, Baseline, Flood, HostInbound, Integrity, OnChange, Policy,
+    PrefixLengths, Reaction, Replication, Response, Rule, Scan, Screen, Service, SessionLimit,
+    SynFlood, Terms, Timeouts, WindowCheck, Zone,
 };
 
 type Mutant = (&'static str, fn(&mut Policy));
@@ -34,17 +35,17 @@ fn every_timeout_is_told() {
 }
 
 fn all() -> Vec<Mutant> {
-    [of_policy(), of_rule(), of_addresses(), of_service()].concat()
+    [of_policy(), of_rule(), of_addresses(), of_service(), of_screen(), of_detectors()].concat()
 }
 
 fn of_policy() -> Vec<Mutant> {
     // All fields, so that none is forgotten.
-    let Policy { zones, sets, rules, host_inbound, timeouts, integrity } = policy(BASE);
+    let Policy { zones, sets, rules, host_inbound, timeouts, integrity, screens } = policy(BASE);
     let Zone { name: _, ports: _, sessions_max: _ } = &zones[0];
     let AddressSet { name: _, v4: _, v6: _ } = &sets[0];
     let HostInbound { zone: _, services: _ } = &host_inbound[0];
     let Integrity { tcp_window: _ } = integrity;
-    let _ = (rules, timeouts);
+    let _ = (rules, timeouts, screens);
     vec![
         ("a zone more", |it| {
             it.zones.push(Zone { name: "z".into(), ports: vec![], sessions_max: None })
@@ -136,5 +137,89 @@ fn of_service() -> Vec<Mutant> {
             *service(it) = Service { icmp: Some((8, Some(0))), ..Service::of_protocol(1) }
         }),
         ("a service's timeout", |it| service(it).timeout = Some(Duration::from_secs(1))),
+    ]
+}
+
+fn of_screen() -> Vec<Mutant> {
+    let screen = policy(BASE).screens.remove(0);
+    let Screen {
+        zone: _,
+        exempt: _,
+        aggregate: PrefixLengths { v4: _, v6: _ },
+        syn_flood: _,
+        icmp_flood: _,
+        udp_flood: _,
+        fragment_flood: _,
+        port_scan: _,
+        address_sweep: _,
+        session_limit: _,
+        connection_rate: _,
+        anomalies: _,
+        baseline: _,
+    } = screen;
+    vec![
+        ("a screen less", |it| it.screens.clear()),
+        ("a screen more", |it| it.screens.push(Screen::of_zone(1))),
+        ("a screen's zone", |it| it.screens[0].zone = 1),
+        ("exempt", |it| it.screens[0].exempt = None),
+        ("exempt negated", |it| it.screens[0].exempt.as_mut().expect("it has").negate = true),
+        ("aggregate-v4", |it| it.screens[0].aggregate.v4 = 24),
+        ("aggregate-v6", |it| it.screens[0].aggregate.v6 = 128),
+        ("syn-flood", |it| it.screens[0].syn_flood = None),
+        ("icmp-flood", |it| it.screens[0].icmp_flood = None),
+        ("udp-flood", |it| it.screens[0].udp_flood = None),
+        ("fragment-flood", |it| it.screens[0].fragment_flood = None),
+        ("port-scan", |it| it.screens[0].port_scan = None),
+        ("address-sweep", |it| it.screens[0].address_sweep = None),
+        ("session-limit", |it| it.screens[0].session_limit = None),
+        ("connection-rate", |it| it.screens[0].connection_rate = None),
+        ("anomalies", |it| it.screens[0].anomalies = None),
+        ("baseline", |it| it.screens[0].baseline = None),
+    ]
+}
+
+fn of_detectors() -> Vec<Mutant> {
+    let screen = policy(BASE).screens.remove(0);
+    let SynFlood { proxy: _, alarm: _, source: _, destination: _, zone: _, response } =
+        screen.syn_flood.expect("on");
+    let Response { action: _, block_for: _ } = response;
+    let Flood { threshold: _, response: _ } = screen.anomalies.expect("on");
+    let Scan { threshold: _, window: _, slow_threshold: _, slow_window: _, response: _ } =
+        screen.port_scan.expect("on");
+    let SessionLimit { source: _, destination: _, pair: _, response: _ } =
+        screen.session_limit.expect("on");
+    let Baseline { deviations: _, factor: _, learn: _ } = screen.baseline.expect("on");
+    fn syn(policy: &mut Policy) -> &mut SynFlood {
+        policy.screens[0].syn_flood.as_mut().expect("on")
+    }
+    fn scan(policy: &mut Policy) -> &mut Scan {
+        policy.screens[0].port_scan.as_mut().expect("on")
+    }
+    fn limit(policy: &mut Policy) -> &mut SessionLimit {
+        policy.screens[0].session_limit.as_mut().expect("on")
+    }
+    fn baseline(policy: &mut Policy) -> &mut Baseline {
+        policy.screens[0].baseline.as_mut().expect("on")
+    }
+    vec![
+        ("syn proxy", |it| syn(it).proxy += 1),
+        ("syn alarm", |it| syn(it).alarm += 1),
+        ("syn source", |it| syn(it).source += 1),
+        ("syn destination", |it| syn(it).destination += 1),
+        ("syn zone", |it| syn(it).zone = Some(9)),
+        ("syn action", |it| syn(it).response.action = Reaction::Drop),
+        ("syn block-for", |it| syn(it).response.block_for *= 2),
+        ("a threshold", |it| it.screens[0].anomalies.as_mut().expect("on").threshold += 1),
+        ("scan threshold", |it| scan(it).threshold += 1),
+        ("scan window", |it| scan(it).window *= 2),
+        ("slow threshold", |it| scan(it).slow_threshold += 1),
+        ("slow window", |it| scan(it).slow_window *= 2),
+        ("scan action", |it| scan(it).response.action = Reaction::Block),
+        ("limit of sources", |it| limit(it).source = None),
+        ("limit of destinations", |it| limit(it).destination = Some(5)),
+        ("limit of pairs", |it| limit(it).pair = Some(5)),
+        ("deviations", |it| baseline(it).deviations += 1),
+        ("factor", |it| baseline(it).factor += 1),
+        ("learn", |it| baseline(it).learn *= 2),
     ]
 }
