@@ -8,11 +8,13 @@ extern crate ringwall_engine as engine;
 mod workload;
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use engine::WorkerId;
+use engine::policy::Policy;
 use workload::{BURST, Baseline, Bench, Burst, Flows, START};
 
 /// Nothing here: to speak to the processor is the datapath's. So the large size is slower than there.
@@ -66,11 +68,38 @@ fn baseline(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The same as [`established`] under a screen: 10 ns a packet more are allowed.
+fn screened(criterion: &mut Criterion) {
+    let mut group = group(criterion, "established, screened");
+    for count in FLOWS {
+        let mut subject = bench(2 * count, 1);
+        subject.engine.set_policy(workload::screened(1, 2));
+        let mut flows = Flows::new(count);
+        flows.open(&mut subject);
+        group.bench_function(format!("{count} flows"), |bencher| {
+            bencher.iter_custom(|iterations| {
+                sum(iterations, &mut flows, |burst| assert_eq!(subject.decide(burst), BURST))
+            });
+        });
+    }
+    group.finish();
+}
+
 /// A burst of 64 first packets, with the rule somewhere among so many.
 fn new_flows(criterion: &mut Criterion) {
-    let mut group = group(criterion, "new flow");
+    firsts(criterion, "new flow", workload::policy);
+}
+
+/// The same under a screen: 150 ns a packet more are allowed.
+fn screened_flows(criterion: &mut Criterion) {
+    firsts(criterion, "new flow, screened", workload::screened);
+}
+
+fn firsts(criterion: &mut Criterion, name: &str, policy: fn(u32, u64) -> Arc<Policy>) {
+    let mut group = group(criterion, name);
     for rules in RULES {
         let mut subject = bench(2 * NEW_FLOWS, rules);
+        subject.engine.set_policy(policy(rules, 2));
         let mut flows = Flows::new(NEW_FLOWS);
         let mut burst = Burst::default();
         group.bench_function(format!("{rules} rules"), |bencher| {
@@ -100,5 +129,5 @@ fn sum<T>(bursts: u64, flows: &mut Flows, mut work: impl FnMut(&mut Burst) -> T)
     (0..bursts).map(one).sum()
 }
 
-criterion_group!(benches, established, baseline, new_flows);
+criterion_group!(benches, established, screened, baseline, new_flows, screened_flows);
 criterion_main!(benches);

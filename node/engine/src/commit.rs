@@ -54,6 +54,13 @@ pub(crate) struct Context<'a> {
     now: Time,
 }
 
+impl Context<'_> {
+    /// Packets that it is about.
+    pub(crate) const fn packets(&self) -> u32 {
+        self.arrived.packets
+    }
+}
+
 impl Engine {
     /// Does what `plan` says and returns the verdict, which the caller enters into the books.
     pub(crate) fn commit(
@@ -132,6 +139,9 @@ impl Engine {
             self.renew(handle, permission, context.now);
         }
         self.note_change(handle, &before);
+        if self.screening.is_some() {
+            self.observe_follow(handle, &before, context.now);
+        }
         let after = self.table.get(handle)?;
         if after.tcp.begins_since(&before.tcp) && self.is_sync(self.rule_of(after)) {
             self.begin_hold(handle, NoteKind::Changed);
@@ -156,10 +166,17 @@ impl Engine {
         let before = self.table.get(handle).and_then(|session| self.rule_of(session));
         let Some(session) = self.table.get_mut(handle) else { return };
         self.rules.ended(session);
+        if let Some(screening) = self.screening.as_deref_mut() {
+            let (_, zone) = self.rules.place(session);
+            screening.ended(&self.policy, handle.place(), session, zone);
+        }
         let old_life = core::mem::replace(&mut session.life, life);
         (session.rule, session.zones) = (rule, zones);
         session.epoch = short_epoch(&self.policy);
         self.rules.begun(session);
+        if let Some(screening) = self.screening.as_deref_mut() {
+            screening.begun(&self.policy, handle.place(), session, Some(zones[0]));
+        }
         session.flags.set(Flags::BOTH_MAY_OPEN, false);
         session.flags.set(Flags::LOG_CLOSE, self.policy.rule(rule).log_close);
         if (old_life, life) != (0, 0) {
@@ -206,6 +223,7 @@ impl Engine {
         if let Some(anomaly) = Anomaly::at_opening(&context.keyed.packet) {
             self.ledger.anomalous(anomaly);
         }
+        self.observe_open(handle, context);
         if self.is_sync(Some(rule)) {
             self.begin_hold(handle, NoteKind::Opened);
         } else {
@@ -225,8 +243,8 @@ impl Engine {
     }
 
     fn ending(&mut self) -> Ending<'_> {
-        let Self { replication, rules, ledger, events, .. } = self;
-        Ending { replication, rules, ledger, events }
+        let Self { replication, rules, ledger, events, screening, policy, .. } = self;
+        Ending { replication, rules, ledger, events, screening: screening.as_deref_mut(), policy }
     }
 
     /// Tells the replication's sender what a packet changed of a session.
@@ -244,6 +262,7 @@ impl Engine {
         if let Some(session) = self.table.get_mut(handle) {
             session.flags.set(Flags::UNREACHABLE, true);
             self.ledger.anomalous(anomaly);
+            self.observe_unreachable(handle, anomaly);
         }
     }
 

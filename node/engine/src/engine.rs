@@ -18,6 +18,7 @@ use crate::pending::Pending;
 use crate::policy::Policy;
 use crate::replication::{Replication, Role};
 use crate::rules::{Rules, short_epoch};
+use crate::screen::Screening;
 use crate::session::{CloseReason, Session, SessionId};
 use crate::straight::Straight;
 use crate::sweep::{self, Sweep};
@@ -79,6 +80,8 @@ pub struct Engine {
     pub(crate) resolve: VecDeque<(PortId, IpAddr)>,
     pub(crate) ledger: Ledger,
     pub(crate) replication: Replication,
+    /// Where some zone has a screen.
+    pub(crate) screening: Option<Box<Screening>>,
     pub(crate) last_session: u64,
     /// The bucket that the packet in hand works on, for re-adoption after a panic.
     pub(crate) touched: Option<u64>,
@@ -222,6 +225,7 @@ impl Engine {
             resolve: VecDeque::with_capacity(RESOLVE_QUEUE),
             ledger: Ledger::default(),
             replication: Replication::new(settings.session_id(0), other),
+            screening: None,
             last_session: 0,
             touched: None,
             settings,
@@ -336,6 +340,11 @@ impl Engine {
         self.ledger.take(origin, 1);
         if let Some(straight) = parsed.straight() {
             self.touched = Some(straight.hash);
+            if self.screening.is_some()
+                && let Some(reason) = self.screen_plain(&straight.plain, parsed.ingress, now)
+            {
+                return self.drop_plain(straight, parsed.ingress, reason);
+            }
             if let Some(decision) = self.go_straight(straight, parsed.ingress, frame, now) {
                 self.ledger.settle_forwarded();
                 return decision;
@@ -344,11 +353,27 @@ impl Engine {
         self.decide_in_full(parsed.ingress, frame, now)
     }
 
+    /// What the screen refuses on the straight way.
+    #[cold]
+    fn drop_plain(&mut self, straight: &Straight, ingress: PortId, reason: Reason) -> Decision {
+        let reason = match self.replication.role {
+            Role::Owner => reason,
+            Role::Backup => Reason::NotOwner,
+        };
+        self.observe_plain(&straight.plain, ingress, reason);
+        let decision = Decision::bare(Verdict::Drop(reason));
+        self.ledger.settle(&decision);
+        decision
+    }
+
     #[inline(never)]
     fn decide_in_full(&mut self, ingress: PortId, frame: &mut [u8], now: Time) -> Decision {
         let arrived = Arrived { ingress, packets: 1, pieces: None };
         let decision = match &self.read(ingress, frame) {
-            Content::Refused(reason) => Decision::bare(Verdict::Drop(*reason)),
+            Content::Refused(reason) => {
+                self.observe_refused(ingress, frame, *reason);
+                Decision::bare(Verdict::Drop(*reason))
+            }
             Content::Link | Content::Ip(_) if self.replication.role == Role::Backup => {
                 Decision::bare(Verdict::Drop(Reason::NotOwner))
             }
@@ -400,7 +425,11 @@ impl Engine {
         self.touched = Some(keyed.hash);
         let plan =
             pipeline::judge(self, keyed, arrived, body.bytes(), now, &mut pipeline::Unwatched);
-        self.commit(&plan, keyed, arrived, body, now)
+        let decision = self.commit(&plan, keyed, arrived, body, now);
+        if self.screening.is_some() {
+            self.observe(&plan, keyed, arrived, now);
+        }
+        decision
     }
 }
 
@@ -411,8 +440,10 @@ impl Engine {
     pub fn set_policy(&mut self, policy: Arc<Policy>) {
         self.rules.switch(&self.policy, &policy);
         self.fragments.configure(policy.timeouts().fragment, true);
+        let same_zones = self.policy.zones() == policy.zones();
         self.policy = policy;
         self.tracking = sweep::tracking(self);
+        self.set_screens(same_zones);
         self.sweep.start();
     }
 
@@ -536,6 +567,10 @@ impl Engine {
             let table = &self.table;
             let places = 0..table.places();
             self.rules.recount(places.filter_map(|place| Some(table.at(place)?.1)));
+            if let Some(screening) = &mut self.screening {
+                screening.recount();
+                self.sweep.start();
+            }
         }
         self.reassembled = None;
         self.fragments.recover();

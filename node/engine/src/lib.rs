@@ -35,6 +35,7 @@ pub mod pending;
 pub mod policy;
 pub mod record;
 pub mod replication;
+pub mod screen;
 pub mod session;
 pub mod table;
 pub mod tcp;

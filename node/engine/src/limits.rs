@@ -291,3 +291,30 @@ pub const SYNC_FRAMES: usize = 1_024;
 /// How long a packet waits for the backup. A round trip takes less than one; two lost messages and
 /// their repetition fit, and no peer repeats a SYN so soon.
 pub const SYNC_LIFE: Duration = Duration::from_millis(20);
+
+// --- screens ----------------------------------------------------------------------------------
+
+/// Sets of blocked sources, as a power of two, and places of one: a cache line of four. Four times the
+/// 4,096 sources that a cluster blocks at most, so that a set overflows for one in a thousand. 256 KiB.
+pub const BLOCK_SETS: usize = 4_096;
+/// Places of one.
+pub const BLOCK_WAYS: usize = 4;
+
+/// Sets of what is counted by the second, as a power of two: 20,480 sources and destinations, more than
+/// anybody is flooded from without forging. 256 KiB, an eighth of a second-level cache.
+pub const METER_SETS: usize = 4_096;
+/// Places of one, 12 bytes each: a cache line.
+pub const METER_WAYS: usize = 5;
+
+/// Sets of sources, destinations and pairs with open sessions, as a power of two: 65,536 of them. 512 KiB.
+pub const OPEN_SETS: usize = 8_192;
+/// Places of one, 8 bytes each: a cache line.
+pub const OPEN_WAYS: usize = 8;
+
+/// Packets of open sessions between two of which it is told what their sessions carried: drawn from here
+/// up to three times as many, so that no pattern of traffic hides behind it. At 150 ns each they cost a
+/// packet one; a flood of 1,000 packets a second is told eight times in it.
+pub const CARRIED_EVERY: u32 = 64;
+
+/// Longest ICMP query that nobody wonders about, bytes of IP packet (Junos "icmp large").
+pub const ICMP_USUAL_BYTES: u32 = 1_024;

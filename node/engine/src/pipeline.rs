@@ -1,9 +1,10 @@
 //! The order of the stages, and nothing else: this is the one file that knows it.
 //!
 //! ```text
-//! parse ► integrity ► transit? ► hop limit ► lookup ─┬─ hit  ► tracker ► rematch ─┬► route ► MTU ► forward
-//!                                                    ├─ miss ► tracker ► route ► policy ► limits ┘
-//!                                                    └─ ICMP error ► its session ► route
+//! parse ► integrity ► screen ► transit? ► hop limit ► lookup
+//!   lookup ─┬─ hit  ► tracker ► rematch ─────────────────────────┬► route ► MTU ► forward
+//!           ├─ miss ► tracker ► screen ► route ► policy ► limits ┘
+//!           └─ ICMP error ► its session ► route
 //! ```
 //!
 //! [`judge`] reads and decides, changing nothing; [`commit`](crate::commit) carries the plan out with
@@ -23,6 +24,7 @@ use crate::policy::{self, LifeIndex, Question};
 use crate::rematch::{self, Rematch};
 use crate::replication::Role;
 use crate::rules::short_epoch;
+use crate::screen::Gate;
 use crate::session::{CloseReason, Egress, Peer, Session};
 use crate::table::{Handle, Refused};
 use crate::track::{self, Update};
@@ -149,6 +151,8 @@ impl Watch for Unwatched {
 pub enum Stage {
     /// Headers and checksums.
     Integrity,
+    /// What the screen of its zone drops.
+    Screen,
     /// Whether a router forwards such a packet.
     Transit,
     /// The session table.
@@ -167,6 +171,7 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Integrity => "integrity",
+            Self::Screen => "screen",
             Self::Transit => "transit",
             Self::Lookup => "lookup",
             Self::Tracker => "tracker",
@@ -219,6 +224,10 @@ impl Judge<'_> {
             return Some(Plan::drop(reason));
         }
         watch.stage(Stage::Integrity, || "headers and checksums are right".to_owned());
+        if let Some(reason) = self.gate().and_then(|gate| gate.entrance()) {
+            watch.stage(Stage::Screen, || reason.explain().to_owned());
+            return Some(Plan::drop(reason));
+        }
         if port.mode != Mode::Routed {
             return None;
         }
@@ -236,6 +245,12 @@ impl Judge<'_> {
             false => "a packet to be routed".to_owned(),
         });
         expired.then(|| Plan::answer(Answer::HopLimit))
+    }
+
+    /// The screen that the packet meets, where there are any.
+    #[inline]
+    fn gate(&self) -> Option<Gate<'_>> {
+        self.engine.gate(self.arrived.ingress, self.packet, self.now)
     }
 
     fn lookup(&self, watch: &mut impl Watch) -> Plan {
@@ -403,6 +418,10 @@ impl Judge<'_> {
         match track::open(self.packet, &self.engine.tracking) {
             Ok(update) => {
                 watch.stage(Stage::Tracker, || "may open a session".to_owned());
+                if let Some(reason) = self.gate().and_then(|gate| gate.beginning()) {
+                    watch.stage(Stage::Screen, || reason.explain().to_owned());
+                    return Plan { state: State::New, ..Plan::drop(reason) };
+                }
                 self.open_with(update, stale, watch)
             }
             Err(reason) => self.pick_up(stale, watch).unwrap_or_else(|| {
@@ -472,6 +491,13 @@ impl Judge<'_> {
         watch: &mut impl Watch,
     ) -> Option<Reason> {
         let Engine { policy, rules, table, .. } = self.engine;
+        if let Some(gate) = self.gate() {
+            let ending = stale.map(|(handle, _)| handle);
+            if let Some(reason) = gate.session(ending, |max| self.engine.share(max)) {
+                watch.stage(Stage::Screen, || reason.explain().to_owned());
+                return Some(reason);
+            }
+        }
         let (rule_max, zone_max) = (policy.rule(rule).sessions_max, policy.zone_sessions_max(zone));
         if (rule_max, zone_max) == (None, None) {
             return None;

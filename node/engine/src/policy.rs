@@ -13,6 +13,7 @@ use std::time::Duration;
 use config::{Action, Integrity, OnChange, Replication, Timeouts};
 
 use crate::ids::{PortId, RuleIndex, ZoneId};
+use crate::screen::Screens;
 
 mod addresses;
 mod compile;
@@ -48,6 +49,7 @@ pub struct Policy {
     integrity: Integrity,
     picks_up: bool,
     names: names::Names,
+    screens: Screens,
 }
 
 impl Policy {
@@ -200,6 +202,11 @@ impl Policy {
     /// The zone whose name has this hash; `None` if none or several have it.
     pub(crate) fn zone_named(&self, name: u32) -> Option<ZoneId> {
         self.names.zone(name)
+    }
+
+    /// What its zones do about attacks.
+    pub(crate) const fn screens(&self) -> &Screens {
+        &self.screens
     }
 
     /// Packet checks that can be switched.

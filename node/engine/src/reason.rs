@@ -174,6 +174,28 @@ reasons! {
     /// The zone it comes from has opened as many sessions as its `sessions-max`.
     ZoneSessions = "zone-sessions",
 
+    // Screens
+    /// Its source is blocked for a time, since it attacked. `clear anomalies` lets it through again.
+    Blocked = "blocked",
+    /// A packet that cannot be right, and the screen of the zone that it enters by drops such.
+    Odd = "odd",
+    /// More first packets of TCP connections in this second than the screen's `syn-flood` says.
+    SynFlood = "syn-flood",
+    /// More ICMP packets to its destination in this second than the screen's `icmp-flood` says.
+    IcmpFlood = "icmp-flood",
+    /// More UDP packets to its destination in this second than the screen's `udp-flood` says.
+    UdpFlood = "udp-flood",
+    /// More fragments to their destination in this second than the screen's `fragment-flood` says.
+    FragmentFlood = "fragment-flood",
+    /// Its source has completed as many handshakes in this second as the screen's `connection-rate` says.
+    ConnectionRate = "connection-rate",
+    /// Its source has as many sessions as the screen's `session-limit` says.
+    SourceSessions = "source-sessions",
+    /// Its destination has as many sessions as the screen's `session-limit` says.
+    DestinationSessions = "destination-sessions",
+    /// Its source has as many sessions with its destination as the screen's `session-limit` says.
+    PairSessions = "pair-sessions",
+
     // Policy
     /// No rule matches.
     NoRule = "no-rule",

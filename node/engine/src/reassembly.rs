@@ -21,6 +21,13 @@ impl Engine {
         frame: &[u8],
         now: Time,
     ) -> Decision {
+        if self.screening.is_some()
+            && let Some(reason) = self.observe_fragment(&keyed.packet, ingress, now)
+        {
+            let decision = Decision::bare(Verdict::Drop(reason));
+            self.ledger.settle(&decision);
+            return decision;
+        }
         let inserted = self.fragments.insert(*key, ingress.0, frame, &keyed.packet, now);
         self.give_up(inserted.given_up);
         let decision = match inserted.outcome {
@@ -28,6 +35,7 @@ impl Engine {
             Outcome::Duplicate => Decision::bare(Verdict::Drop(Reason::FragmentDuplicate)),
             Outcome::Dropped { reason, released } => {
                 self.ledger.expire(reason, released);
+                self.observe_bad_fragment(&keyed.packet, ingress, reason);
                 Decision::bare(Verdict::Drop(reason))
             }
             Outcome::Complete(datagram) => {
@@ -82,7 +90,10 @@ impl Engine {
             Pieces { largest: datagram.largest(), fragmentable: !datagram.dont_fragment() };
         let arrived = Arrived { ingress, packets, pieces: Some(pieces) };
         let decision = match content {
-            Content::Refused(reason) => Decision::bare(Verdict::Drop(*reason)),
+            Content::Refused(reason) => {
+                self.observe_refused(ingress, datagram.frame(), *reason);
+                Decision::bare(Verdict::Drop(*reason))
+            }
             Content::Ip(_) if self.replication.role == Role::Backup => {
                 Decision::bare(Verdict::Drop(Reason::NotOwner))
             }
@@ -129,11 +140,12 @@ impl Engine {
     }
 
     fn expire_sessions(&mut self, now: Time) -> bool {
-        let Self { table, rules, ledger, events, replication, .. } = self;
+        let Self { table, rules, ledger, events, replication, screening, policy, .. } = self;
         let advance = table.review(now, TIMER_VISITS_PER_TURN, |handle, session| {
             let kept = replication.keeps(session, now);
             if kept.is_none() {
-                let mut ending = Ending { replication, rules, ledger, events };
+                let screening = screening.as_deref_mut();
+                let mut ending = Ending { replication, rules, ledger, events, screening, policy };
                 ending.tell(handle.place(), session, session.expiry_reason(), now);
             }
             kept

@@ -37,7 +37,9 @@ use crate::engine::Engine;
 use crate::event::Events;
 use crate::ledger::Ledger;
 use crate::limits::{REPLICA_GRACE, REPLICA_REVISIT, TAKEOVER_GRACE};
+use crate::policy::Policy;
 use crate::rules::Rules;
+use crate::screen::Screening;
 use crate::session::{CloseReason, Flags, Session, SessionId};
 use crate::table::Handle;
 use crate::{Reason, commit};
@@ -156,6 +158,8 @@ pub(crate) struct Ending<'a> {
     pub(crate) rules: &'a mut Rules,
     pub(crate) ledger: &'a mut Ledger,
     pub(crate) events: &'a mut Events,
+    pub(crate) screening: Option<&'a mut Screening>,
+    pub(crate) policy: &'a Policy,
 }
 
 impl Ending<'_> {
@@ -170,6 +174,13 @@ impl Ending<'_> {
         ledger.closed(reason);
         // Of a replica's end its owner tells.
         let owner = replication.role == Role::Owner;
+        if let Some(screening) = self.screening.as_deref_mut() {
+            let (_, zone) = self.rules.place(session);
+            screening.ended(self.policy, place, session, zone);
+            if owner {
+                screening.note_end(place, session, zone, reason);
+            }
+        }
         if let Some(anomaly) = Anomaly::at_end(session, reason).filter(|_| owner) {
             ledger.anomalous(anomaly);
         }

@@ -78,6 +78,9 @@ impl Engine {
         progress.apply(session, sender, plain.ip_len, now);
         plain.route(frame, egress.mac, mac);
         let (session, rule) = (session.id, session.rule);
+        if self.screening.is_some() {
+            self.observe_straight(handle);
+        }
         Some(Decision {
             verdict: Verdict::Forward(egress.port),
             state,

@@ -154,6 +154,9 @@ impl Engine {
                 Judged::Ended => return,
             }
         }
+        if self.screening.is_some() {
+            self.count_open(handle);
+        }
         if self.sweep.pressure > 0 {
             self.shorten(handle);
         }

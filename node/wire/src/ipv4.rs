@@ -45,8 +45,12 @@ pub mod option {
     pub const RECORD_ROUTE: u8 = 7;
     /// Internet timestamp.
     pub const TIMESTAMP: u8 = 68;
+    /// Security (RFC 1108).
+    pub const SECURITY: u8 = 130;
     /// Loose source route.
     pub const LOOSE_SOURCE_ROUTE: u8 = 131;
+    /// Stream identifier.
+    pub const STREAM: u8 = 136;
     /// Strict source route.
     pub const STRICT_SOURCE_ROUTE: u8 = 137;
     /// Router alert (RFC 2113).
@@ -157,6 +161,8 @@ fn walk_options(mut rest: &[u8]) -> Result<Options, Malformed> {
             option::RECORD_ROUTE => Options::RECORD_ROUTE,
             option::TIMESTAMP => Options::TIMESTAMP,
             option::ROUTER_ALERT => Options::ROUTER_ALERT,
+            option::SECURITY => Options::SECURITY,
+            option::STREAM => Options::STREAM,
             _ => Options::NONE,
         };
     }

@@ -38,8 +38,12 @@ impl Options {
     pub const DONT_FRAGMENT: Self = Self(1 << 12);
     /// IPv4: the reserved bit of the flags is set (RFC 791: must be zero).
     pub const RESERVED_FLAG: Self = Self(1 << 13);
+    /// IPv4: security (RFC 1108).
+    pub const SECURITY: Self = Self(1 << 14);
+    /// IPv4: stream identifier (RFC 791 §3.1, obsolete: RFC 6814).
+    pub const STREAM: Self = Self(1 << 15);
 
-    const NAMES: [(Self, &'static str); 14] = [
+    const NAMES: [(Self, &'static str); 16] = [
         (Self::IPV4_OPTIONS, "ipv4-options"),
         (Self::SOURCE_ROUTE, "source-route"),
         (Self::RECORD_ROUTE, "record-route"),
@@ -54,6 +58,8 @@ impl Options {
         (Self::ATOMIC_FRAGMENT, "atomic-fragment"),
         (Self::DONT_FRAGMENT, "dont-fragment"),
         (Self::RESERVED_FLAG, "reserved-flag"),
+        (Self::SECURITY, "security"),
+        (Self::STREAM, "stream"),
     ];
 
     /// Whether all of `other` is in the set.

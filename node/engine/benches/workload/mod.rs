@@ -87,6 +87,23 @@ fn neighbour(port: PortId, address: &str, mac: [u8; 6]) -> FibChange {
 /// One rule permits everything from `lan` to `wan`; of more, each permits one server, so that a new
 /// flow's rule is found after half of them on average.
 pub(crate) fn policy(rules: u32, epoch: u64) -> Arc<Policy> {
+    compiled(&rules_text(rules), epoch)
+}
+
+/// The same with a screen where the clients are, that acts and never needs to.
+#[allow(dead_code, reason = "not every user of this file screens")]
+pub(crate) fn screened(rules: u32, epoch: u64) -> Arc<Policy> {
+    let limits = "action = \"drop\"\nsyn-flood = { source = 1000000, destination = 1000000 }\n\
+                  session-limit = { source = 1000000, pair = 1000000 }\n";
+    let screen = format!("[[screen]]\nzone = \"inside\"\n{limits}");
+    compiled(&(rules_text(rules) + &screen), epoch)
+}
+
+fn compiled(text: &str, epoch: u64) -> Arc<Policy> {
+    Arc::new(Policy::from_text(text, epoch, &["lan", "wan"]).expect("a valid policy"))
+}
+
+fn rules_text(rules: u32) -> String {
     let mut text = String::from("[zones]\ninside = [\"lan\"]\noutside = [\"wan\"]\n");
     for rule in 0..rules {
         let start = "from = \"inside\"\nto = \"outside\"\naction = \"permit\"\n";
@@ -96,7 +113,7 @@ pub(crate) fn policy(rules: u32, epoch: u64) -> Arc<Policy> {
             text += &format!("destination = [\"{a}.{b}.{c}.{d}\"]\nservice = [\"tcp/443\"]\n");
         }
     }
-    Arc::new(Policy::from_text(&text, epoch, &["lan", "wan"]).expect("a valid policy"))
+    text
 }
 
 /// TCP connections, numbered from 0.

@@ -10,6 +10,7 @@ use super::names::Names;
 use super::{Indexed, Linear, Policy, Rule};
 use crate::ids::{PortId, RuleIndex, ZoneId};
 use crate::limits::{OWN_LIVES_MAX, RULES_MAX};
+use crate::screen::Screens;
 
 pub(super) fn compile(
     policy: &config::Policy,
@@ -31,6 +32,7 @@ pub(super) fn compile(
         integrity: policy.integrity,
         picks_up: policy.rules.iter().any(|rule| rule.terms.pick_up),
         names: Names::of(policy),
+        screens: Screens::compile(policy)?,
     })
 }
 
@@ -71,6 +73,11 @@ pub enum CompileError {
     },
     /// More different timeouts of rules and services than a session can name.
     TooManyTimeouts,
+    /// A screen is for a zone that does not exist, or exempts an address set that does not.
+    ScreenOutOfRange {
+        /// Place of the zone in `config::Policy::zones`.
+        zone: usize,
+    },
     /// More rules than the limit.
     TooManyRules {
         /// How many there are.
@@ -95,6 +102,9 @@ impl fmt::Display for CompileError {
             Self::TooManyZones { zones } => write!(f, "{zones} zones; at most {}", u16::MAX),
             Self::TooManyTimeouts => {
                 write!(f, "more than {OWN_LIVES_MAX} different timeouts of rules and services")
+            }
+            Self::ScreenOutOfRange { zone } => {
+                write!(f, "the screen of zone {zone} refers to something out of range")
             }
             Self::TooManyRules { rules } => write!(f, "{rules} rules; at most {RULES_MAX}"),
         }

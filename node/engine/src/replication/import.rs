@@ -231,6 +231,7 @@ impl Engine {
         self.replication.origins.hold(session.id);
         self.replication.origins.hold(session.conversation);
         self.rules.begun(&session);
+        self.observe_import(handle, None);
         self.ledger.opened();
         self.replication.lags.reserve(self.table.capacity());
         self.replication.lags.learn(handle, None, &session, now);
@@ -300,6 +301,7 @@ impl Engine {
         }
         self.rules.ended(here);
         self.rules.begun(&merged);
+        self.observe_import(handle, Some(here));
         self.table.rearm(handle);
         let made = merged.created + record.age;
         self.replication.lags.reserve(self.table.capacity());

@@ -108,6 +108,7 @@ fn ipv4_flags_and_options_are_found() {
     assert!(with(&[1, 137, 7, 4, 1, 2, 3, 4]).contains(Options::SOURCE_ROUTE));
     assert!(with(&[7, 7, 4, 1, 2, 3, 4]).contains(Options::RECORD_ROUTE));
     assert!(with(&[68, 8, 5, 0, 1, 2, 3, 4]).contains(Options::TIMESTAMP));
+    assert!(with(&[130, 3, 0, 136, 4, 0, 1]).contains(Options::SECURITY | Options::STREAM));
     assert_eq!(with(&[0, 131, 7, 4]), Options::IPV4_OPTIONS, "nothing counts after the end");
     let mut reserved = sample("udp4").to_vec();
     reserved[20] |= 0x80;

@@ -1,0 +1,339 @@
+//! Screens: what packets may not do where they enter by a zone that has one, and what is noted of all.
+//!
+//! ```text
+//!                          ┌ blocked? a UDP flood? ──────────────────────► drop
+//! packet ─► straight way ──┤
+//!                          └ every hundredth: what its session carried ──► book
+//! packet ─► long way ─► blocked? odd? a flood? ─► lookup ─► first packet? too many? ─► policy …
+//! verdict or session event ──────────────────────► observation ──────────► book, meters
+//! ```
+//!
+//! Two questions are apart. *What is above a threshold*, here and in this second, is dropped here and at
+//! once, where the policy says more than `alarm`: [`Gate`]. *What is an attack*, and whose, the
+//! detector of the cluster decides, by the books of all workers; what it blocks comes back as
+//! [`Engine::block`].
+//!
+//! Thresholds a second hold for each worker by itself: a flow has one worker, and to cut a limit into parts
+//! would cut down a single heavy flow that is within it. So at worst as many times the threshold pass as
+//! there are workers, until the detector, who adds them up, says what is to be done. Sessions at once are
+//! shared by slots, as `sessions-max` is.
+//!
+//! Without any screen there is nothing here but an empty option: a branch for each packet that always goes
+//! the same way.
+
+mod blocks;
+mod compiled;
+mod gate;
+mod marks;
+mod meters;
+mod observe;
+mod oddity;
+mod open;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+use core::hash::BuildHasher as _;
+use core::net::IpAddr;
+
+use sketch::{Book, Place, Seed};
+use wire::{Packet, TcpFlags, Time, Transport};
+
+use self::blocks::Blocks;
+pub(crate) use self::compiled::Screens;
+pub(crate) use self::gate::Gate;
+use self::marks::Marks;
+use self::meters::Meters;
+use self::open::OpenSessions;
+use crate::engine::Engine;
+use crate::keyed::Keyed;
+use crate::limits::CARRIED_EVERY;
+use crate::policy::Policy;
+use crate::session::{Peer, Session};
+use crate::table::Handle;
+use crate::{Reason, ZoneId};
+
+/// What a worker knows of attacks: of fixed size, whoever attacks.
+pub(crate) struct Screening {
+    hasher: Keyed,
+    book: Book,
+    blocks: Blocks,
+    meters: Meters,
+    open: OpenSessions,
+    /// Whose sessions `open` counts: those that are marked by this number.
+    generation: u32,
+    marks: Marks,
+    /// Packets of open sessions until one is told of.
+    until_carried: u32,
+    dice: u32,
+    /// The straight way has counted the packet in hand.
+    metered: bool,
+}
+
+/// What is counted by the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+enum Meter {
+    SynsOfSource,
+    SynsToDestination,
+    SynsOfZone,
+    Icmp,
+    Udp,
+    Fragments,
+    Connections,
+}
+
+impl Meter {
+    const fn is_of_source(self) -> bool {
+        match self {
+            Self::SynsOfSource | Self::Connections => true,
+            Self::SynsToDestination
+            | Self::SynsOfZone
+            | Self::Icmp
+            | Self::Udp
+            | Self::Fragments => false,
+        }
+    }
+}
+
+/// The seed of all sketches of a cluster with this secret. Another one than that of the slots, so that
+/// nobody learns of the one by watching the other.
+#[must_use]
+pub const fn seed(secret: [u64; 2]) -> Seed {
+    // The words of "ringwall" and "sketches".
+    Seed::new([secret[1] ^ 0x7269_6e67_7761_6c6c, secret[0] ^ 0x736b_6574_6368_6573])
+}
+
+/// The number of a zone in observations. Zones beyond them, of which a policy has none, are not observed.
+#[must_use]
+pub fn number(zone: ZoneId) -> Option<u8> {
+    u8::try_from(zone.0).ok()
+}
+
+/// Whether it is the first packet of a TCP connection.
+fn is_syn(packet: &Packet) -> bool {
+    let Transport::Tcp(tcp) = &packet.body else { return false };
+    tcp.flags.contains(TcpFlags::SYN) && !tcp.flags.contains(TcpFlags::ACK)
+}
+
+impl Screening {
+    fn new(seed: Seed, key: u64, places: usize, policy: &Policy) -> Self {
+        Self {
+            hasher: Keyed::new(key),
+            book: Book::new(seed, policy.screens().aggregation()),
+            blocks: Blocks::new(),
+            meters: Meters::new(),
+            open: OpenSessions::new(),
+            generation: 1,
+            marks: Marks::new(places),
+            until_carried: CARRIED_EVERY,
+            dice: 1,
+            metered: false,
+        }
+    }
+
+    /// Sessions are counted anew, as the sweep meets them: zones have other numbers, or a panic came in
+    /// between.
+    pub(crate) fn recount(&mut self) {
+        self.open.clear();
+        self.generation += 1;
+    }
+
+    fn hash_place(&self, place: &Place) -> u64 {
+        self.hasher.hash_one(place)
+    }
+
+    #[inline]
+    fn meter(
+        &self,
+        screens: &Screens,
+        meter: Meter,
+        (zone, number): (ZoneId, u8),
+        address: IpAddr,
+    ) -> u64 {
+        let place = match meter.is_of_source() {
+            true => screens.source(zone, number, address),
+            false => Place::of(number, address),
+        };
+        self.hasher.hash_one((meter, place))
+    }
+
+    fn meter_of_zone(&self, number: u8) -> u64 {
+        self.hasher.hash_one((Meter::SynsOfZone, Place::zone(number)))
+    }
+
+    /// Under which a session is counted: by source, by destination, by both.
+    fn keys(
+        &self,
+        screens: &Screens,
+        (zone, number): (ZoneId, u8),
+        source: IpAddr,
+        destination: IpAddr,
+    ) -> [u64; 3] {
+        let source = screens.source(zone, number, source);
+        let destination = Place::of(number, destination);
+        [
+            self.hasher.hash_one((0_u8, source)),
+            self.hasher.hash_one((1_u8, destination)),
+            self.hasher.hash_one((2_u8, source, destination)),
+        ]
+    }
+
+    /// Whether the session in this place is among those that are counted.
+    fn counts(&self, place: u32) -> bool {
+        self.marks.counted(place) == self.generation
+    }
+
+    /// Counts a session that has begun to be one of this zone, if its zone has a limit.
+    pub(crate) fn begun(
+        &mut self,
+        policy: &Policy,
+        place: u32,
+        session: &Session,
+        zone: Option<ZoneId>,
+    ) {
+        let Some(keys) = self.keys_of(policy, session, zone) else {
+            return self.marks.count(place, 0);
+        };
+        self.marks.count(place, self.generation);
+        keys.into_iter().for_each(|key| self.open.begin(key));
+    }
+
+    /// The session has ended, or ended to be one of this zone.
+    pub(crate) fn ended(
+        &mut self,
+        policy: &Policy,
+        place: u32,
+        session: &Session,
+        zone: Option<ZoneId>,
+    ) {
+        if self.counts(place)
+            && let Some(keys) = self.keys_of(policy, session, zone)
+        {
+            keys.into_iter().for_each(|key| self.open.end(key));
+        }
+        self.marks.count(place, 0);
+    }
+
+    fn keys_of(
+        &self,
+        policy: &Policy,
+        session: &Session,
+        zone: Option<ZoneId>,
+    ) -> Option<[u64; 3]> {
+        let zone = zone?;
+        let limited = policy.screens().of(zone)?.sessions != [None; 3];
+        let number = number(zone).filter(|_| limited)?;
+        let direction = session.direction(Peer::Initiator);
+        let (source, _) = session.key.source(direction);
+        let (destination, _) = session.key.destination(direction);
+        Some(self.keys(policy.screens(), (zone, number), source, destination))
+    }
+}
+
+impl fmt::Debug for Screening {
+    /// Neither secrets nor megabytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Screening").field("noted", &self.book.noted()).finish_non_exhaustive()
+    }
+}
+
+/// Control, between two bursts.
+impl Engine {
+    /// The screens of a policy that has just come in force, whose zones may have other numbers. Takes the
+    /// memory for them with the first one, and gives it back with the last.
+    pub(crate) fn set_screens(&mut self, same_zones: bool) {
+        if self.policy.screens().is_empty() {
+            self.screening = None;
+            return;
+        }
+        let Some(screening) = &mut self.screening else {
+            let (seed, [_, key]) = (seed(self.settings.secret), self.settings.seed);
+            let screening = Screening::new(seed, key, self.table.capacity(), &self.policy);
+            self.screening = Some(Box::new(screening));
+            return;
+        };
+        // What was noted under the old numbers of zones would be told under the new ones.
+        screening.book.clear();
+        screening.book.aggregate(self.policy.screens().aggregation());
+        if !same_zones {
+            screening.blocks.clear();
+        }
+        screening.recount();
+    }
+
+    /// Whether there are screens: then somebody should fetch the book, about ten times a second.
+    #[must_use]
+    pub const fn is_screening(&self) -> bool {
+        self.screening.is_some()
+    }
+
+    /// Takes what was noted, and leaves `book`, which is empty, in its place. `false`: there are no screens.
+    pub fn exchange_book(&mut self, book: &mut Book) -> bool {
+        let Some(screening) = &mut self.screening else { return false };
+        core::mem::swap(&mut screening.book, book);
+        screening.book.aggregate(self.policy.screens().aggregation());
+        true
+    }
+
+    /// Drops all packets of a source until then. A place that is no source of its zone, one with another
+    /// length, blocks nobody.
+    pub fn block(&mut self, source: &Place, until: Time) {
+        if let Some(screening) = &mut self.screening {
+            screening.blocks.block(screening.hasher.hash_one(source), until);
+        }
+    }
+
+    /// Lets a source through again before its time.
+    pub fn unblock(&mut self, source: &Place) {
+        if let Some(screening) = &mut self.screening {
+            screening.blocks.unblock(screening.hasher.hash_one(source));
+        }
+    }
+
+    /// Counts a session for the limits of its zone, if it is not counted: what the sweep does.
+    pub(crate) fn count_open(&mut self, handle: Handle) {
+        let Self { screening: Some(screening), table, rules, policy, .. } = self else { return };
+        let (place, session) = (handle.place(), table.get(handle));
+        if let Some(session) = session.filter(|_| !screening.counts(place)) {
+            let (_, zone) = rules.place(session);
+            screening.begun(policy, place, session, zone);
+        }
+    }
+}
+
+/// The straight way's part.
+impl Engine {
+    /// Why a plain packet is dropped, though its session may be open.
+    #[inline]
+    pub(crate) fn screen_plain(
+        &mut self,
+        plain: &wire::Plain,
+        ingress: crate::PortId,
+        now: Time,
+    ) -> Option<Reason> {
+        let screening = self.screening.as_deref_mut()?;
+        screening.metered = false;
+        let zone = self.policy.zone_of_port(ingress)?;
+        let screens = self.policy.screens();
+        let number = number(zone)?;
+        if !screening.blocks.is_empty(now) {
+            let source = screens.source(zone, number, plain.key.source(plain.direction).0);
+            if screening.blocks.has(screening.hash_place(&source), now) {
+                return Some(Reason::Blocked);
+            }
+        }
+        if plain.key.protocol() != wire::Protocol::UDP {
+            return None;
+        }
+        let screen = screens.of(zone)?;
+        let limit = screen.udp?;
+        let (destination, _) = plain.key.destination(plain.direction);
+        let key = screening.meter(screens, Meter::Udp, (zone, number), destination);
+        let over = screening.meters.count(key, now) >= limit;
+        screening.meters.add(key, now);
+        screening.metered = true;
+        let exempt = || screen.exempts(plain.key.source(plain.direction).0);
+        (over && !exempt()).then_some(Reason::UdpFlood)
+    }
+}

@@ -1,0 +1,145 @@
+//! The screen's part of the judgement: what it drops, and what `explain` says of it. Reads, counts nothing.
+
+use core::net::IpAddr;
+
+use wire::{Packet, Time, Transport};
+
+use super::compiled::{Screens, ZoneScreen};
+use super::{Meter, Screening, oddity};
+use crate::engine::Engine;
+use crate::table::Handle;
+use crate::{PortId, Reason, ZoneId};
+
+/// A packet before the screen of the zone that it enters by.
+pub(crate) struct Gate<'a> {
+    screening: &'a Screening,
+    screens: &'a Screens,
+    screen: Option<&'a ZoneScreen>,
+    zone: ZoneId,
+    number: u8,
+    packet: &'a Packet,
+    now: Time,
+}
+
+impl Engine {
+    /// The gate that a packet goes through; `None` without any screen.
+    #[inline]
+    pub(crate) fn gate<'a>(
+        &'a self,
+        ingress: PortId,
+        packet: &'a Packet,
+        now: Time,
+    ) -> Option<Gate<'a>> {
+        let screening = self.screening.as_deref()?;
+        let zone = self.policy.zone_of_port(ingress)?;
+        let number = super::number(zone)?;
+        let screens = self.policy.screens();
+        Some(Gate { screening, screens, screen: screens.of(zone), zone, number, packet, now })
+    }
+}
+
+impl Gate<'_> {
+    /// Why the packet is dropped, whatever it belongs to.
+    pub(crate) fn entrance(&self) -> Option<Reason> {
+        if self.is_blocked() {
+            return Some(Reason::Blocked);
+        }
+        let screen = self.screen?;
+        if screen.drops_odd && oddity::of_packet(self.packet).is_some() {
+            return self.unless_exempt(Reason::Odd);
+        }
+        let (meter, limit, reason) = match self.packet.body {
+            Transport::Icmp(_) => (Meter::Icmp, screen.icmp, Reason::IcmpFlood),
+            // What the straight way has counted, it has judged.
+            Transport::Udp(_) if !self.screening.metered => {
+                (Meter::Udp, screen.udp, Reason::UdpFlood)
+            }
+            Transport::Udp(_)
+            | Transport::Tcp(_)
+            | Transport::Sctp(_)
+            | Transport::Gre(_)
+            | Transport::Esp { .. }
+            | Transport::None
+            | Transport::Other => return None,
+        };
+        let over = self.is_over(meter, self.packet.destination, limit);
+        if over { self.unless_exempt(reason) } else { None }
+    }
+
+    /// Why the packet may not begin a session, before any rule is asked.
+    pub(crate) fn beginning(&self) -> Option<Reason> {
+        let screen = self.screen?;
+        if !super::is_syn(self.packet) {
+            return None;
+        }
+        let Packet { source, destination, .. } = *self.packet;
+        let [of_source, to_destination, of_zone] = screen.syns;
+        let flood = self.is_over(Meter::SynsOfSource, source, of_source)
+            || self.is_over(Meter::SynsToDestination, destination, to_destination)
+            || self.is_over_zone(of_zone);
+        if flood {
+            return self.unless_exempt(Reason::SynFlood);
+        }
+        let rate = self.is_over(Meter::Connections, source, screen.connections);
+        if rate { self.unless_exempt(Reason::ConnectionRate) } else { None }
+    }
+
+    /// Why a fragment is dropped before it is held.
+    pub(super) fn fragment(&self) -> Option<Reason> {
+        if self.is_blocked() {
+            return Some(Reason::Blocked);
+        }
+        let limit = self.screen?.fragments;
+        let over = self.is_over(Meter::Fragments, self.packet.destination, limit);
+        if over { self.unless_exempt(Reason::FragmentFlood) } else { None }
+    }
+
+    /// Which limit one more session would go beyond, once `ending`, of the same key, is gone; `share` is
+    /// this engine's part of a limit.
+    pub(crate) fn session(
+        &self,
+        ending: Option<Handle>,
+        share: impl Fn(u32) -> u32,
+    ) -> Option<Reason> {
+        let screen = self.screen?;
+        let ends = ending.is_some_and(|ending| self.screening.counts(ending.place()));
+        let keys = self.screening.keys(
+            self.screens,
+            (self.zone, self.number),
+            self.packet.source,
+            self.packet.destination,
+        );
+        let reasons = [Reason::SourceSessions, Reason::DestinationSessions, Reason::PairSessions];
+        let mut limits = reasons.into_iter().zip(screen.sessions).zip(keys);
+        let beyond = limits.find_map(|((reason, limit), key)| {
+            let open = self.screening.open.count(key).saturating_sub(u32::from(ends));
+            (open >= share(limit?)).then_some(reason)
+        });
+        beyond.and_then(|reason| self.unless_exempt(reason))
+    }
+
+    fn is_blocked(&self) -> bool {
+        !self.screening.blocks.is_empty(self.now) && {
+            let source = self.screens.source(self.zone, self.number, self.packet.source);
+            self.screening.blocks.has(self.screening.hash_place(&source), self.now)
+        }
+    }
+
+    #[inline]
+    fn is_over(&self, meter: Meter, address: IpAddr, limit: Option<u32>) -> bool {
+        limit.is_some_and(|limit| {
+            let key = self.screening.meter(self.screens, meter, (self.zone, self.number), address);
+            self.screening.meters.count(key, self.now) >= limit
+        })
+    }
+
+    fn is_over_zone(&self, limit: Option<u32>) -> bool {
+        let key = self.screening.meter_of_zone(self.number);
+        limit.is_some_and(|limit| self.screening.meters.count(key, self.now) >= limit)
+    }
+
+    fn unless_exempt(&self, reason: Reason) -> Option<Reason> {
+        let exempt = self.screen.is_some_and(|screen| screen.exempts(self.packet.source));
+        (!exempt).then_some(reason)
+    }
+}

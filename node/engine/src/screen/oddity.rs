@@ -1,0 +1,191 @@
+//! What a packet that was dropped, or let through, says of its sender: one table for all of them.
+
+use sketch::{DenyClass, Kind, Oddity};
+use wire::{Options, Packet, Protocol, Tcp, TcpFlags, Transport};
+
+use crate::answer::{Answer, Unreachable};
+use crate::limits::ICMP_USUAL_BYTES;
+use crate::{Anomaly, Reason};
+
+/// Protocols from here on are not assigned (IANA "Protocol Numbers"); the last three are not to be.
+const UNASSIGNED: core::ops::RangeInclusive<u8> = 146..=255;
+/// What old stacks listened to and crashed at.
+const NETBIOS: u16 = 139;
+/// FIN, PSH and URG: all lights on.
+const XMAS: TcpFlags = TcpFlags(TcpFlags::FIN.0 | TcpFlags::PSH.0 | TcpFlags::URG.0);
+
+/// What is odd about a packet that the engine itself lets through.
+pub(super) fn of_packet(packet: &Packet) -> Option<Oddity> {
+    const KINDS: [(Options, Oddity); 4] = [
+        (Options::RECORD_ROUTE, Oddity::RecordRoute),
+        (Options::TIMESTAMP, Oddity::Timestamp),
+        (Options::SECURITY, Oddity::Security),
+        (Options::STREAM, Oddity::Stream),
+    ];
+    if packet.options.contains(Options::IPV4_OPTIONS) {
+        let mut kinds = KINDS.iter().filter(|(option, _)| packet.options.contains(*option));
+        if let Some((_, oddity)) = kinds.next() {
+            return Some(*oddity);
+        }
+    }
+    match &packet.body {
+        Transport::Icmp(icmp) => {
+            let large = !icmp.embedded && packet.ip_len() > ICMP_USUAL_BYTES;
+            large.then_some(Oddity::IcmpLarge)
+        }
+        Transport::Tcp(tcp) => {
+            let nuke = tcp.destination_port == NETBIOS && tcp.flags.contains(TcpFlags::URG);
+            nuke.then_some(Oddity::WinNuke)
+        }
+        Transport::None | Transport::Other => {
+            let Protocol(number) = packet.protocol;
+            UNASSIGNED.contains(&number).then_some(Oddity::UnknownProtocol)
+        }
+        Transport::Udp(_) | Transport::Sctp(_) | Transport::Gre(_) | Transport::Esp { .. } => None,
+    }
+}
+
+/// What a drop says of the packet's sender; `None`: nothing. `tcp` is the packet's, if it has one.
+pub(super) fn of_drop(reason: Reason, tcp: Option<&Tcp>) -> Option<Kind> {
+    use DenyClass::{Limit, Policy, Resources, State, Stray};
+    let (odd, denied) = (|it| Some(Kind::Odd(it)), |it| Some(Kind::Denied(it)));
+    match reason {
+        Reason::BadVersion
+        | Reason::HeaderTooShort
+        | Reason::HeaderTruncated
+        | Reason::TotalLengthTooShort
+        | Reason::TotalLengthTooLong
+        | Reason::TransportTruncated
+        | Reason::TcpDataOffset
+        | Reason::TcpOptionBad
+        | Reason::UdpLength
+        | Reason::GreHeaderBad
+        | Reason::JumboPayload
+        | Reason::EmbeddedTruncated
+        | Reason::IcmpLength
+        | Reason::HopLimitZero
+        | Reason::DestinationInvalid => odd(Oddity::Malformed),
+        Reason::OptionsBad => odd(Oddity::OptionBad),
+        Reason::ExtensionTruncated
+        | Reason::ExtensionChainTooLong
+        | Reason::HopByHopNotFirst
+        | Reason::FragmentHeaderTruncated
+        | Reason::FragmentHeaderRepeated => odd(Oddity::ExtensionChain),
+        Reason::PortZero => odd(Oddity::PortZero),
+        Reason::IpChecksum | Reason::TransportChecksum => odd(Oddity::Checksum),
+        Reason::Land => odd(Oddity::Land),
+        Reason::SourceInvalid | Reason::OffLink | Reason::ZoneMismatch => odd(Oddity::Spoofed),
+        Reason::SourceRoute | Reason::RoutingHeader0 => odd(Oddity::SourceRoute),
+        Reason::FragmentOverlap => odd(Oddity::Teardrop),
+        Reason::FragmentTiny | Reason::FragmentHeaderChain => odd(Oddity::FragmentTiny),
+        Reason::FragmentLength => odd(Oddity::FragmentBad),
+        Reason::FragmentOversize => odd(Oddity::PingOfDeath),
+        Reason::TcpNoFlags => odd(Oddity::TcpNoFlags),
+        Reason::TcpSynFin => odd(Oddity::TcpSynFin),
+        Reason::TcpFinWithoutAck if tcp.is_some_and(|tcp| tcp.flags.contains(XMAS)) => {
+            odd(Oddity::TcpXmas)
+        }
+        Reason::TcpFinWithoutAck => odd(Oddity::TcpFinWithoutAck),
+        Reason::TcpFlags => odd(Oddity::TcpFlags),
+        // A bare ACK asks whether a filter has a state. What else comes late, servers send to clients'
+        // many ports when a session is over.
+        Reason::TcpNotSyn if tcp.is_some_and(is_bare_ack) => denied(State),
+        Reason::IcmpUnsolicited => denied(State),
+        Reason::NoRule | Reason::Denied | Reason::RejectLimited | Reason::LocalDestination => {
+            denied(Policy)
+        }
+        Reason::TcpNotSyn
+        | Reason::TcpState
+        | Reason::TcpWindow
+        | Reason::IcmpUnrelated
+        | Reason::PolicyChanged
+        | Reason::FragmentTimeout
+        | Reason::FragmentMemory
+        | Reason::FragmentTooMany
+        | Reason::FragmentPerSource
+        | Reason::FragmentFlood
+        | Reason::Blocked => denied(Stray),
+        Reason::RuleSessions
+        | Reason::ZoneSessions
+        | Reason::SynFlood
+        | Reason::IcmpFlood
+        | Reason::UdpFlood
+        | Reason::ConnectionRate
+        | Reason::SourceSessions
+        | Reason::DestinationSessions
+        | Reason::PairSessions => denied(Limit),
+        Reason::TableFull
+        | Reason::NoRoute
+        | Reason::RouteRefused
+        | Reason::PortDown
+        | Reason::NeighbourUnresolved
+        | Reason::NeighbourQueueFull => denied(Resources),
+        // Told as what it is, where it is looked at.
+        Reason::Odd
+        // No packet of ours, or no fault of its sender's.
+        | Reason::NotIp
+        | Reason::FrameTooShort
+        | Reason::VlanTagsTooMany
+        | Reason::VlanTagged
+        | Reason::OtherHost
+        | Reason::ChecksumPartial
+        | Reason::Multicast
+        | Reason::LinkLocal
+        | Reason::FragmentDuplicate
+        | Reason::NoZone
+        | Reason::HopLimit
+        | Reason::TooBig
+        | Reason::HandoffFull
+        | Reason::TransmitFull
+        | Reason::Poison
+        | Reason::DropOnly
+        | Reason::LeaseExpired
+        | Reason::NotOwner
+        | Reason::HoldFull
+        | Reason::HoldExpired
+        | Reason::HoldClosed
+        | Reason::HeirFull
+        | Reason::HeirExpired
+        | Reason::FabricFull
+        | Reason::FabricTooBig
+        | Reason::FabricStranger
+        | Reason::FabricMalformed
+        | Reason::FabricTag
+        | Reason::FabricHops
+        | Reason::FabricTerm
+        | Reason::FabricPort => None,
+    }
+}
+
+fn is_bare_ack(tcp: &Tcp) -> bool {
+    let control = TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0 | TcpFlags::ACK.0;
+    tcp.flags.0 & control == TcpFlags::ACK.0 && tcp.payload_len == 0
+}
+
+/// What an answer in the place of the packet says of its sender.
+pub(super) const fn of_answer(answer: Answer) -> Option<Kind> {
+    match answer {
+        Answer::Unreachable(Unreachable::Port | Unreachable::Prohibited) | Answer::Reset => {
+            Some(Kind::Denied(DenyClass::Policy))
+        }
+        Answer::Unreachable(Unreachable::Route | Unreachable::Host) => {
+            Some(Kind::Denied(DenyClass::Resources))
+        }
+        Answer::HopLimit
+        | Answer::TooBig { .. }
+        | Answer::Challenge { .. }
+        | Answer::Reassembly => None,
+    }
+}
+
+/// What is odd about a session, as an event of its initiator.
+pub(super) const fn of_session(anomaly: Anomaly) -> Kind {
+    match anomaly {
+        Anomaly::TcpSynUnanswered => Kind::Unanswered,
+        Anomaly::TcpSynAckUnanswered => Kind::HalfOpen,
+        Anomaly::TcpSynRefused => Kind::Refused,
+        Anomaly::TcpSynWithdrawn => Kind::Withdrawn,
+        Anomaly::TcpSynUnreachable | Anomaly::UdpUnreachable => Kind::Unreachable,
+        Anomaly::TcpSynUrgent => Kind::Odd(Oddity::TcpFlags),
+    }
+}

@@ -1,0 +1,109 @@
+//! Open sessions by source, destination and pair, in fixed memory.
+//!
+//! Each of them stands in one of the sets by its keyed hash, with 48 bits of it. A newcomer takes a free
+//! place, or that of one with a single session; else it is not counted. So a count is never too high, and
+//! whoever has many sessions stays: who has a limit to fear is always counted, but for those that came in
+//! between.
+
+use crate::limits::{OPEN_SETS, OPEN_WAYS};
+
+/// Counts of open sessions, by hash.
+pub(super) struct OpenSessions {
+    sets: Box<[Set]>,
+}
+
+/// One cache line.
+#[derive(Clone, Copy, Default)]
+#[repr(C, align(64))]
+struct Set {
+    tags: [u32; OPEN_WAYS],
+    counts: [u32; OPEN_WAYS],
+}
+
+impl OpenSessions {
+    pub(super) fn new() -> Self {
+        Self { sets: vec![Set::default(); OPEN_SETS].into() }
+    }
+
+    /// How many there are, as far as they are counted.
+    #[inline]
+    pub(super) fn count(&self, hash: u64) -> u32 {
+        let set = &self.sets[set(hash)];
+        set.find(tag(hash)).map_or(0, |way| set.counts[way])
+    }
+
+    /// One more.
+    #[inline]
+    pub(super) fn begin(&mut self, hash: u64) {
+        let (set, tag) = (&mut self.sets[set(hash)], tag(hash));
+        if let Some(way) = set.find(tag) {
+            set.counts[way] = set.counts[way].saturating_add(1);
+            return;
+        }
+        let lightest = (0..OPEN_WAYS).min_by_key(|way| set.counts[*way]);
+        if let Some(way) = lightest.filter(|way| set.counts[*way] <= 1) {
+            (set.tags[way], set.counts[way]) = (tag, 1);
+        }
+    }
+
+    /// One less.
+    #[inline]
+    pub(super) fn end(&mut self, hash: u64) {
+        let set = &mut self.sets[set(hash)];
+        if let Some(way) = set.find(tag(hash)) {
+            set.counts[way] = set.counts[way].saturating_sub(1);
+        }
+    }
+
+    /// Nobody has any.
+    pub(super) fn clear(&mut self) {
+        self.sets.fill(Set::default());
+    }
+}
+
+impl Set {
+    #[inline]
+    fn find(&self, tag: u32) -> Option<usize> {
+        self.tags.iter().position(|it| *it == tag)
+    }
+}
+
+const fn set(hash: u64) -> usize {
+    hash as usize % OPEN_SETS
+}
+
+/// Never that of a free place.
+const fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32 | 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_go_up_and_down_and_never_below_nothing() {
+        let mut open = OpenSessions::new();
+        (0..3).for_each(|_| open.begin(1 << 40));
+        open.end(1 << 40);
+        open.end(2 << 40);
+        assert_eq!([open.count(1 << 40), open.count(2 << 40)], [2, 0]);
+        (0..3).for_each(|_| open.end(1 << 40));
+        assert_eq!(open.count(1 << 40), 0);
+    }
+
+    #[test]
+    fn newcomers_take_no_place_of_who_has_many() {
+        let mut open = OpenSessions::new();
+        let heavy = OPEN_WAYS as u64 - 1;
+        for hash in (1..=heavy).map(|it| it << 40) {
+            (0..9).for_each(|_| open.begin(hash));
+        }
+        (100..1_000_u64).for_each(|it| open.begin(it << 40));
+        assert!((1..=heavy).all(|it| open.count(it << 40) == 9));
+        assert_eq!((100..1_000_u64).filter(|it| open.count(it << 40) == 1).count(), 1);
+        (0..2).for_each(|_| open.begin(999 << 40));
+        open.begin(1_000 << 40);
+        assert_eq!(open.count(1_000 << 40), 0, "a full set of such as have several");
+    }
+}
