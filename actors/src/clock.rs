@@ -76,6 +76,13 @@ pub fn unix_seconds() -> Option<u64> {
     now.ok().map(|since| since.as_secs())
 }
 
+/// Seconds since midnight by the clock of the wall, in UTC: which hour of the day it is, whatever an hour is
+/// called here.
+#[must_use]
+pub fn second_of_day() -> u32 {
+    (wall().0 / 1_000 % 86_400) as u32
+}
+
 /// By how much this process's clock is ahead of the kernel's; nothing outside of tests.
 #[must_use]
 pub fn offset() -> Duration {

@@ -60,7 +60,8 @@ use self::letting::Letting;
 use self::limits::{ANSWER_TIMEOUT, COMMANDS, FACTS, MESSAGE_BYTES, STREAM_INBOX, STREAM_OUTBOX};
 use self::members::Members;
 use self::memory::Note;
-use self::ownership::{Completeness, Ownership};
+use self::ownership::Completeness;
+pub(crate) use self::ownership::Ownership;
 pub(crate) use self::passing::Passing;
 use self::paths::Paths;
 pub use self::plan::ClusterError;
@@ -71,6 +72,7 @@ use crate::clock;
 use crate::flow::XskWorker;
 use crate::policy::{InForce, Permit, Standing};
 use crate::ports::Watched;
+use crate::screener::FabricEnd;
 use crate::shard::Shard;
 
 /// What the streams of a node share, before its workers start.
@@ -168,6 +170,8 @@ pub(crate) struct Around {
     pub(crate) admitted: mpsc::Sender<Admitted>,
     /// Where the node's papers are.
     pub(crate) papers: Papers,
+    /// Where the other nodes' digests of attacks go; a witness has nobody for them.
+    pub(crate) digests: Option<mpsc::Sender<Bytes>>,
 }
 
 /// A node's running part in its cluster.
@@ -179,6 +183,7 @@ pub(crate) struct Part {
     shown: Shown,
     /// Sends to the other members.
     sender: transport::Sender,
+    ownership: Ownership,
     /// What membership says to the policy.
     standing: watch::Receiver<Standing>,
     letting: Letting,
@@ -257,8 +262,9 @@ impl Part {
         let (heard, hearing) = watch::channel(None);
         let peer_workers = PeerWorkers::default();
         let streams = (loom.ends, loom.outgoing, loom.room);
-        let fabric =
-            Fabric::new((transport, inbox), streams, (hearing, line.clone()), peer_workers.clone());
+        let told = (hearing, line.clone(), around.digests);
+        let fabric = Fabric::new((transport, inbox), streams, told, peer_workers.clone());
+        let ownership = loom.ownership.clone();
         let heart = Heart {
             member,
             paths: Paths::new(plan.paths),
@@ -291,7 +297,7 @@ impl Part {
         let (shards, streams) = (around.shards, loom.streams);
         let shown = Shown { names, unconfirmed: loom.unconfirmed, peer_workers, net };
         let ending = Mutex::new(Some(ending));
-        Ok(Self { kind, line, shards, streams, shown, sender, standing, letting, ending })
+        Ok(Self { kind, line, shards, streams, shown, sender, ownership, standing, letting, ending })
     }
 
     /// Lets one node join, by a token.
@@ -300,6 +306,11 @@ impl Part {
         request: api::TokenRequest,
     ) -> Result<api::TokenMade, api::Error> {
         self.letting.make(request).await
+    }
+
+    /// The way to the other nodes' detectors of attacks; `heard` is what they say.
+    pub(crate) fn screens(&self, heard: mpsc::Receiver<Bytes>) -> FabricEnd {
+        FabricEnd { sender: self.sender.clone(), heard, ownership: self.ownership.clone() }
     }
 
     /// What sends to the other members.

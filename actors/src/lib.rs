@@ -6,6 +6,7 @@
 //!       ├─ policy      checks and compiles a revision, switches all workers at one epoch
 //!       ├─ ports       mirrors links, addresses, routes, neighbours; reopens ports
 //!       ├─ telemetry   session events to the log
+//!       ├─ screener    what workers noted to the detector, attacks to the log, blocks to workers
 //!       ├─ keeper      renews the permission to forward while every worker moves; in a pair it is
 //!       └─ cluster     that does so, when membership says so, and that replicates sessions
 //! ```
@@ -27,6 +28,7 @@ pub mod ports;
 pub mod question;
 pub mod restarts;
 pub mod revisions;
+pub(crate) mod screener;
 pub mod shard;
 mod sleeper;
 pub mod study;

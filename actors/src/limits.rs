@@ -27,6 +27,13 @@ pub const WORKER_NICENESS: i8 = -15;
 /// How often session events are drained and logged.
 pub const TELEMETRY_INTERVAL: Duration = Duration::from_millis(10);
 
+/// How often workers hand out what they noted: ten times in the second that rates are counted by.
+pub const SCREEN_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Digests of other nodes that the screener has not read yet: two of each of 15 nodes with eight messages
+/// each. One that finds no room is told again.
+pub const DIGESTS_QUEUE: usize = 256;
+
 /// The pause before a shard without a flow actor is looked at again: a restart takes about as long.
 pub const ASK_PAUSE: Duration = Duration::from_millis(1);
 

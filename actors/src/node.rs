@@ -32,6 +32,7 @@ use crate::mirror::MirrorError;
 use crate::opening::OpenError;
 use crate::policy::{Author, Desk, InForce, LogError, PolicyMessage};
 use crate::ports::{PortsMessage, Watched};
+use crate::screener::Watch;
 use crate::shard::Shard;
 use crate::telemetry::Drain;
 
@@ -59,6 +60,8 @@ struct Actors {
     ports: ActorRef<PortsMessage>,
     telemetry: ActorRef<Drain>,
     permission: Permission,
+    /// The detector of attacks.
+    watch: Watch,
 }
 
 /// Who says that this node may forward.

@@ -65,6 +65,7 @@ impl Witness {
             roster: told,
             admitted: admit,
             papers: Papers::new(folder),
+            digests: None,
         };
         let part = Part::start(plan, loom, around).await?;
         let sender = part.sender().clone();

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use cluster_core::NodeId;
 use cluster_core::replication::envelope::Message;
+use cluster_core::screen;
 use cluster_net::transport::{Datagram, Event, Inbox, Transport};
 use datapath::Bell;
 use tokio::sync::{mpsc, watch};
@@ -96,6 +97,8 @@ impl PeerWorkers {
     }
 }
 
+type Partner = watch::Receiver<Option<NodeId>>;
+
 /// What the transport's task works with.
 pub(super) struct Fabric {
     transport: Transport,
@@ -111,6 +114,8 @@ pub(super) struct Fabric {
     disowned: BTreeSet<NodeId>,
     told_disowned: bool,
     line: Line,
+    /// Where digests of attacks go.
+    digests: Option<mpsc::Sender<Bytes>>,
 }
 
 /// With whom there is to replicate.
@@ -139,7 +144,7 @@ impl Fabric {
     pub(super) fn new(
         (transport, inbox): (Transport, Inbox),
         (ends, outgoing, room): (Vec<StreamEnd>, mpsc::Receiver<(NodeId, Bytes)>, MessageRoom),
-        (heard, line): (watch::Receiver<Option<NodeId>>, Line),
+        (heard, line, digests): (Partner, Line, Option<mpsc::Sender<Bytes>>),
         peer_workers: PeerWorkers,
     ) -> Self {
         Self {
@@ -154,6 +159,7 @@ impl Fabric {
             disowned: BTreeSet::new(),
             told_disowned: false,
             line,
+            digests,
         }
     }
 
@@ -266,6 +272,14 @@ impl Fabric {
     }
 
     fn deliver(&self, datagram: &Datagram) {
+        // These come from everybody, whoever replicates with whom.
+        if screen::is_digest(&datagram.bytes) {
+            if let Some(digests) = &self.digests {
+                // Full: its rows are told again.
+                let _ = digests.try_send(datagram.bytes.clone());
+            }
+            return;
+        }
         if self.link.told != Some(datagram.node) {
             return;
         }

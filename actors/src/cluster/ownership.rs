@@ -45,6 +45,11 @@ impl Ownership {
         self.0.heals.fetch_add(1, Ordering::Release);
     }
 
+    /// Whether this node owns now.
+    pub(crate) fn is_owner(&self) -> bool {
+        self.get().owner
+    }
+
     /// The role is read last: it is not older than what else there is.
     pub(super) fn get(&self) -> Standing {
         let [follows, heals] =

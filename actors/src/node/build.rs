@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use af_xdp::Umem;
+use cluster_core::Boot;
 use cluster_core::membership::Kind;
 use datapath::xdp::{BpfDir, Mode as XdpMode, PortConfig, Program};
 use datapath::{Bell, Lease, Parts, Peer, Worker, XskPort};
@@ -91,6 +92,8 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
         updates,
         wanted,
         pair: plan.zip(loom),
+        boot: Boot(secrets.boot),
+        seed: engine::screen::seed(secrets.secret),
     })
     .await?;
     if !clock::offset().is_zero() {

@@ -145,6 +145,40 @@ impl Node {
         Ok(api::Cleared { count })
     }
 
+    /// What is known of attacks, on all nodes.
+    ///
+    /// # Errors
+    /// None that is known.
+    #[expect(clippy::unused_async, reason = "as the other questions to a node")]
+    pub async fn anomalies(
+        &self,
+        request: api::AnomaliesRequest,
+    ) -> Result<api::Anomalies, api::Error> {
+        Ok(self.actors.watch.anomalies(&request))
+    }
+
+    /// Forgets it, or lets blocked sources through again.
+    ///
+    /// # Errors
+    /// None that is known.
+    #[expect(clippy::unused_async, reason = "as the other questions to a node")]
+    pub async fn clear_anomalies(
+        &self,
+        request: api::AnomaliesClearRequest,
+    ) -> Result<api::Done, api::Error> {
+        self.actors.watch.clear(&request);
+        Ok(api::Done {})
+    }
+
+    /// The top talkers of all nodes.
+    ///
+    /// # Errors
+    /// None that is known.
+    #[expect(clippy::unused_async, reason = "as the other questions to a node")]
+    pub async fn top(&self, request: api::TopRequest) -> Result<api::Top, api::Error> {
+        Ok(self.actors.watch.top(&request))
+    }
+
     /// All counters by name, of each worker and together, with the XDP program's.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use cluster_core::NodeId;
+use cluster_core::{Boot, NodeId};
 use cluster_net::identity::Papers;
 use cluster_net::store::Roster;
 use cluster_net::transport::Sender;
@@ -21,9 +21,11 @@ use crate::cluster::{Around, Loom, Part, Plan};
 use crate::epochs::Epochs;
 use crate::flow::Wanted;
 use crate::keeper::{Keeper, KeeperActor};
+use crate::limits::DIGESTS_QUEUE;
 use crate::mirror::{Mirror, Update};
 use crate::policy::{self, Desk, Founding, Grounds, InForce, Origin, Permit, Standing};
 use crate::ports::{Ports, PortsActor, Watched};
+use crate::screener;
 use crate::shard::Shard;
 use crate::telemetry::{Telemetry, TelemetryActor};
 
@@ -106,6 +108,10 @@ pub(super) struct Staff<'a> {
     pub(super) wanted: mpsc::Receiver<Wanted>,
     /// On a node of a cluster.
     pub(super) pair: Option<(Plan, Loom)>,
+    /// The run of the daemon.
+    pub(super) boot: Boot,
+    /// Of all sketches of the cluster.
+    pub(super) seed: sketch::Seed,
 }
 
 pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), StartError> {
@@ -129,6 +135,7 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
     let Beginning { founding, origin, waits, .. } = staff.beginning;
     let (roster, members) = watch::channel(Roster::default());
     let (admit, admitted) = mpsc::channel(ADMITTED);
+    let (digests, heard) = mpsc::channel(DIGESTS_QUEUE);
     let around = Around {
         shards: staff.shards.clone(),
         lease: staff.lease,
@@ -139,15 +146,18 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
         roster: members,
         admitted: admit,
         papers: Papers::new(Path::new(&staff.config.data_dir)),
+        digests: Some(digests),
     };
-    let begun = match staff.pair {
-        Some(pair) => {
-            Begun::in_cluster(pair, Around { word: Some(word), ..around }, &founding, origin)
-                .await?
-        }
-        None => Begun::alone(node, word, around, &founding, origin).await?,
-    };
+    let begun = Begun::of(node, staff.pair, (word, around), &founding, origin).await?;
     let Begun { part, grounds, standing, sender } = begun;
+    let watch = screener::start(screener::Parts {
+        node,
+        boot: staff.boot,
+        seed: staff.seed,
+        shards: staff.shards.clone(),
+        in_force: staff.in_force.subscribe(),
+        fabric: part.as_ref().ok().map(|part| part.screens(heard)),
+    });
     let policy = policy::Staff {
         node,
         founding,
@@ -168,14 +178,21 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
     if waits {
         first_policy(&permit).await?;
     }
-    let permission = match part {
-        Ok(part) => Permission::Cluster(Box::new(part)),
-        Err(keeper) => {
-            let (keeper, _) = Actor::spawn(None, KeeperActor, keeper).await.map_err(failed)?;
-            Permission::Keeper(keeper)
+    let permission = Permission::start(part).await?;
+    Ok((Actors { policy, ports, telemetry, permission, watch }, desk))
+}
+
+impl Permission {
+    async fn start(part: Result<Part, Keeper>) -> Result<Self, StartError> {
+        match part {
+            Ok(part) => Ok(Self::Cluster(Box::new(part))),
+            Err(keeper) => {
+                let keeper = Actor::spawn(None, KeeperActor, keeper).await;
+                let failed = |error| StartError::System(format!("an actor: {error}"));
+                keeper.map(|(keeper, _)| Self::Keeper(keeper)).map_err(failed)
+            }
         }
-    };
-    Ok((Actors { policy, ports, telemetry, permission }, desk))
+    }
 }
 
 /// What the policy's actor stands on: a part in a cluster, or a keeper of the lease.
@@ -187,6 +204,22 @@ struct Begun {
 }
 
 impl Begun {
+    async fn of(
+        node: NodeId,
+        pair: Option<(Plan, Loom)>,
+        (word, around): (LeaseWord, Around),
+        founding: &Founding,
+        origin: Origin,
+    ) -> Result<Self, StartError> {
+        match pair {
+            Some(pair) => {
+                let around = Around { word: Some(word), ..around };
+                Self::in_cluster(pair, around, founding, origin).await
+            }
+            None => Self::alone(node, word, around, founding, origin).await,
+        }
+    }
+
     async fn in_cluster(
         (plan, loom): (Plan, Loom),
         around: Around,

@@ -25,6 +25,18 @@ pub(crate) trait Backend: Send + Sync + 'static {
         &self,
         request: api::PageRequest,
     ) -> impl Future<Output = Answer<api::ConversationsPage>> + Send;
+    /// Attacks, as a table.
+    fn anomalies(
+        &self,
+        request: api::AnomaliesRequest,
+    ) -> impl Future<Output = Answer<api::Anomalies>> + Send;
+    /// Forgets attacks, or ends blocks.
+    fn clear_anomalies(
+        &self,
+        request: api::AnomaliesClearRequest,
+    ) -> impl Future<Output = Answer<api::Done>> + Send;
+    /// The top talkers.
+    fn top(&self, request: api::TopRequest) -> impl Future<Output = Answer<api::Top>> + Send;
     /// All counters.
     fn counters(&self) -> impl Future<Output = Answer<api::Counters>> + Send;
     /// The policy in force, with hits.

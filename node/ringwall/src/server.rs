@@ -104,6 +104,9 @@ fn handler<B: Backend>(endpoint: Endpoint) -> MethodRouter<Arc<B>> {
         Endpoint::ClusterRequest => post(ask_cluster::<B>),
         Endpoint::ClusterMember => post(change_member::<B>),
         Endpoint::ClusterToken => post(make_token::<B>),
+        Endpoint::Anomalies => post(anomalies::<B>),
+        Endpoint::AnomaliesClear => post(clear_anomalies::<B>),
+        Endpoint::Top => post(top::<B>),
         Endpoint::Failpoint => post(failpoint::<B>),
         Endpoint::Metrics => get(scrape::<B>),
     }
@@ -136,6 +139,24 @@ async fn conversations<B: Backend>(
     asked: Asked<api::PageRequest>,
 ) -> Answer<api::ConversationsPage> {
     Ok(Json(node.conversations(body(asked)?).await?))
+}
+
+async fn anomalies<B: Backend>(
+    State(node): Node<B>,
+    asked: Asked<api::AnomaliesRequest>,
+) -> Answer<api::Anomalies> {
+    Ok(Json(node.anomalies(body(asked)?).await?))
+}
+
+async fn clear_anomalies<B: Backend>(
+    State(node): Node<B>,
+    asked: Asked<api::AnomaliesClearRequest>,
+) -> Answer<api::Done> {
+    Ok(Json(node.clear_anomalies(body(asked)?).await?))
+}
+
+async fn top<B: Backend>(State(node): Node<B>, asked: Asked<api::TopRequest>) -> Answer<api::Top> {
+    Ok(Json(node.top(body(asked)?).await?))
 }
 
 async fn counters<B: Backend>(State(node): Node<B>) -> Answer<api::Counters> {

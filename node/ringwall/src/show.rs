@@ -1,6 +1,7 @@
 //! `show`: what a running daemon knows, one file for each thing.
 
 mod agreement;
+mod anomalies;
 mod cluster;
 mod conversations;
 mod counters;
@@ -8,6 +9,7 @@ mod policy;
 mod ports;
 mod sessions;
 mod status;
+mod top;
 
 use clap::{Args, Subcommand};
 use config::api::PageRequest;
@@ -39,6 +41,10 @@ enum What {
     Cluster(Daemon),
     /// The daemon itself and its workers
     Status(Daemon),
+    /// Attacks: what goes on, suspected attackers or sites under attack, blocked sources
+    Anomalies(anomalies::Options),
+    /// Top talkers, averaged over the last seconds
+    Top(top::Options),
 }
 
 /// One page of records.
@@ -72,5 +78,7 @@ pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
         What::Ports(daemon) => ports::run(daemon, out),
         What::Cluster(daemon) => cluster::run(daemon, out),
         What::Status(daemon) => status::run(daemon, out),
+        What::Anomalies(options) => anomalies::run(options, out),
+        What::Top(options) => top::run(options, out),
     }
 }

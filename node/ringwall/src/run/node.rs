@@ -41,6 +41,21 @@ impl Backend for RunningNode {
         self.node.conversations(request).await
     }
 
+    async fn anomalies(&self, request: api::AnomaliesRequest) -> Result<api::Anomalies, Error> {
+        self.node.anomalies(request).await
+    }
+
+    async fn clear_anomalies(
+        &self,
+        request: api::AnomaliesClearRequest,
+    ) -> Result<api::Done, Error> {
+        self.node.clear_anomalies(request).await
+    }
+
+    async fn top(&self, request: api::TopRequest) -> Result<api::Top, Error> {
+        self.node.top(request).await
+    }
+
     async fn counters(&self) -> Result<api::Counters, Error> {
         self.node.counters().await
     }

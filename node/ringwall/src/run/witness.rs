@@ -43,6 +43,18 @@ impl Backend for RunningWitness {
         no("sessions")
     }
 
+    async fn anomalies(&self, _: api::AnomaliesRequest) -> Result<api::Anomalies, Error> {
+        no("traffic")
+    }
+
+    async fn clear_anomalies(&self, _: api::AnomaliesClearRequest) -> Result<api::Done, Error> {
+        no("traffic")
+    }
+
+    async fn top(&self, _: api::TopRequest) -> Result<api::Top, Error> {
+        no("traffic")
+    }
+
     async fn counters(&self) -> Result<api::Counters, Error> {
         Ok(api::Counters::default())
     }

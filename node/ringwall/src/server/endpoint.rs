@@ -24,6 +24,9 @@ pub(super) enum Endpoint {
     ClusterRequest,
     ClusterMember,
     ClusterToken,
+    Anomalies,
+    AnomaliesClear,
+    Top,
     Failpoint,
     Metrics,
 }
@@ -33,7 +36,7 @@ pub(super) const METRICS: &str = "/metrics";
 
 impl Endpoint {
     /// All of them.
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::Status,
         Self::Sessions,
         Self::SessionsClear,
@@ -52,6 +55,9 @@ impl Endpoint {
         Self::ClusterRequest,
         Self::ClusterMember,
         Self::ClusterToken,
+        Self::Anomalies,
+        Self::AnomaliesClear,
+        Self::Top,
         Self::Failpoint,
         Self::Metrics,
     ];
@@ -77,6 +83,9 @@ impl Endpoint {
             Self::ClusterRequest => (api::CLUSTER_REQUEST, Role::Operate),
             Self::ClusterMember => (api::CLUSTER_MEMBER, Role::Administer),
             Self::ClusterToken => (api::CLUSTER_TOKEN, Role::Administer),
+            Self::Anomalies => (api::ANOMALIES, Role::Read),
+            Self::AnomaliesClear => (api::ANOMALIES_CLEAR, Role::Operate),
+            Self::Top => (api::TOP, Role::Read),
             Self::Failpoint => (api::FAILPOINT, Role::Administer),
             Self::Metrics => (METRICS, Role::Read),
         }

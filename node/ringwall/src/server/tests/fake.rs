@@ -69,6 +69,18 @@ impl Backend for Fake {
         Ok(api::ConversationsPage { cursor: request.cursor, ..api::ConversationsPage::default() })
     }
 
+    async fn anomalies(&self, _: api::AnomaliesRequest) -> Result<api::Anomalies, Error> {
+        Ok(api::Anomalies { screening: true, ..api::Anomalies::default() })
+    }
+
+    async fn clear_anomalies(&self, _: api::AnomaliesClearRequest) -> Result<api::Done, Error> {
+        Ok(api::Done {})
+    }
+
+    async fn top(&self, _: api::TopRequest) -> Result<api::Top, Error> {
+        Ok(api::Top { screening: true, ..api::Top::default() })
+    }
+
     async fn counters(&self) -> Result<api::Counters, Error> {
         let mut worker =
             named(&[("received", 3), ("dropped", 2), ("dropped.no-rule", 2), ("held", 1)]);

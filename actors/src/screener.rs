@@ -1,0 +1,231 @@
+//! The screener: fetches what the workers noted, has the node's detector judge it, carries out what it says.
+//!
+//! ```text
+//! workers ─ books, 10 a second ─► detector ─► log: one line an attack and second
+//!    ▲                             │ ▲  │ └──► show anomalies, show top
+//!    └──── block, unblock ─────────┘ │  ▼
+//!                        digests of, and to, the other nodes
+//! ```
+//!
+//! A block is in the digest that follows it, half a second later at most, and on every worker of the other
+//! nodes with the next beat. Without a screen in the policy there is no detector, and no worker is asked.
+
+mod say;
+mod tables;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use cluster_core::screen::{Action, Detector, Output, Screens, Settings};
+use cluster_core::{Boot, NodeId};
+use cluster_net::transport::Sender;
+use futures_util::future::join_all;
+use sketch::{Book, Place, Seed};
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
+use wire::Time;
+
+use crate::clock;
+use crate::cluster::Ownership;
+use crate::flow::XskWorker;
+use crate::limits::SCREEN_INTERVAL;
+use crate::policy::InForce;
+use crate::shard::Shard;
+
+/// What a screener works with.
+pub(crate) struct Parts {
+    pub(crate) node: NodeId,
+    pub(crate) boot: Boot,
+    /// Of all sketches of the cluster.
+    pub(crate) seed: Seed,
+    pub(crate) shards: Vec<Shard>,
+    pub(crate) in_force: watch::Receiver<InForce>,
+    /// On a node of a cluster.
+    pub(crate) fabric: Option<FabricEnd>,
+}
+
+/// The way to the other nodes' detectors.
+pub(crate) struct FabricEnd {
+    pub(crate) sender: Sender,
+    pub(crate) heard: mpsc::Receiver<Bytes>,
+    pub(crate) ownership: Ownership,
+}
+
+/// The node's detector as questions see it.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    detector: Arc<Mutex<Option<Box<Detector>>>>,
+    in_force: watch::Receiver<InForce>,
+}
+
+/// The task.
+struct Screener {
+    settings: Settings,
+    shards: Vec<Shard>,
+    in_force: watch::Receiver<InForce>,
+    fabric: Option<FabricEnd>,
+    detector: Arc<Mutex<Option<Box<Detector>>>>,
+    /// A book for each shard, which is with its worker or here.
+    books: Vec<Arc<Mutex<Book>>>,
+}
+
+/// Starts it; it ends with the policy actor.
+pub(crate) fn start(parts: Parts) -> Watch {
+    let Parts { node, boot, seed, shards, in_force, fabric } = parts;
+    let settings = Settings { node, boot, seed };
+    let detector = Arc::<Mutex<Option<Box<Detector>>>>::default();
+    let watch = Watch { detector: Arc::clone(&detector), in_force: in_force.clone() };
+    let screener = Screener { settings, shards, in_force, fabric, detector, books: Vec::new() };
+    let task = tokio::spawn(screener.run());
+    tokio::spawn(async move {
+        if task.await.is_err() {
+            tracing::error!("the screener panicked: NO ATTACK IS TOLD until the daemon restarts");
+        }
+    });
+    watch
+}
+
+impl Screener {
+    async fn run(mut self) {
+        let mut beat = tokio::time::interval(SCREEN_INTERVAL);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.follow().await;
+        loop {
+            tokio::select! {
+                _ = beat.tick() => self.beat().await,
+                Some(digest) = heard(&mut self.fabric) => self.hear(&digest),
+                changed = self.in_force.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.follow().await;
+                }
+            }
+        }
+    }
+
+    /// Another policy is in force.
+    async fn follow(&mut self) {
+        let source = Arc::clone(&self.in_force.borrow_and_update().source);
+        if source.screens.is_empty() {
+            *lock(&self.detector) = None;
+            self.books.clear();
+            return;
+        }
+        let screens = Screens::new(&source, number);
+        let blocks: Vec<(Place, Time)> = {
+            let mut detector = lock(&self.detector);
+            match &mut *detector {
+                Some(detector) => detector.screen(screens),
+                None => {
+                    let new = Detector::new(self.settings, screens, clock::now());
+                    *detector = Some(Box::new(new));
+                }
+            }
+            let known = detector.iter().flat_map(|it| it.blocks().map(|(at, end)| (*at, end)));
+            known.collect()
+        };
+        if self.books.is_empty() {
+            let book = |_: &Shard| Arc::new(Mutex::new(Book::new(self.settings.seed, &[])));
+            self.books = self.shards.iter().map(book).collect();
+        }
+        // Workers forget blocks with the numbers of zones.
+        for (source, until) in blocks {
+            self.on_workers(move |worker| worker.engine().block(&source, until)).await;
+        }
+    }
+
+    async fn beat(&mut self) {
+        if self.books.is_empty() {
+            return;
+        }
+        let fetched = self.shards.iter().zip(&self.books).map(|(shard, book)| {
+            let book = Arc::clone(book);
+            shard.ask(move |worker| {
+                let mut book = lock(&book);
+                // Asked again after a panic, it has been fetched already.
+                book.noted() > 0 || worker.engine().exchange_book(&mut book)
+            })
+        });
+        // A shard that does not answer notes nothing either.
+        join_all(fetched).await;
+        let (said, digests) = self.judge(clock::now());
+        for output in said {
+            self.carry_out(output).await;
+        }
+        if let Some(fabric) = &self.fabric {
+            for digest in digests {
+                send(&fabric.sender, &digest.into());
+            }
+        }
+    }
+
+    fn judge(&self, now: Time) -> (Vec<Output>, Vec<Vec<u8>>) {
+        let owner = |fabric: &FabricEnd| fabric.ownership.is_owner();
+        let forwards = self.fabric.as_ref().is_none_or(owner);
+        let mut detector = lock(&self.detector);
+        let Some(detector) = &mut *detector else { return (Vec::new(), Vec::new()) };
+        self.books.iter().for_each(|book| detector.take(&mut lock(book), now));
+        let said = detector.tick(now, clock::second_of_day(), forwards);
+        let digests = if self.fabric.is_some() { detector.digests(now) } else { Vec::new() };
+        (said, digests)
+    }
+
+    fn hear(&self, digest: &[u8]) {
+        let mut detector = lock(&self.detector);
+        let Some(detector) = &mut *detector else { return };
+        if let Err(error) = detector.hear(digest, clock::now()) {
+            tracing::debug!(?error, "a digest of another node is not taken");
+        }
+    }
+
+    async fn carry_out(&self, output: Output) {
+        let zones = || self.in_force.borrow().compiled.zones().to_vec();
+        match output {
+            Output::Started(attack) => say::attack("attack-start", &attack, &zones()),
+            Output::GoingOn(attack) => say::attack("attack", &attack, &zones()),
+            Output::Ended(attack) => say::attack("attack-end", &attack, &zones()),
+            Output::Act(Action::Block { source, until }) => {
+                say::block(&source, Some(until.since(clock::now())), &zones());
+                self.on_workers(move |worker| worker.engine().block(&source, until)).await;
+            }
+            Output::Undo(Action::Block { source, until: _ }) => {
+                say::block(&source, None, &zones());
+                self.on_workers(move |worker| worker.engine().unblock(&source)).await;
+            }
+            // What is above a threshold the workers drop by themselves, at once.
+            Output::Act(Action::Drop(_) | Action::Proxy { .. })
+            | Output::Undo(Action::Drop(_) | Action::Proxy { .. }) => {}
+        }
+    }
+
+    /// Has every worker do something that may be done twice. One that does not answer is restarted with its
+    /// daemon, or its lease ends.
+    async fn on_workers(&self, what: impl Fn(&mut XskWorker) + Send + Clone + 'static) {
+        join_all(self.shards.iter().map(|shard| shard.ask(what.clone()))).await;
+    }
+}
+
+/// The number of a zone in observations; a policy has no zone without one.
+fn number(zone: usize) -> u8 {
+    u8::try_from(zone).unwrap_or(u8::MAX)
+}
+
+async fn heard(fabric: &mut Option<FabricEnd>) -> Option<Bytes> {
+    match fabric {
+        Some(fabric) => fabric.heard.recv().await,
+        None => None,
+    }
+}
+
+/// To everybody who is connected; a witness passes it over. What finds no room is told again.
+fn send(sender: &Sender, digest: &Bytes) {
+    for (node, _) in sender.peers() {
+        let _ = sender.try_datagram(node, digest.clone());
+    }
+}
+
+/// Takes a lock. Its holders change nothing that a panic could leave half done, or are gone.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
