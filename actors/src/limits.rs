@@ -30,6 +30,10 @@ pub const TELEMETRY_INTERVAL: Duration = Duration::from_millis(10);
 /// How often workers hand out what they noted: ten times in the second that rates are counted by.
 pub const SCREEN_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How long workers keep a limit that the detector has lowered: three of the seconds in which it says so
+/// again, so that a busy machine does not let it lapse, and one that is gone limits nobody for long.
+pub const CURB_LIFE: Duration = Duration::from_secs(3);
+
 /// Digests of other nodes that the screener has not read yet: two of each of 15 nodes with eight messages
 /// each. One that finds no room is told again.
 pub const DIGESTS_QUEUE: usize = 256;

@@ -3,22 +3,28 @@
 //! ```text
 //! workers ─ books, 10 a second ─► detector ─► log: one line an attack and second
 //!    ▲                             │ ▲  │ └──► show anomalies, show top
-//!    └──── block, unblock ─────────┘ │  ▼
+//!    └── block, unblock, curb ──────┘ │  ▼
 //!                        digests of, and to, the other nodes
 //! ```
 //!
-//! A block is in the digest that follows it, half a second later at most, and on every worker of the other
-//! nodes with the next beat. Without a screen in the policy there is no detector, and no worker is asked.
+//! A block is in the digest that follows it, half a second later at most, and on every worker and in the XDP
+//! program of the other nodes with the next beat. Without a screen in the policy there is no detector, and no
+//! worker is asked.
 
+mod front;
 mod say;
 mod tables;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use cluster_core::screen::{Action, Detector, Output, Screens, Settings};
+use cluster_core::screen::{
+    Action, Detector, Kind, Output, RateLimit, Screens, Settings, Subject,
+};
 use cluster_core::{Boot, NodeId};
 use cluster_net::transport::Sender;
+use datapath::xdp::BlockList;
+use engine::screen::Meter;
 use futures_util::future::join_all;
 use sketch::{Book, Place, Seed};
 use tokio::sync::{mpsc, watch};
@@ -28,9 +34,11 @@ use wire::Time;
 use crate::clock;
 use crate::cluster::Ownership;
 use crate::flow::XskWorker;
-use crate::limits::SCREEN_INTERVAL;
+use crate::limits::{CURB_LIFE, SCREEN_INTERVAL};
 use crate::policy::InForce;
 use crate::shard::Shard;
+
+use self::front::Front;
 
 /// What a screener works with.
 pub(crate) struct Parts {
@@ -42,6 +50,8 @@ pub(crate) struct Parts {
     pub(crate) in_force: watch::Receiver<InForce>,
     /// On a node of a cluster.
     pub(crate) fabric: Option<FabricEnd>,
+    /// The XDP program's list of blocked sources.
+    pub(crate) blocks: Option<BlockList>,
 }
 
 /// The way to the other nodes' detectors.
@@ -67,15 +77,17 @@ struct Screener {
     detector: Arc<Mutex<Option<Box<Detector>>>>,
     /// A book for each shard, which is with its worker or here.
     books: Vec<Arc<Mutex<Book>>>,
+    front: Front,
 }
 
 /// Starts it; it ends with the policy actor.
 pub(crate) fn start(parts: Parts) -> Watch {
-    let Parts { node, boot, seed, shards, in_force, fabric } = parts;
+    let Parts { node, boot, seed, shards, in_force, fabric, blocks } = parts;
     let settings = Settings { node, boot, seed };
     let detector = Arc::<Mutex<Option<Box<Detector>>>>::default();
     let watch = Watch { detector: Arc::clone(&detector), in_force: in_force.clone() };
-    let screener = Screener { settings, shards, in_force, fabric, detector, books: Vec::new() };
+    let (books, front) = (Vec::new(), Front::new(blocks));
+    let screener = Screener { settings, shards, in_force, fabric, detector, books, front };
     let task = tokio::spawn(screener.run());
     tokio::spawn(async move {
         if task.await.is_err() {
@@ -106,13 +118,18 @@ impl Screener {
 
     /// Another policy is in force.
     async fn follow(&mut self) {
-        let source = Arc::clone(&self.in_force.borrow_and_update().source);
+        let (source, compiled) = {
+            let in_force = self.in_force.borrow_and_update();
+            (Arc::clone(&in_force.source), Arc::clone(&in_force.compiled))
+        };
         if source.screens.is_empty() {
+            self.front.follow(&Screens::default(), &compiled);
             *lock(&self.detector) = None;
             self.books.clear();
             return;
         }
         let screens = Screens::new(&source, number);
+        self.front.follow(&screens, &compiled);
         let blocks: Vec<(Place, Time)> = {
             let mut detector = lock(&self.detector);
             match &mut *detector {
@@ -131,7 +148,7 @@ impl Screener {
         }
         // Workers forget blocks with the numbers of zones.
         for (source, until) in blocks {
-            self.on_workers(move |worker| worker.engine().block(&source, until)).await;
+            self.block(source, until).await;
         }
     }
 
@@ -149,7 +166,9 @@ impl Screener {
         });
         // A shard that does not answer notes nothing either.
         join_all(fetched).await;
-        let (said, digests) = self.judge(clock::now());
+        let now = clock::now();
+        self.front.expire(now);
+        let (said, digests) = self.judge(now);
         for output in said {
             self.carry_out(output).await;
         }
@@ -179,7 +198,7 @@ impl Screener {
         }
     }
 
-    async fn carry_out(&self, output: Output) {
+    async fn carry_out(&mut self, output: Output) {
         let zones = || self.in_force.borrow().compiled.zones().to_vec();
         match output {
             Output::Started(attack) => say::attack("attack-start", &attack, &zones()),
@@ -187,22 +206,63 @@ impl Screener {
             Output::Ended(attack) => say::attack("attack-end", &attack, &zones()),
             Output::Act(Action::Block { source, until }) => {
                 say::block(&source, Some(until.since(clock::now())), &zones());
-                self.on_workers(move |worker| worker.engine().block(&source, until)).await;
+                self.block(source, until).await;
             }
             Output::Undo(Action::Block { source, until: _ }) => {
                 say::block(&source, None, &zones());
+                self.front.unblock(&source);
                 self.on_workers(move |worker| worker.engine().unblock(&source)).await;
             }
-            // What is above a threshold the workers drop by themselves, at once.
-            Output::Act(Action::Drop(_) | Action::Proxy { .. })
-            | Output::Undo(Action::Drop(_) | Action::Proxy { .. }) => {}
+            Output::Act(Action::Drop(limit)) => {
+                let Some((meter, place)) = meter(&limit) else { return };
+                let most = u32::try_from(limit.threshold).unwrap_or(u32::MAX);
+                let until = clock::now() + CURB_LIFE;
+                self.on_workers(move |worker| worker.engine().curb(meter, &place, most, until)).await;
+            }
+            Output::Undo(Action::Drop(limit)) => {
+                let Some((meter, place)) = meter(&limit) else { return };
+                self.on_workers(move |worker| worker.engine().uncurb(meter, &place)).await;
+            }
         }
+    }
+
+    async fn block(&mut self, source: Place, until: Time) {
+        self.front.block(&source, until, clock::now());
+        self.on_workers(move |worker| worker.engine().block(&source, until)).await;
     }
 
     /// Has every worker do something that may be done twice. One that does not answer is restarted with its
     /// daemon, or its lease ends.
     async fn on_workers(&self, what: impl Fn(&mut XskWorker) + Send + Clone + 'static) {
         join_all(self.shards.iter().map(|shard| shard.ask(what.clone()))).await;
+    }
+}
+
+/// What the workers count for a limit, and by what. `None`: sessions at once, of which each worker has its
+/// part of the limit always.
+const fn meter(limit: &RateLimit) -> Option<(Meter, Place)> {
+    match (limit.kind, limit.subject) {
+        (Kind::SynFlood, Subject::Source(place)) => Some((Meter::SynsOfSource, place)),
+        (Kind::SynFlood, Subject::Destination(place)) => Some((Meter::SynsToDestination, place)),
+        (Kind::SynFlood, Subject::Zone(zone)) => Some((Meter::SynsOfZone, Place::zone(zone))),
+        (Kind::IcmpFlood, Subject::Destination(place)) => Some((Meter::Icmp, place)),
+        (Kind::UdpFlood, Subject::Destination(place)) => Some((Meter::Udp, place)),
+        (Kind::FragmentFlood, Subject::Destination(place)) => Some((Meter::Fragments, place)),
+        (Kind::ConnectionRate, Subject::Source(place)) => Some((Meter::Connections, place)),
+        (Kind::SessionLimit, _) => None,
+        // No detector finds these about such a subject, and those that are no rates limit nothing.
+        (
+            Kind::SynFlood
+            | Kind::IcmpFlood
+            | Kind::UdpFlood
+            | Kind::FragmentFlood
+            | Kind::ConnectionRate
+            | Kind::PortScan(_)
+            | Kind::AddressSweep(_)
+            | Kind::Odd(_)
+            | Kind::Unusual(_),
+            _,
+        ) => None,
     }
 }
 

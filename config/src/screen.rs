@@ -87,8 +87,6 @@ pub enum Reaction {
     Alarm,
     /// What is above the threshold is dropped.
     Drop,
-    /// SYNs are answered for the destination, and only completed handshakes reach it.
-    Proxy,
     /// The source is blocked for a time. Where there is none to block, what is above the threshold is
     /// dropped.
     Block,
@@ -100,7 +98,6 @@ impl Reaction {
         match self {
             Self::Alarm => "alarm",
             Self::Drop => "drop",
-            Self::Proxy => "proxy",
             Self::Block => "block",
         }
     }
@@ -124,8 +121,6 @@ impl Default for Response {
 /// SYNs a second; the defaults are those of Junos.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SynFlood {
-    /// To one destination: from here on it is proxied, if that is the action.
-    pub proxy: u32,
     /// To one destination: from here on it is told.
     pub alarm: u32,
     /// From one source.
@@ -141,7 +136,7 @@ pub struct SynFlood {
 impl Default for SynFlood {
     fn default() -> Self {
         let response = Response::default();
-        Self { proxy: 200, alarm: 512, source: 1_024, destination: 2_048, zone: None, response }
+        Self { alarm: 512, source: 1_024, destination: 2_048, zone: None, response }
     }
 }
 

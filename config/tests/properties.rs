@@ -17,7 +17,7 @@ fn piece() -> impl Strategy<Value = String> {
         "[timeouts]\n",
         "[integrity]\n",
         "[[screen]]\n",
-        "syn-flood = { proxy = 9, action = \"proxy\" }\n",
+        "syn-flood = { alarm = 9, action = \"proxy\" }\n",
         "port-scan = \"off\"\n",
         "exempt = [\"b\", \"::/0\"]\n",
         "[node]\n",

@@ -45,7 +45,7 @@ fn the_defaults_are_those_of_junos_and_of_snort() {
     let screen = screen("");
     assert_eq!(screen, Screen::of_zone(0));
     let syn = screen.syn_flood.expect("on");
-    assert_eq!((syn.proxy, syn.alarm, syn.source, syn.destination), (200, 512, 1_024, 2_048));
+    assert_eq!((syn.alarm, syn.source, syn.destination), (512, 1_024, 2_048));
     assert_eq!(syn.zone, None);
     assert_eq!(syn.response, Response { action: Reaction::Alarm, block_for: minutes(5) });
     let floods = [screen.icmp_flood, screen.udp_flood, screen.fragment_flood];
@@ -66,14 +66,14 @@ fn minutes(minutes: u64) -> Duration {
 fn what_is_written_differs_and_the_rest_stays() {
     let screen = screen(
         "action = \"block\"\nblock-for = \"1h\"\naggregate-v4 = 24\naggregate-v6 = 128\n\
-         syn-flood = { proxy = 10, zone = 9000, action = \"proxy\" }\nicmp-flood = \"off\"\n\
+         syn-flood = { alarm = 10, zone = 9000, action = \"drop\" }\nicmp-flood = \"off\"\n\
          port-scan = { threshold = 5, slow-window = \"1d\", action = \"drop\" }\n\
          session-limit = { pair = 7 }\nconnection-rate = { threshold = 30, block-for = \"2h\" }\n",
     );
     let hour = Response { action: Reaction::Block, block_for: minutes(60) };
     let syn = screen.syn_flood.expect("on");
-    assert_eq!((syn.proxy, syn.alarm, syn.zone), (10, 512, Some(9_000)));
-    assert_eq!(syn.response, Response { action: Reaction::Proxy, ..hour });
+    assert_eq!((syn.alarm, syn.source, syn.zone), (10, 1_024, Some(9_000)));
+    assert_eq!(syn.response, Response { action: Reaction::Drop, ..hour });
     assert_eq!(screen.icmp_flood, None);
     assert_eq!(screen.udp_flood, Some(Flood { threshold: 1_000, response: hour }));
     let scan = Scan {
@@ -89,15 +89,6 @@ fn what_is_written_differs_and_the_rest_stays() {
     let response = Response { block_for: minutes(120), ..hour };
     assert_eq!(screen.connection_rate, Some(Flood { threshold: 30, response }));
     assert_eq!(screen.aggregate, PrefixLengths { v4: 24, v6: 128 });
-}
-
-#[test]
-fn a_screen_that_proxies_lets_the_others_drop() {
-    let screen = screen("action = \"proxy\"\nconnection-rate = { threshold = 3 }\n");
-    let action = |it: Option<Flood>| it.expect("on").response.action;
-    assert_eq!(screen.syn_flood.expect("on").response.action, Reaction::Proxy);
-    assert_eq!(action(screen.udp_flood), Reaction::Drop);
-    assert_eq!(action(screen.connection_rate), Reaction::Drop);
 }
 
 #[test]
@@ -129,8 +120,14 @@ fn every_mistake_has_its_place() {
         ("udp-flood = 7", "1:13 expected a table, found an integer"),
         ("udp-flood = { threshold = 0 }", "1:27 `threshold` must be from 1 to 4000000"),
         (
-            "udp-flood = { action = \"proxy\" }",
-            "1:24 `proxy` is no action of this detector [only `syn-flood` can be answered by a proxy]",
+            "action = \"proxy\"",
+            "1:10 `proxy` is not built yet [SYNs are not answered for a destination: `drop` what is \
+             above the threshold]",
+        ),
+        (
+            "syn-flood = { proxy = 200 }",
+            "1:23 `proxy` is not built yet [SYNs are not answered for a destination: `drop` what is \
+             above the threshold]",
         ),
         ("connection-rate = {}", "1:19 connection-rate has no `threshold`"),
         (

@@ -119,7 +119,10 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
     let telemetry = Telemetry::new(staff.rings, staff.names.clone(), staff.epochs.clone());
     let (telemetry, _) = Actor::spawn(None, TelemetryActor, telemetry).await.map_err(failed)?;
     let watched = staff.watched.subscribe();
-    let word = lock(&staff.program).lease_word()?;
+    let (word, blocks) = {
+        let mut program = lock(&staff.program);
+        (program.lease_word()?, program.take_blocks())
+    };
     let ports = Ports {
         config: staff.config.clone(),
         bpf_dir: staff.bpf_dir.clone(),
@@ -157,6 +160,7 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
         shards: staff.shards.clone(),
         in_force: staff.in_force.subscribe(),
         fabric: part.as_ref().ok().map(|part| part.screens(heard)),
+        blocks,
     });
     let policy = policy::Staff {
         node,

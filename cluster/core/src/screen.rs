@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  flow actors ── books ──►┌──────────┐──► Started · GoingOn · Ended   one line an attack and second
-//!  (10 a second)           │ Detector │──► Act · Undo                  block, drop, proxy
+//!  (10 a second)           │ Detector │──► Act · Undo                  block, drop
 //!  other nodes ─ digests ─►│          │──► digests                     twice a second
 //!  clock, hour of day ────►└──────────┘◄── questions: tables of anomalies, top talkers, learning
 //! ```

@@ -70,11 +70,9 @@ fn values(screen: &Screen) -> [(&'static str, String); 12] {
     let text = |it: Option<String>| it.unwrap_or_else(|| OFF.to_owned());
     let syn_flood = screen.syn_flood.map(|it| {
         let zone = it.zone.map(|zone| format!(", zone {zone}")).unwrap_or_default();
-        let (proxy, alarm, source, destination) = (it.proxy, it.alarm, it.source, it.destination);
+        let (alarm, source, destination) = (it.alarm, it.source, it.destination);
         let action = action(&it.response);
-        format!(
-            "proxy {proxy}, alarm {alarm}, source {source}, destination {destination}{zone}, {action}"
-        )
+        format!("alarm {alarm}, source {source}, destination {destination}{zone}, {action}")
     });
     let session_limit = screen.session_limit.map(|it| {
         let limits = [("source", it.source), ("destination", it.destination), ("pair", it.pair)];

@@ -33,12 +33,11 @@ const KEYS: [&str; 16] = [
     "baseline",
 ];
 
-const ACTIONS: [(&str, Reaction); 4] = [
-    ("alarm", Reaction::Alarm),
-    ("drop", Reaction::Drop),
-    ("proxy", Reaction::Proxy),
-    ("block", Reaction::Block),
-];
+const ACTIONS: [(&str, Reaction); 3] =
+    [("alarm", Reaction::Alarm), ("drop", Reaction::Drop), ("block", Reaction::Block)];
+
+/// The action, and the threshold, of a defence that does not exist yet.
+const PROXY: &str = "proxy";
 
 const THRESHOLD: RangeInclusive<u32> = 1..=SCREEN_THRESHOLD_MAX;
 
@@ -71,7 +70,7 @@ fn screen(
 ) -> Screen {
     let defaults = Screen::of_zone(zone);
     let mut of = Detectors { response: Response::default(), blocks: false };
-    of.response = of.response(reader, fields, true);
+    of.response = of.response(reader, fields);
     let screen = Screen {
         zone,
         exempt: rule::addresses(reader, books, fields, "exempt"),
@@ -153,20 +152,16 @@ impl Detectors {
         detector
     }
 
-    /// `action` and `block-for`, of the screen or of one detector that can be `proxied`.
-    fn response(
-        &self,
-        reader: &mut Reader<'_>,
-        fields: &Fields<'_, '_>,
-        proxied: bool,
-    ) -> Response {
-        let action = fields.choice(reader, "action", &ACTIONS);
+    /// `action` and `block-for`, of the screen or of one detector.
+    fn response(&self, reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Response {
+        let action = match fields.get("action") {
+            Some(value) if value.get_ref().as_str() == Some(PROXY) => {
+                refuse_proxy(reader, value);
+                None
+            }
+            Some(_) | None => fields.choice(reader, "action", &ACTIONS),
+        };
         let block_for = options::timeout(reader, fields, "block-for");
-        if let (Some(Reaction::Proxy), false, Some(value)) = (action, proxied, fields.get("action"))
-        {
-            let hint = "only `syn-flood` can be answered by a proxy";
-            reader.error_hint(&value.span(), "`proxy` is no action of this detector", hint);
-        }
         let action = action.unwrap_or(self.response.action);
         Response { action, block_for: block_for.unwrap_or(self.response.block_for) }
     }
@@ -187,10 +182,10 @@ trait Responds {
 }
 
 macro_rules! responds {
-    ($($kind:ty: $proxied:literal),*) => { $(
+    ($($kind:ty),*) => { $(
         impl Responds for $kind {
             fn responding(mut self, response: Response) -> Self {
-                self.response = unproxied(response, $proxied);
+                self.response = response;
                 self
             }
             fn blocks(&self) -> bool {
@@ -200,14 +195,12 @@ macro_rules! responds {
     )* };
 }
 
-responds!(SynFlood: true, Flood: false, Scan: false, SessionLimit: false);
+responds!(SynFlood, Flood, Scan, SessionLimit);
 
-/// The screen's action `proxy` is for those that can be; the others drop.
-fn unproxied(mut response: Response, proxied: bool) -> Response {
-    if response.action == Reaction::Proxy && !proxied {
-        response.action = Reaction::Drop;
-    }
-    response
+/// What would be accepted and not done is refused.
+fn refuse_proxy(reader: &mut Reader<'_>, value: &Value<'_>) {
+    let hint = "SYNs are not answered for a destination: `drop` what is above the threshold";
+    reader.error_hint(&value.span(), "`proxy` is not built yet", hint);
 }
 
 impl Responds for Baseline {
@@ -225,12 +218,14 @@ fn syn_flood(
     of: &mut Detectors,
     defaults: Option<SynFlood>,
 ) -> Option<SynFlood> {
-    let keys = ["proxy", "alarm", "source", "destination", "zone", "action", "block-for"];
+    let keys = [PROXY, "alarm", "source", "destination", "zone", "action", "block-for"];
     let fields = Fields::new(reader, value, "syn-flood", &keys)?;
     let mut flood = defaults?;
-    flood.response = of.response(reader, &fields, true);
+    flood.response = of.response(reader, &fields);
+    if let Some(value) = fields.get(PROXY) {
+        refuse_proxy(reader, value);
+    }
     let thresholds = [
-        ("proxy", &mut flood.proxy),
         ("alarm", &mut flood.alarm),
         ("source", &mut flood.source),
         ("destination", &mut flood.destination),
@@ -248,7 +243,7 @@ fn flood(
 ) -> Option<Flood> {
     let fields = Fields::new(reader, value, "the detector", &["threshold", "action", "block-for"])?;
     let mut flood = defaults?;
-    flood.response = of.response(reader, &fields, false);
+    flood.response = of.response(reader, &fields);
     set(reader, &fields, "threshold", &mut flood.threshold);
     Some(flood)
 }
@@ -264,8 +259,7 @@ fn connection_rate(
     let fields = Fields::new(reader, value, "connection-rate", &keys)?;
     fields.required(reader, "threshold");
     let threshold = fields.integer(reader, "threshold", THRESHOLD)?;
-    let response = of.response(reader, &fields, false);
-    Some(Flood { threshold, response: unproxied(response, false) })
+    Some(Flood { threshold, response: of.response(reader, &fields) })
 }
 
 fn scan(
@@ -277,7 +271,7 @@ fn scan(
     let keys = ["threshold", "window", "slow-threshold", "slow-window", "action", "block-for"];
     let fields = Fields::new(reader, value, "the detector", &keys)?;
     let mut scan = defaults?;
-    scan.response = of.response(reader, &fields, false);
+    scan.response = of.response(reader, &fields);
     set(reader, &fields, "threshold", &mut scan.threshold);
     scan.slow_threshold = scan.threshold;
     set(reader, &fields, "slow-threshold", &mut scan.slow_threshold);
@@ -305,7 +299,7 @@ fn session_limit(
         let hint = "`source`, `destination` or `pair`";
         reader.error_hint(&fields.span, "session-limit limits nothing", hint);
     }
-    let response = unproxied(of.response(reader, &fields, false), false);
+    let response = of.response(reader, &fields);
     Some(SessionLimit { source, destination, pair, response })
 }
 

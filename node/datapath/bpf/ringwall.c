@@ -5,7 +5,8 @@
 // A frame sent to AF_XDP cannot go back to the kernel, so traffic for the host itself is decided
 // here. It is decided the same way when no daemon runs; transit is dropped then, because the lease
 // has run out or no socket is there. So is what is for an address of the cluster's (VIP), and who
-// asks for one by ARP or neighbour discovery: the kernel may have it still, and would answer.
+// asks for one by ARP or neighbour discovery: the kernel may have it still, and would answer. Before
+// all that, IP from a source that is blocked at this port's zone goes nowhere.
 // Nothing here relies on the kernel's forwarding switches: the kernel is only ever handed frames
 // for the host's own addresses and the link's own protocols.
 //
@@ -27,8 +28,11 @@
 #define MAX_QUEUES 64
 // The host's own addresses over all domains.
 #define MAX_ADDRESSES 8192
-// Words of the bitmap that says which addresses may be the host's: 8 bits for each of them.
+// Words of the bitmap that says which addresses may be the host's: 8 bits for each of them. So long
+// is the one of blocked sources, too.
 #define FILTER_WORDS 1024
+// Sources that are blocked at a time.
+#define MAX_BLOCKED 4096
 // Places to find a port by the low bits of its ifindex.
 #define SLOTS 256
 // (port, protocol) pairs with at least one service allowed.
@@ -61,6 +65,7 @@ enum stat {
 	STAT_NO_WORKER,	    // transit, and no socket on this port and queue
 	STAT_MALFORMED,	    // IP for the host whose headers are cut off or endless
 	STAT_NOT_FOR_US,    // sent to another station's MAC, or routed IP sent to all stations
+	STAT_BLOCKED,	    // IP from a source that is blocked for a time
 	STAT_NO_PORT,	    // arrived by an interface that is not configured
 	STATS,
 };
@@ -102,7 +107,13 @@ struct services {
 	u64 words[SERVICE_WORDS];
 };
 
-// A bit for each value of `filter_bit`: set if one of `addresses` has it.
+// How a port's zone counts sources: the bits of them that are one, in IPv4 and in IPv6.
+struct screen {
+	u32 zone; // its number and 1; 0 for none, or nobody is blocked
+	be32 v4, v6[4];
+};
+
+// A bit for each value of `filter_bit`: set if one of the addresses has it.
 struct filter {
 	u64 words[FILTER_WORDS];
 };
@@ -158,6 +169,29 @@ struct {
 	TYPE(value, struct filter);
 	NUMBER(max_entries, 1);
 } filter SEC(".maps");
+
+struct {
+	NUMBER(type, MAP_ARRAY);
+	TYPE(key, u32); // port index
+	TYPE(value, struct screen);
+	NUMBER(max_entries, MAX_PORTS);
+} screens SEC(".maps");
+
+// Sources, with `zone` of their screen in the place of the domain.
+struct {
+	NUMBER(type, MAP_HASH);
+	TYPE(key, struct address);
+	TYPE(value, u64); // CLOCK_MONOTONIC, ns: they pass again after it
+	NUMBER(max_entries, MAX_BLOCKED);
+} blocked SEC(".maps");
+
+// Covers every key of `blocked`, at any time.
+struct {
+	NUMBER(type, MAP_ARRAY);
+	TYPE(key, u32);
+	TYPE(value, struct filter);
+	NUMBER(max_entries, 1);
+} blocked_filter SEC(".maps");
 
 struct {
 	NUMBER(type, MAP_HASH);
@@ -567,12 +601,49 @@ INLINE u32 filter_bit(const struct address *address)
 	return sum >> 48;
 }
 
+// True if no key with these bits can be in the map that they cover.
+INLINE int surely_absent(void *bitmap, u32 bit)
+{
+	u32 zero = 0;
+	struct filter *bits = map_lookup(bitmap, &zero);
+	return bits && !(*(volatile u64 *)&bits->words[bit >> 6] >> (bit & 63) & 1);
+}
+
+// Whether the sender of a frame is blocked. The clock is asked for those alone that are in the list.
+INLINE int is_blocked(u32 port, const struct ethernet *ethernet, const void *end)
+{
+	const struct screen *screen = map_lookup(&screens, &port);
+	u32 zone = screen ? *(volatile u32 *)&screen->zone : 0;
+	if (!zone || (void *)(ethernet + 1) > end)
+		return 0;
+	struct address source = {.domain = zone};
+	if (ethernet->type == ETH_IPV4) {
+		const struct ipv4 *ip = (void *)(ethernet + 1);
+		if ((void *)(ip + 1) > end)
+			return 0;
+		source.bytes[2] = BE32(0xffff);
+		source.bytes[3] = ip->source & screen->v4;
+	} else if (ethernet->type == ETH_IPV6) {
+		const struct ipv6 *ip = (void *)(ethernet + 1);
+		if ((void *)(ip + 1) > end)
+			return 0;
+		source.bytes[0] = ip->source[0] & screen->v6[0];
+		source.bytes[1] = ip->source[1] & screen->v6[1];
+		source.bytes[2] = ip->source[2] & screen->v6[2];
+		source.bytes[3] = ip->source[3] & screen->v6[3];
+	} else {
+		return 0;
+	}
+	if (surely_absent(&blocked_filter, filter_bit(&source)))
+		return 0;
+	const u64 *until = map_lookup(&blocked, &source);
+	return until && ktime_get_ns() < *(volatile u64 *)until;
+}
+
 // What an address is to this node: OWN, VIP, both or 0. Nearly all are nothing, and a bit says so.
 INLINE u32 standing_of(const struct address *address)
 {
-	u32 zero = 0, bit = filter_bit(address);
-	struct filter *bits = map_lookup(&filter, &zero);
-	if (bits && !(*(volatile u64 *)&bits->words[bit >> 6] >> (bit & 63) & 1))
+	if (surely_absent(&filter, filter_bit(address)))
 		return 0;
 	const u8 *standing = map_lookup(&addresses, address);
 	return standing ? *(volatile u8 *)standing : 0;
@@ -689,6 +760,8 @@ INLINE u32 judge_frame(struct xdp_md *context, struct cpu *cpu)
 	if (!port || !word)
 		return STAT_NO_PORT;
 	u32 index = word % MAX_PORTS, mode = word >> 8 & 0xff, domain = word >> 16 & 0xffff;
+	if (is_blocked(index, data, end))
+		return STAT_BLOCKED;
 	u32 way = mode == MODE_ROUTED ? locate(port, data, end, domain, cpu) : STAT_TO_WORKER;
 	if (way == STAT_TO_HOST)
 		return to_host(context, word);

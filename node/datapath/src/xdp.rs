@@ -14,6 +14,8 @@
 //!   anyone needs a service, also if it is a client: so does a DHCP client.
 //! - Later fragments for the host: the first one is judged.
 //!
+//! Before all that, IP from a source of its [`BlockList`] is dropped.
+//!
 //! Without a valid lease nothing that is sent to an address of the cluster's (VIP) or asks for one
 //! (ARP request, neighbour solicitation), whether or not the kernel has the address.
 //!
@@ -21,6 +23,7 @@
 //! transit and needs the lease and a socket; on a wire, everything is.
 
 mod attach;
+mod block;
 mod bpffs;
 mod error;
 mod filter;
@@ -41,10 +44,11 @@ use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use wire::Time;
 
 pub use attach::{AttachMode, Attached, detach, detach_all};
+pub use block::{BlockList, SourceBits};
 pub use bpffs::BpfDir;
 pub use error::Error;
 pub use inbound::{HostInbound, Unsupported};
-pub use limits::{MAX_ADDRESSES, MAX_PORTS, MAX_QUEUES};
+pub use limits::{MAX_ADDRESSES, MAX_BLOCKED, MAX_PORTS, MAX_QUEUES};
 pub use port::{Mode, PortConfig};
 pub use stats::{Stat, Stats};
 
@@ -71,6 +75,7 @@ pub struct Program {
     filter: Array<MapData, FilterWords>,
     inbound: HashMap<MapData, ServiceKey, ServiceWords>,
     cpus: PerCpuArray<MapData, [u64; CPU_WORDS]>,
+    blocks: Option<BlockList>,
     attached: BTreeMap<u32, Attachment>,
 }
 
@@ -94,6 +99,7 @@ impl Program {
             filter: take(&mut ebpf, "filter")?,
             inbound: take(&mut ebpf, "inbound")?,
             cpus: take(&mut ebpf, "cpus")?,
+            blocks: Some(BlockList::take(&mut ebpf)?),
             attached: BTreeMap::new(),
             ebpf,
         })
@@ -246,6 +252,11 @@ impl Program {
     /// [`Error::Map`].
     pub fn lease_word(&self) -> Result<LeaseWord, Error> {
         self.lease.duplicate()
+    }
+
+    /// The list of blocked sources, for the one who fills it; `None` if it was taken before.
+    pub fn take_blocks(&mut self) -> Option<BlockList> {
+        self.blocks.take()
     }
 
     /// What became of every frame so far, over all ports and CPUs.

@@ -7,7 +7,9 @@ use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
 
 use ringwall_datapath as datapath;
 
-use datapath::xdp::{Action, HostInbound, Mode, PortConfig, Program, Stat};
+use datapath::xdp::{
+    Action, BlockList, HostInbound, MAX_BLOCKED, Mode, PortConfig, Program, SourceBits, Stat,
+};
 use wire::Time;
 use xdp_bench::{Bench, DOMAIN, HOST, HOST6, LINK_LOCAL, MAC, PEER, PEER6, Xsk, frame, ready};
 
@@ -661,4 +663,87 @@ fn the_committed_object_is_what_the_source_gives() {
         return;
     }
     assert!(output.status.success(), "{text}");
+}
+
+/// Blocks at the bench's zone 7, which counts sources of IPv4 by /24 and of IPv6 by /64.
+fn with_blocks() -> Option<(Bench, BlockList)> {
+    let mut bench = ready()?;
+    let mut blocks = bench.program.take_blocks().unwrap();
+    assert!(bench.program.take_blocks().is_none());
+    let bits = SourceBits { zone: 7, v4: 24, v6: 64 };
+    let ports = (0..=bench.port).map(|port| (port == bench.port).then_some(bits));
+    blocks.set_zones(ports).unwrap();
+    Some((bench, blocks))
+}
+
+#[test]
+fn who_is_blocked_reaches_nobody_until_the_end_or_a_word() {
+    let Some((bench, mut blocks)) = with_blocks() else { return };
+    let now = Time(1);
+    let frames = |from: &str, from6: &str| {
+        [
+            frame::udp4(from, "10.8.9.9", 1000, 2000),
+            frame::icmp4(from, HOST, 0, 0),
+            frame::udp6(from6, "2001:db8:9::9", 1000, 2000),
+            frame::icmp6(from6, HOST6, 255, 136),
+        ]
+    };
+    let stats = [Stat::LeaseExpired, Stat::ToHost, Stat::LeaseExpired, Stat::LinkControl];
+    let expect_all = |bench: &Bench, from: (&str, &str), blocked: [bool; 4]| {
+        for ((frame, stat), blocked) in frames(from.0, from.1).iter().zip(stats).zip(blocked) {
+            expect(bench, frame, if blocked { Stat::Blocked } else { stat });
+        }
+    };
+    let (inside, next) = (("10.8.7.9", "2001:db8:7::9"), ("10.8.6.9", "2001:db8:7:1::9"));
+    expect_all(&bench, inside, [false; 4]);
+    blocks.block(7, "10.8.7.0".parse().unwrap(), Time::MAX, now).unwrap();
+    expect_all(&bench, inside, [true, true, false, false]);
+    blocks.block(7, "2001:db8:7::".parse().unwrap(), Time::MAX, now).unwrap();
+    blocks.block(6, "10.8.6.0".parse().unwrap(), Time::MAX, now).unwrap();
+    expect_all(&bench, inside, [true; 4]);
+    expect_all(&bench, next, [false; 4]);
+    // Of other packets nobody knows the sender.
+    expect(&bench, &frame::arp(), Stat::LinkControl);
+    expect(&bench, &frame::with_type(0x0800, &[0x45; 10]), Stat::LeaseExpired);
+    blocks.unblock(7, "10.8.7.0".parse().unwrap()).unwrap();
+    blocks.unblock(7, "10.8.7.0".parse().unwrap()).unwrap();
+    expect_all(&bench, inside, [false, false, true, true]);
+    // The program sees the end by itself.
+    blocks.block(7, "2001:db8:7::".parse().unwrap(), Time(2), now).unwrap();
+    expect_all(&bench, inside, [false; 4]);
+    assert_eq!(blocks.len(), 2);
+    blocks.expire(Time(2)).unwrap();
+    assert_eq!(blocks.len(), 1);
+}
+
+#[test]
+fn blocks_are_of_a_zone_and_a_wire_has_one_too() {
+    let Some((mut bench, mut blocks)) = with_blocks() else { return };
+    let wire = PortConfig { mode: Mode::Wire, ..bench.config() };
+    bench.program.set_port(bench.ifindex, &wire).unwrap();
+    let transit = frame::udp4("10.8.7.9", "10.8.9.9", 1000, 2000);
+    blocks.block(7, "10.8.7.0".parse().unwrap(), Time::MAX, Time(1)).unwrap();
+    expect(&bench, &transit, Stat::Blocked);
+    blocks.set_zones([]).unwrap();
+    assert!(blocks.is_empty());
+    expect(&bench, &transit, Stat::LeaseExpired);
+    blocks.block(7, "10.8.7.0".parse().unwrap(), Time::MAX, Time(1)).unwrap();
+    expect(&bench, &transit, Stat::LeaseExpired);
+}
+
+#[test]
+fn in_a_full_list_the_block_that_ends_first_gives_way() {
+    let Some((bench, mut blocks)) = with_blocks() else { return };
+    let far = 1 << 62;
+    let source = |at: u32| IpAddr::from((0x0b00_0000 + (at << 8)).to_be_bytes());
+    let transit = |at| frame::udp(&source(at).to_string(), "10.8.9.9", 1000, 2000);
+    let most = u32::try_from(MAX_BLOCKED).unwrap();
+    for at in 0..=most {
+        blocks.block(7, source(at), Time(far + u64::from(at)), Time(1)).unwrap();
+    }
+    assert_eq!(blocks.len(), MAX_BLOCKED);
+    expect(&bench, &transit(0), Stat::LeaseExpired);
+    for at in [1, most / 2, most] {
+        expect(&bench, &transit(at), Stat::Blocked);
+    }
 }

@@ -306,6 +306,12 @@ pub const METER_SETS: usize = 4_096;
 /// Places of one, 12 bytes each: a cache line.
 pub const METER_WAYS: usize = 5;
 
+/// Sets of limits that the detector has lowered, as a power of two: four times as many places as there are
+/// attacks that are followed at once, each of which lowers one limit at most. 16 KiB.
+pub const CURB_SETS: usize = 256;
+/// Places of one, 16 bytes each: a cache line.
+pub const CURB_WAYS: usize = 4;
+
 /// Sets of sources, destinations and pairs with open sessions, as a power of two: 65,536 of them. 512 KiB.
 pub const OPEN_SETS: usize = 8_192;
 /// Places of one, 8 bytes each: a cache line.

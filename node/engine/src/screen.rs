@@ -15,14 +15,16 @@
 //!
 //! Thresholds a second hold for each worker by itself: a flow has one worker, and to cut a limit into parts
 //! would cut down a single heavy flow that is within it. So at worst as many times the threshold pass as
-//! there are workers, until the detector, who adds them up, says what is to be done. Sessions at once are
-//! shared by slots, as `sessions-max` is.
+//! there are workers, until the detector, who adds them up, finds that the sum is above it: then each worker
+//! has its part of that limit ([`Engine::curb`]) until the sum is below. Sessions at once are shared by
+//! slots, as `sessions-max` is.
 //!
 //! Without any screen there is nothing here but an empty option: a branch for each packet that always goes
 //! the same way.
 
 mod blocks;
 mod compiled;
+mod curbs;
 mod gate;
 mod marks;
 mod meters;
@@ -33,20 +35,19 @@ mod open;
 mod tests;
 
 use core::fmt;
-use core::hash::BuildHasher as _;
 use core::net::IpAddr;
 
-use sketch::{Book, Place, Seed};
+use sketch::{Book, Key as _, Pair, Place, Seed};
 use wire::{Packet, TcpFlags, Time, Transport};
 
 use self::blocks::Blocks;
 pub(crate) use self::compiled::Screens;
+use self::curbs::Curbs;
 pub(crate) use self::gate::Gate;
 use self::marks::Marks;
 use self::meters::Meters;
 use self::open::OpenSessions;
 use crate::engine::Engine;
-use crate::keyed::Keyed;
 use crate::limits::CARRIED_EVERY;
 use crate::policy::Policy;
 use crate::session::{Peer, Session};
@@ -55,9 +56,11 @@ use crate::{Reason, ZoneId};
 
 /// What a worker knows of attacks: of fixed size, whoever attacks.
 pub(crate) struct Screening {
-    hasher: Keyed,
+    /// This worker's own.
+    own: Seed,
     book: Book,
     blocks: Blocks,
+    curbs: Curbs,
     meters: Meters,
     open: OpenSessions,
     /// Whose sessions `open` counts: those that are marked by this number.
@@ -71,15 +74,22 @@ pub(crate) struct Screening {
 }
 
 /// What is counted by the second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-enum Meter {
+pub enum Meter {
+    /// First TCP packets of a source.
     SynsOfSource,
+    /// First TCP packets to a destination.
     SynsToDestination,
+    /// First TCP packets that enter by a zone.
     SynsOfZone,
+    /// ICMP packets to a destination.
     Icmp,
+    /// UDP packets to a destination.
     Udp,
+    /// Fragments to a destination.
     Fragments,
+    /// Completed handshakes of a source.
     Connections,
 }
 
@@ -104,6 +114,12 @@ pub const fn seed(secret: [u64; 2]) -> Seed {
     Seed::new([secret[1] ^ 0x7269_6e67_7761_6c6c, secret[0] ^ 0x736b_6574_6368_6573])
 }
 
+/// Of what is counted here: another one than that of the session table.
+const fn own_seed([left, right]: [u64; 2]) -> Seed {
+    // The words of "screened" and "meters".
+    Seed::new([left ^ 0x7363_7265_656e_6564, right ^ 0x6d65_7465_7273])
+}
+
 /// The number of a zone in observations. Zones beyond them, of which a policy has none, are not observed.
 #[must_use]
 pub fn number(zone: ZoneId) -> Option<u8> {
@@ -117,11 +133,12 @@ fn is_syn(packet: &Packet) -> bool {
 }
 
 impl Screening {
-    fn new(seed: Seed, key: u64, places: usize, policy: &Policy) -> Self {
+    fn new(seed: Seed, own: Seed, places: usize, policy: &Policy) -> Self {
         Self {
-            hasher: Keyed::new(key),
+            own,
             book: Book::new(seed, policy.screens().aggregation()),
             blocks: Blocks::new(),
+            curbs: Curbs::new(),
             meters: Meters::new(),
             open: OpenSessions::new(),
             generation: 1,
@@ -140,7 +157,7 @@ impl Screening {
     }
 
     fn hash_place(&self, place: &Place) -> u64 {
-        self.hasher.hash_one(place)
+        place.hash(self.own)
     }
 
     #[inline]
@@ -155,11 +172,17 @@ impl Screening {
             true => screens.source(zone, number, address),
             false => Place::of(number, address),
         };
-        self.hasher.hash_one((meter, place))
+        self.meter_at(meter, &place)
     }
 
     fn meter_of_zone(&self, number: u8) -> u64 {
-        self.hasher.hash_one((Meter::SynsOfZone, Place::zone(number)))
+        self.meter_at(Meter::SynsOfZone, &Place::zone(number))
+    }
+
+    /// What a meter counts for a place by.
+    #[inline]
+    fn meter_at(&self, meter: Meter, place: &Place) -> u64 {
+        place.hash_as(1 + meter as u8, self.own)
     }
 
     /// Under which a session is counted: by source, by destination, by both.
@@ -172,11 +195,8 @@ impl Screening {
     ) -> [u64; 3] {
         let source = screens.source(zone, number, source);
         let destination = Place::of(number, destination);
-        [
-            self.hasher.hash_one((0_u8, source)),
-            self.hasher.hash_one((1_u8, destination)),
-            self.hasher.hash_one((2_u8, source, destination)),
-        ]
+        let pair = Pair { source, destination }.hash(self.own);
+        [source.hash_as(0, self.own), destination.hash_as(1, self.own), pair]
     }
 
     /// Whether the session in this place is among those that are counted.
@@ -248,14 +268,17 @@ impl Engine {
             return;
         }
         let Some(screening) = &mut self.screening else {
-            let (seed, [_, key]) = (seed(self.settings.secret), self.settings.seed);
-            let screening = Screening::new(seed, key, self.table.capacity(), &self.policy);
+            let seed = seed(self.settings.secret);
+            let own = own_seed(self.settings.seed);
+            let screening = Screening::new(seed, own, self.table.capacity(), &self.policy);
             self.screening = Some(Box::new(screening));
             return;
         };
         // What was noted under the old numbers of zones would be told under the new ones.
         screening.book.clear();
         screening.book.aggregate(self.policy.screens().aggregation());
+        // The detector says again what is above the new limits.
+        screening.curbs.clear();
         if !same_zones {
             screening.blocks.clear();
         }
@@ -280,14 +303,30 @@ impl Engine {
     /// length, blocks nobody.
     pub fn block(&mut self, source: &Place, until: Time) {
         if let Some(screening) = &mut self.screening {
-            screening.blocks.block(screening.hasher.hash_one(source), until);
+            screening.blocks.block(screening.hash_place(source), until);
         }
     }
 
     /// Lets a source through again before its time.
     pub fn unblock(&mut self, source: &Place) {
         if let Some(screening) = &mut self.screening {
-            screening.blocks.unblock(screening.hasher.hash_one(source));
+            screening.blocks.unblock(screening.hash_place(source));
+        }
+    }
+
+    /// Until then lets no more through than this worker's part of `limit`, if the policy has a limit. A
+    /// place that the meter does not count by limits nobody.
+    pub fn curb(&mut self, meter: Meter, place: &Place, limit: u32, until: Time) {
+        let most = self.share(limit);
+        if let Some(screening) = &mut self.screening {
+            screening.curbs.set(screening.meter_at(meter, place), most, until);
+        }
+    }
+
+    /// The policy's limit is all of it this worker's again.
+    pub fn uncurb(&mut self, meter: Meter, place: &Place) {
+        if let Some(screening) = &mut self.screening {
+            screening.curbs.lift(screening.meter_at(meter, place));
         }
     }
 
@@ -330,7 +369,7 @@ impl Engine {
         let limit = screen.udp?;
         let (destination, _) = plain.key.destination(plain.direction);
         let key = screening.meter(screens, Meter::Udp, (zone, number), destination);
-        let over = screening.meters.count(key, now) >= limit;
+        let over = screening.meters.count(key, now) >= screening.curbs.lowered(limit, key, now);
         screening.meters.add(key, now);
         screening.metered = true;
         let exempt = || screen.exempts(plain.key.source(plain.direction).0);

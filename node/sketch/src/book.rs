@@ -4,10 +4,14 @@
 //!                 ┌─ source rows       what it does, failed ports and hosts
 //! Observation ────┼─ destination rows  what is done to it, its peers
 //!   note()        ├─ pair rows         failed ports
-//!                 ├─ scope rows        zones and destination prefixes: peers, entropy of sources and ports
+//!                 ├─ scope rows        destination prefixes: peers, entropy of sources and ports
 //!                 ├─ flow rows         bytes (ends and parts of sessions alone)
 //!                 └─ oddity rows       (odd packets alone)
 //! ```
+//!
+//! What a zone sees is the sum of its scopes, made when somebody asks, and of what had no scope. So when all
+//! rows of a set are taken, a new prefix gets one only now and then: to move an old one into its zone's rest
+//! is more work than a note may be, and a sweep over many prefixes would have it done for each packet.
 //!
 //! A book is handed over whole, about ten times a second, against an empty one that had been handed over
 //! before; so a drain costs the worker a swap. Whoever reads it clears it, and tells it which destinations
@@ -16,17 +20,16 @@
 
 mod row;
 
-use core::net::IpAddr;
-
 pub use self::row::{DestinationRow, FlowRow, OddityRow, PairRow, ScopeRow, SourceRow, Tally};
 
+use self::row::Delta;
 use crate::limits::{
     BOOK_DESTINATIONS, BOOK_FLOWS, BOOK_MUTED_MAX, BOOK_ODDITIES, BOOK_PAIRS, BOOK_SCOPES,
-    BOOK_SOURCES, BOOK_ZONES_MAX,
+    BOOK_SOURCES, BOOK_ZONES_MAX, SCOPE_ADMITTED_LOG2,
 };
-use crate::observation::{Kind, Measure, Measures, Observation};
+use crate::observation::{Kind, Observation};
 use crate::place::{Flow, OddPair, Pair, Place};
-use crate::rows::{Key as _, Rows};
+use crate::rows::{Key as _, Noted, Rows};
 use crate::seed::Seed;
 
 /// How many bits of an address count, in IPv4 and IPv6; the others are one place.
@@ -53,6 +56,8 @@ pub struct Book {
     /// By zone.
     aggregation: Vec<Aggregation>,
     noted: u64,
+    /// Decides which prefix gets a scope in a full set.
+    dice: u32,
     /// Hashes of destinations under a flood.
     muted: [u64; BOOK_MUTED_MAX],
     muted_count: usize,
@@ -68,8 +73,8 @@ pub struct Book {
     pub oddities: Rows<OddPair, OddityRow>,
     /// By destination prefix.
     pub scopes: Rows<Place, ScopeRow>,
-    /// By zone.
-    pub zones: Vec<ScopeRow>,
+    /// By zone: what stands in no scope.
+    rest: Vec<ScopeRow>,
 }
 
 /// The hashes of one observation, each made once.
@@ -88,6 +93,7 @@ impl Book {
             seed,
             aggregation: Vec::new(),
             noted: 0,
+            dice: 1,
             muted: [0; BOOK_MUTED_MAX],
             muted_count: 0,
             sources: Rows::new(BOOK_SOURCES),
@@ -96,7 +102,7 @@ impl Book {
             flows: Rows::new(BOOK_FLOWS),
             oddities: Rows::new(BOOK_ODDITIES),
             scopes: Rows::new(BOOK_SCOPES),
-            zones: Vec::new(),
+            rest: Vec::new(),
         };
         book.aggregate(zones);
         book
@@ -108,12 +114,23 @@ impl Book {
         let zones = &zones[..zones.len().min(BOOK_ZONES_MAX)];
         self.aggregation.clear();
         self.aggregation.extend(zones);
-        self.zones.resize_with(zones.len(), ScopeRow::default);
+        self.rest.resize_with(zones.len(), ScopeRow::default);
     }
 
     /// How many observations it has.
     pub const fn noted(&self) -> u64 {
         self.noted
+    }
+
+    /// What each zone saw, by its number; for who reads the book, since it adds up all scopes.
+    pub fn zones(&self) -> Vec<ScopeRow> {
+        let mut zones = self.rest.clone();
+        for scope in self.scopes.iter() {
+            if let Some(zone) = zones.get_mut(usize::from(scope.key.zone)) {
+                zone.merge(&scope.value);
+            }
+        }
+        zones
     }
 
     /// The seed of its hashes.
@@ -123,21 +140,30 @@ impl Book {
 
     /// Notes one observation: a fixed amount of work, no allocation.
     pub fn note(&mut self, it: &Observation) {
-        let (source, destination) = self.places(it);
-        let hashes = self.hashes(it, &source, &destination);
+        let of = self.aggregation_of(it.zone);
+        let place = |address, lengths| Place::hashed(self.seed, it.zone, address, lengths);
+        let (source, source_hash) = place(it.source, of.source);
+        let (destination, destination_hash) = place(it.destination, of.destination);
+        let scope = place(it.destination, of.scope);
+        let hashes = Hashes {
+            source: source_hash,
+            destination: destination_hash,
+            pair: self.seed.join(source_hash, destination_hash),
+            port: self.seed.word(u64::from(it.protocol) << 16 | u64::from(it.port)),
+        };
         // Lines of three tables that may be far away: asked for together.
         core::hint::black_box(
             self.sources.touch(hashes.source)
                 ^ self.destinations.touch(hashes.destination)
                 ^ self.pairs.touch(hashes.pair),
         );
-        let measures = it.measures();
+        let delta = Delta::new(it);
         self.noted += 1;
-        self.note_scopes(it, &hashes, measures);
+        self.note_scope(&scope, &hashes, &delta);
         self.destinations.change(hashes.destination, &destination, |row| {
-            row.value.note(it, measures, hashes.port, hashes.source);
+            row.value.note(&delta, hashes.port, hashes.source);
         });
-        self.note_pair(it, &Pair { source, destination }, &hashes, measures);
+        self.note_pair(&Pair { source, destination }, &hashes, &delta);
         match it.kind {
             Kind::Carried | Kind::Ended => self.note_flow(it),
             Kind::Odd(oddity) => {
@@ -174,42 +200,48 @@ impl Book {
         self.flows.clear();
         self.oddities.clear();
         self.scopes.clear();
-        self.zones.iter_mut().for_each(crate::rows::Noted::reset);
-    }
-
-    fn places(&self, it: &Observation) -> (Place, Place) {
-        let place = |address: IpAddr, (v4, v6)| Place::new(it.zone, address, v4, v6);
-        let Aggregation { source, destination, scope: _ } = self.aggregation_of(it.zone);
-        (place(it.source, source), place(it.destination, destination))
+        self.rest.iter_mut().for_each(Noted::reset);
     }
 
     fn aggregation_of(&self, zone: u8) -> Aggregation {
         self.aggregation.get(usize::from(zone)).copied().unwrap_or_default()
     }
 
-    fn hashes(&self, it: &Observation, source: &Place, destination: &Place) -> Hashes {
-        let port = u64::from(it.protocol) << 16 | u64::from(it.port);
-        let (source, destination) = (source.hash(self.seed), destination.hash(self.seed));
-        let pair = self.seed.join(source, destination);
-        Hashes { source, destination, pair, port: self.seed.word(port) }
-    }
-
-    fn note_scopes(&mut self, it: &Observation, hashes: &Hashes, measures: Measures) {
-        if let Some(zone) = self.zones.get_mut(usize::from(it.zone)) {
-            zone.note(it, measures, hashes.port, hashes.source);
+    #[inline]
+    fn note_scope(&mut self, (scope, hash): &(Place, u64), hashes: &Hashes, delta: &Delta) {
+        let hash = *hash;
+        let note = |row: &mut ScopeRow| row.note(delta, hashes.port, hashes.source);
+        let noted = self.scopes.change_unless_full(hash, scope, |row| note(&mut row.value));
+        if noted.is_some() {
+            return;
         }
-        let (v4, v6) = self.aggregation_of(it.zone).scope;
-        let scope = Place::new(it.zone, it.destination, v4, v6);
-        self.scopes.change(scope.hash(self.seed), &scope, |row| {
-            row.value.note(it, measures, hashes.port, hashes.source);
-        });
+        if self.is_admitted() {
+            let gone = self.scopes.lightest(hash);
+            if let Some(rest) = self.rest.get_mut(usize::from(gone.key.zone)) {
+                rest.merge(&gone.value);
+            }
+            self.scopes.change(hash, scope, |row| note(&mut row.value));
+        } else {
+            self.scopes.pass_over(hash, delta.packets);
+            if let Some(rest) = self.rest.get_mut(usize::from(scope.zone)) {
+                note(rest);
+            }
+        }
     }
 
-    fn note_pair(&mut self, it: &Observation, pair: &Pair, hashes: &Hashes, measures: Measures) {
+    /// At random, so that nobody keeps in step with it.
+    const fn is_admitted(&mut self) -> bool {
+        // Numerical Recipes' generator, of which the upper bits are good enough.
+        self.dice = self.dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        self.dice >> (u32::BITS - SCOPE_ADMITTED_LOG2) == 0
+    }
+
+    #[inline]
+    fn note_pair(&mut self, pair: &Pair, hashes: &Hashes, delta: &Delta) {
         let source = |value: &mut SourceRow| {
-            value.note(it, measures, hashes.port, (hashes.destination, &pair.destination));
+            value.note(delta, hashes.port, (hashes.destination, &pair.destination));
         };
-        let both = |value: &mut PairRow| value.note(it, measures, hashes.port);
+        let both = |value: &mut PairRow| value.note(delta, hashes.port);
         if self.muted[..self.muted_count].contains(&hashes.destination) {
             self.sources.change_known(hashes.source, &pair.source, |row| source(&mut row.value));
             self.pairs.change_known(hashes.pair, pair, |row| both(&mut row.value));
@@ -229,11 +261,6 @@ impl Book {
         let ended = it.kind == Kind::Ended;
         self.flows.change(flow.hash(self.seed), &flow, |row| row.value.note(it, ended));
     }
-}
-
-/// Whether an attempt failed, so that its port and host count.
-fn is_failure(measures: Measures) -> bool {
-    measures.has_any(Measure::FAILED)
 }
 
 #[cfg(test)]

@@ -128,7 +128,8 @@ impl<const M: usize> Distinct<M> {
     #[inline]
     fn insert_short(&mut self, hash: u32) -> bool {
         if self.is_exact() {
-            if self.hashes().any(|known| known == hash) {
+            // To the end, without a branch for each: several are compared at once.
+            if self.hashes().fold(false, |known, it| known | (it == hash)) {
                 return false;
             }
             let at = usize::from(self.len);

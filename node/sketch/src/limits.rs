@@ -33,6 +33,9 @@ pub const BOOK_FLOWS: usize = 512;
 pub const BOOK_ODDITIES: usize = 512;
 /// Rows of destination prefixes whose traffic is modelled: the networks behind a firewall. 2.4 KiB each.
 pub const BOOK_SCOPES: usize = 128;
+/// How seldom a new prefix gets the row of another one, as a power of two: one note in 16, since to move an
+/// old row costs about ten notes; so a prefix with a sixteenth of a set's traffic is soon there.
+pub const SCOPE_ADMITTED_LOG2: u32 = 4;
 /// Zones of a book: a policy has 255 at most.
 pub const BOOK_ZONES_MAX: usize = 256;
 /// Destinations under a flood whose newcomers get no source row: compared one by one, so few.

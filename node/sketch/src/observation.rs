@@ -241,24 +241,15 @@ impl Measure {
         Self::FailedOther,
     ];
 
-    /// Whether each packet counts, and not each observation: what was dropped or answered in front of a flow
-    /// actor is told as one observation of many packets.
-    pub(crate) const fn is_of_packets(self) -> bool {
-        match self {
-            Self::Syn | Self::Udp | Self::Icmp | Self::Fragment | Self::Denied | Self::Odd => true,
-            Self::Opened
-            | Self::Completed
-            | Self::Ended
-            | Self::Unanswered
-            | Self::HalfOpen
-            | Self::Refused
-            | Self::Withdrawn
-            | Self::Unreachable
-            | Self::FailedTcp
-            | Self::FailedUdp
-            | Self::FailedOther => false,
-        }
-    }
+    /// Those by which each packet counts, and not each observation: what was dropped or answered in front of
+    /// a flow actor is told as one observation of many packets.
+    pub(crate) const OF_PACKETS: Measures = Measures::NONE
+        .with(Self::Syn)
+        .with(Self::Udp)
+        .with(Self::Icmp)
+        .with(Self::Fragment)
+        .with(Self::Denied)
+        .with(Self::Odd);
 
     /// What counts as an anomaly of its source and destination.
     pub const ANOMALIES: Measures = Measures::NONE
@@ -303,6 +294,11 @@ impl Measures {
     /// Whether any of `others` is.
     pub const fn has_any(self, others: Self) -> bool {
         self.0 & others.0 != 0
+    }
+
+    /// A bit for each, by its number.
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
     }
 
     /// Each of them.

@@ -1,9 +1,9 @@
 //! A bounded table of rows: Space-Saving in sets, so that an update is a fixed, small amount of work.
 //!
 //! ```text
-//! hash ─► one of the sets ─► [ 8 tags | 8 ranks ]  one cache line
+//! hash ─► one of the sets ─► [ 8 tags | 8 ranks | 8 heights ]  one cache line
 //!                              │ the row with this tag and key, else a free one,
-//!                              └ else the one of lowest rank: it gives way
+//!                              └ else the one of lowest rank: it gives way, unread
 //! ```
 //!
 //! Space-Saving proper lets a newcomer go on from the lightest count, and needs the lightest of all: a heap,
@@ -38,8 +38,9 @@ pub trait Noted: Default {
     fn reset(&mut self);
 }
 
-/// A row.
+/// A row; what is counted first stands beside its key, so that a new one is few cache lines.
 #[derive(Clone, Debug, Default)]
+#[repr(C, align(64))]
 pub struct Row<K, V> {
     /// What it is about.
     pub key: K,
@@ -49,13 +50,41 @@ pub struct Row<K, V> {
     pub value: V,
 }
 
-/// Tags (0: free) and ranks of a set, and what it gave away at most.
+/// What decides about the rows of a set, so that none of them is read when a newcomer takes its place: under
+/// a flood that would be a cache miss for each packet.
 #[derive(Clone, Copy, Default)]
 #[repr(align(64))]
 struct Set {
-    tags: [u32; WAYS],
+    tags: Tags,
     ranks: [u16; WAYS],
+    /// Weight and what was missed before, of each; the highest number stands for all that are higher.
+    heights: [u16; WAYS],
+    /// The highest that gave way.
     floor: u32,
+}
+
+/// Parts of the hashes of eight rows, 16 bits each; 0: free.
+#[derive(Clone, Copy, Default)]
+struct Tags([u64; 2]);
+
+impl Tags {
+    const EACH: u64 = 0x0001_0001_0001_0001;
+
+    fn set(&mut self, way: usize, tag: u16) {
+        let (word, shift) = (&mut self.0[way / 4], way % 4 * 16);
+        *word = *word & !(0xffff << shift) | u64::from(tag) << shift;
+    }
+
+    /// The highest bit of the 16 of each way that has this tag. Above one that has it another one may be set
+    /// that has not (Warren, "Hacker's Delight", 2013, §6-1).
+    #[inline]
+    fn having(self, tag: u16) -> u128 {
+        let [low, high] = self.0.map(|word| {
+            let differs = word ^ (Self::EACH * u64::from(tag));
+            differs.wrapping_sub(Self::EACH) & !differs & (Self::EACH << 15)
+        });
+        u128::from(high) << 64 | u128::from(low)
+    }
 }
 
 /// Rows by key, as many as there is room for.
@@ -66,6 +95,13 @@ pub struct Rows<K, V> {
     /// Places that were taken since the last clear, each once.
     taken: Vec<u32>,
     evicted: u64,
+}
+
+impl<K, V: Noted> Row<K, V> {
+    /// What its set may have missed of another one, if it gives way to that.
+    fn height(&self) -> u32 {
+        self.value.weight().saturating_add(self.missed)
+    }
 }
 
 impl<K: Key, V: Noted> Rows<K, V> {
@@ -130,6 +166,35 @@ impl<K: Key, V: Noted> Rows<K, V> {
         self.find(hash, key).map(|at| self.update(at, change))
     }
 
+    /// Changes the row of a key, made if it is not there and its set is not full.
+    #[inline]
+    pub fn change_unless_full<T>(
+        &mut self,
+        hash: u64,
+        key: &K,
+        change: impl FnOnce(&mut Row<K, V>) -> T,
+    ) -> Option<T> {
+        let at = match self.find(hash, key) {
+            Some(at) => at,
+            None => {
+                let way = self.free(hash)?;
+                self.begin(hash, key, way)
+            }
+        };
+        Some(self.update(at, change))
+    }
+
+    /// The row that gives way to a newcomer with this hash, of a full set.
+    pub fn lightest(&self, hash: u64) -> &Row<K, V> {
+        &self.rows[self.set(hash) * WAYS + self.victim(hash)]
+    }
+
+    /// A newcomer with this hash found no room: what it weighs may be missing in the next row of its set.
+    pub fn pass_over(&mut self, hash: u64, weight: u32) {
+        let set = self.set(hash);
+        self.sets[set].floor = self.sets[set].floor.saturating_add(weight);
+    }
+
     /// Changes every row.
     pub fn change_all(&mut self, mut change: impl FnMut(&mut Row<K, V>)) {
         for place in 0..self.taken.len() {
@@ -140,7 +205,7 @@ impl<K: Key, V: Noted> Rows<K, V> {
     /// Asks for a set's memory early: the loads of several tables then wait together.
     #[inline]
     pub fn touch(&self, hash: u64) -> u32 {
-        self.sets[self.set(hash)].tags[0]
+        self.sets[self.set(hash)].floor
     }
 
     /// Forgets everything; as much work as there were rows.
@@ -156,7 +221,9 @@ impl<K: Key, V: Noted> Rows<K, V> {
     fn update<T>(&mut self, at: usize, change: impl FnOnce(&mut Row<K, V>) -> T) -> T {
         let row = &mut self.rows[at];
         let result = change(row);
-        self.sets[at / WAYS].ranks[at % WAYS] = row.value.rank();
+        let (set, way) = (&mut self.sets[at / WAYS], at % WAYS);
+        set.ranks[way] = row.value.rank();
+        set.heights[way] = row.height().min(u32::from(u16::MAX)) as u16;
         result
     }
 
@@ -168,29 +235,58 @@ impl<K: Key, V: Noted> Rows<K, V> {
     #[inline]
     fn find(&self, hash: u64, key: &K) -> Option<usize> {
         let set = self.set(hash);
-        let (tags, tag) = (&self.sets[set].tags, tag(hash));
-        let hits = (0..WAYS).filter(|way| tags[*way] == tag).map(|way| set * WAYS + way);
-        hits.into_iter().find(|at| self.rows[*at].key == *key)
+        let mut hits = self.sets[set].tags.having(tag(hash));
+        while hits != 0 {
+            let at = set * WAYS + first(hits);
+            if self.rows[at].key == *key {
+                return Some(at);
+            }
+            hits &= hits - 1;
+        }
+        None
     }
 
     /// A row for a new key: in a free place, or in that of the lowest rank.
     fn make(&mut self, hash: u64, key: &K) -> usize {
-        let index = self.set(hash);
-        let set = &mut self.sets[index];
-        let way = if let Some(free) = set.tags.iter().position(|tag| *tag == 0) {
-            self.taken.push((index * WAYS + free) as u32);
-            free
-        } else {
-            // Of equals another one each time, so that none stays by its place alone.
-            let first = (hash >> 29) as usize % WAYS;
-            let ways = (0..WAYS).map(|it| (first + it) % WAYS);
-            let way = ways.min_by_key(|way| set.ranks[*way]).expect("a set has ways");
-            let row = &self.rows[index * WAYS + way];
-            set.floor = set.floor.max(row.value.weight().saturating_add(row.missed));
+        let way = self.free(hash).unwrap_or_else(|| {
+            let (index, way) = (self.set(hash), self.victim(hash));
+            let set = &mut self.sets[index];
+            let gone = match set.heights[way] {
+                u16::MAX => self.rows[index * WAYS + way].height(),
+                height => height.into(),
+            };
+            set.floor = set.floor.max(gone);
             self.evicted += 1;
             way
+        });
+        self.begin(hash, key, way)
+    }
+
+    /// Takes a free place.
+    fn free(&mut self, hash: u64) -> Option<usize> {
+        let set = self.set(hash);
+        let free = self.sets[set].tags.having(0);
+        let way = (free != 0).then(|| first(free))?;
+        self.taken.push((set * WAYS + way) as u32);
+        Some(way)
+    }
+
+    /// The lowest rank; of equals another one each time, so that none stays by its place alone.
+    fn victim(&self, hash: u64) -> usize {
+        let (ranks, turn) = (&self.sets[self.set(hash)].ranks, (hash >> 29) as usize % WAYS);
+        // Rank, then distance from the turn, then the place itself, in one word: a comparison each.
+        let one = |way: usize| {
+            let distance = way.wrapping_sub(turn) % WAYS;
+            u32::from(ranks[way]) << 16 | (distance as u32) << 8 | way as u32
         };
-        set.tags[way] = tag(hash);
+        let lowest = (1..WAYS).fold(one(0), |lowest, way| lowest.min(one(way)));
+        lowest as usize & 0xff
+    }
+
+    fn begin(&mut self, hash: u64, key: &K, way: usize) -> usize {
+        let index = self.set(hash);
+        let set = &mut self.sets[index];
+        set.tags.set(way, tag(hash));
         let at = index * WAYS + way;
         let row = &mut self.rows[at];
         row.key = *key;
@@ -200,10 +296,16 @@ impl<K: Key, V: Noted> Rows<K, V> {
     }
 }
 
+/// The way of the lowest bit.
+#[inline]
+const fn first(hits: u128) -> usize {
+    hits.trailing_zeros() as usize / 16
+}
+
 /// What of the hash is remembered; never 0.
 #[inline]
-fn tag(hash: u64) -> u32 {
-    (hash >> 32) as u32 | 1
+fn tag(hash: u64) -> u16 {
+    (hash >> 48) as u16 | 1
 }
 
 #[cfg(test)]
@@ -213,7 +315,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::streams::{adversarial, zipf};
+    use crate::streams::{Dice, adversarial, zipf};
 
     const SEED: Seed = Seed::new([41, 42]);
 
@@ -271,6 +373,36 @@ mod tests {
             keeps_its_bounds(&table, &exact(&stream));
             assert!(table.evicted() > 0 && table.len() == 256);
         }
+    }
+
+    #[test]
+    fn the_lowest_way_with_a_tag_is_found() {
+        let mut dice = Dice::new(15);
+        for _ in 0..10_000 {
+            // Few different ones, some of them one apart: that is where the borrow runs on.
+            let each: [u16; WAYS] = core::array::from_fn(|_| [0, 1, 2, 0xffff][dice.next() as usize % 4]);
+            let mut tags = Tags([u64::MAX; 2]);
+            each.iter().enumerate().for_each(|(way, tag)| tags.set(way, *tag));
+            for tag in [0, 1, 2, 3, 0xffff] {
+                let hits = tags.having(tag);
+                let lowest = (hits != 0).then(|| first(hits));
+                assert_eq!(lowest, each.iter().position(|it| *it == tag), "{each:?} {tag}");
+                let all = (0..WAYS).filter(|way| each[*way] == tag);
+                assert!(all.into_iter().all(|way| hits >> (way * 16 + 15) & 1 == 1), "{each:?} {tag}");
+            }
+        }
+    }
+
+    /// Also when heights do not fit the set any more.
+    #[test]
+    fn what_is_heavy_is_missed_exactly() {
+        let mut table: Rows<Thing, Count> = Rows::new(WAYS);
+        for thing in (0..=WAYS as u64).map(Thing) {
+            table.change(thing.hash(SEED), &thing, |row| row.value.0 = 100_000);
+        }
+        let last = Thing(WAYS as u64);
+        let row = table.get(last.hash(SEED), &last).expect("the newest row");
+        assert_eq!((row.value.0, row.missed, table.evicted()), (100_000, 100_000, 1));
     }
 
     #[test]

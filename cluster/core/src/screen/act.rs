@@ -1,4 +1,4 @@
-//! What is done about attacks: blocks with an end, rates, proxies; each once, and undone when it is over.
+//! What is done about attacks: blocks with an end, rates; undone when it is over.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,8 +15,8 @@ use crate::limits::BLOCKS_MAX;
 pub(super) struct Acts {
     /// Blocked by this node: until when.
     blocks: BTreeMap<Place, Block>,
-    /// Rates and proxies, by what they are for.
-    others: BTreeMap<(Kind, Subject), Action>,
+    /// Rates, by what they are for.
+    rates: BTreeMap<(Kind, Subject), RateLimit>,
     /// Blocks that found no room.
     pub(super) unblocked: u64,
 }
@@ -31,33 +31,22 @@ struct Block {
 }
 
 impl Acts {
-    /// An attack began.
-    pub(super) fn begin(&mut self, finding: &Finding, now: Time, out: &mut Vec<Output>) {
+    /// An attack began, or goes on: then a block lasts longer, and a rate is said again.
+    pub(super) fn meet(&mut self, finding: &Finding, now: Time, out: &mut Vec<Output>) {
         match wanted(finding, now) {
             Some(Action::Block { source, until }) => self.block(source, until, false, out),
-            Some(action @ (Action::Drop(_) | Action::Proxy { .. })) => {
-                let key = (finding.kind, finding.subject);
-                if self.others.insert(key, action) != Some(action) {
-                    out.push(Output::Act(action));
-                }
+            Some(Action::Drop(rate)) => {
+                self.rates.insert((rate.kind, rate.subject), rate);
+                out.push(Output::Act(Action::Drop(rate)));
             }
             None => {}
         }
     }
 
-    /// It goes on: a block lasts longer.
-    pub(super) fn go_on(&mut self, finding: &Finding, now: Time, out: &mut Vec<Output>) {
-        if let Some(Action::Block { source, until }) = wanted(finding, now) {
-            self.block(source, until, false, out);
-        }
-    }
-
     /// It is over. A block stays until its end, unless the source was one of many that are forged.
     pub(super) fn end(&mut self, key: &(Kind, Subject), folded: bool, out: &mut Vec<Output>) {
-        if let Some(action) = self.others.remove(key)
-            && !self.others.values().any(|other| *other == action)
-        {
-            out.push(Output::Undo(action));
+        if let Some(rate) = self.rates.remove(key) {
+            out.push(Output::Undo(Action::Drop(rate)));
         }
         if let (true, Some(source)) = (folded, key.1.source())
             && let Some(block) = self.blocks.remove(&source)
@@ -115,18 +104,17 @@ impl Acts {
 /// What the policy wants done about a finding.
 fn wanted(finding: &Finding, now: Time) -> Option<Action> {
     let source = finding.subject.source();
+    // An attack may be told long before anything of it is dropped.
     let above = || {
         let (kind, subject, threshold) = (finding.kind, finding.subject, finding.limit);
-        kind.is_rate().then_some(Action::Drop(RateLimit { kind, subject, threshold }))
+        let above = kind.is_rate() && finding.seen > threshold;
+        above.then_some(Action::Drop(RateLimit { kind, subject, threshold }))
     };
-    match (finding.response.action, source, finding.subject) {
-        (Reaction::Alarm, _, _) => None,
-        (Reaction::Block, Some(source), _) => {
+    match (finding.response.action, source) {
+        (Reaction::Alarm, _) => None,
+        (Reaction::Block, Some(source)) => {
             Some(Action::Block { source, until: now + finding.response.block_for })
         }
-        (Reaction::Proxy, None, Subject::Destination(destination)) => {
-            Some(Action::Proxy { destination })
-        }
-        (Reaction::Drop | Reaction::Block | Reaction::Proxy, _, _) => above(),
+        (Reaction::Drop | Reaction::Block, _) => above(),
     }
 }

@@ -222,13 +222,9 @@ pub enum Action {
         /// The end, on this node's clock.
         until: Time,
     },
-    /// What is above a rate is dropped.
+    /// What is above a rate is dropped. It comes again each second as long as the rate is above; who carries
+    /// it out ends it by himself when it does not.
     Drop(RateLimit),
-    /// SYNs to a destination are answered for it.
-    Proxy {
-        /// For whom.
-        destination: Place,
-    },
 }
 
 /// A rate above which packets are dropped.

@@ -235,7 +235,7 @@ impl Detector {
 
     fn merge_scopes(&mut self, book: &Book, now: Time) {
         let modelled = |zone| self.screens.of(zone).is_some_and(|it| it.screen.baseline.is_some());
-        for (zone, row) in (0..=u8::MAX).zip(book.zones.iter()) {
+        for (zone, row) in (0..=u8::MAX).zip(&book.zones()) {
             if row.weight() == 0 && row.tally == sketch::Tally::default() {
                 continue;
             }

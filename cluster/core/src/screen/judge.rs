@@ -1,6 +1,6 @@
 //! Rows against thresholds: what is found, before anybody is told.
 
-use config::{Flood, Reaction, Response, Scan, Screen};
+use config::{Flood, Response, Scan, Screen};
 use sketch::{Key as _, Measure, Place, Seed, Tally};
 use wire::Time;
 
@@ -120,9 +120,7 @@ impl Judge<'_> {
         let peers = || self.peers_of(place);
         let subject = Subject::Destination(*place);
         if let Some(syn) = screen.syn_flood {
-            let proxied = syn.response.action == Reaction::Proxy;
-            let threshold = if proxied { syn.proxy.min(syn.alarm) } else { syn.alarm };
-            let rate = Rate::of(&joint, Measure::Syn, threshold, &syn.response);
+            let rate = Rate::of(&joint, Measure::Syn, syn.alarm, &syn.response);
             let rate = Rate { limit: syn.destination.into(), ..rate };
             rate.find(Kind::SynFlood, subject, &peers, self.node, found);
         }

@@ -51,7 +51,7 @@ impl Live {
         let key = (finding.kind, finding.subject);
         if let Some(entry) = self.attacks.get_mut(&key) {
             entry.update(&finding, now);
-            acts.go_on(&finding, now, out);
+            acts.meet(&finding, now, out);
             return;
         }
         if finding.seen < finding.threshold {
@@ -64,7 +64,7 @@ impl Live {
         self.numbers += 1;
         let entry = Entry::new(self.numbers, &finding, now);
         out.push(Output::Started(entry.attack.clone()));
-        acts.begin(&finding, now, out);
+        acts.meet(&finding, now, out);
         self.attacks.insert(key, entry);
     }
 

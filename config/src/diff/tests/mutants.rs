@@ -180,7 +180,7 @@ fn of_screen() -> Vec<Mutant> {
 
 fn of_detectors() -> Vec<Mutant> {
     let screen = policy(BASE).screens.remove(0);
-    let SynFlood { proxy: _, alarm: _, source: _, destination: _, zone: _, response } =
+    let SynFlood { alarm: _, source: _, destination: _, zone: _, response } =
         screen.syn_flood.expect("on");
     let Response { action: _, block_for: _ } = response;
     let Flood { threshold: _, response: _ } = screen.anomalies.expect("on");
@@ -202,7 +202,6 @@ fn of_detectors() -> Vec<Mutant> {
         policy.screens[0].baseline.as_mut().expect("on")
     }
     vec![
-        ("syn proxy", |it| syn(it).proxy += 1),
         ("syn alarm", |it| syn(it).alarm += 1),
         ("syn source", |it| syn(it).source += 1),
         ("syn destination", |it| syn(it).destination += 1),

@@ -12,8 +12,12 @@ pub const MAX_QUEUES: u16 = 64;
 /// The host's own addresses over all domains. Beyond it the surplus would be treated as transit.
 pub const MAX_ADDRESSES: u32 = 8192;
 
+/// Sources that the program blocks at a time: as many as a cluster blocks. Beyond it the block that ends
+/// first gives way, and the engines drop that source's packets.
+pub const MAX_BLOCKED: usize = 4_096;
+
 /// 64-bit words of the bitmap over the host's addresses: 8 bits for each, so that also a full table
-/// has 7 of 8 foreign addresses known by it.
+/// has 7 of 8 foreign addresses known by it. Of the one over blocked sources, 16 bits for each.
 pub(super) const FILTER_WORDS: usize = 1024;
 
 /// Places to find a port by the low bits of its ifindex. A machine's interfaces mostly have numbers

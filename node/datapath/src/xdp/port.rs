@@ -73,6 +73,11 @@ pub(super) fn ifindex_of(value: &PortValue) -> u32 {
     (u64::from_ne_bytes(words[0]) >> 32) as u32
 }
 
+/// A source that enters by a zone, as the map `blocked` has it: 0 is no zone.
+pub(super) fn source_key(zone: u8, address: IpAddr) -> AddressKey {
+    address_key(u16::from(zone) + 1, address)
+}
+
 /// IPv4 is written as `::ffff:a.b.c.d`.
 pub(super) fn address_key(domain: u16, address: IpAddr) -> AddressKey {
     let octets = match address {

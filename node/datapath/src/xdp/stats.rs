@@ -24,12 +24,14 @@ pub enum Stat {
     Malformed,
     /// Sent to another station's MAC, or routed IP sent to all stations.
     NotForUs,
+    /// IP from a source that is blocked for a time.
+    Blocked,
     /// Arrived by an interface that is not configured.
     NoPort,
 }
 
 impl Stat {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ToWorker,
         Self::ToHost,
         Self::LinkControl,
@@ -39,6 +41,7 @@ impl Stat {
         Self::NoWorker,
         Self::Malformed,
         Self::NotForUs,
+        Self::Blocked,
         Self::NoPort,
     ];
 
@@ -54,6 +57,7 @@ impl Stat {
             Self::NoWorker => "no-worker",
             Self::Malformed => "malformed",
             Self::NotForUs => "not-for-us",
+            Self::Blocked => "blocked",
             Self::NoPort => "no-port",
         }
     }
@@ -68,6 +72,7 @@ impl Stat {
             | Self::NoWorker
             | Self::Malformed
             | Self::NotForUs
+            | Self::Blocked
             | Self::NoPort => true,
         }
     }
@@ -105,7 +110,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::xdp::limits::{
-        COUNTERS, FILTER_WORDS, MAX_ADDRESSES, MAX_PORTS, MAX_QUEUES, SERVICE_WORDS, SLOTS,
+        COUNTERS, FILTER_WORDS, MAX_ADDRESSES, MAX_BLOCKED, MAX_PORTS, MAX_QUEUES, SERVICE_WORDS, SLOTS,
     };
 
     const SOURCE: &str = include_str!("../../bpf/ringwall.c");
@@ -145,6 +150,7 @@ mod tests {
         assert_eq!(constant("SERVICE_WORDS"), SERVICE_WORDS);
         assert_eq!(constant("FILTER_WORDS"), FILTER_WORDS);
         assert_eq!(constant("SLOTS"), usize::try_from(SLOTS).unwrap());
+        assert_eq!(constant("MAX_BLOCKED"), MAX_BLOCKED);
         assert_eq!(constant("COUNTERS"), COUNTERS);
     }
 
@@ -157,8 +163,8 @@ mod tests {
         }
         stats.add(&cpu);
         stats.add(&cpu);
-        assert_eq!(stats.received(), 110);
-        assert_eq!(stats.get(Stat::NoPort), 20);
-        assert_eq!(stats.iter().filter(|(stat, _)| stat.is_drop()).count(), 7);
+        assert_eq!(stats.received(), 132);
+        assert_eq!(stats.get(Stat::NoPort), 22);
+        assert_eq!(stats.iter().filter(|(stat, _)| stat.is_drop()).count(), 8);
     }
 }

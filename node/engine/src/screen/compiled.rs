@@ -123,11 +123,10 @@ fn threshold(flood: Option<Flood>) -> Option<u32> {
     flood.filter(|it| drops(&it.response)).map(|it| it.threshold)
 }
 
-/// What is above the threshold is dropped, whatever else is done: a blocked source sends no more, and a
-/// proxy takes what is below.
+/// What is above the threshold is dropped, whatever else is done: a blocked source sends no more.
 fn drops(response: &Response) -> bool {
     match response.action {
         Reaction::Alarm => false,
-        Reaction::Drop | Reaction::Proxy | Reaction::Block => true,
+        Reaction::Drop | Reaction::Block => true,
     }
 }

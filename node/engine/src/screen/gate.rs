@@ -129,13 +129,19 @@ impl Gate<'_> {
     fn is_over(&self, meter: Meter, address: IpAddr, limit: Option<u32>) -> bool {
         limit.is_some_and(|limit| {
             let key = self.screening.meter(self.screens, meter, (self.zone, self.number), address);
-            self.screening.meters.count(key, self.now) >= limit
+            self.is_beyond(key, limit)
         })
     }
 
     fn is_over_zone(&self, limit: Option<u32>) -> bool {
         let key = self.screening.meter_of_zone(self.number);
-        limit.is_some_and(|limit| self.screening.meters.count(key, self.now) >= limit)
+        limit.is_some_and(|limit| self.is_beyond(key, limit))
+    }
+
+    #[inline]
+    fn is_beyond(&self, key: u64, limit: u32) -> bool {
+        let Screening { meters, curbs, .. } = self.screening;
+        meters.count(key, self.now) >= curbs.lowered(limit, key, self.now)
     }
 
     fn unless_exempt(&self, reason: Reason) -> Option<Reason> {

@@ -7,19 +7,20 @@ use crate::observation::{Kind, Measure, Measures, Observation};
 use crate::place::Place;
 use crate::rows::Noted;
 
-use super::is_failure;
-
 /// Counts of one row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct Tally {
-    counts: [u32; Measure::COUNT],
     /// Packets of what was told.
     pub packets: u64,
     /// Bytes of what was told.
     pub bytes: u64,
+    counts: [u32; Measure::COUNT],
 }
 
 impl Tally {
+    const EMPTY: Self = Self { packets: 0, bytes: 0, counts: [0; _] };
+
     /// The count of one measure.
     #[inline]
     pub const fn of(&self, measure: Measure) -> u32 {
@@ -45,14 +46,14 @@ impl Tally {
     }
 
     #[inline]
-    fn note(&mut self, it: &Observation, measures: Measures) {
-        for measure in measures.iter() {
-            let by = if measure.is_of_packets() { it.packets.max(1) } else { 1 };
+    fn add(&mut self, delta: &Delta) {
+        for (measure, by) in delta.counts {
             let count = &mut self.counts[measure as usize];
             *count = count.saturating_add(by);
         }
-        self.packets = self.packets.saturating_add(u64::from(it.packets));
-        self.bytes = self.bytes.saturating_add(it.bytes);
+        // What is added up by ones and by bytes of packets does not reach the end of 64 bits.
+        self.packets = self.packets.wrapping_add(delta.packets.into());
+        self.bytes = self.bytes.wrapping_add(delta.bytes);
     }
 
     /// Sessions and packets: how busy the row is.
@@ -61,32 +62,63 @@ impl Tally {
     }
 }
 
+/// What one observation adds to a tally: made once, added to every row that it concerns.
+pub(super) struct Delta {
+    /// The counts that grow, and by how much. If there are fewer, some grow by nothing.
+    counts: [(Measure, u32); MEASURES_MAX],
+    pub(super) packets: u32,
+    bytes: u64,
+    /// It is an attempt that failed, so that its port and host count.
+    pub(super) failed: bool,
+    /// It is the first packet of a flow, let through or not.
+    begins: bool,
+}
+
+/// Measures of one observation at most.
+const MEASURES_MAX: usize = 3;
+
+impl Delta {
+    #[inline]
+    pub(super) fn new(it: &Observation) -> Self {
+        let mut counts = [(Measure::Syn, 0); MEASURES_MAX];
+        let measures = it.measures();
+        let mut left = measures.bits();
+        for count in &mut counts {
+            if left != 0 {
+                let measure = Measure::ALL[left.trailing_zeros() as usize];
+                let of_packets = Measure::OF_PACKETS.has(measure);
+                *count = (measure, if of_packets { it.packets.max(1) } else { 1 });
+                left &= left - 1;
+            }
+        }
+        let begins = matches!(it.kind, Kind::Permitted | Kind::Denied(_));
+        let failed = measures.has_any(Measure::FAILED);
+        Self { counts, packets: it.packets, bytes: it.bytes, failed, begins }
+    }
+}
+
 /// What a source does.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub struct SourceRow {
     /// Counts.
     pub tally: Tally,
+    /// The last destination at which it failed.
+    pub target: Place,
     /// Ports, with their protocols, at which it failed.
     pub ports: Distinct<ROW_REGISTERS>,
     /// Destinations at which it failed.
     pub hosts: Distinct<ROW_REGISTERS>,
-    /// The last of them.
-    pub target: Place,
 }
 
 impl SourceRow {
-    pub(super) fn note(
-        &mut self,
-        it: &Observation,
-        measures: Measures,
-        port: u64,
-        host: (u64, &Place),
-    ) {
-        self.tally.note(it, measures);
-        if is_failure(measures) {
+    #[inline]
+    pub(super) fn note(&mut self, delta: &Delta, port: u64, (host, target): (u64, &Place)) {
+        self.tally.add(delta);
+        if delta.failed {
             self.ports.insert(port);
-            self.hosts.insert(host.0);
-            self.target = *host.1;
+            self.hosts.insert(host);
+            self.target = *target;
         }
     }
 }
@@ -103,7 +135,7 @@ impl Noted for SourceRow {
     }
 
     fn reset(&mut self) {
-        self.tally = Tally::default();
+        self.tally = Tally::EMPTY;
         self.ports.clear();
         self.hosts.clear();
     }
@@ -116,6 +148,7 @@ fn spread(distinct: &Distinct<ROW_REGISTERS>) -> u16 {
 
 /// What is done to a destination.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub struct DestinationRow {
     /// Counts.
     pub tally: Tally,
@@ -126,10 +159,11 @@ pub struct DestinationRow {
 }
 
 impl DestinationRow {
-    pub(super) fn note(&mut self, it: &Observation, measures: Measures, port: u64, peer: u64) {
-        self.tally.note(it, measures);
+    #[inline]
+    pub(super) fn note(&mut self, delta: &Delta, port: u64, peer: u64) {
+        self.tally.add(delta);
         self.peers.insert(peer);
-        if is_failure(measures) {
+        if delta.failed {
             self.ports.insert(port);
         }
     }
@@ -146,7 +180,7 @@ impl Noted for DestinationRow {
     }
 
     fn reset(&mut self) {
-        self.tally = Tally::default();
+        self.tally = Tally::EMPTY;
         self.ports.clear();
         self.peers.clear();
     }
@@ -154,6 +188,7 @@ impl Noted for DestinationRow {
 
 /// What a source does to a destination.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub struct PairRow {
     /// Counts.
     pub tally: Tally,
@@ -162,9 +197,10 @@ pub struct PairRow {
 }
 
 impl PairRow {
-    pub(super) fn note(&mut self, it: &Observation, measures: Measures, port: u64) {
-        self.tally.note(it, measures);
-        if is_failure(measures) {
+    #[inline]
+    pub(super) fn note(&mut self, delta: &Delta, port: u64) {
+        self.tally.add(delta);
+        if delta.failed {
             self.ports.insert(port);
         }
     }
@@ -180,7 +216,7 @@ impl Noted for PairRow {
     }
 
     fn reset(&mut self) {
-        self.tally = Tally::default();
+        self.tally = Tally::EMPTY;
         self.ports.clear();
     }
 }
@@ -271,9 +307,10 @@ impl ScopeRow {
         self.ports.merge(&other.ports);
     }
 
-    pub(super) fn note(&mut self, it: &Observation, measures: Measures, port: u64, peer: u64) {
-        self.tally.note(it, measures);
-        if matches!(it.kind, Kind::Permitted | Kind::Denied(_)) {
+    #[inline]
+    pub(super) fn note(&mut self, delta: &Delta, port: u64, peer: u64) {
+        self.tally.add(delta);
+        if delta.begins {
             self.peers.insert(peer);
             self.sources.add(peer);
             self.ports.add(port);
@@ -291,7 +328,7 @@ impl Noted for ScopeRow {
     }
 
     fn reset(&mut self) {
-        self.tally = Tally::default();
+        self.tally = Tally::EMPTY;
         self.peers.clear();
         self.sources.clear();
         self.ports.clear();

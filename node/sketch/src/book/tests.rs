@@ -1,7 +1,7 @@
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::observation::{DenyClass, Oddity};
+use crate::observation::{DenyClass, Measure, Oddity};
 use crate::streams::Dice;
 
 const SEED: Seed = Seed::new([51, 52]);
@@ -49,15 +49,15 @@ fn an_observation_stands_in_every_row_that_it_concerns() {
     let row = destination(&book, "10.0.0.1").expect("a row");
     assert_eq!((row.ports.count(), row.peers.count()), (12, 1));
     assert_eq!((book.pairs.len(), book.flows.len(), book.noted()), (2, 0, 13));
-    let zone = &book.zones[1];
+    let zone = &book.zones()[1];
     assert_eq!((zone.tally.of(Measure::Opened), zone.peers.count()), (1, 1));
-    assert_eq!((zone.sources.bits(), book.zones[0].sources.total()), (0.0, 0));
+    assert_eq!((zone.sources.bits(), book.zones()[0].sources.total()), (0.0, 0));
     assert!(zone.ports.bits() > 3.0, "{}", zone.ports.bits());
     let scope = book.scopes.iter().next().expect("a scope");
     assert_eq!((scope.key.to_string().as_str(), book.scopes.len()), ("10.0.0.0/24", 1));
     book.clear();
     assert!(
-        book.sources.is_empty() && book.noted() == 0 && book.zones[1].tally == Tally::default()
+        book.sources.is_empty() && book.noted() == 0 && book.zones()[1].tally == Tally::default()
     );
 }
 
@@ -97,7 +97,7 @@ fn each_zone_has_its_own_aggregation_and_an_unknown_one_the_usual() {
         book.sources.iter().next().map(|row| row.key.to_string()).as_deref(),
         Some("192.0.2.7")
     );
-    assert_eq!((book.zones.len(), book.zones[0].tally.packets), (3, 1));
+    assert_eq!((book.zones().len(), book.zones()[0].tally.packets), (3, 1));
 }
 
 /// What was dropped in front of a flow actor is told at once.
@@ -151,4 +151,27 @@ fn newcomers_to_a_muted_destination_get_no_rows() {
     book.clear();
     book.note(&of(Kind::Permitted, "192.0.2.8", "10.0.0.9", 80));
     assert!(source(&book, "192.0.2.8").is_none(), "a clear keeps what is muted");
+}
+
+/// Whatever room there is for scopes, zones miss nothing, and the prefix with the most traffic has its row.
+#[test]
+fn a_sweep_over_prefixes_leaves_the_sums_of_zones_and_the_busy_scope() {
+    let mut book = book();
+    let mut dice = Dice::new(2);
+    for at in 0..40_000_u32 {
+        let swept = Ipv4Addr::from_bits(dice.next() as u32).to_string();
+        book.note(&of(DENIED, "192.0.2.7", &swept, 80));
+        if at % 4 == 0 {
+            book.note(&of(Kind::Permitted, "192.0.2.8", "10.0.0.9", 443));
+        }
+    }
+    assert_eq!(book.scopes.len(), book.scopes.capacity());
+    let zone = &book.zones()[1];
+    assert_eq!((zone.tally.packets, zone.sources.total()), (50_000, 50_000));
+    assert_eq!((zone.tally.of(Measure::Denied), zone.peers.count()), (40_000, 2));
+    let busy = Place::new(1, "10.0.0.0".parse().expect("an address"), 24, 0);
+    let row = book.scopes.get(busy.hash(SEED), &busy).expect("the busy one has its row");
+    let count = row.value.tally.of(Measure::Opened);
+    assert!(count <= 10_000 && u64::from(count + row.missed) >= 10_000, "{count}, {}", row.missed);
+    assert!(count > 8_000, "{count}");
 }

@@ -105,7 +105,7 @@ impl Days {
     }
 
     fn end_minute(&mut self) {
-        self.baselines.gather(Place::zone(1), &self.book.zones[1]);
+        self.baselines.gather(Place::zone(1), &self.book.zones()[1]);
         for row in self.book.scopes.iter() {
             self.baselines.gather(row.key, &row.value);
         }

@@ -191,27 +191,35 @@ fn an_attack_has_a_beginning_one_line_a_second_and_an_end_with_totals() {
 
 #[test]
 fn actions_begin_at_the_threshold_and_end_with_the_attack() {
-    let lines = "syn-flood = { action = \"proxy\" }\nudp-flood = { action = \"drop\" }\n\
+    let lines = "syn-flood = { destination = 700, action = \"drop\" }\n\
+                 udp-flood = { action = \"drop\" }\n\
                  port-scan = { action = \"block\", block-for = \"2m\" }\n";
     let mut world = World::new(1, lines);
-    // 250 SYNs are below the alarm, but the proxy is wanted from 200 on.
-    burst(&mut world, 250, |it| from(Seen::Permitted, anybody(it), [10, 0, 0, 1].into(), 80));
+    let syns = |world: &mut World, many| {
+        burst(world, many, |it| from(Seen::Permitted, anybody(it), [10, 0, 0, 1].into(), 80));
+    };
+    syns(&mut world, 600);
+    assert_eq!((world.nodes[0].said.len(), world.nodes[0].acts()), (1, vec![]), "told, not yet limited");
+    syns(&mut world, 800);
     burst(&mut world, 1, |_| Observation {
         packets: 5_000,
         ..udp(Seen::Carried, "192.0.2.1", "10.0.0.2", 53)
     });
     burst(&mut world, 20, |it| tcp(DENIED, "192.0.2.9", "10.0.0.3", port_of(it)));
-    let proxy = Action::Proxy { destination: place("10.0.0.1") };
-    let subject = Subject::Destination(place("10.0.0.2"));
-    let drop = Action::Drop(RateLimit { kind: Kind::UdpFlood, subject, threshold: 1_000 });
+    let limit = |kind, to, threshold| {
+        let subject = Subject::Destination(place(to));
+        Action::Drop(RateLimit { kind, subject, threshold })
+    };
+    let syn = limit(Kind::SynFlood, "10.0.0.1", 700);
+    let drop = limit(Kind::UdpFlood, "10.0.0.2", 1_000);
     let acts = world.nodes[0].acts();
-    assert_eq!(acts[..2], [proxy, drop]);
+    assert_eq!(acts[..2], [syn, drop]);
     let Action::Block { source, until } = acts[2] else { panic!("{acts:?}") };
     assert_eq!((source, acts.len()), (place("192.0.2.9"), 3));
     let left = until.since(world.now);
     assert!(left > Duration::from_secs(115) && left <= Duration::from_secs(120), "{left:?}");
     world.run_seconds(30);
-    assert_eq!(world.nodes[0].undone(), [proxy, drop], "a block ends by itself");
+    assert_eq!(world.nodes[0].undone(), [syn, drop], "a block ends by itself");
     assert_eq!(world.nodes[0].detector.blocks().count(), 1);
     world.run_seconds(100);
     assert_eq!(world.nodes[0].detector.blocks().count(), 0);

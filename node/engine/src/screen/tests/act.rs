@@ -11,6 +11,7 @@ use super::wall::{
     fragment, oddities, ping, syn, udp,
 };
 use crate::pipeline::Stage;
+use crate::screen::Meter;
 use crate::{Reason, Verdict};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -63,6 +64,50 @@ fn what_is_above_a_threshold_is_dropped_and_the_next_second_begins_anew() {
             assert_eq!(next, (passes, 30 - passes), "{screen}");
         }
     }
+}
+
+/// The sum of all workers is above a limit: one of two, with half of the slots, lets half of it through.
+#[test]
+fn a_worker_lets_its_part_of_a_lowered_limit_through_until_its_end() {
+    let cases: [(usize, Meter, &str); 5] = [
+        (0, Meter::SynsOfSource, "198.18.0.1"),
+        (1, Meter::SynsToDestination, "10.0.0.1"),
+        (4, Meter::Icmp, "10.0.0.1"),
+        (6, Meter::Udp, "10.0.0.1"),
+        (7, Meter::Udp, "10.0.0.1"),
+    ];
+    for (line, meter, place) in cases {
+        let (screen, each, passes, reason) = LINES[line];
+        let mut wall = Wall::new(Some(screen));
+        wall.own_half();
+        let place = Place::of(ZONE, place.parse().unwrap());
+        let (limit, until) = (passes as u32, START + 3 * SECOND);
+        wall.engine.curb(meter, &place, limit, until);
+        let burst = |wall: &mut Wall, at: u16| wall.burst(30, reason, |it| each(it + at)).0;
+        assert_eq!(burst(&mut wall, 1), passes.div_ceil(2), "{screen}");
+        wall.wait(SECOND);
+        wall.engine.uncurb(meter, &place);
+        assert_eq!(burst(&mut wall, 101), passes, "{screen}: a word ends it");
+        wall.wait(SECOND);
+        wall.engine.curb(meter, &place, limit, until);
+        wall.wait(SECOND);
+        assert_eq!(burst(&mut wall, 201), passes, "{screen}: it ends by itself");
+        wall.engine.curb(meter, &place, limit, until + 3 * SECOND);
+        wall.commit(Some(screen));
+        wall.wait(SECOND);
+        assert_eq!(burst(&mut wall, 301), passes, "{screen}: another policy has other limits");
+    }
+}
+
+/// Of a zone all sources count together; a policy without a limit has none to lower.
+#[test]
+fn zones_are_limited_together_and_nothing_is_without_a_limit() {
+    let mut wall = Wall::new(Some("syn-flood = { zone = 8, action = \"drop\" }\nudp-flood = \"off\""));
+    let until = START + 60 * SECOND;
+    wall.engine.curb(Meter::SynsOfZone, &Place::zone(ZONE), 3, until);
+    wall.engine.curb(Meter::Udp, &Place::of(ZONE, INSIDE.into()), 3, until);
+    assert_eq!(wall.burst(30, Reason::SynFlood, numbered(anybodys_syn)), (3, 27));
+    assert_eq!(wall.burst(30, Reason::UdpFlood, udp_from), (30, 0));
 }
 
 #[test]

@@ -125,6 +125,13 @@ impl Wall {
         self.engine.counters().balance().unwrap();
     }
 
+    /// From now on another worker owns the other half of the slots.
+    pub(super) fn own_half(&mut self) {
+        let mut owners: crate::engine::Owners = [WorkerId(0); _];
+        owners.iter_mut().step_by(2).for_each(|owner| *owner = WorkerId(1));
+        self.engine.set_owners(Arc::new(owners));
+    }
+
     /// A connection from outside.
     pub(super) fn connect(&mut self, client: [u8; 4], port: u16) {
         for (ingress, flags, seq, ack) in [(OUT, SYN, 0, 0), (IN, SYN_ACK, 0, 1), (OUT, ACK, 1, 1)]
