@@ -297,7 +297,18 @@ impl Part {
         let (shards, streams) = (around.shards, loom.streams);
         let shown = Shown { names, unconfirmed: loom.unconfirmed, peer_workers, net };
         let ending = Mutex::new(Some(ending));
-        Ok(Self { kind, line, shards, streams, shown, sender, ownership, standing, letting, ending })
+        Ok(Self {
+            kind,
+            line,
+            shards,
+            streams,
+            shown,
+            sender,
+            ownership,
+            standing,
+            letting,
+            ending,
+        })
     }
 
     /// Lets one node join, by a token.

@@ -18,9 +18,7 @@ mod tables;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use cluster_core::screen::{
-    Action, Detector, Kind, Output, RateLimit, Screens, Settings, Subject,
-};
+use cluster_core::screen::{Action, Detector, Kind, Output, RateLimit, Screens, Settings, Subject};
 use cluster_core::{Boot, NodeId};
 use cluster_net::transport::Sender;
 use datapath::xdp::BlockList;
@@ -217,7 +215,8 @@ impl Screener {
                 let Some((meter, place)) = meter(&limit) else { return };
                 let most = u32::try_from(limit.threshold).unwrap_or(u32::MAX);
                 let until = clock::now() + CURB_LIFE;
-                self.on_workers(move |worker| worker.engine().curb(meter, &place, most, until)).await;
+                self.on_workers(move |worker| worker.engine().curb(meter, &place, most, until))
+                    .await;
             }
             Output::Undo(Action::Drop(limit)) => {
                 let Some((meter, place)) = meter(&limit) else { return };

@@ -18,7 +18,7 @@ use crate::pending::Pending;
 use crate::policy::Policy;
 use crate::replication::{Replication, Role};
 use crate::rules::{Rules, short_epoch};
-use crate::screen::Screening;
+use crate::screen::{Screening, Sides};
 use crate::session::{CloseReason, Session, SessionId};
 use crate::straight::Straight;
 use crate::sweep::{self, Sweep};
@@ -174,6 +174,8 @@ pub(crate) struct Keyed {
     pub(crate) flow: Option<(FlowKey, Direction)>,
     pub(crate) fragment: Option<FragmentKey>,
     pub(crate) hash: u64,
+    /// What screens count it by, where there are any.
+    pub(crate) sides: Sides,
 }
 
 impl Content {
@@ -264,7 +266,7 @@ impl Engine {
         match Packet::parse(frame) {
             Ok(packet) => match integrity::network(port, frame, &packet) {
                 Ok(()) => integrity::resolution(port, frame, &packet)
-                    .unwrap_or_else(|| self.keyed(port.domain, frame, packet)),
+                    .unwrap_or_else(|| self.keyed((ingress, port.domain), frame, packet)),
                 Err(reason) => Content::Refused(reason),
             },
             Err(malformed) => integrity::not_a_packet(port, malformed),
@@ -272,9 +274,10 @@ impl Engine {
     }
 
     /// The packet with its keys.
-    fn keyed(&self, domain: u16, frame: &[u8], packet: Packet) -> Content {
+    fn keyed(&self, (ingress, domain): (PortId, u16), frame: &[u8], packet: Packet) -> Content {
+        let sides = self.sides(ingress, &packet);
         if let Some(key) = FragmentKey::of(&packet, domain) {
-            return Content::Ip(Keyed { packet, flow: None, fragment: Some(key), hash: 0 });
+            return Content::Ip(Keyed { packet, flow: None, fragment: Some(key), hash: 0, sides });
         }
         let flow = if packet.is_icmp_error() {
             match Packet::parse_embedded(frame, &packet) {
@@ -286,7 +289,7 @@ impl Engine {
         };
         let Some((key, _)) = flow else { return Content::Refused(Reason::IcmpUnrelated) };
         let hash = self.table.hash(&key);
-        Content::Ip(Keyed { packet, flow, fragment: None, hash })
+        Content::Ip(Keyed { packet, flow, fragment: None, hash, sides })
     }
 
     /// Has the memory fetched that deciding about a burst will need. In two passes, since the place of

@@ -324,3 +324,7 @@ pub const CARRIED_EVERY: u32 = 64;
 
 /// Longest ICMP query that nobody wonders about, bytes of IP packet (Junos "icmp large").
 pub const ICMP_USUAL_BYTES: u32 = 1_024;
+
+/// Observations that wait to be told or noted: those of a burst of 64 packets, each of which may be denied and
+/// odd. 9 KiB.
+pub const NOTES_WAITING: usize = 128;

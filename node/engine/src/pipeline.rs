@@ -250,7 +250,7 @@ impl Judge<'_> {
     /// The screen that the packet meets, where there are any.
     #[inline]
     fn gate(&self) -> Option<Gate<'_>> {
-        self.engine.gate(self.arrived.ingress, self.packet, self.now)
+        self.engine.gate(self.arrived.ingress, (self.packet, self.keyed.sides), self.now)
     }
 
     fn lookup(&self, watch: &mut impl Watch) -> Plan {

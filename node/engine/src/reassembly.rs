@@ -22,7 +22,7 @@ impl Engine {
         now: Time,
     ) -> Decision {
         if self.screening.is_some()
-            && let Some(reason) = self.observe_fragment(&keyed.packet, ingress, now)
+            && let Some(reason) = self.observe_fragment(keyed, ingress, now)
         {
             let decision = Decision::bare(Verdict::Drop(reason));
             self.ledger.settle(&decision);

@@ -37,7 +37,7 @@ mod tests;
 use core::fmt;
 use core::net::IpAddr;
 
-use sketch::{Book, Key as _, Pair, Place, Seed};
+use sketch::{Book, Key as _, Place, Seed};
 use wire::{Packet, TcpFlags, Time, Transport};
 
 use self::blocks::Blocks;
@@ -48,17 +48,20 @@ use self::marks::Marks;
 use self::meters::Meters;
 use self::open::OpenSessions;
 use crate::engine::Engine;
-use crate::limits::CARRIED_EVERY;
+use crate::limits::{CARRIED_EVERY, NOTES_WAITING};
 use crate::policy::Policy;
 use crate::session::{Peer, Session};
 use crate::table::Handle;
 use crate::{Reason, ZoneId};
+pub use sketch::Observation;
 
 /// What a worker knows of attacks: of fixed size, whoever attacks.
 pub(crate) struct Screening {
     /// This worker's own.
     own: Seed,
     book: Book,
+    /// What is not in the book yet.
+    waiting: Vec<Observation>,
     blocks: Blocks,
     curbs: Curbs,
     meters: Meters,
@@ -93,7 +96,39 @@ pub enum Meter {
     Connections,
 }
 
+/// What a packet or a session is counted by: the hashes of its source, as its zone counts sources, and of its
+/// destination. Made once a packet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sides {
+    source: u64,
+    destination: u64,
+}
+
+impl Sides {
+    #[inline]
+    const fn of(self, meter: Meter) -> u64 {
+        meter.key(if meter.is_of_source() { self.source } else { self.destination })
+    }
+
+    /// Under which its session is counted: by source, by destination, by both.
+    #[inline]
+    const fn sessions(self, own: Seed) -> [u64; 3] {
+        // An address may be source and destination of different sessions.
+        [self.source, self.destination ^ GOLDEN_RATIO, own.join(self.source, self.destination)]
+    }
+}
+
+/// 2^64 divided by the golden ratio: its multiples differ in their upper and in their lower bits.
+const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
+
 impl Meter {
+    /// What it counts by for what has this hash. Nobody outside knows the hash, so a constant is enough to keep
+    /// meters apart.
+    #[inline]
+    const fn key(self, hash: u64) -> u64 {
+        hash ^ GOLDEN_RATIO.wrapping_mul(1 + self as u64)
+    }
+
     const fn is_of_source(self) -> bool {
         match self {
             Self::SynsOfSource | Self::Connections => true,
@@ -137,6 +172,7 @@ impl Screening {
         Self {
             own,
             book: Book::new(seed, policy.screens().aggregation()),
+            waiting: Vec::with_capacity(NOTES_WAITING),
             blocks: Blocks::new(),
             curbs: Curbs::new(),
             meters: Meters::new(),
@@ -160,43 +196,47 @@ impl Screening {
         place.hash(self.own)
     }
 
+    /// What a packet of these addresses, which enters by this zone, is counted by.
     #[inline]
-    fn meter(
-        &self,
-        screens: &Screens,
-        meter: Meter,
-        (zone, number): (ZoneId, u8),
-        address: IpAddr,
-    ) -> u64 {
-        let place = match meter.is_of_source() {
-            true => screens.source(zone, number, address),
-            false => Place::of(number, address),
-        };
-        self.meter_at(meter, &place)
-    }
-
-    fn meter_of_zone(&self, number: u8) -> u64 {
-        self.meter_at(Meter::SynsOfZone, &Place::zone(number))
-    }
-
-    /// What a meter counts for a place by.
-    #[inline]
-    fn meter_at(&self, meter: Meter, place: &Place) -> u64 {
-        place.hash_as(1 + meter as u8, self.own)
-    }
-
-    /// Under which a session is counted: by source, by destination, by both.
-    fn keys(
+    pub(crate) fn sides(
         &self,
         screens: &Screens,
         (zone, number): (ZoneId, u8),
         source: IpAddr,
         destination: IpAddr,
-    ) -> [u64; 3] {
-        let source = screens.source(zone, number, source);
-        let destination = Place::of(number, destination);
-        let pair = Pair { source, destination }.hash(self.own);
-        [source.hash_as(0, self.own), destination.hash_as(1, self.own), pair]
+    ) -> Sides {
+        let source = self.hash_place(&screens.source(zone, number, source));
+        Sides { source, destination: self.hash_place(&Place::of(number, destination)) }
+    }
+
+    /// Reads early what a first packet will be counted in: policy and routes are asked meanwhile.
+    #[inline]
+    pub(crate) fn touch(&self, sides: Sides) {
+        let [source, destination, pair] = sides.sessions(self.own);
+        let meters = self.meters.touch(sides.of(Meter::SynsOfSource))
+            ^ self.meters.touch(sides.of(Meter::SynsToDestination));
+        let open = self.open.touch(source) ^ self.open.touch(destination) ^ self.open.touch(pair);
+        core::hint::black_box(meters ^ open);
+    }
+
+    fn meter_of_zone(&self, number: u8) -> u64 {
+        Meter::SynsOfZone.key(self.hash_place(&Place::zone(number)))
+    }
+
+    /// Notes it, by and by.
+    #[inline]
+    fn note(&mut self, it: Observation) {
+        if self.waiting.len() == NOTES_WAITING {
+            self.settle();
+        }
+        self.waiting.push(it);
+    }
+
+    /// Notes in the book what waits.
+    #[cold]
+    fn settle(&mut self) {
+        self.book.note_all(&self.waiting);
+        self.waiting.clear();
     }
 
     /// Whether the session in this place is among those that are counted.
@@ -212,11 +252,15 @@ impl Screening {
         session: &Session,
         zone: Option<ZoneId>,
     ) {
-        let Some(keys) = self.keys_of(policy, session, zone) else {
-            return self.marks.count(place, 0);
-        };
+        match zone.and_then(|zone| self.sides_of(policy, session, zone)) {
+            Some(sides) => self.begun_as(place, sides),
+            None => self.marks.count(place, 0),
+        }
+    }
+
+    fn begun_as(&mut self, place: u32, sides: Sides) {
         self.marks.count(place, self.generation);
-        keys.into_iter().for_each(|key| self.open.begin(key));
+        sides.sessions(self.own).into_iter().for_each(|key| self.open.begin(key));
     }
 
     /// The session has ended, or ended to be one of this zone.
@@ -227,27 +271,22 @@ impl Screening {
         session: &Session,
         zone: Option<ZoneId>,
     ) {
-        if self.counts(place)
-            && let Some(keys) = self.keys_of(policy, session, zone)
-        {
-            keys.into_iter().for_each(|key| self.open.end(key));
+        if !self.counts(place) {
+            return;
+        }
+        if let Some(sides) = zone.and_then(|zone| self.sides_of(policy, session, zone)) {
+            sides.sessions(self.own).into_iter().for_each(|key| self.open.end(key));
         }
         self.marks.count(place, 0);
     }
 
-    fn keys_of(
-        &self,
-        policy: &Policy,
-        session: &Session,
-        zone: Option<ZoneId>,
-    ) -> Option<[u64; 3]> {
-        let zone = zone?;
-        let limited = policy.screens().of(zone)?.sessions != [None; 3];
-        let number = number(zone).filter(|_| limited)?;
+    /// What the session is counted by, if its zone has a limit.
+    fn sides_of(&self, policy: &Policy, session: &Session, zone: ZoneId) -> Option<Sides> {
+        let number = number(zone).filter(|_| policy.screens().limits_sessions(zone))?;
         let direction = session.direction(Peer::Initiator);
         let (source, _) = session.key.source(direction);
         let (destination, _) = session.key.destination(direction);
-        Some(self.keys(policy.screens(), (zone, number), source, destination))
+        Some(self.sides(policy.screens(), (zone, number), source, destination))
     }
 }
 
@@ -275,6 +314,7 @@ impl Engine {
             return;
         };
         // What was noted under the old numbers of zones would be told under the new ones.
+        screening.waiting.clear();
         screening.book.clear();
         screening.book.aggregate(self.policy.screens().aggregation());
         // The detector says again what is above the new limits.
@@ -294,9 +334,26 @@ impl Engine {
     /// Takes what was noted, and leaves `book`, which is empty, in its place. `false`: there are no screens.
     pub fn exchange_book(&mut self, book: &mut Book) -> bool {
         let Some(screening) = &mut self.screening else { return false };
+        screening.settle();
         core::mem::swap(&mut screening.book, book);
         screening.book.aggregate(self.policy.screens().aggregation());
         true
+    }
+
+    /// Has `take` take what was observed since the last time, for who notes it elsewhere. It says how many it
+    /// took, the first ones; the others are noted in the book here.
+    #[inline]
+    pub fn tell_observed(&mut self, take: impl FnOnce(&[Observation]) -> usize) {
+        let Some(screening) = self.screening.as_deref_mut() else { return };
+        let waiting = &mut screening.waiting;
+        if waiting.is_empty() {
+            return;
+        }
+        let taken = take(waiting);
+        if let Some(left) = waiting.get(taken..).filter(|left| !left.is_empty()) {
+            screening.book.note_all(left);
+        }
+        waiting.clear();
     }
 
     /// Drops all packets of a source until then. A place that is no source of its zone, one with another
@@ -319,14 +376,14 @@ impl Engine {
     pub fn curb(&mut self, meter: Meter, place: &Place, limit: u32, until: Time) {
         let most = self.share(limit);
         if let Some(screening) = &mut self.screening {
-            screening.curbs.set(screening.meter_at(meter, place), most, until);
+            screening.curbs.set(meter.key(screening.hash_place(place)), most, until);
         }
     }
 
     /// The policy's limit is all of it this worker's again.
     pub fn uncurb(&mut self, meter: Meter, place: &Place) {
         if let Some(screening) = &mut self.screening {
-            screening.curbs.lift(screening.meter_at(meter, place));
+            screening.curbs.lift(meter.key(screening.hash_place(place)));
         }
     }
 
@@ -338,6 +395,25 @@ impl Engine {
             let (_, zone) = rules.place(session);
             screening.begun(policy, place, session, zone);
         }
+    }
+}
+
+/// The long way's part.
+impl Engine {
+    /// What screens count a packet by.
+    #[inline]
+    pub(crate) fn sides(&self, ingress: crate::PortId, packet: &Packet) -> Sides {
+        let Some(screening) = self.screening.as_deref() else { return Sides::default() };
+        let zone = self.policy.zone_of_port(ingress);
+        let Some((zone, number)) = zone.and_then(|zone| Some((zone, number(zone)?))) else {
+            return Sides::default();
+        };
+        let (screens, Packet { source, destination, .. }) = (self.policy.screens(), *packet);
+        let sides = screening.sides(screens, (zone, number), source, destination);
+        if is_syn(packet) && screens.of(zone).is_some() {
+            screening.touch(sides);
+        }
+        sides
     }
 }
 
@@ -368,7 +444,8 @@ impl Engine {
         let screen = screens.of(zone)?;
         let limit = screen.udp?;
         let (destination, _) = plain.key.destination(plain.direction);
-        let key = screening.meter(screens, Meter::Udp, (zone, number), destination);
+        let destination = screening.hash_place(&Place::of(number, destination));
+        let key = Meter::Udp.key(destination);
         let over = screening.meters.count(key, now) >= screening.curbs.lowered(limit, key, now);
         screening.meters.add(key, now);
         screening.metered = true;

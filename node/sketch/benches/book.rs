@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use ringwall_sketch::limits::NOTED_TOGETHER;
 use ringwall_sketch::{Aggregation, Book, DenyClass, Kind, Observation, Pair, Place, Seed};
 
 /// Observations between two drains at half a million a second, ten drains a second.
@@ -96,6 +97,27 @@ impl Notes for Book {
     }
 }
 
+/// As a flow actor notes: several together.
+struct Together {
+    book: Book,
+    waiting: Vec<Observation>,
+}
+
+impl Notes for Together {
+    fn note(&mut self, it: &Observation) {
+        self.waiting.push(*it);
+        if self.waiting.len() == NOTED_TOGETHER {
+            self.book.note_all(&self.waiting);
+            self.waiting.clear();
+        }
+    }
+
+    fn clear(&mut self) {
+        self.waiting.clear();
+        self.book.clear();
+    }
+}
+
 /// What making the stream costs.
 struct Nothing;
 
@@ -127,7 +149,9 @@ fn bench(c: &mut Criterion, kind: &str, mut of: impl Notes) {
 
 fn note(c: &mut Criterion) {
     bench(c, "nothing", Nothing);
-    bench(c, "book", Book::new(Seed::new([1, 2]), &[Aggregation::default(); 2]));
+    let book = Book::new(Seed::new([1, 2]), &[Aggregation::default(); 2]);
+    bench(c, "book", book.clone());
+    bench(c, "book, together", Together { book, waiting: Vec::with_capacity(NOTED_TOGETHER) });
     bench(c, "exact counts", Exact::default());
 }
 

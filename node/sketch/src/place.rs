@@ -36,12 +36,7 @@ impl Place {
     /// [`Self::new`] and [`Key::hash`] in one: bytes that were just written one by one are not read again as
     /// one word, for which a processor waits until they are in its cache.
     #[inline]
-    pub(crate) fn hashed(
-        seed: Seed,
-        zone: u8,
-        address: IpAddr,
-        (v4, v6): (u8, u8),
-    ) -> (Self, u64) {
+    pub(crate) fn hashed(seed: Seed, zone: u8, address: IpAddr, (v4, v6): (u8, u8)) -> (Self, u64) {
         let (length, high, low) = bits(address, v4, v6);
         (Self { zone, length, high, low }, seed.words(high, low, head(0, zone, length)))
     }

@@ -36,6 +36,11 @@ pub trait Noted: Default {
 
     /// Back to the default, at less cost than a new one.
     fn reset(&mut self);
+
+    /// Reads a word of each part that notes change, and makes one word of them.
+    fn touch(&self) -> u32 {
+        self.weight()
+    }
 }
 
 /// A row; what is counted first stands beside its key, so that a new one is few cache lines.
@@ -202,10 +207,25 @@ impl<K: Key, V: Noted> Rows<K, V> {
         }
     }
 
-    /// Asks for a set's memory early: the loads of several tables then wait together.
+    /// Reads a word of a set early: the reads of several tables then wait together.
     #[inline]
     pub fn touch(&self, hash: u64) -> u32 {
         self.sets[self.set(hash)].floor
+    }
+
+    /// The same for the row that a change will concern.
+    #[inline]
+    pub fn touch_row(&self, hash: u64) -> u32 {
+        let set = self.set(hash);
+        let tags = self.sets[set].tags;
+        let (known, free) = (tags.having(tag(hash)), tags.having(0));
+        let way = match (known, free) {
+            (0, 0) => self.victim(hash),
+            (0, free) => first(free),
+            (known, _) => first(known),
+        };
+        let row = &self.rows[set * WAYS + way];
+        row.missed ^ row.value.touch()
     }
 
     /// Forgets everything; as much work as there were rows.
@@ -380,7 +400,8 @@ mod tests {
         let mut dice = Dice::new(15);
         for _ in 0..10_000 {
             // Few different ones, some of them one apart: that is where the borrow runs on.
-            let each: [u16; WAYS] = core::array::from_fn(|_| [0, 1, 2, 0xffff][dice.next() as usize % 4]);
+            let each: [u16; WAYS] =
+                core::array::from_fn(|_| [0, 1, 2, 0xffff][dice.next() as usize % 4]);
             let mut tags = Tags([u64::MAX; 2]);
             each.iter().enumerate().for_each(|(way, tag)| tags.set(way, *tag));
             for tag in [0, 1, 2, 3, 0xffff] {
@@ -388,7 +409,10 @@ mod tests {
                 let lowest = (hits != 0).then(|| first(hits));
                 assert_eq!(lowest, each.iter().position(|it| *it == tag), "{each:?} {tag}");
                 let all = (0..WAYS).filter(|way| each[*way] == tag);
-                assert!(all.into_iter().all(|way| hits >> (way * 16 + 15) & 1 == 1), "{each:?} {tag}");
+                assert!(
+                    all.into_iter().all(|way| hits >> (way * 16 + 15) & 1 == 1),
+                    "{each:?} {tag}"
+                );
             }
         }
     }

@@ -49,7 +49,8 @@ fn the_page_of_anomalies_tells_what_there_is() {
     let flat = page.split_whitespace().collect::<Vec<_>>().join(" ");
     let (list, screens) = page.split_once("\n## Screens\n").expect("what screens do stands last");
     let rows: Vec<&str> = list.lines().filter_map(|line| line.strip_prefix("| ")).collect();
-    let dropped_as = screens.lines().filter_map(|line| line.strip_suffix(" |")?.rsplit(" | ").next());
+    let dropped_as =
+        screens.lines().filter_map(|line| line.strip_suffix(" |")?.rsplit(" | ").next());
     let mut offences = Vec::new();
     for anomaly in Anomaly::ALL {
         let (name, meaning) = (anomaly.name(), anomaly.explain());

@@ -69,13 +69,7 @@ impl BlockList {
     ///
     /// # Errors
     /// [`Error::Map`].
-    pub fn block(
-        &mut self,
-        zone: u8,
-        source: IpAddr,
-        until: Time,
-        now: Time,
-    ) -> Result<(), Error> {
+    pub fn block(&mut self, zone: u8, source: IpAddr, until: Time, now: Time) -> Result<(), Error> {
         let key = source_key(zone, source);
         if !self.ends.contains_key(&key) && self.ends.len() >= MAX_BLOCKED {
             self.expire(now)?;

@@ -110,7 +110,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::xdp::limits::{
-        COUNTERS, FILTER_WORDS, MAX_ADDRESSES, MAX_BLOCKED, MAX_PORTS, MAX_QUEUES, SERVICE_WORDS, SLOTS,
+        COUNTERS, FILTER_WORDS, MAX_ADDRESSES, MAX_BLOCKED, MAX_PORTS, MAX_QUEUES, SERVICE_WORDS,
+        SLOTS,
     };
 
     const SOURCE: &str = include_str!("../../bpf/ringwall.c");

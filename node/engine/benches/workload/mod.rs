@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use engine::fib::{FibChange, Neighbour, NeighbourState, NextHops, Route, RouteKind};
 use engine::policy::Policy;
+use engine::screen::Observation;
 use engine::{Checksum, Engine, Mode, Origin, Parsed, Port, PortId, Settings, Verdict, WorkerId};
 use wire::build::Builder;
 use wire::{TcpFlags, Time};
@@ -320,12 +321,18 @@ pub(crate) struct Bench {
     pub(crate) engine: Engine,
     now: Time,
     parsed: Vec<Parsed>,
+    /// As the ring to who notes what was observed.
+    observed: Vec<Observation>,
 }
+
+/// Observations in the ring: those of some milliseconds of a flood.
+const OBSERVED: usize = 8_192;
 
 impl Bench {
     /// Takes an engine of [`engine()`], whose time is `now`.
     pub(crate) fn new(engine: Engine, now: Time) -> Self {
-        Self { engine, now, parsed: Vec::with_capacity(BURST) }
+        let observed = Vec::with_capacity(OBSERVED);
+        Self { engine, now, parsed: Vec::with_capacity(BURST), observed }
     }
 
     /// Parses, touches and decides a burst. How many packets are forwarded.
@@ -346,7 +353,20 @@ impl Bench {
             let decision = self.engine.decide(Origin::Port, parsed, &mut frame[..len], self.now);
             forwarded += usize::from(matches!(decision.verdict, Verdict::Forward(_)));
         }
+        self.hand_on();
         forwarded
+    }
+
+    /// What the driver does with observations after a burst; the other thread's work is not part of it.
+    fn hand_on(&mut self) {
+        let observed = &mut self.observed;
+        self.engine.tell_observed(|all| {
+            if observed.len() + all.len() > OBSERVED {
+                observed.clear();
+            }
+            observed.extend_from_slice(all);
+            all.len()
+        });
     }
 
     /// Lets virtual time go by.

@@ -79,6 +79,11 @@ impl Screens {
         self.zones.get(zone.index())?.as_ref()
     }
 
+    /// Whether the zone has a limit of sessions at once.
+    pub(super) fn limits_sessions(&self, zone: ZoneId) -> bool {
+        self.of(zone).is_some_and(|screen| screen.sessions != [None; 3])
+    }
+
     /// The source, as the zone that it enters by counts sources.
     #[inline]
     pub(super) fn source(&self, zone: ZoneId, number: u8, address: IpAddr) -> Place {

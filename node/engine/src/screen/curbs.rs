@@ -41,8 +41,7 @@ impl Curbs {
             return limit;
         }
         let tag = tag(hash);
-        let mut known =
-            self.sets[set(hash)].0.iter().filter(|it| it.tag == tag && it.until > now);
+        let mut known = self.sets[set(hash)].0.iter().filter(|it| it.tag == tag && it.until > now);
         known.next().map_or(limit, |it| limit.min(it.most))
     }
 

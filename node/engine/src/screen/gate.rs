@@ -1,23 +1,20 @@
 //! The screen's part of the judgement: what it drops, and what `explain` says of it. Reads, counts nothing.
 
-use core::net::IpAddr;
-
 use wire::{Packet, Time, Transport};
 
-use super::compiled::{Screens, ZoneScreen};
-use super::{Meter, Screening, oddity};
+use super::compiled::ZoneScreen;
+use super::{Meter, Screening, Sides, oddity};
 use crate::engine::Engine;
 use crate::table::Handle;
-use crate::{PortId, Reason, ZoneId};
+use crate::{PortId, Reason};
 
 /// A packet before the screen of the zone that it enters by.
 pub(crate) struct Gate<'a> {
     screening: &'a Screening,
-    screens: &'a Screens,
     screen: Option<&'a ZoneScreen>,
-    zone: ZoneId,
     number: u8,
     packet: &'a Packet,
+    sides: Sides,
     now: Time,
 }
 
@@ -27,14 +24,14 @@ impl Engine {
     pub(crate) fn gate<'a>(
         &'a self,
         ingress: PortId,
-        packet: &'a Packet,
+        (packet, sides): (&'a Packet, Sides),
         now: Time,
     ) -> Option<Gate<'a>> {
         let screening = self.screening.as_deref()?;
         let zone = self.policy.zone_of_port(ingress)?;
         let number = super::number(zone)?;
-        let screens = self.policy.screens();
-        Some(Gate { screening, screens, screen: screens.of(zone), zone, number, packet, now })
+        let screen = self.policy.screens().of(zone);
+        Some(Gate { screening, screen, number, packet, sides, now })
     }
 }
 
@@ -62,7 +59,7 @@ impl Gate<'_> {
             | Transport::None
             | Transport::Other => return None,
         };
-        let over = self.is_over(meter, self.packet.destination, limit);
+        let over = self.is_over(meter, limit);
         if over { self.unless_exempt(reason) } else { None }
     }
 
@@ -72,15 +69,14 @@ impl Gate<'_> {
         if !super::is_syn(self.packet) {
             return None;
         }
-        let Packet { source, destination, .. } = *self.packet;
         let [of_source, to_destination, of_zone] = screen.syns;
-        let flood = self.is_over(Meter::SynsOfSource, source, of_source)
-            || self.is_over(Meter::SynsToDestination, destination, to_destination)
+        let flood = self.is_over(Meter::SynsOfSource, of_source)
+            || self.is_over(Meter::SynsToDestination, to_destination)
             || self.is_over_zone(of_zone);
         if flood {
             return self.unless_exempt(Reason::SynFlood);
         }
-        let rate = self.is_over(Meter::Connections, source, screen.connections);
+        let rate = self.is_over(Meter::Connections, screen.connections);
         if rate { self.unless_exempt(Reason::ConnectionRate) } else { None }
     }
 
@@ -90,7 +86,7 @@ impl Gate<'_> {
             return Some(Reason::Blocked);
         }
         let limit = self.screen?.fragments;
-        let over = self.is_over(Meter::Fragments, self.packet.destination, limit);
+        let over = self.is_over(Meter::Fragments, limit);
         if over { self.unless_exempt(Reason::FragmentFlood) } else { None }
     }
 
@@ -102,13 +98,11 @@ impl Gate<'_> {
         share: impl Fn(u32) -> u32,
     ) -> Option<Reason> {
         let screen = self.screen?;
+        if screen.sessions == [None; 3] {
+            return None;
+        }
         let ends = ending.is_some_and(|ending| self.screening.counts(ending.place()));
-        let keys = self.screening.keys(
-            self.screens,
-            (self.zone, self.number),
-            self.packet.source,
-            self.packet.destination,
-        );
+        let keys = self.sides.sessions(self.screening.own);
         let reasons = [Reason::SourceSessions, Reason::DestinationSessions, Reason::PairSessions];
         let mut limits = reasons.into_iter().zip(screen.sessions).zip(keys);
         let beyond = limits.find_map(|((reason, limit), key)| {
@@ -119,23 +113,17 @@ impl Gate<'_> {
     }
 
     fn is_blocked(&self) -> bool {
-        !self.screening.blocks.is_empty(self.now) && {
-            let source = self.screens.source(self.zone, self.number, self.packet.source);
-            self.screening.blocks.has(self.screening.hash_place(&source), self.now)
-        }
+        let Screening { blocks, .. } = self.screening;
+        !blocks.is_empty(self.now) && blocks.has(self.sides.source, self.now)
     }
 
     #[inline]
-    fn is_over(&self, meter: Meter, address: IpAddr, limit: Option<u32>) -> bool {
-        limit.is_some_and(|limit| {
-            let key = self.screening.meter(self.screens, meter, (self.zone, self.number), address);
-            self.is_beyond(key, limit)
-        })
+    fn is_over(&self, meter: Meter, limit: Option<u32>) -> bool {
+        limit.is_some_and(|limit| self.is_beyond(self.sides.of(meter), limit))
     }
 
     fn is_over_zone(&self, limit: Option<u32>) -> bool {
-        let key = self.screening.meter_of_zone(self.number);
-        limit.is_some_and(|limit| self.is_beyond(key, limit))
+        limit.is_some_and(|limit| self.is_beyond(self.screening.meter_of_zone(self.number), limit))
     }
 
     #[inline]

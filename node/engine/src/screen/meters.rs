@@ -41,6 +41,12 @@ impl Meters {
         known.next().map_or(0, |it| it.count)
     }
 
+    /// Reads its set early.
+    #[inline]
+    pub(super) fn touch(&self, hash: u64) -> u32 {
+        self.sets[set(hash)].0[0].tag
+    }
+
     /// It happened once more.
     #[inline]
     pub(super) fn add(&mut self, hash: u64, now: Time) {

@@ -6,7 +6,7 @@ use sketch::{Kind, Observation};
 use wire::{Packet, Plain, Protocol, Time, Transport, ethernet};
 
 use super::marks::News;
-use super::{Meter, Screening, number, oddity};
+use super::{Meter, Screening, Sides, number, oddity};
 use crate::commit::Context;
 use crate::engine::{Engine, Keyed};
 use crate::limits::CARRIED_EVERY;
@@ -21,6 +21,7 @@ use crate::{Anomaly, Arrived, PortId, Reason, ZoneId};
 struct Sight<'a> {
     zone: ZoneId,
     packet: &'a Packet,
+    sides: Sides,
     packets: u32,
     now: Time,
 }
@@ -33,7 +34,8 @@ impl Engine {
         if let Some(screening) = self.screening.as_deref_mut()
             && let Some(zone) = self.policy.zone_of_port(arrived.ingress)
         {
-            let sight = Sight { zone, packet: &keyed.packet, packets: arrived.packets, now };
+            let Keyed { packet, sides, .. } = keyed;
+            let sight = Sight { zone, packet, sides: *sides, packets: arrived.packets, now };
             screening.count(&self.policy, &sight, plan);
             screening.note_packet(&sight, plan);
         }
@@ -53,7 +55,7 @@ impl Engine {
             Ok(packet) => Some(of_packet(kind, number, &packet, 1)),
             Err(_) => of_header(kind, number, frame),
         };
-        seen.iter().for_each(|it| screening.book.note(it));
+        seen.iter().for_each(|it| screening.note(*it));
     }
 
     /// Notes a plain packet that the straight way dropped.
@@ -64,7 +66,7 @@ impl Engine {
         let Some(kind) = oddity::of_drop(reason, None) else { return };
         let (source, source_port) = plain.key.source(plain.direction);
         let (destination, port) = plain.key.destination(plain.direction);
-        screening.book.note(&Observation {
+        screening.note(Observation {
             kind,
             zone: number,
             protocol: plain.key.protocol().0,
@@ -80,25 +82,24 @@ impl Engine {
     /// Notes a fragment, and why it is dropped before it is looked at, if it is one too many.
     pub(crate) fn observe_fragment(
         &mut self,
-        packet: &Packet,
+        keyed: &Keyed,
         ingress: PortId,
         now: Time,
     ) -> Option<Reason> {
-        let gate = self.gate(ingress, packet, now)?;
+        let Keyed { packet, sides, .. } = keyed;
+        let gate = self.gate(ingress, (packet, *sides), now)?;
         let refused = gate.fragment();
         let screening = self.screening.as_deref_mut()?;
         let zone = self.policy.zone_of_port(ingress)?;
         let number = number(zone)?;
         let screens = self.policy.screens();
         if screens.of(zone).is_some_and(|screen| screen.fragments.is_some()) {
-            let place = (zone, number);
-            let key = screening.meter(screens, Meter::Fragments, place, packet.destination);
-            screening.meters.add(key, now);
+            screening.meters.add(sides.of(Meter::Fragments), now);
         }
-        screening.book.note(&of_packet(Kind::Fragment, number, packet, 1));
+        screening.note(of_packet(Kind::Fragment, number, packet, 1));
         if let Some(kind) = refused.and_then(|reason| oddity::of_drop(reason, None)) {
             // Its packet has been told.
-            screening.book.note(&of_packet(kind, number, packet, 0));
+            screening.note(of_packet(kind, number, packet, 0));
         }
         refused
     }
@@ -108,7 +109,7 @@ impl Engine {
         let Some(screening) = self.screening.as_deref_mut() else { return };
         let Some(number) = self.policy.zone_of_port(ingress).and_then(number) else { return };
         if let Some(kind) = oddity::of_drop(why, None) {
-            screening.book.note(&of_packet(kind, number, packet, 0));
+            screening.note(of_packet(kind, number, packet, 0));
         }
     }
 }
@@ -117,25 +118,23 @@ impl Screening {
     /// Counts the packet for the limits of its zone.
     fn count(&mut self, policy: &Policy, sight: &Sight<'_>, plan: &Plan) {
         let metered = core::mem::take(&mut self.metered);
-        let Sight { zone, packet, now, packets: _ } = *sight;
-        let screens = policy.screens();
-        let (Some(screen), Some(number)) = (screens.of(zone), number(zone)) else { return };
-        let add = |this: &mut Self, meter, address| {
-            let key = this.meter(screens, meter, (zone, number), address);
-            this.meters.add(key, now);
+        let Sight { zone, packet, sides, now, packets: _ } = *sight;
+        let (Some(screen), Some(number)) = (policy.screens().of(zone), number(zone)) else {
+            return;
         };
         match packet.body {
             Transport::Icmp(_) if screen.icmp.is_some() => {
-                add(self, Meter::Icmp, packet.destination);
+                self.meters.add(sides.of(Meter::Icmp), now);
             }
             Transport::Udp(_) if screen.udp.is_some() && !metered => {
-                add(self, Meter::Udp, packet.destination);
+                self.meters.add(sides.of(Meter::Udp), now);
             }
             Transport::Tcp(_) if screen.syns != [None; 3] && begins(packet, plan) => {
-                add(self, Meter::SynsOfSource, packet.source);
-                add(self, Meter::SynsToDestination, packet.destination);
-                let of_zone = self.meter_of_zone(number);
-                self.meters.add(of_zone, now);
+                self.meters.add(sides.of(Meter::SynsOfSource), now);
+                self.meters.add(sides.of(Meter::SynsToDestination), now);
+                if screen.syns[2].is_some() {
+                    self.meters.add(self.meter_of_zone(number), now);
+                }
             }
             Transport::Icmp(_)
             | Transport::Udp(_)
@@ -149,10 +148,10 @@ impl Screening {
     }
 
     fn note_packet(&mut self, sight: &Sight<'_>, plan: &Plan) {
-        let Sight { zone, packet, packets, now: _ } = *sight;
+        let Sight { zone, packet, packets, sides: _, now: _ } = *sight;
         let Some(number) = number(zone) else { return };
         if let Some(oddity) = oddity::of_packet(packet) {
-            self.book.note(&of_packet(Kind::Odd(oddity), number, packet, packets));
+            self.note(of_packet(Kind::Odd(oddity), number, packet, packets));
         }
         let kind = match plan.outcome {
             Outcome::Drop(reason) => oddity::of_drop(reason, tcp(packet)),
@@ -160,7 +159,7 @@ impl Screening {
             Outcome::Forward(_) | Outcome::Consume => None,
         };
         if let Some(kind) = kind {
-            self.book.note(&of_packet(kind, number, packet, packets));
+            self.note(of_packet(kind, number, packet, packets));
         }
     }
 }
@@ -249,14 +248,18 @@ impl Engine {
         let Self { screening: Some(screening), table, policy, .. } = self else { return };
         let Some(session) = table.get(handle) else { return };
         let zone = session.zones[Peer::Initiator.index()];
-        screening.begun(policy, handle.place(), session, Some(zone));
+        if policy.screens().limits_sessions(zone) {
+            screening.begun_as(handle.place(), context.keyed.sides);
+        } else {
+            screening.marks.count(handle.place(), 0);
+        }
         screening.marks.begin(handle.place(), session);
         let packet = &context.keyed.packet;
         let Some(number) = number(zone) else { return };
-        screening.book.note(&of_packet(Kind::Permitted, number, packet, context.packets()));
+        screening.note(of_packet(Kind::Permitted, number, packet, context.packets()));
         if Anomaly::at_opening(packet) == Some(Anomaly::TcpSynUrgent) {
             let kind = oddity::of_session(Anomaly::TcpSynUrgent);
-            screening.book.note(&of_packet(kind, number, packet, 0));
+            screening.note(of_packet(kind, number, packet, 0));
         }
     }
 
@@ -341,9 +344,8 @@ impl Screening {
         };
         if screen.connections.is_some() {
             let (source, _) = session.key.source(session.direction(Peer::Initiator));
-            let place = (zone, number);
-            let key = self.meter(policy.screens(), Meter::Connections, place, source);
-            self.meters.add(key, now);
+            let source = policy.screens().source(zone, number, source);
+            self.meters.add(Meter::Connections.key(self.hash_place(&source)), now);
         }
     }
 
@@ -370,7 +372,7 @@ impl Screening {
         let (source, source_port) = session.key.source(direction);
         let (destination, port) = session.key.destination(direction);
         let query = session.query();
-        self.book.note(&Observation {
+        self.note(Observation {
             kind,
             zone: number,
             protocol: session.key.protocol().0,

@@ -139,6 +139,11 @@ impl Noted for SourceRow {
         self.ports.clear();
         self.hosts.clear();
     }
+
+    #[inline]
+    fn touch(&self) -> u32 {
+        self.tally.weight() ^ self.ports.touch() ^ self.hosts.touch()
+    }
 }
 
 /// How many different ones, as far as it matters for a rank: one of each is no sign of anything.
@@ -184,6 +189,11 @@ impl Noted for DestinationRow {
         self.ports.clear();
         self.peers.clear();
     }
+
+    #[inline]
+    fn touch(&self) -> u32 {
+        self.tally.weight() ^ self.ports.touch() ^ self.peers.touch()
+    }
 }
 
 /// What a source does to a destination.
@@ -218,6 +228,11 @@ impl Noted for PairRow {
     fn reset(&mut self) {
         self.tally = Tally::EMPTY;
         self.ports.clear();
+    }
+
+    #[inline]
+    fn touch(&self) -> u32 {
+        self.tally.weight() ^ self.ports.touch()
     }
 }
 
@@ -332,5 +347,10 @@ impl Noted for ScopeRow {
         self.peers.clear();
         self.sources.clear();
         self.ports.clear();
+    }
+
+    #[inline]
+    fn touch(&self) -> u32 {
+        self.tally.weight() ^ self.peers.touch()
     }
 }

@@ -199,7 +199,11 @@ fn actions_begin_at_the_threshold_and_end_with_the_attack() {
         burst(world, many, |it| from(Seen::Permitted, anybody(it), [10, 0, 0, 1].into(), 80));
     };
     syns(&mut world, 600);
-    assert_eq!((world.nodes[0].said.len(), world.nodes[0].acts()), (1, vec![]), "told, not yet limited");
+    assert_eq!(
+        (world.nodes[0].said.len(), world.nodes[0].acts()),
+        (1, vec![]),
+        "told, not yet limited"
+    );
     syns(&mut world, 800);
     burst(&mut world, 1, |_| Observation {
         packets: 5_000,

@@ -102,7 +102,8 @@ fn a_worker_lets_its_part_of_a_lowered_limit_through_until_its_end() {
 /// Of a zone all sources count together; a policy without a limit has none to lower.
 #[test]
 fn zones_are_limited_together_and_nothing_is_without_a_limit() {
-    let mut wall = Wall::new(Some("syn-flood = { zone = 8, action = \"drop\" }\nudp-flood = \"off\""));
+    let mut wall =
+        Wall::new(Some("syn-flood = { zone = 8, action = \"drop\" }\nudp-flood = \"off\""));
     let until = START + 60 * SECOND;
     wall.engine.curb(Meter::SynsOfZone, &Place::zone(ZONE), 3, until);
     wall.engine.curb(Meter::Udp, &Place::of(ZONE, INSIDE.into()), 3, until);
