@@ -30,6 +30,13 @@ pub const TELEMETRY_INTERVAL: Duration = Duration::from_millis(10);
 /// How often workers hand out what they noted: ten times in the second that rates are counted by.
 pub const SCREEN_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How long the noting thread rests while observations come: in that time a worker that makes four million a
+/// second fills its ring.
+pub const NOTER_REST: Duration = Duration::from_millis(2);
+
+/// The same when none came: a worker that begins to make 400,000 a second has room for them until then.
+pub const NOTER_REST_IDLE: Duration = Duration::from_millis(20);
+
 /// How long workers keep a limit that the detector has lowered: three of the seconds in which it says so
 /// again, so that a busy machine does not let it lapse, and one that is gone limits nobody for long.
 pub const CURB_LIFE: Duration = Duration::from_secs(3);

@@ -12,6 +12,7 @@
 //! worker is asked.
 
 mod front;
+mod noter;
 mod say;
 mod tables;
 
@@ -22,8 +23,9 @@ use cluster_core::screen::{Action, Detector, Kind, Output, RateLimit, Screens, S
 use cluster_core::{Boot, NodeId};
 use cluster_net::transport::Sender;
 use datapath::xdp::BlockList;
-use engine::screen::Meter;
+use engine::screen::{Meter, Observation};
 use futures_util::future::join_all;
+use rtrb::Consumer;
 use sketch::{Book, Place, Seed};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
@@ -37,6 +39,7 @@ use crate::policy::InForce;
 use crate::shard::Shard;
 
 use self::front::Front;
+use self::noter::Noter;
 
 /// What a screener works with.
 pub(crate) struct Parts {
@@ -50,6 +53,8 @@ pub(crate) struct Parts {
     pub(crate) fabric: Option<FabricEnd>,
     /// The XDP program's list of blocked sources.
     pub(crate) blocks: Option<BlockList>,
+    /// What each worker observes.
+    pub(crate) observed: Vec<Consumer<Observation>>,
 }
 
 /// The way to the other nodes' detectors.
@@ -75,24 +80,29 @@ struct Screener {
     detector: Arc<Mutex<Option<Box<Detector>>>>,
     /// A book for each shard, which is with its worker or here.
     books: Vec<Arc<Mutex<Book>>>,
+    noter: Noter,
     front: Front,
 }
 
 /// Starts it; it ends with the policy actor.
-pub(crate) fn start(parts: Parts) -> Watch {
-    let Parts { node, boot, seed, shards, in_force, fabric, blocks } = parts;
+///
+/// # Errors
+/// The system gives no thread.
+pub(crate) fn start(parts: Parts) -> std::io::Result<Watch> {
+    let Parts { node, boot, seed, shards, in_force, fabric, blocks, observed } = parts;
     let settings = Settings { node, boot, seed };
     let detector = Arc::<Mutex<Option<Box<Detector>>>>::default();
     let watch = Watch { detector: Arc::clone(&detector), in_force: in_force.clone() };
     let (books, front) = (Vec::new(), Front::new(blocks));
-    let screener = Screener { settings, shards, in_force, fabric, detector, books, front };
+    let noter = Noter::start(observed)?;
+    let screener = Screener { settings, shards, in_force, fabric, detector, books, noter, front };
     let task = tokio::spawn(screener.run());
     tokio::spawn(async move {
         if task.await.is_err() {
             tracing::error!("the screener panicked: NO ATTACK IS TOLD until the daemon restarts");
         }
     });
-    watch
+    Ok(watch)
 }
 
 impl Screener {
@@ -124,10 +134,12 @@ impl Screener {
             self.front.follow(&Screens::default(), &compiled);
             *lock(&self.detector) = None;
             self.books.clear();
+            self.noter.stop();
             return;
         }
         let screens = Screens::new(&source, number);
         self.front.follow(&screens, &compiled);
+        self.noter.follow(self.settings.seed, screens.aggregation());
         let blocks: Vec<(Place, Time)> = {
             let mut detector = lock(&self.detector);
             match &mut *detector {
@@ -183,6 +195,7 @@ impl Screener {
         let mut detector = lock(&self.detector);
         let Some(detector) = &mut *detector else { return (Vec::new(), Vec::new()) };
         self.books.iter().for_each(|book| detector.take(&mut lock(book), now));
+        self.noter.read(|book| detector.take(book, now));
         let said = detector.tick(now, clock::second_of_day(), forwards);
         let digests = if self.fabric.is_some() { detector.digests(now) } else { Vec::new() };
         (said, digests)

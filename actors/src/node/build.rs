@@ -9,6 +9,7 @@ use cluster_core::membership::Kind;
 use datapath::xdp::{BpfDir, Mode as XdpMode, PortConfig, Program};
 use datapath::{Bell, Lease, Parts, Peer, Worker, XskPort};
 use engine::fib::FibChange;
+use engine::screen::Observation;
 use engine::{Engine, Event, Mode, Owners, PortId, Settings, WorkerId};
 use rtrb::{Consumer, RingBuffer};
 use tokio::sync::{mpsc, watch};
@@ -84,6 +85,7 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
         program: Arc::clone(&program),
         shards: shards.clone(),
         rings: crew.rings,
+        observed: crew.observed,
         lease,
         in_force,
         epochs: epochs.clone(),
@@ -195,9 +197,11 @@ pub(crate) fn port_config(config: &config::Node, index: usize, mac: [u8; 6]) -> 
 }
 
 /// The workers with what belongs to them.
+#[derive(Default)]
 struct Crew {
     workers: Vec<XskWorker>,
     rings: Vec<Consumer<Event>>,
+    observed: Vec<Consumer<Observation>>,
     /// Sockets by port.
     bound: Vec<(PortId, Bound)>,
 }
@@ -211,7 +215,7 @@ fn crew(
 ) -> Result<Crew, StartError> {
     let bells = (0..config.workers).map(|_| Bell::new()).collect::<Result<Vec<_>, _>>();
     let bells = bells.map_err(StartError::Data)?;
-    let mut crew = Crew { workers: Vec::new(), rings: Vec::new(), bound: Vec::new() };
+    let mut crew = Crew::default();
     let owners = Arc::new(owners(config.workers));
     for (index, peers) in introduce(&bells).into_iter().enumerate() {
         let mut umem = opening::umem(config.frames, config.frame_size)?;
@@ -223,8 +227,11 @@ fn crew(
         engine.apply(changes);
         let (events, ring) = RingBuffer::new(datapath::limits::EVENTS);
         crew.rings.push(ring);
+        let (observed, ring) = RingBuffer::new(datapath::limits::OBSERVATIONS);
+        crew.observed.push(ring);
         let (bell, lease) = (bells[index].clone(), lease.clone());
-        crew.workers.push(Worker::new(Parts { umem, ports, engine, peers, bell, events, lease }));
+        let parts = Parts { umem, ports, engine, peers, bell, events, observed, lease };
+        crew.workers.push(Worker::new(parts));
     }
     Ok(crew)
 }

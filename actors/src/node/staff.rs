@@ -10,6 +10,7 @@ use cluster_net::transport::Sender;
 use datapath::Lease;
 use datapath::xdp::{BpfDir, LeaseWord, Program};
 use engine::Event;
+use engine::screen::Observation;
 use ractor::Actor;
 use rtrb::Consumer;
 use tokio::sync::{mpsc, watch};
@@ -99,6 +100,7 @@ pub(super) struct Staff<'a> {
     pub(super) program: Arc<Mutex<Program>>,
     pub(super) shards: Vec<Shard>,
     pub(super) rings: Vec<Consumer<Event>>,
+    pub(super) observed: Vec<Consumer<Observation>>,
     pub(super) lease: Lease,
     pub(super) in_force: watch::Sender<InForce>,
     pub(super) epochs: Epochs,
@@ -161,7 +163,9 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
         in_force: staff.in_force.subscribe(),
         fabric: part.as_ref().ok().map(|part| part.screens(heard)),
         blocks,
-    });
+        observed: staff.observed,
+    })
+    .map_err(StartError::Data)?;
     let policy = policy::Staff {
         node,
         founding,

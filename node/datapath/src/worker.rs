@@ -15,6 +15,7 @@ mod latecomers;
 use core::net::{IpAddr, SocketAddr};
 
 use af_xdp::{Frame, Umem};
+use engine::screen::Observation;
 use engine::{Decision, Engine, Event, Origin, PortId, Reason, Verdict, WorkerId};
 use rtrb::Producer;
 use wire::Time;
@@ -39,6 +40,7 @@ pub struct Worker<P> {
     peers: Vec<Peer>,
     bell: Bell,
     events: Producer<Event>,
+    observed: Producer<Observation>,
     lease: Lease,
     /// On a node of a cluster.
     fabric: Option<Fabric>,
@@ -91,6 +93,8 @@ pub struct Parts<P> {
     pub bell: Bell,
     /// Where session events go.
     pub events: Producer<Event>,
+    /// Where what screens observe goes, to be noted elsewhere; what finds no room is noted here.
+    pub observed: Producer<Observation>,
     /// The node's permission to forward.
     pub lease: Lease,
 }
@@ -109,6 +113,7 @@ impl<P: Port> Worker<P> {
             peers: parts.peers,
             bell: parts.bell,
             events: parts.events,
+            observed: parts.observed,
             lease: parts.lease,
             fabric: None,
             held: Held::default(),
@@ -357,6 +362,16 @@ impl<P: Port> Worker<P> {
         while !self.batch.frames.is_empty() {
             self.decide_next(now);
         }
+        self.hand_on_observed();
+    }
+
+    fn hand_on_observed(&mut self) {
+        let ring = &mut self.observed;
+        self.engine.tell_observed(|all| {
+            let room = ring.slots().min(all.len());
+            let chunk = ring.write_chunk_uninit(room);
+            chunk.map_or(0, |chunk| chunk.fill_from_iter(all.iter().copied()))
+        });
     }
 
     fn refuse_batch(&mut self, reason: Reason) {
@@ -484,6 +499,7 @@ impl<P: Port> Worker<P> {
 
     fn service(&mut self) {
         self.transmit_all();
+        self.hand_on_observed();
         for Attached { port, .. } in &mut self.ports {
             port.service(&mut self.umem);
         }

@@ -197,11 +197,12 @@ impl Ours {
         let descriptors: Result<_, _> = watched.map(|fd| fd.try_clone_to_owned()).collect();
         let descriptors = descriptors.map_err(Failure::io("duplicate a descriptor"))?;
         let (events, event_reader) = RingBuffer::new(datapath::limits::EVENTS);
+        let (observed, _) = RingBuffer::new(1);
         let lease = Lease::default();
         lease.renew(Time(u64::MAX));
         let ports = sockets.into_iter().map(|socket| XskPort::new(vec![socket])).collect();
-        let parts =
-            Parts { umem, ports, engine: engine(flows), peers: Vec::new(), bell, events, lease };
+        let (engine, peers) = (engine(flows), Vec::new());
+        let parts = Parts { umem, ports, engine, peers, bell, events, observed, lease };
         let worker = Worker::new(parts);
         Ok(Self { worker, descriptors, _events: event_reader, _guard: guard })
     }

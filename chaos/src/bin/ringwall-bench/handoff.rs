@@ -141,6 +141,7 @@ impl Seat {
         done: &Arc<AtomicU64>,
     ) -> Result<Self, Failure> {
         let (events, event_reader) = RingBuffer::new(datapath::limits::EVENTS);
+        let (observed, _) = RingBuffer::new(1);
         let lease = Lease::default();
         lease.renew(Time(u64::MAX));
         let receives = me == WorkerId(0);
@@ -152,6 +153,7 @@ impl Seat {
             peers,
             bell,
             events,
+            observed,
             lease,
         };
         debug_assert_eq!((LAN.index(), WAN.index()), (0, 1), "the order of ports");

@@ -183,6 +183,7 @@ impl<P: datapath::Port> World<P> {
         let mut world = Self { workers: vec![], events: vec![], lease, now: START };
         for (index, bell) in bells.into_iter().enumerate() {
             let (events, read) = RingBuffer::new(EVENTS);
+            let (observed, _) = RingBuffer::new(1);
             let parts = Parts {
                 umem: umem(FRAMES),
                 ports: ports.iter().map(|_| queue()).collect(),
@@ -190,6 +191,7 @@ impl<P: datapath::Port> World<P> {
                 peers: core::mem::take(&mut peers[index]),
                 bell,
                 events,
+                observed,
                 lease: world.lease.clone(),
             };
             world.workers.push(Worker::new(parts));
