@@ -18,6 +18,7 @@
 //! | `commits.rs` | sessions across a commit: kept, matched again, killed |
 //! | `remote.rs` | the API for other machines: certificates, tokens, authors |
 //! | `programs.rs` | `nmap`, `iperf3`, `curl`, path MTU discovery, hop limits |
+//! | `screens.rs` | scanners, floods and odd packets by attackers' own tools are named and stopped |
 //! | `wire.rs` | a bump in the wire |
 //! | `sockets.rs` | not a test: clients and servers made of plain sockets |
 //!
@@ -33,6 +34,7 @@ mod pair;
 mod panics;
 mod programs;
 mod remote;
+mod screens;
 mod sockets;
 mod starting;
 mod switchover;

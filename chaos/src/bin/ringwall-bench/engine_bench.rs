@@ -19,11 +19,11 @@ const PACKETS: usize = 1 << 19;
 /// Flows up to which a round starts with a pass that is not measured: their memory stays in a cache.
 const WARM_FLOWS: usize = 1 << 17;
 /// Bursts between two looks at the timers (`datapath::limits::BURSTS_PER_TURN`).
-const BURSTS_PER_TURN: usize = datapath::limits::BURSTS_PER_TURN;
+pub(crate) const BURSTS_PER_TURN: usize = datapath::limits::BURSTS_PER_TURN;
 /// First packets of one round.
-const NEW_FLOWS: u32 = 1 << 16;
+pub(crate) const NEW_FLOWS: u32 = 1 << 16;
 /// Rules that new flows are matched with.
-const RULES: u32 = 1_000;
+pub(crate) const RULES: u32 = 1_000;
 
 /// Places of the table that is flooded; half of them hold open connections.
 const FLOOD_SESSIONS: u32 = 1 << 17;
@@ -31,7 +31,7 @@ const FLOOD_SESSIONS: u32 = 1 << 17;
 const FLOOD_BAR: Option<Bar> = Some(Bar::RatioAtMost(1.1));
 
 /// Places in the table for each flow: at half a table's capacity none of a million is refused.
-const SPACE: u32 = 2;
+pub(crate) const SPACE: u32 = 2;
 /// One burst of so many may be disturbed: a burst takes microseconds, a time slice milliseconds.
 const DISTURBED: usize = 64;
 
@@ -147,7 +147,7 @@ fn established(count: u32, bar: Option<Bar>, rounds: u32) -> Comparison {
 }
 
 /// Some passes over all flows; nanoseconds a packet.
-fn round<T>(flows: &mut Flows, mut work: impl FnMut(&mut Burst, usize) -> T) -> f64 {
+pub(crate) fn round<T>(flows: &mut Flows, mut work: impl FnMut(&mut Burst, usize) -> T) -> f64 {
     let bursts = flows.count() / BURST;
     let packets = bursts * BURST;
     let passes = (PACKETS / packets).max(1);
@@ -186,7 +186,7 @@ fn new_flows(rounds: u32) -> Comparison {
     comparison
 }
 
-fn new_round<T>(flows: &mut Flows, mut work: impl FnMut(&mut Burst) -> T) -> f64 {
+pub(crate) fn new_round<T>(flows: &mut Flows, mut work: impl FnMut(&mut Burst) -> T) -> f64 {
     let count = flows.count();
     let mut burst = Burst::default();
     let one = |_| {

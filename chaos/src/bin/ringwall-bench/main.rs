@@ -36,6 +36,7 @@ mod lab;
 mod memory;
 mod raft;
 mod report;
+mod screened;
 mod sweep;
 mod system;
 mod times;
@@ -81,6 +82,8 @@ enum What {
     Idle(idle::Options),
     /// Nanoseconds a packet of the engine alone.
     Engine(engine_bench::Options),
+    /// Nanoseconds a packet that screens cost.
+    Screened,
     /// Milliseconds from a commit until every session is judged.
     Sweep(sweep::Options),
     /// Bytes a session of a full table.
@@ -96,6 +99,7 @@ fn main() -> ExitCode {
         What::Handoff(options) => handoff::run(options, cli.rounds),
         What::Idle(options) => idle::run(options, cli.rounds),
         What::Engine(options) => engine_bench::run(options, cli.rounds),
+        What::Screened => Ok(screened::run(cli.rounds).into()),
         What::Sweep(options) => sweep::run(options, cli.rounds),
         What::Memory(options) => memory::run(options, cli.rounds),
         What::Raft(options) => return finish(tell_times(&cli, options)),

@@ -24,6 +24,8 @@ pub(crate) enum Bar {
     RatioAtLeast(f64),
     /// Subject over baseline is at most this.
     RatioAtMost(f64),
+    /// Subject is above baseline by this at most, in the comparison's unit.
+    MoreAtMost(f64),
 }
 
 #[derive(Debug, Serialize)]
@@ -62,8 +64,13 @@ impl Comparison {
             Some(Bar::AtMost(most)) => self.spread(0).median <= most,
             Some(Bar::RatioAtLeast(least)) => self.ratio() >= least,
             Some(Bar::RatioAtMost(most)) => self.ratio() <= most,
+            Some(Bar::MoreAtMost(most)) => self.more() <= most,
             None => true,
         }
+    }
+
+    fn more(&self) -> f64 {
+        spread(self.rounds.iter().map(|[subject, baseline]| subject - baseline)).median
     }
 
     fn ratio(&self) -> f64 {
@@ -79,6 +86,7 @@ impl Comparison {
             Bar::AtMost(most) => format!("<= {most} {}", self.unit),
             Bar::RatioAtLeast(least) => format!("ratio >= {least}"),
             Bar::RatioAtMost(most) => format!("ratio <= {most}"),
+            Bar::MoreAtMost(most) => format!("+{:.1} <= {most} {}", self.more(), self.unit),
         });
         Row {
             name: &self.name,
@@ -165,5 +173,7 @@ mod tests {
         assert!(!rounds(Bar::AtMost(24.9)).holds());
         assert!(rounds(Bar::RatioAtLeast(1.25)).holds());
         assert!(!rounds(Bar::RatioAtLeast(1.3)).holds());
+        assert!(rounds(Bar::MoreAtMost(5.0)).holds());
+        assert!(!rounds(Bar::MoreAtMost(4.9)).holds());
     }
 }

@@ -1,0 +1,240 @@
+//! Attackers' own tools against a zone with a screen: each attack is named rightly, with its source, or with
+//! its destination where sources are forged; what the policy refuses never arrives.
+
+use std::process::Command;
+use std::time::Duration;
+
+use ringwall_tests::world::{CLIENT, Plan, SERVER, SOON, World};
+use ringwall_tests::{Outcome, require, root, run_command, tool, wait_for};
+use serde_json::Value;
+
+use crate::sockets::{at, connect, echoes, pings, tcp_echo, tcp_server};
+
+/// Port 80 is open, all others are refused. `action` is the screen's.
+fn policy(action: &str, more: &str) -> String {
+    format!(
+        "[zones]\ntrust = [\"lan\"]\nuntrust = [\"wan\"]\n\
+         [[rule]]\nid = \"web\"\nfrom = \"trust\"\nto = \"untrust\"\n\
+         service = [\"tcp/80\", \"icmp/echo-request\"]\naction = \"permit\"\n\
+         [[screen]]\nzone = \"trust\"\naction = \"{action}\"\n{more}"
+    )
+}
+
+/// Tools that wait for answers which do not come.
+const LONG: Duration = Duration::from_secs(60);
+
+/// What is seen of an attack.
+#[derive(Debug, PartialEq)]
+struct Seen<'a> {
+    kind: &'a str,
+    source: Option<&'a str>,
+    destination: Option<&'a str>,
+}
+
+fn attack(world: &World, program: &str, args: &[&str]) -> Outcome {
+    world.client.run(|| run_command(Command::new(program).args(args), LONG))
+}
+
+fn attacks(world: &World) -> Vec<Value> {
+    let told = world.json(&["show", "anomalies"]);
+    assert_eq!(told["screening"], true);
+    told["attacks"].as_array().unwrap().clone()
+}
+
+/// Waits until the attack is shown.
+#[track_caller]
+fn is_named(world: &World, what: &str, seen: &Seen<'_>) {
+    let mut last = Vec::new();
+    let named = std::iter::repeat_with(|| {
+        last = attacks(world);
+        std::thread::sleep(Duration::from_millis(100));
+        last.iter().any(|it| {
+            it["kind"] == seen.kind
+                && it["source"].as_str() == seen.source
+                && it["destination"].as_str() == seen.destination
+        })
+    });
+    let named = named.take(100).any(|named| named);
+    assert!(named, "{what}: {seen:?} is not among {last:#?}");
+}
+
+fn forget(world: &World) {
+    world.verb(&["clear", "anomalies"]).exits(0);
+}
+
+/// Scans, with what they are called.
+const SCANS: [(&[&str], &str); 9] = [
+    (&["-sS", "-p", "1-60"], "tcp-port-scan"),
+    (&["-sS", "-T2", "--scan-delay", "50ms", "-p", "100-140"], "tcp-port-scan"),
+    (&["-sS", "-T5", "-p", "1-1000"], "tcp-port-scan"),
+    (&["-sT", "-p", "1-60"], "tcp-port-scan"),
+    (&["-sA", "-p", "1-60"], "tcp-port-scan"),
+    (&["-sU", "-p", "1-60"], "udp-port-scan"),
+    (&["-sF", "-p", "1-60"], "tcp-fin-without-ack"),
+    (&["-sN", "-p", "1-60"], "tcp-no-flags"),
+    (&["-sX", "-p", "1-60"], "tcp-xmas"),
+];
+
+#[test]
+fn every_scan_of_nmap_is_named_with_its_source() {
+    require!(root(), tool("nmap"));
+    let world = World::running(Plan::routed(2, &policy("alarm", "")));
+    let _web = tcp_echo(&world.server, SERVER[0], 80);
+    for (kind_of_scan, kind) in SCANS {
+        forget(&world);
+        let args = ["-Pn", "-n", "--max-retries", "0", SERVER[0]];
+        attack(&world, "nmap", &[kind_of_scan, &args[..]].concat()).exits(0);
+        let destination = (!kind.ends_with("-scan")).then_some(SERVER[0]);
+        let seen = Seen { kind, source: Some(CLIENT[0]), destination };
+        is_named(&world, &kind_of_scan.join(" "), &seen);
+    }
+    world.end();
+}
+
+#[test]
+fn a_scan_by_ipv6_and_a_sweep_are_named() {
+    require!(root(), tool("nmap"));
+    let world = World::running(Plan::routed(1, &policy("alarm", "")));
+    let args = ["-6", "-sS", "-Pn", "-n", "--max-retries", "0", "-p", "1-60", SERVER[1]];
+    attack(&world, "nmap", &args).exits(0);
+    let source = Some("fd01::/64");
+    is_named(&world, "nmap -6", &Seen { kind: "tcp-port-scan", source, destination: None });
+    let sweep = ["-sS", "-Pn", "-n", "--max-retries", "0", "-p", "23", "10.2.0.32/27"];
+    attack(&world, "nmap", &sweep).exits(0);
+    let source = Some(CLIENT[0]);
+    is_named(&world, "nmap of a network", &Seen { kind: "tcp-sweep", source, destination: None });
+    world.end();
+}
+
+/// The scanner does not find what it had found without a block, and others go on.
+#[test]
+fn who_scans_is_blocked_everywhere_at_once_and_others_are_not() {
+    require!(root(), tool("nmap"));
+    let block = "port-scan = { threshold = 20, action = \"block\" }\n";
+    let world = World::running(Plan::routed(2, &policy("alarm", block)));
+    let _web = tcp_echo(&world.server, SERVER[0], 80);
+    let mut before = connect(&world.client, at(SERVER[0], 80), SOON).unwrap();
+    echoes(&mut before, b"before").unwrap();
+    let args = ["-sS", "-Pn", "-n", "--max-retries", "0", "-p", "1-60", SERVER[0]];
+    attack(&world, "nmap", &args).exits(0);
+    wait_for(SOON, "the block", || {
+        let told = world.json(&["show", "anomalies"]);
+        told["blocks"].as_array().unwrap().iter().any(|it| it["source"] == CLIENT[0])
+    });
+    wait_for(SOON, "drops by the XDP program", || {
+        assert!(!pings(&world.client, SERVER[0]), "who is blocked reaches nobody");
+        world.counter("xdp.blocked") > 0
+    });
+    // IPv6 is another source.
+    assert!(pings(&world.client, SERVER[1]));
+    world.verb(&["clear", "anomalies"]).exits(0);
+    wait_for(SOON, "the end of the block", || pings(&world.client, SERVER[0]));
+    echoes(&mut before, b"after").unwrap();
+    world.end();
+}
+
+/// Forged sources: the destination is named, nobody is accused, and a connection that is open goes on.
+#[test]
+fn a_flood_from_forged_sources_is_named_by_its_destination() {
+    require!(root(), tool("hping3"));
+    let flood = "syn-flood = { destination = 500, action = \"drop\" }\n";
+    let world = World::running(Plan::routed(2, &policy("alarm", flood)));
+    let _web = tcp_echo(&world.server, SERVER[0], 80);
+    let mut open = connect(&world.client, at(SERVER[0], 80), SOON).unwrap();
+    let args = ["-S", "-p", "80", "--rand-source", "-i", "u200", "-c", "10000", "-q", SERVER[0]];
+    std::thread::scope(|scope| {
+        let flooding = scope.spawn(|| attack(&world, "hping3", &args));
+        let seen = Seen { kind: "syn-flood", source: None, destination: Some(SERVER[0]) };
+        is_named(&world, "hping3 --rand-source", &seen);
+        echoes(&mut open, b"in the flood").unwrap();
+        // It waits for answers that never come.
+        let _ = flooding.join().unwrap();
+    });
+    assert!(world.counter("dropped.syn-flood") > 1_000);
+    for it in attacks(&world) {
+        assert_eq!(it["source"], Value::Null, "nobody is accused by forged packets: {it}");
+    }
+    world.end();
+}
+
+#[test]
+fn masscan_is_named() {
+    require!(root(), tool("masscan"));
+    let world = World::running(Plan::routed(1, &policy("alarm", "")));
+    let args = ["-p1-100", "--rate", "1000", "--wait", "0", "-e", "c0", "--source-ip", CLIENT[0]];
+    let router = router_mac(&world);
+    let args = [&args[..], &["--router-mac", &router, SERVER[0]]].concat();
+    attack(&world, "masscan", &args).exits(0);
+    let seen = Seen { kind: "tcp-port-scan", source: Some(CLIENT[0]), destination: None };
+    is_named(&world, "masscan", &seen);
+    world.end();
+}
+
+fn router_mac(world: &World) -> String {
+    let mac = world.router.run(|| std::fs::read_to_string("/sys/class/net/lan0/address"));
+    mac.map_or_else(|_| shown_mac(world), |mac| mac.trim().to_owned())
+}
+
+/// Where `sysfs` shows another namespace.
+fn shown_mac(world: &World) -> String {
+    let mut ip = Command::new("ip");
+    let shown = world.router.run(|| run_command(ip.args(["-j", "link", "show", "lan0"]), SOON));
+    shown.exits(0).json()[0]["address"].as_str().unwrap().to_owned()
+}
+
+/// Packets that no stack sends, made by scapy: what each is called.
+const ODD: [(&str, &str, &str); 5] = [
+    (
+        "teardrop",
+        "teardrop",
+        "p=IP(dst=D,id=7,flags='MF')/UDP(sport=1,dport=80)/('a'*28);\
+         q=IP(dst=D,id=7,frag=3,proto=17)/('b'*4); send([p,q])",
+    ),
+    (
+        "ping of death",
+        "ping-of-death",
+        "send([IP(dst=D,id=8,flags='MF')/ICMP()/('a'*1392), IP(dst=D,id=8,frag=8189,proto=1)/('b'*600)])",
+    ),
+    ("land", "land", "send(IP(src=D,dst=D)/TCP(sport=80,dport=80,flags='S'))"),
+    ("syn and fin", "tcp-syn-fin", "send(IP(dst=D)/TCP(dport=80,flags='SF'))"),
+    (
+        "source route",
+        "source-route",
+        "send(IP(dst=D,options=[IPOption_LSRR(routers=['10.9.9.9'])])/TCP(dport=80,flags='S'))",
+    ),
+];
+
+#[test]
+fn packets_that_cannot_be_right_are_named() {
+    require!(root(), tool("scapy"));
+    let world = World::running(Plan::routed(1, &policy("alarm", "")));
+    for (what, kind, code) in ODD {
+        forget(&world);
+        let code = format!(
+            "from scapy.all import *; conf.verb=0; D='{}'; S=send\n\
+             def send(x): S(x, iface='c0')\n{code}",
+            SERVER[0]
+        );
+        attack(&world, "python3", &["-c", &code]).exits(0);
+        let source = if kind == "land" { SERVER[0] } else { CLIENT[0] };
+        let seen = Seen { kind, source: Some(source), destination: Some(SERVER[0]) };
+        is_named(&world, what, &seen);
+    }
+    world.end();
+}
+
+/// `atk6-firewall6` tries some thirty ways around a packet filter; none of them reaches a port that is denied.
+#[test]
+fn atk6_firewall6_never_reaches_a_denied_port() {
+    require!(root(), tool("atk6-firewall6"));
+    let world = World::running(Plan::routed(1, &policy("alarm", "")));
+    let (told, reached) = std::sync::mpsc::channel();
+    let _denied = tcp_server(&world.server, SERVER[1], 22, move |_| _ = told.send(()));
+    let outcome = attack(&world, "atk6-firewall6", &["c0", SERVER[1], "22"]);
+    assert!(outcome.stdout.contains("Test 1:"), "{outcome:?}");
+    let passed = outcome.stdout.lines().filter(|line| line.contains("PASSED"));
+    let answered: Vec<&str> = passed.filter(|line| line.contains("TCP-SYN-ACK")).collect();
+    assert_eq!(answered, <[&str; 0]>::default(), "{}", outcome.stdout);
+    assert!(reached.try_recv().is_err(), "a connection to the denied port was made");
+    world.end();
+}
