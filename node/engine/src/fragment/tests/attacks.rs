@@ -48,16 +48,17 @@ fn ends_that_contradict_one_another() {
     for ipv6 in [false, true] {
         let sample = Sample::udp(ipv6, 200);
         let last = sample.fragment(80, 16, false);
-        for contradiction in [
-            sample.fragment(80, 24, false), // another end
-            sample.fragment(80, 8, false),  // another end, earlier
-            sample.fragment(80, 16, true),  // the end, and more to come
-            sample.fragment(96, 8, true),   // behind the end
-            sample.fragment(64, 40, true),  // over the end
+        let [length, overlap] = [Reason::FragmentLength, Reason::FragmentOverlap];
+        for (contradiction, reason) in [
+            (sample.fragment(80, 24, false), overlap), // another end
+            (sample.fragment(80, 8, false), overlap),  // another end, earlier: teardrop
+            (sample.fragment(80, 16, true), length),   // the end, and more to come
+            (sample.fragment(96, 8, true), length),    // behind the end
+            (sample.fragment(64, 40, true), overlap),  // over the end
         ] {
             let mut rig = rig();
             rig.held(&last);
-            assert_eq!(rig.dropped(&contradiction), (Reason::FragmentLength, 1));
+            assert_eq!(rig.dropped(&contradiction), (reason, 1));
         }
         // A last fragment that ends where, or before, another with more to come has ended.
         for (offset, length) in [(80, 16), (64, 8)] {

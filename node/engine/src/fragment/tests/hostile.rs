@@ -81,7 +81,11 @@ impl Twin {
             Some(total) => end != total,
             None => !shot.more && behind(end - 1),
         };
-        if wrong_end {
+        let exactly = |(offset, held): &(usize, Vec<u8>)| {
+            (*offset, held.len()) == (shot.offset, payload.len())
+        };
+        let overlaps = self.bytes.range(shot.offset..end).next().is_some();
+        if wrong_end && (!overlaps || self.pieces.iter().any(exactly)) {
             return self.abandon(Reason::FragmentLength);
         }
         for (offset, held) in &self.pieces {
@@ -91,7 +95,7 @@ impl Twin {
                 return if same { Answer::Duplicate } else { forged };
             }
         }
-        if self.bytes.range(shot.offset..end).next().is_some() {
+        if overlaps {
             return self.abandon(Reason::FragmentOverlap);
         }
         self.bytes.extend((shot.offset..).zip(payload.iter().copied()));
