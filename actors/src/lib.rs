@@ -29,6 +29,7 @@ pub mod question;
 pub mod restarts;
 pub mod revisions;
 pub(crate) mod screener;
+pub use screener::obey;
 pub mod shard;
 mod sleeper;
 pub mod study;

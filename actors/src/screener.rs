@@ -11,6 +11,7 @@
 //! program of the other nodes with the next beat. Without a screen in the policy there is no detector, and no
 //! worker is asked.
 
+mod alone;
 mod front;
 mod noter;
 mod say;
@@ -38,6 +39,7 @@ use crate::limits::{CURB_LIFE, SCREEN_INTERVAL};
 use crate::policy::InForce;
 use crate::shard::Shard;
 
+pub use self::alone::obey;
 use self::front::Front;
 use self::noter::Noter;
 

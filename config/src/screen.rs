@@ -156,6 +156,8 @@ pub struct Scan {
     pub threshold: u32,
     /// The time of a fast scan.
     pub window: Duration,
+    /// So many in a tenth of a second.
+    pub burst_threshold: u32,
     /// So many in `slow_window`.
     pub slow_threshold: u32,
     /// The time of a slow one.
@@ -165,11 +167,18 @@ pub struct Scan {
 }
 
 impl Scan {
+    /// What is enough at once where nothing is said: half of what is enough in the window, but no fewer than
+    /// the 10 of Junos if the window allows them.
+    pub fn burst_of(threshold: u32) -> u32 {
+        (threshold / 2).max(10).min(threshold)
+    }
+
     /// So many in a minute, and over hours.
     fn of(threshold: u32) -> Self {
         Self {
             threshold,
             window: Duration::from_secs(60),
+            burst_threshold: Self::burst_of(threshold),
             slow_threshold: threshold,
             slow_window: Duration::from_secs(4 * 3_600),
             response: Response::default(),

@@ -51,7 +51,8 @@ fn the_defaults_are_those_of_junos_and_of_snort() {
     let floods = [screen.icmp_flood, screen.udp_flood, screen.fragment_flood];
     assert_eq!(floods.map(|it| it.expect("on").threshold), [1_000; 3]);
     let scans = [screen.port_scan, screen.address_sweep].map(|it| it.expect("on"));
-    assert_eq!(scans.map(|it| (it.threshold, it.slow_threshold)), [(20, 20), (10, 10)]);
+    let thresholds = scans.map(|it| (it.burst_threshold, it.threshold, it.slow_threshold));
+    assert_eq!(thresholds, [(10, 20, 20), (10, 10, 10)]);
     assert_eq!(scans.map(|it| (it.window, it.slow_window)), [(minutes(1), minutes(240)); 2]);
     assert_eq!((screen.session_limit, screen.connection_rate), (None, None));
     assert_eq!(screen.aggregate, PrefixLengths { v4: 32, v6: 64 });
@@ -79,6 +80,7 @@ fn what_is_written_differs_and_the_rest_stays() {
     let scan = Scan {
         threshold: 5,
         window: minutes(1),
+        burst_threshold: 5,
         slow_threshold: 5,
         slow_window: minutes(1_440),
         response: Response { action: Reaction::Drop, ..hour },

@@ -106,7 +106,8 @@ fn flood(it: Flood) -> String {
 fn scan(it: Scan) -> String {
     let (window, slow_window) = (it.window.as_secs(), it.slow_window.as_secs());
     let (threshold, slow) = (it.threshold, it.slow_threshold);
-    format!("{threshold} in {window}s, {slow} in {slow_window}s, {}", action(&it.response))
+    let (burst, action) = (it.burst_threshold, action(&it.response));
+    format!("{burst} in 100ms, {threshold} in {window}s, {slow} in {slow_window}s, {action}")
 }
 
 fn action(it: &Response) -> String {

@@ -268,11 +268,21 @@ fn scan(
     of: &mut Detectors,
     defaults: Option<Scan>,
 ) -> Option<Scan> {
-    let keys = ["threshold", "window", "slow-threshold", "slow-window", "action", "block-for"];
+    let keys = [
+        "threshold",
+        "window",
+        "burst-threshold",
+        "slow-threshold",
+        "slow-window",
+        "action",
+        "block-for",
+    ];
     let fields = Fields::new(reader, value, "the detector", &keys)?;
     let mut scan = defaults?;
     scan.response = of.response(reader, &fields);
     set(reader, &fields, "threshold", &mut scan.threshold);
+    scan.burst_threshold = Scan::burst_of(scan.threshold);
+    set(reader, &fields, "burst-threshold", &mut scan.burst_threshold);
     scan.slow_threshold = scan.threshold;
     set(reader, &fields, "slow-threshold", &mut scan.slow_threshold);
     set_time(reader, &fields, "window", &mut scan.window);

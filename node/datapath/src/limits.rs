@@ -42,8 +42,8 @@ pub const HEIR_LIFE: Duration = Duration::from_millis(150);
 /// second fills it in 80 ms; the reader comes every 10 ms.
 pub const EVENTS: usize = 8_192;
 
-/// Observations between a worker and who notes them, for a policy with screens: a flood of a million packets a
-/// second fills it in 8 ms; the reader comes every 2 ms then. 512 KiB, touched as far as it is used.
+/// Observations between a worker and who notes them, for a policy with screens: a flood of a million packets
+/// a second fills it in 8 ms; the reader comes every 2 ms then. 512 KiB, touched as far as it is used.
 pub const OBSERVATIONS: usize = 8_192;
 
 /// Poisonous frames kept for study by a worker; the oldest makes room.

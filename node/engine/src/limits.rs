@@ -297,7 +297,7 @@ pub const SYNC_LIFE: Duration = Duration::from_millis(20);
 /// Sets of blocked sources, as a power of two, and places of one: a cache line of four. Four times the
 /// 4,096 sources that a cluster blocks at most, so that a set overflows for one in a thousand. 256 KiB.
 pub const BLOCK_SETS: usize = 4_096;
-/// Places of one.
+/// Places of one, 16 bytes each: a cache line.
 pub const BLOCK_WAYS: usize = 4;
 
 /// Sets of what is counted by the second, as a power of two: 20,480 sources and destinations, more than
@@ -322,9 +322,10 @@ pub const OPEN_WAYS: usize = 8;
 /// packet one; a flood of 1,000 packets a second is told eight times in it.
 pub const CARRIED_EVERY: u32 = 64;
 
-/// Longest ICMP query that nobody wonders about, bytes of IP packet (Junos "icmp large").
-pub const ICMP_USUAL_BYTES: u32 = 1_024;
+/// Longest ICMP query that nobody wonders about, bytes of IP packet: what fits an Ethernet link, as tests of a
+/// path's MTU send it (Junos "icmp large" begins at 1,024).
+pub const ICMP_USUAL_BYTES: u32 = 1_500;
 
-/// Observations that wait to be told or noted: those of a burst of 64 packets, each of which may be denied and
-/// odd. 9 KiB.
+/// Observations that wait to be told or noted: those of a burst of 64 packets, each of which may be denied
+/// and odd. 9 KiB.
 pub const NOTES_WAITING: usize = 128;

@@ -42,6 +42,7 @@ use wire::{Packet, TcpFlags, Time, Transport};
 
 use self::blocks::Blocks;
 pub(crate) use self::compiled::Screens;
+use self::compiled::ZoneScreen;
 use self::curbs::Curbs;
 pub(crate) use self::gate::Gate;
 use self::marks::Marks;
@@ -122,8 +123,8 @@ impl Sides {
 const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Meter {
-    /// What it counts by for what has this hash. Nobody outside knows the hash, so a constant is enough to keep
-    /// meters apart.
+    /// What it counts by for what has this hash. Nobody outside knows the hash, so a constant is enough to
+    /// keep meters apart.
     #[inline]
     const fn key(self, hash: u64) -> u64 {
         hash ^ GOLDEN_RATIO.wrapping_mul(1 + self as u64)
@@ -211,12 +212,17 @@ impl Screening {
 
     /// Reads early what a first packet will be counted in: policy and routes are asked meanwhile.
     #[inline]
-    pub(crate) fn touch(&self, sides: Sides) {
-        let [source, destination, pair] = sides.sessions(self.own);
-        let meters = self.meters.touch(sides.of(Meter::SynsOfSource))
+    fn touch(&self, screen: &ZoneScreen, sides: Sides) {
+        let mut seen = self.meters.touch(sides.of(Meter::SynsOfSource))
             ^ self.meters.touch(sides.of(Meter::SynsToDestination));
-        let open = self.open.touch(source) ^ self.open.touch(destination) ^ self.open.touch(pair);
-        core::hint::black_box(meters ^ open);
+        if screen.sessions != [None; 3] {
+            let [source, destination, pair] = sides.sessions(self.own);
+            seen ^= self.open.touch(source) ^ self.open.touch(pair);
+            if screen.sessions[1].is_some() {
+                seen ^= self.open.touch(destination);
+            }
+        }
+        core::hint::black_box(seen);
     }
 
     fn meter_of_zone(&self, number: u8) -> u64 {
@@ -252,15 +258,18 @@ impl Screening {
         session: &Session,
         zone: Option<ZoneId>,
     ) {
-        match zone.and_then(|zone| self.sides_of(policy, session, zone)) {
-            Some(sides) => self.begun_as(place, sides),
-            None => self.marks.count(place, 0),
-        }
+        let sides = zone.and_then(|zone| Some((zone, self.sides_of(policy, session, zone)?)));
+        let counted = sides.map_or(0, |(zone, sides)| self.begun_as(policy.screens(), zone, sides));
+        self.marks.count(place, counted);
     }
 
-    fn begun_as(&mut self, place: u32, sides: Sides) {
-        self.marks.count(place, self.generation);
-        sides.sessions(self.own).into_iter().for_each(|key| self.open.begin(key));
+    /// Counts a session, as far as its zone has limits. Under which number; 0: it is not counted.
+    #[inline]
+    fn begun_as(&mut self, screens: &Screens, zone: ZoneId, sides: Sides) -> u32 {
+        let Some(limits) = screens.sessions(zone) else { return 0 };
+        let keys = sides.sessions(self.own).into_iter().zip(limits);
+        keys.filter(|(_, limit)| limit.is_some()).for_each(|(key, _)| self.open.begin(key));
+        self.generation
     }
 
     /// The session has ended, or ended to be one of this zone.
@@ -274,15 +283,19 @@ impl Screening {
         if !self.counts(place) {
             return;
         }
-        if let Some(sides) = zone.and_then(|zone| self.sides_of(policy, session, zone)) {
-            sides.sessions(self.own).into_iter().for_each(|key| self.open.end(key));
+        if let Some(zone) = zone
+            && let Some(limits) = policy.screens().sessions(zone)
+            && let Some(sides) = self.sides_of(policy, session, zone)
+        {
+            let keys = sides.sessions(self.own).into_iter().zip(limits);
+            keys.filter(|(_, limit)| limit.is_some()).for_each(|(key, _)| self.open.end(key));
         }
         self.marks.count(place, 0);
     }
 
     /// What the session is counted by, if its zone has a limit.
     fn sides_of(&self, policy: &Policy, session: &Session, zone: ZoneId) -> Option<Sides> {
-        let number = number(zone).filter(|_| policy.screens().limits_sessions(zone))?;
+        let number = number(zone).filter(|_| policy.screens().sessions(zone).is_some())?;
         let direction = session.direction(Peer::Initiator);
         let (source, _) = session.key.source(direction);
         let (destination, _) = session.key.destination(direction);
@@ -410,8 +423,8 @@ impl Engine {
         };
         let (screens, Packet { source, destination, .. }) = (self.policy.screens(), *packet);
         let sides = screening.sides(screens, (zone, number), source, destination);
-        if is_syn(packet) && screens.of(zone).is_some() {
-            screening.touch(sides);
+        if let Some(screen) = screens.of(zone).filter(|_| is_syn(packet)) {
+            screening.touch(screen, sides);
         }
         sides
     }

@@ -31,6 +31,14 @@ pub(crate) const REPLY_BYTES: u64 = 256;
 /// Sessions in the table of a replayed capture: four times what a million packets of a scan need.
 pub(crate) const REPLAY_SESSIONS: u32 = 1 << 18;
 
+/// Looks of a replayed capture's detector, a tenth of a second apart, into a gap of the capture: four hours,
+/// after which no detector remembers anything.
+pub(crate) const REPLAY_BEATS: u32 = 144_000;
+
+/// How long time goes on after a capture's last packet if there are screens: a first packet without an answer
+/// is known as such only when its session ends.
+pub(crate) const REPLAY_AFTERMATH: Duration = Duration::from_secs(60);
+
 /// Sessions in the table of an engine that is asked about one packet: it opens none.
 pub(crate) const EXPLAIN_SESSIONS: u32 = 1;
 

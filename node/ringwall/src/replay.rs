@@ -11,6 +11,7 @@
 mod clock;
 mod firewall;
 mod line;
+mod screens;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -38,7 +39,8 @@ A packet whose source lies in --inside enters by port `inside`, any other by por
 puts these two ports into its zones. One line a packet, and a last line with the totals. `n` counts the \
 packets that are IP; what is not has a line without it. `state` is what connection tracking says before \
 the policy is asked. The line of a held packet (a fragment) is never revised: that it expired shows in \
-the totals.")]
+the totals. If the policy has screens, attacks have lines where they begin and end, and time goes on for \
+a minute after the last packet.")]
 pub(crate) struct Options {
     /// Policy file
     #[arg(long, value_name = "FILE")]
@@ -73,6 +75,7 @@ pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
     let mut firewall = firewall.map_err(Failure::Policy)?;
     let file = File::open(&options.capture).map_err(Failure::file(&options.capture))?;
     let broken = push(file, &mut firewall, out)?;
+    firewall.finish().iter().try_for_each(|event| event.print(out))?;
     let totals = firewall.totals(broken.as_ref().map(ToString::to_string));
     totals.print(out)?;
     match broken {
@@ -109,7 +112,11 @@ fn push(
     };
     loop {
         match reader.next_packet() {
-            Ok(Some(packet)) => firewall.take(&packet).print(out)?,
+            Ok(Some(packet)) => {
+                let line = firewall.take(&packet);
+                firewall.found.drain(..).try_for_each(|event| event.print(out))?;
+                line.print(out)?;
+            }
             Ok(None) => return Ok(None),
             Err(error) => return Ok(Some(error)),
         }

@@ -156,8 +156,8 @@ impl Book {
         self.note_all(core::slice::from_ref(it));
     }
 
-    /// Notes observations: a fixed amount of work for each, no allocation. Many at once cost each of them less
-    /// than half: rows are far apart in memory, and what several need is fetched together.
+    /// Notes observations: a fixed amount of work for each, no allocation. Many at once cost each of them
+    /// less than half: rows are far apart in memory, and what several need is fetched together.
     pub fn note_all(&mut self, all: &[Observation]) {
         let mut together = core::mem::take(&mut self.together);
         for some in all.chunks(NOTED_TOGETHER) {
@@ -186,8 +186,8 @@ impl Book {
         Prepared { it: *it, pair: Pair { source, destination }, scope, hashes }
     }
 
-    /// Reads what will be written. In two passes, since the place of a row stands in its set: the reads of one
-    /// pass depend on nothing, so the processor waits for many of them at a time.
+    /// Reads what will be written. In two passes, since the place of a row stands in its set: the reads of
+    /// one pass depend on nothing, so the processor waits for many of them at a time.
     fn touch(&self, together: &[Prepared]) {
         if together.len() == 1 {
             return;

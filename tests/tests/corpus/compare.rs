@@ -14,7 +14,7 @@ use crate::replay::{Fate, POLICIES, Policies, Window};
 pub(crate) struct Capture {
     /// Path in the corpus.
     pub(crate) name: String,
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     oracle: Oracle,
 }
 
@@ -47,9 +47,14 @@ impl Capture {
 
     /// Whether netfilter was told to verify checksums. In the corpus only for the captures that are about
     /// them: many of the others were taken at a sender that left them to its hardware.
-    fn sums(&self) -> &'static str {
+    pub(crate) fn sums(&self) -> &'static str {
         let verified = self.name.starts_with("own/") || self.name.contains("__chksums_");
         if verified { "verify" } else { "trust" }
+    }
+
+    /// Addresses on the inside, as `--inside` takes them.
+    pub(crate) fn inside(&self) -> &str {
+        &self.oracle.inside
     }
 
     fn compare(&self, policies: &Policies) -> Compared {

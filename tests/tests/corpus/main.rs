@@ -10,12 +10,15 @@
 //! | `oracle.rs` | reads what netfilter did |
 //! | `replay.rs` | runs `ringwall replay` |
 //! | `compare.rs` | a capture, both verdicts beside each other |
+//! | `attacks.rs` | which captures are told as attacks |
+//! | `attacks.tsv` | the reviewed list of them |
 //! | `listed.rs` | reads the reviewed list of differences |
 //! | `differences.tsv` | that list: each with its reason |
 //! | `own/` | recordings and netfilter's verdicts; its `README.md` tells how they came about |
 
 #![allow(clippy::unwrap_used)]
 
+mod attacks;
 mod compare;
 mod listed;
 mod oracle;
@@ -42,6 +45,17 @@ fn own_recordings_are_judged_alike() {
     both.say("own recordings");
     both.agrees_with_the_list();
     both.falls_without_the_window();
+}
+
+#[test]
+fn own_recordings_raise_what_is_listed() {
+    attacks::compare(&Capture::own(), |name| name.starts_with("own/"));
+}
+
+#[test]
+fn the_corpus_raises_what_is_listed_and_nothing_else() {
+    let Some(corpus) = Corpus::from_env() else { return };
+    attacks::compare(&Capture::of_corpus(&corpus), |name| !name.starts_with("own/"));
 }
 
 #[test]

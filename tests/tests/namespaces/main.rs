@@ -7,6 +7,7 @@
 //! | `panics.rs` | a flow actor that panics breaks no connection |
 //! | `pair.rs` | two firewalls as one: exactly one is active, and its death breaks no connection |
 //! | `pair/stopped.rs` | a node that is stopped hands over first |
+//! | `pair/screens.rs` | who is blocked stays blocked when the other node takes over |
 //! | `pair/workers.rs` | two workers, IPv6, and unequal numbers of workers |
 //! | `pair/full.rs` | a disk that is full for a while stops no packet, and needs no restart |
 //! | `pair/paused.rs` | a node that is paused does not answer for the addresses |

@@ -10,6 +10,7 @@ mod clock;
 mod full;
 mod paused;
 mod policy;
+mod screens;
 mod stopped;
 mod targets;
 mod workers;

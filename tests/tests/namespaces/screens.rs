@@ -230,7 +230,8 @@ fn packets_that_cannot_be_right_are_named() {
     world.end();
 }
 
-/// `atk6-firewall6` tries some thirty ways around a packet filter; none of them reaches a port that is denied.
+/// `atk6-firewall6` tries some thirty ways around a packet filter; none of them reaches a port that is
+/// denied.
 #[test]
 fn atk6_firewall6_never_reaches_a_denied_port() {
     require!(root(), tool("atk6-firewall6"));

@@ -42,6 +42,26 @@ pub(super) struct Target {
     pub(super) peers: u64,
 }
 
+/// Different ports, or hosts, that a source failed at.
+struct Scanned {
+    /// Within the book that was read last: a tenth of a second.
+    at_once: u64,
+    fast: u64,
+    slow: u64,
+}
+
+impl Scanned {
+    /// How many are at or above which threshold.
+    fn above(&self, scan: &Scan) -> Option<(u64, u32)> {
+        let known = [
+            (self.fast, scan.threshold),
+            (self.at_once, scan.burst_threshold),
+            (self.slow, scan.slow_threshold),
+        ];
+        known.into_iter().find(|(seen, threshold)| *seen >= u64::from(*threshold))
+    }
+}
+
 /// All that is known, for the length of one judgement.
 pub(super) struct Judge<'a> {
     pub(super) own: &'a Own,
@@ -207,7 +227,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether a source that has just failed scans: ports or hosts, fast or slowly.
+    /// Whether a source that has just failed scans: ports or hosts, at once, fast or slowly.
     pub(super) fn scan(&self, place: &Place, found: &mut Vec<Finding>) {
         let Some(of) = self.screens.of(place.zone).filter(|it| !it.exempts(place)) else { return };
         let Some(row) = self.own.sources.get(place.hash(self.seed), place) else { return };
@@ -220,7 +240,9 @@ impl Judge<'_> {
                 told().filter_map(|it| Some(it.within(self.now, scan.slow_window)?.slow_ports));
             let fast = with(state.ports.all(at.ports), fast);
             let slow = with(state.slow_ports.all(at.slow_ports), slow);
-            self.push_scan(Kind::PortScan, &scan, place, (&fast, &slow), found);
+            let seen =
+                Scanned { at_once: state.at_once()[0], fast: fast.count(), slow: slow.count() };
+            self.push_scan(Kind::PortScan, &scan, place, &seen, found);
         }
         if let Some(scan) = of.screen.address_sweep {
             let fast = told().filter_map(|it| Some(it.within(self.now, scan.window)?.hosts));
@@ -228,7 +250,9 @@ impl Judge<'_> {
                 told().filter_map(|it| Some(it.within(self.now, scan.slow_window)?.slow_hosts));
             let fast = with(state.hosts.all(at.hosts), fast);
             let slow = with(state.slow_hosts.all(at.slow_hosts), slow);
-            self.push_scan(Kind::AddressSweep, &scan, place, (&fast, &slow), found);
+            let seen =
+                Scanned { at_once: state.at_once()[1], fast: fast.count(), slow: slow.count() };
+            self.push_scan(Kind::AddressSweep, &scan, place, &seen, found);
         }
     }
 
@@ -237,14 +261,10 @@ impl Judge<'_> {
         kind: fn(Transport) -> Kind,
         scan: &Scan,
         place: &Place,
-        (fast, slow): (&Set, &Set),
+        scanned: &Scanned,
         found: &mut Vec<Finding>,
     ) {
-        let (fast, slow) = (fast.count(), slow.count());
-        let is_fast = fast >= u64::from(scan.threshold);
-        if !is_fast && slow < u64::from(scan.slow_threshold) {
-            return;
-        }
+        let Some((seen, threshold)) = scanned.above(scan) else { return };
         let Some(row) = self.own.sources.get(place.hash(self.seed), place) else { return };
         let joint = self.join(&Tally::default(), &row.value.base.sums, |each| {
             let told = self.peers.source(self.seed, place);
@@ -254,13 +274,12 @@ impl Judge<'_> {
             });
         });
         let hosts = row.value.slow_hosts.all(self.generations(place.zone).slow_hosts).count();
-        let threshold = if is_fast { scan.threshold } else { scan.slow_threshold };
         // A sweep has no one host that could be told in the place of its source.
         let target = (hosts == 1).then(|| self.target(row.value.target));
         found.push(Finding {
             kind: kind(transport(&joint.sums)),
             subject: Subject::Source(*place),
-            seen: if is_fast { fast } else { slow },
+            seen,
             threshold: threshold.into(),
             limit: 0,
             peers: hosts,

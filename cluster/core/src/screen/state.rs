@@ -210,6 +210,8 @@ pub(super) struct SourceState {
     pub(super) hosts: Window,
     pub(super) slow_ports: Window,
     pub(super) slow_hosts: Window,
+    /// When it failed last, and at how many ports and hosts in one of the books that were read then.
+    at_once: (Time, [u64; 2]),
     /// The destination that it failed at last.
     pub(super) target: Place,
     /// Different ones it failed at, for its rank.
@@ -226,8 +228,16 @@ impl SourceState {
         self.hosts.merge(of.hosts, &row.hosts);
         self.slow_ports.merge(of.slow_ports, &row.ports);
         self.slow_hosts.merge(of.slow_hosts, &row.hosts);
+        let ([ports, hosts], (read, most)) = ([&row.ports, &row.hosts], self.at_once);
+        let most = if read == now { most } else { [0; 2] };
+        self.at_once = (now, [most[0].max(ports.count()), most[1].max(hosts.count())]);
         self.target = row.target;
         self.rate_spread(of);
+    }
+
+    /// How many ports and hosts it failed at within the tenth of a second that was read last.
+    pub(super) const fn at_once(&self) -> [u64; 2] {
+        self.at_once.1
     }
 
     /// Old generations and old traffic count no longer.
@@ -262,6 +272,7 @@ impl Noted for SourceState {
         [&mut self.ports, &mut self.hosts, &mut self.slow_ports, &mut self.slow_hosts]
             .into_iter()
             .for_each(Window::clear);
+        self.at_once = Default::default();
         self.spread = 0;
     }
 }

@@ -184,8 +184,14 @@ fn of_detectors() -> Vec<Mutant> {
         screen.syn_flood.expect("on");
     let Response { action: _, block_for: _ } = response;
     let Flood { threshold: _, response: _ } = screen.anomalies.expect("on");
-    let Scan { threshold: _, window: _, slow_threshold: _, slow_window: _, response: _ } =
-        screen.port_scan.expect("on");
+    let Scan {
+        threshold: _,
+        window: _,
+        burst_threshold: _,
+        slow_threshold: _,
+        slow_window: _,
+        response: _,
+    } = screen.port_scan.expect("on");
     let SessionLimit { source: _, destination: _, pair: _, response: _ } =
         screen.session_limit.expect("on");
     let Baseline { deviations: _, factor: _, learn: _ } = screen.baseline.expect("on");
@@ -211,6 +217,7 @@ fn of_detectors() -> Vec<Mutant> {
         ("a threshold", |it| it.screens[0].anomalies.as_mut().expect("on").threshold += 1),
         ("scan threshold", |it| scan(it).threshold += 1),
         ("scan window", |it| scan(it).window *= 2),
+        ("burst threshold", |it| scan(it).burst_threshold += 1),
         ("slow threshold", |it| scan(it).slow_threshold += 1),
         ("slow window", |it| scan(it).slow_window *= 2),
         ("scan action", |it| scan(it).response.action = Reaction::Block),

@@ -79,9 +79,10 @@ impl Screens {
         self.zones.get(zone.index())?.as_ref()
     }
 
-    /// Whether the zone has a limit of sessions at once.
-    pub(super) fn limits_sessions(&self, zone: ZoneId) -> bool {
-        self.of(zone).is_some_and(|screen| screen.sessions != [None; 3])
+    /// The zone's limits of sessions at once, if it has any.
+    #[inline]
+    pub(super) fn sessions(&self, zone: ZoneId) -> Option<[Option<u32>; 3]> {
+        self.of(zone).map(|screen| screen.sessions).filter(|limits| *limits != [None; 3])
     }
 
     /// The source, as the zone that it enters by counts sources.

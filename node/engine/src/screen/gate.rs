@@ -106,8 +106,9 @@ impl Gate<'_> {
         let reasons = [Reason::SourceSessions, Reason::DestinationSessions, Reason::PairSessions];
         let mut limits = reasons.into_iter().zip(screen.sessions).zip(keys);
         let beyond = limits.find_map(|((reason, limit), key)| {
+            let limit = share(limit?);
             let open = self.screening.open.count(key).saturating_sub(u32::from(ends));
-            (open >= share(limit?)).then_some(reason)
+            (open >= limit).then_some(reason)
         });
         beyond.and_then(|reason| self.unless_exempt(reason))
     }

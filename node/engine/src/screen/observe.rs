@@ -248,12 +248,8 @@ impl Engine {
         let Self { screening: Some(screening), table, policy, .. } = self else { return };
         let Some(session) = table.get(handle) else { return };
         let zone = session.zones[Peer::Initiator.index()];
-        if policy.screens().limits_sessions(zone) {
-            screening.begun_as(handle.place(), context.keyed.sides);
-        } else {
-            screening.marks.count(handle.place(), 0);
-        }
-        screening.marks.begin(handle.place(), session);
+        let counted = screening.begun_as(policy.screens(), zone, context.keyed.sides);
+        screening.marks.begin(handle.place(), session, counted);
         let packet = &context.keyed.packet;
         let Some(number) = number(zone) else { return };
         screening.note(of_packet(Kind::Permitted, number, packet, context.packets()));
@@ -302,7 +298,7 @@ impl Engine {
         }
         let (_, zone) = rules.place(session);
         screening.begun(policy, place, session, zone);
-        screening.marks.begin(handle.place(), session);
+        screening.marks.tell(place, session);
     }
 
     /// Notes that an ICMP error says a session's packets find no destination.

@@ -227,8 +227,8 @@ impl Tcp {
         segment.acknowledgment.ge(from.max_ack) && segment.acknowledgment.le(to.end)
     }
 
-    /// Whether it acknowledges the other peer's SYN, or what that peer may have sent unseen since then: as much
-    /// as an unscaled window.
+    /// Whether it acknowledges the other peer's SYN, or what that peer may have sent unseen since then: as
+    /// much as an unscaled window.
     pub(super) fn acknowledges_syn_or_later(&self, sender: Peer, segment: &Segment) -> bool {
         let (from, to) = self.pair(sender);
         let acknowledged = segment.acknowledgment;

@@ -15,8 +15,9 @@ use wire::Time;
 
 use super::clock::Clock;
 use super::line::Line;
+use super::screens::{Detection, Event};
 use super::totals::Totals;
-use crate::limits::REPLAY_SESSIONS;
+use crate::limits::{REPLAY_AFTERMATH, REPLAY_SESSIONS};
 use crate::unplugged::{self, MAC};
 
 /// The two ports.
@@ -50,6 +51,9 @@ pub(super) struct Firewall {
     /// The packet in hand behind an Ethernet header.
     frame: Vec<u8>,
     totals: Totals,
+    detection: Option<Detection>,
+    /// What the packet in hand has let time find.
+    pub(super) found: Vec<Event>,
 }
 
 const ETHERNET_HEADER: usize = 14;
@@ -71,19 +75,23 @@ impl Firewall {
         max_gap: Option<Duration>,
     ) -> Result<Self, CompileError> {
         let clock = Clock::new(max_gap);
+        let screened = policy;
         let policy = Policy::compile(policy, 1, &Side::BOTH.map(Side::name))?;
         let ports = Side::BOTH.map(|side| unplugged::port(side.name(), checksum.into()));
         let settings = unplugged::settings(ports.into(), REPLAY_SESSIONS);
+        let detection = Detection::new(screened, settings.secret, clock.now());
         let mut engine = Engine::new(settings, clock.now());
         engine.set_policy(policy.into());
         engine.apply(&ways(&inside));
         let totals = Totals::default();
-        Ok(Self { engine, inside, clock, frame: Vec::new(), totals })
+        let (frame, found) = (Vec::new(), Vec::new());
+        Ok(Self { engine, inside, clock, frame, totals, detection, found })
     }
 
     /// Judges the next packet of the capture.
     pub(super) fn take(&mut self, packet: &Captured<'_>) -> Line {
         let now = self.clock.advance(packet.timestamp);
+        self.detect(now);
         self.tick(now);
         match ip_packet(packet.link, packet.bytes) {
             Some(ip) => {
@@ -130,6 +138,24 @@ impl Firewall {
         self.totals.answers += u64::from(line.answers);
         self.forget_events();
         line
+    }
+
+    /// Lets time go on after the last packet, if there are screens: what that finds.
+    pub(super) fn finish(&mut self) -> Vec<Event> {
+        if self.detection.is_some() {
+            self.detect(self.clock.now() + REPLAY_AFTERMATH);
+        }
+        core::mem::take(&mut self.found)
+    }
+
+    /// Has the detector look as often as it would have until now, and sessions end in between.
+    fn detect(&mut self, now: Time) {
+        while let Some(due) = self.detection.as_mut().and_then(|it| it.due(now)) {
+            self.tick(due);
+            if let Some(detection) = &mut self.detection {
+                self.found.extend(detection.look(&mut self.engine));
+            }
+        }
     }
 
     /// Ends what is over by now.

@@ -45,7 +45,7 @@ fn host(number: u32) -> String {
 }
 
 const BURSTS: [Burst; 19] = [
-    ("19 ports", 19, |it| tcp(DENIED, "192.0.2.1", "10.0.0.1", port_of(it)), &[]),
+    ("18 ports", 18, |it| tcp(DENIED, "192.0.2.1", "10.0.0.1", port_of(it)), &[]),
     (
         "20 ports",
         20,
@@ -240,6 +240,22 @@ fn who_is_exempt_is_neither_named_nor_blocked() {
 }
 
 /// One port every three minutes: four hours hold eighty of them.
+#[test]
+fn ten_ports_at_once_are_a_scan_and_ten_in_a_second_are_not() {
+    let scan = |count: u16, pause: u64| {
+        let mut world = World::new(1, "");
+        for port in 1..=count {
+            world.note(0, 0, &tcp(DENIED, "192.0.2.1", "10.0.0.1", port));
+            world.run(pause);
+        }
+        world.run_seconds(2);
+        world.nodes[0].names()
+    };
+    assert_eq!(scan(10, 0), ["tcp-port-scan from 192.0.2.1"]);
+    assert_eq!(scan(9, 0), [""; 0]);
+    assert_eq!(scan(19, 100), [""; 0]);
+}
+
 #[test]
 fn a_slow_scan_is_found_by_its_twentieth_port() {
     let mut world = World::new(1, "");

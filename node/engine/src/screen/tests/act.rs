@@ -249,7 +249,7 @@ const ODD: [(fn() -> Vec<u8>, sketch::Oddity); 7] = [
     (|| with_option(&[68, 8, 5, 0, 1, 2, 3, 4]), sketch::Oddity::Timestamp),
     (|| with_option(&[130, 3, 0]), sketch::Oddity::Security),
     (|| with_option(&[136, 4, 0, 1]), sketch::Oddity::Stream),
-    (|| ping(1).payload(&[7; 1_200]).frame().to_vec(), sketch::Oddity::IcmpLarge),
+    (|| ping(1).payload(&[7; 1_500]).frame().to_vec(), sketch::Oddity::IcmpLarge),
     (
         || {
             let nuke = Builder::v4(OUTSIDE, INSIDE).tcp(9, 139);
