@@ -24,8 +24,10 @@
 //! slower than spinning. Of the time, about 12 ns are this crate's (receive, transmit, complete,
 //! refill; measured against rings in memory); the kernel has the rest, most of it in `sendto`.
 
+mod flood;
 mod program;
 
+pub use flood::SynFlood;
 pub use program::{Otherwise, RedirectProgram};
 
 use crate::error::Error;

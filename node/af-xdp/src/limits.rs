@@ -26,3 +26,7 @@ pub const COPY_BATCH: u32 = 32;
 
 /// Bytes: a huge page as `MAP_HUGETLB` gives it by default on x86-64 and arm64.
 pub const HUGE_PAGE: usize = 2 << 20;
+
+/// Frames that the kernel makes at a time for a flood of its own: what fills one poll of a device.
+#[cfg(feature = "bare")]
+pub const FLOOD_BATCH: u32 = 64;

@@ -29,11 +29,13 @@
 
 mod engine_bench;
 mod failure;
+mod flood;
 mod forward;
 mod handoff;
 mod idle;
 mod lab;
 mod memory;
+mod node;
 mod raft;
 mod report;
 mod screened;
@@ -82,6 +84,8 @@ enum What {
     Idle(idle::Options),
     /// Nanoseconds a packet of the engine alone.
     Engine(engine_bench::Options),
+    /// What a client meets whose server is flooded with SYNs (root).
+    Flood(flood::Options),
     /// Nanoseconds a packet that screens cost.
     Screened,
     /// Milliseconds from a commit until every session is judged.
@@ -99,6 +103,7 @@ fn main() -> ExitCode {
         What::Handoff(options) => handoff::run(options, cli.rounds),
         What::Idle(options) => idle::run(options, cli.rounds),
         What::Engine(options) => engine_bench::run(options, cli.rounds),
+        What::Flood(options) => flood::run(options, cli.rounds),
         What::Screened => Ok(screened::run(cli.rounds).into()),
         What::Sweep(options) => sweep::run(options, cli.rounds),
         What::Memory(options) => memory::run(options, cli.rounds),

@@ -83,7 +83,13 @@ fn instructions(map: RawFd, otherwise: Otherwise) -> [u64; 6] {
 }
 
 /// `struct bpf_insn`: code, two registers in a byte, offset, immediate.
-fn instruction(code: u8, destination: u8, source: u8, offset: u16, immediate: i32) -> u64 {
+pub(super) fn instruction(
+    code: u8,
+    destination: u8,
+    source: u8,
+    offset: u16,
+    immediate: i32,
+) -> u64 {
     let [low, high] = offset.to_ne_bytes();
     let [a, b, c, d] = immediate.to_ne_bytes();
     let registers = match cfg!(target_endian = "little") {
@@ -130,7 +136,7 @@ struct LinkCreate {
 ///
 /// # Safety
 /// Laid out as the kernel has it, and every address in it valid during the call.
-unsafe trait Attribute {}
+pub(super) unsafe trait Attribute {}
 
 // SAFETY: four integers.
 unsafe impl Attribute for MapCreate {}
@@ -149,7 +155,7 @@ fn create_map(queues: u32) -> Result<OwnedFd, Error> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn load(instructions: &[u64]) -> Result<OwnedFd, Error> {
+pub(super) fn load(instructions: &[u64]) -> Result<OwnedFd, Error> {
     let load = ProgramLoad {
         kind: BPF_PROG_TYPE_XDP,
         count: instructions.len() as u32,
@@ -169,7 +175,11 @@ fn attach(program: &OwnedFd, interface: u32) -> Result<OwnedFd, Error> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn bpf<T: Attribute>(call: &'static str, command: i32, attribute: &T) -> Result<RawFd, Error> {
+pub(super) fn bpf<T: Attribute>(
+    call: &'static str,
+    command: i32,
+    attribute: &T,
+) -> Result<RawFd, Error> {
     let address = ptr::from_ref(attribute);
     // SAFETY: the attribute is valid for its size, and so is what its addresses lead to.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, address, size_of::<T>()) };
