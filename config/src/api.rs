@@ -32,7 +32,8 @@ pub use history::{CompareRequest, Comparison, Event, EventKind, History, Revisio
 pub use object::Object;
 pub use screen::{
     Anomalies, AnomaliesClearRequest, AnomaliesRequest, AnomalyOrder, AnomalyRow, Attack, Block,
-    SCREEN_ROWS, ScreenSide, Top, TopFlow, TopOrder, TopRequest, TopRow, TopSide,
+    SCREEN_ROWS, ScreenBaseline, ScreenKind, ScreenSide, Screening, Top, TopFlow, TopOrder,
+    TopRequest, TopRow, TopSide,
 };
 pub use session::{
     Conversation, ConversationsPage, PageRequest, Prefix, Protocol, Session, SessionFilter,
@@ -87,6 +88,8 @@ pub const CLUSTER_TOKEN: &str = "/v1/cluster/token";
 pub const ANOMALIES: &str = "/v1/anomalies";
 /// POST [`AnomaliesClearRequest`], answers [`Done`].
 pub const ANOMALIES_CLEAR: &str = "/v1/anomalies/clear";
+/// GET, answers [`Screening`].
+pub const SCREENS: &str = "/v1/screens";
 /// POST [`TopRequest`], answers [`Top`].
 pub const TOP: &str = "/v1/top";
 /// POST [`FailpointRequest`], answers [`Done`]; only where the node file allows it.

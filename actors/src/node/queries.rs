@@ -170,6 +170,15 @@ impl Node {
         Ok(api::Done {})
     }
 
+    /// What screens have done and learned.
+    ///
+    /// # Errors
+    /// None that is known.
+    #[expect(clippy::unused_async, reason = "as the other questions to a node")]
+    pub async fn screening(&self) -> Result<api::Screening, api::Error> {
+        Ok(self.actors.watch.screening())
+    }
+
     /// The top talkers of all nodes.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! What is answered to operators: tables of anomalies, top talkers.
 
-use cluster_core::screen::{self, Attack, Detector, Order, Query, Side, TalkerOrder};
+use cluster_core::screen::{
+    self, Attack, Detector, Kind, Learning, Order, Query, Side, TalkerOrder,
+};
 use config::api;
 use sketch::Place;
 use wire::Time;
@@ -59,6 +61,33 @@ impl Watch {
             }
         };
         api::Top { screening: true, rows }
+    }
+
+    /// What was done, and what is learned.
+    pub(crate) fn screening(&self) -> api::Screening {
+        let zones = self.zones();
+        let detector = lock(&self.detector);
+        let Some(detector) = &*detector else { return api::Screening::default() };
+        let counts = detector.counts();
+        let live = |kind: Kind| detector.attacks().filter(|it| it.kind == kind).count() as u64;
+        let kind = |(kind, begun): (&Kind, &u64)| api::ScreenKind {
+            kind: kind.to_string(),
+            live: live(*kind),
+            begun: *begun,
+        };
+        api::Screening {
+            screening: true,
+            kinds: counts.begun.iter().map(kind).collect(),
+            blocked: detector.blocks().count() as u64,
+            blocks: counts.blocks,
+            curbs: detector.curbs() as u64,
+            noted: counts.noted,
+            evicted: counts.evicted,
+            digests_made: counts.digests_made,
+            digests_taken: counts.digests_taken,
+            digests_refused: counts.digests_refused,
+            baselines: detector.learning().iter().map(|it| baseline(it, &zones)).collect(),
+        }
     }
 
     fn zones(&self) -> Vec<String> {
@@ -131,6 +160,18 @@ fn blocks(detector: &Detector, zones: &[String], now: Time) -> Vec<api::Block> {
     detector.blocks().map(block).collect()
 }
 
+fn baseline(it: &Learning, zones: &[String]) -> api::ScreenBaseline {
+    let expected = it.features.iter().filter_map(|of| Some((of.feature.to_string(), of.expected?)));
+    api::ScreenBaseline {
+        zone: name(it.scope.zone, zones),
+        prefix: (!it.scope.is_zone()).then(|| it.scope.to_string()),
+        learned: it.learned,
+        // A day has 24.
+        hours: it.hours as u32,
+        expected: expected.collect(),
+    }
+}
+
 fn talkers(
     detector: &Detector,
     side: Side,
@@ -178,7 +219,7 @@ mod tests {
 
     use cluster_core::screen::{Screens, Settings};
     use cluster_core::{Boot, NodeId};
-    use sketch::{Book, DenyClass, Kind, Observation, Seed};
+    use sketch::{Book, DenyClass, Kind as Seen, Observation, Seed};
     use tokio::sync::watch;
 
     use super::*;
@@ -198,7 +239,7 @@ mod tests {
         let mut book = Book::new(seed, &[]);
         for port in 1..=20 {
             book.note(&Observation {
-                kind: Kind::Denied(DenyClass::Policy),
+                kind: Seen::Denied(DenyClass::Policy),
                 zone: 1,
                 protocol: 6,
                 source: [192, 0, 2, 1].into(),
@@ -222,6 +263,26 @@ mod tests {
         assert!(!watch.anomalies(&api::AnomaliesRequest::default()).screening);
         assert!(!watch.top(&api::TopRequest::default()).screening);
         watch.clear(&api::AnomaliesClearRequest::default());
+        assert_eq!(watch.screening(), api::Screening::default());
+    }
+
+    #[test]
+    fn what_was_done_is_counted_by_kind_and_stays_when_rows_are_cleared() {
+        let (watch, _sender) = scanned();
+        let counted = |watch: &Watch| {
+            let it = watch.screening();
+            let kinds = it.kinds.iter().map(|it| format!("{} {}/{}", it.kind, it.live, it.begun));
+            let done = (it.blocked, it.blocks, it.curbs, it.noted, it.evicted);
+            (it.screening, kinds.collect::<Vec<_>>().join(" "), done)
+        };
+        let scan = "tcp-port-scan 1/1".to_owned();
+        assert_eq!(counted(&watch), (true, scan, (1, 1, 0, 20, 0)));
+        watch.clear(&api::AnomaliesClearRequest::default());
+        let over = "tcp-port-scan 0/1".to_owned();
+        assert_eq!(counted(&watch), (true, over, (0, 1, 0, 20, 0)));
+        let refused = lock(&watch.detector).as_mut().map(|it| it.hear(&[1, 2, 3], clock::now()));
+        assert!(refused.is_some_and(|it| it.is_err()));
+        assert_eq!(watch.screening().digests_refused, 1);
     }
 
     #[test]

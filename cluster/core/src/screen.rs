@@ -37,7 +37,9 @@ mod tables;
 mod tests;
 mod window;
 
-pub use self::attack::{Action, Attack, Kind, Output, RateLimit, Subject, Totals, Transport};
+pub use self::attack::{
+    Action, Attack, Counts, Kind, Output, RateLimit, Subject, Totals, Transport,
+};
 pub use self::baseline::{Deviation, Feature, FeatureState, Learning};
 pub use self::detector::{Detector, Settings};
 pub use self::digest::{DigestError, is_digest};

@@ -1,5 +1,7 @@
 //! Attacks: tables of anomalies, top talkers, what is blocked.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Prefix;
@@ -160,6 +162,59 @@ pub struct AnomaliesClearRequest {
     /// Only the blocks of sources within this prefix end; without one all end, and all is forgotten.
     #[serde(default)]
     pub source: Option<Prefix>,
+}
+
+/// What the screens of a node have done since some zone had one, and what they have learned.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Screening {
+    /// Whether some zone has a screen; without one all else is 0.
+    pub screening: bool,
+    /// Kinds of attacks that there were.
+    pub kinds: Vec<ScreenKind>,
+    /// Sources that are blocked now.
+    pub blocked: u64,
+    /// Blocks that began.
+    pub blocks: u64,
+    /// Rates that are held down now: of sources, to destinations, into zones.
+    pub curbs: u64,
+    /// What the workers noted.
+    pub noted: u64,
+    /// Rows of the workers' notes that gave way to others.
+    pub evicted: u64,
+    /// Digests for other nodes.
+    pub digests_made: u64,
+    /// Digests of other nodes that were taken.
+    pub digests_taken: u64,
+    /// Digests of other nodes that were not.
+    pub digests_refused: u64,
+    /// Zones and destination prefixes whose traffic is modelled, of all nodes.
+    pub baselines: Vec<ScreenBaseline>,
+}
+
+/// Attacks of one kind, as this node sees them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScreenKind {
+    /// Its name, as events call it.
+    pub kind: String,
+    /// Those that go on.
+    pub live: u64,
+    /// All that began.
+    pub begun: u64,
+}
+
+/// What is normal for a zone or a destination prefix, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ScreenBaseline {
+    /// The zone by which the packets enter.
+    pub zone: String,
+    /// The prefix; `None`: all of the zone.
+    pub prefix: Option<String>,
+    /// From 0 to 1: what of the time to learn is over. From 1 on it is judged.
+    pub learned: f64,
+    /// Hours of the day of which something is known.
+    pub hours: u32,
+    /// What is expected of each feature in a minute, now; missing where it is not known yet.
+    pub expected: BTreeMap<String, f64>,
 }
 
 /// By whom talkers are told.

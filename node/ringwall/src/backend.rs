@@ -35,6 +35,8 @@ pub(crate) trait Backend: Send + Sync + 'static {
         &self,
         request: api::AnomaliesClearRequest,
     ) -> impl Future<Output = Answer<api::Done>> + Send;
+    /// What screens have done and learned.
+    fn screening(&self) -> impl Future<Output = Answer<api::Screening>> + Send;
     /// The top talkers.
     fn top(&self, request: api::TopRequest) -> impl Future<Output = Answer<api::Top>> + Send;
     /// All counters.

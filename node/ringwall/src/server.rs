@@ -106,6 +106,7 @@ fn handler<B: Backend>(endpoint: Endpoint) -> MethodRouter<Arc<B>> {
         Endpoint::ClusterToken => post(make_token::<B>),
         Endpoint::Anomalies => post(anomalies::<B>),
         Endpoint::AnomaliesClear => post(clear_anomalies::<B>),
+        Endpoint::Screens => get(screening::<B>),
         Endpoint::Top => post(top::<B>),
         Endpoint::Failpoint => post(failpoint::<B>),
         Endpoint::Metrics => get(scrape::<B>),
@@ -153,6 +154,10 @@ async fn clear_anomalies<B: Backend>(
     asked: Asked<api::AnomaliesClearRequest>,
 ) -> Answer<api::Done> {
     Ok(Json(node.clear_anomalies(body(asked)?).await?))
+}
+
+async fn screening<B: Backend>(State(node): Node<B>) -> Answer<api::Screening> {
+    Ok(Json(node.screening().await?))
 }
 
 async fn top<B: Backend>(State(node): Node<B>, asked: Asked<api::TopRequest>) -> Answer<api::Top> {

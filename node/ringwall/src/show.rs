@@ -7,6 +7,7 @@ mod conversations;
 mod counters;
 mod policy;
 mod ports;
+mod screens;
 mod sessions;
 mod status;
 mod top;
@@ -43,6 +44,8 @@ enum What {
     Status(Daemon),
     /// Attacks: what goes on, suspected attackers or sites under attack, blocked sources
     Anomalies(anomalies::Options),
+    /// Screens: attacks by kind, what is blocked, what is learned of normal traffic
+    Screens(Daemon),
     /// Top talkers, averaged over the last seconds
     Top(top::Options),
 }
@@ -79,6 +82,7 @@ pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
         What::Cluster(daemon) => cluster::run(daemon, out),
         What::Status(daemon) => status::run(daemon, out),
         What::Anomalies(options) => anomalies::run(options, out),
+        What::Screens(daemon) => screens::run(daemon, out),
         What::Top(options) => top::run(options, out),
     }
 }

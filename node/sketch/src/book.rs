@@ -135,6 +135,12 @@ impl Book {
         self.noted
     }
 
+    /// How many rows gave way to others.
+    pub fn evicted(&self) -> u64 {
+        let hosts = self.sources.evicted() + self.destinations.evicted() + self.pairs.evicted();
+        hosts + self.flows.evicted() + self.oddities.evicted() + self.scopes.evicted()
+    }
+
     /// What each zone saw, by its number; for who reads the book, since it adds up all scopes.
     pub fn zones(&self) -> Vec<ScopeRow> {
         let mut zones = self.rest.clone();

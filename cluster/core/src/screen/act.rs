@@ -17,6 +17,8 @@ pub(super) struct Acts {
     blocks: BTreeMap<Place, Block>,
     /// Rates, by what they are for.
     rates: BTreeMap<(Kind, Subject), RateLimit>,
+    /// Blocks that began.
+    pub(super) begun: u64,
     /// Blocks that found no room.
     pub(super) unblocked: u64,
 }
@@ -79,6 +81,11 @@ impl Acts {
         self.blocks.iter().filter(|(_, it)| !it.foreign).map(|(source, it)| (source, it.until))
     }
 
+    /// Rates that are held down now.
+    pub(super) fn rates(&self) -> usize {
+        self.rates.len()
+    }
+
     /// All that is blocked.
     pub(super) fn blocks(&self) -> impl Iterator<Item = (&Place, Time)> {
         self.blocks.iter().map(|(source, it)| (source, it.until))
@@ -91,7 +98,10 @@ impl Acts {
             return;
         }
         let new = Block { until, said: Time::ZERO, foreign };
-        let block = self.blocks.entry(source).or_insert(new);
+        let block = self.blocks.entry(source).or_insert_with(|| {
+            self.begun += 1;
+            new
+        });
         block.until = block.until.max(until);
         block.foreign &= foreign;
         if block.until.since(block.said).as_secs() >= 1 {

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use config::Reaction;
 use sketch::{Oddity, Pair, Place};
@@ -91,6 +92,25 @@ impl Totals {
             bytes: part(self.bytes, before.bytes),
         }
     }
+}
+
+/// What a detector has done since it began.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Attacks that began, by what they are.
+    pub begun: BTreeMap<Kind, u64>,
+    /// Blocks that began, by its own judgement or another node's.
+    pub blocks: u64,
+    /// Digests for the other nodes.
+    pub digests_made: u64,
+    /// Digests of other nodes that were taken.
+    pub digests_taken: u64,
+    /// Digests of other nodes that were not.
+    pub digests_refused: u64,
+    /// Observations in the workers' books.
+    pub noted: u64,
+    /// Rows of the books that gave way to others.
+    pub evicted: u64,
 }
 
 /// What an attack is.

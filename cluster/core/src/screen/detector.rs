@@ -4,7 +4,7 @@ use sketch::{Book, Flow, Key as _, Noted as _, OddPair, Pair, Place, Rows, Seed,
 use wire::Time;
 
 use super::act::Acts;
-use super::attack::{Attack, Kind, Output, Subject};
+use super::attack::{Attack, Counts, Kind, Output, Subject};
 use super::baseline::{Baselines, Learning, Unusual};
 use super::digest::{self, DigestError, Teller};
 use super::judge::{Finding, Judge, generations};
@@ -58,6 +58,7 @@ pub struct Detector {
     acts: Acts,
     baselines: Baselines,
     teller: Teller,
+    counts: Counts,
     second: u64,
     refreshed: Time,
     sampled: Time,
@@ -81,6 +82,7 @@ impl Detector {
             acts: Acts::default(),
             baselines: Baselines::new(),
             teller: Teller::new(now),
+            counts: Counts::default(),
             second: second_of(now),
             refreshed: now,
             sampled: now,
@@ -107,6 +109,8 @@ impl Detector {
     /// destinations under a flood. A
     /// book under another seed is emptied only.
     pub fn take(&mut self, book: &mut Book, now: Time) {
+        self.counts.noted += book.noted();
+        self.counts.evicted += book.evicted();
         if book.seed() == self.settings.seed && book.noted() > 0 {
             self.merge(book, now);
             self.judge_scans(now);
@@ -121,7 +125,9 @@ impl Detector {
     /// # Errors
     /// Why it is not taken.
     pub fn hear(&mut self, message: &[u8], now: Time) -> Result<(), DigestError> {
-        let blocks = digest::read(message, &self.settings, &mut self.peers, now)?;
+        let read = digest::read(message, &self.settings, &mut self.peers, now);
+        let blocks = read.inspect_err(|_| self.counts.digests_refused += 1)?;
+        self.counts.digests_taken += 1;
         for (source, until) in blocks {
             let screen = self.screens.of(source.zone);
             if screen.is_some_and(|screen| !screen.exempts(&source)) {
@@ -162,7 +168,10 @@ impl Detector {
         }
         let learned = self.baselines.next_slot(self.teller.learned_after());
         let blocks = self.acts.own_blocks();
-        self.teller.tell(&self.settings, &mut self.own, &self.screens, blocks, learned, now)
+        let (own, screens) = (&mut self.own, &self.screens);
+        let digests = self.teller.tell(&self.settings, own, screens, blocks, learned, now);
+        self.counts.digests_made += digests.len() as u64;
+        digests
     }
 
     /// The attacks that go on.
@@ -184,6 +193,17 @@ impl Detector {
     pub fn learning(&self) -> Vec<Learning> {
         let others: Vec<_> = self.peers.iter().map(|peer| &peer.learned).collect();
         self.baselines.learning(self.second_of_day, &self.screens, &others)
+    }
+
+    /// What was done since the detector began.
+    pub fn counts(&self) -> Counts {
+        let (begun, blocks) = (self.live.begun.clone(), self.acts.begun);
+        Counts { begun, blocks, ..self.counts.clone() }
+    }
+
+    /// Rates that are held down now: of sources, to destinations, into zones.
+    pub fn curbs(&self) -> usize {
+        self.acts.rates()
     }
 
     /// Attacks that were not followed, blocks that found no room, scopes that found none.

@@ -24,6 +24,8 @@ use crate::limits::{ATTACKS_MAX, DECOYS_MIN, FLOOD_QUIET, FORGED_MIN, SCAN_QUIET
 pub(super) struct Live {
     attacks: BTreeMap<(Kind, Subject), Entry>,
     numbers: u64,
+    /// How many began, by what they are.
+    pub(super) begun: BTreeMap<Kind, u64>,
     /// Attacks that were not followed, for want of room.
     pub(super) untold: u64,
 }
@@ -62,6 +64,7 @@ impl Live {
             return;
         }
         self.numbers += 1;
+        *self.begun.entry(finding.kind).or_default() += 1;
         let entry = Entry::new(self.numbers, &finding, now);
         out.push(Output::Started(entry.attack.clone()));
         acts.meet(&finding, now, out);

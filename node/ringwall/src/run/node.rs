@@ -52,6 +52,10 @@ impl Backend for RunningNode {
         self.node.clear_anomalies(request).await
     }
 
+    async fn screening(&self) -> Result<api::Screening, Error> {
+        self.node.screening().await
+    }
+
     async fn top(&self, request: api::TopRequest) -> Result<api::Top, Error> {
         self.node.top(request).await
     }

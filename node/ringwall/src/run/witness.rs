@@ -51,6 +51,11 @@ impl Backend for RunningWitness {
         no("traffic")
     }
 
+    /// It has none, which its metrics say.
+    async fn screening(&self) -> Result<api::Screening, Error> {
+        Ok(api::Screening::default())
+    }
+
     async fn top(&self, _: api::TopRequest) -> Result<api::Top, Error> {
         no("traffic")
     }

@@ -26,6 +26,7 @@ pub(super) enum Endpoint {
     ClusterToken,
     Anomalies,
     AnomaliesClear,
+    Screens,
     Top,
     Failpoint,
     Metrics,
@@ -36,7 +37,7 @@ pub(super) const METRICS: &str = "/metrics";
 
 impl Endpoint {
     /// All of them.
-    pub(super) const ALL: [Self; 23] = [
+    pub(super) const ALL: [Self; 24] = [
         Self::Status,
         Self::Sessions,
         Self::SessionsClear,
@@ -57,6 +58,7 @@ impl Endpoint {
         Self::ClusterToken,
         Self::Anomalies,
         Self::AnomaliesClear,
+        Self::Screens,
         Self::Top,
         Self::Failpoint,
         Self::Metrics,
@@ -85,6 +87,7 @@ impl Endpoint {
             Self::ClusterToken => (api::CLUSTER_TOKEN, Role::Administer),
             Self::Anomalies => (api::ANOMALIES, Role::Read),
             Self::AnomaliesClear => (api::ANOMALIES_CLEAR, Role::Operate),
+            Self::Screens => (api::SCREENS, Role::Read),
             Self::Top => (api::TOP, Role::Read),
             Self::Failpoint => (api::FAILPOINT, Role::Administer),
             Self::Metrics => (METRICS, Role::Read),

@@ -3,6 +3,7 @@
 
 mod agreement;
 mod cluster;
+mod screens;
 
 use config::Role;
 use config::api::{self, WorkerState};
@@ -20,6 +21,7 @@ pub(super) struct Facts {
     pub(super) counters: api::Counters,
     pub(super) policy: api::Policy,
     pub(super) ports: api::Ports,
+    pub(super) screening: api::Screening,
     /// While the node can tell how it stands to the cluster's policy.
     pub(super) agreement: Option<api::PolicyStatus>,
     /// On a node of a cluster, while its membership thread answers.
@@ -38,6 +40,7 @@ impl Facts {
             counters: node.counters().await?,
             policy: node.policy().await?,
             ports: node.ports().await?,
+            screening: node.screening().await?,
             agreement: node.policy_status().await.ok(),
             cluster: node.cluster().await.ok(),
             refused: gate.refused(),
@@ -65,6 +68,8 @@ pub(super) fn render(facts: &Facts) -> String {
         packets("", shared);
         rules_and_zones(&facts.policy);
         facts.ports.ports.iter().for_each(port);
+        screens::describe();
+        screens::screening(&facts.screening);
         if let Some(status) = &facts.agreement {
             agreement::describe();
             agreement::status(status);

@@ -282,6 +282,10 @@ fn metrics_have_names_labels_and_help() {
         "ringwall_cluster_behind{worker=\"0\"} 3",
         "ringwall_cluster_holds_total{worker=\"0\"} 7",
         "ringwall_cluster_net_total{what=\"foreign-certificate\"} 2",
+        "ringwall_attacks{kind=\"syn-flood\"} 1",
+        "ringwall_attacks_begun_total{kind=\"land\"} 2",
+        "ringwall_screen_blocked_sources 4",
+        "ringwall_screen_learned_ratio{zone=\"a\"} 0.25",
         "ringwall_port_lost_packets_total{port=\"lan\",cause=\"ring-full\"} 1",
     ];
     for line in expected {

@@ -36,6 +36,20 @@ fn destination<'a>(book: &'a Book, address: &str) -> Option<&'a DestinationRow> 
 }
 
 #[test]
+fn rows_that_give_way_are_counted_until_the_book_is_cleared() {
+    let mut book = book();
+    let sources = 2 * BOOK_SOURCES as u32;
+    for number in 0..sources {
+        let source = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + number)).to_string();
+        book.note(&of(DENIED, &source, "10.0.0.1", 80));
+    }
+    // Of as many sources as there is room for, twice; of the pairs no fewer.
+    assert!(book.evicted() >= 2 * u64::from(sources) - 2 * BOOK_SOURCES.max(BOOK_PAIRS) as u64);
+    book.clear();
+    assert_eq!(book.evicted(), 0);
+}
+
+#[test]
 fn an_observation_stands_in_every_row_that_it_concerns() {
     let mut book = book();
     for port in 1..=12 {

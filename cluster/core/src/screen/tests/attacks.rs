@@ -165,6 +165,27 @@ fn a_zone_without_a_screen_is_counted_and_nothing_else() {
 }
 
 #[test]
+fn what_was_done_is_counted() {
+    let mut world =
+        World::new(2, "action = \"block\"\nsyn-flood = { source = 100, action = \"drop\" }\n");
+    burst(&mut world, 20, |it| tcp(DENIED, "192.0.2.1", "10.0.0.1", port_of(it)));
+    burst(&mut world, 20, |it| tcp(DENIED, "192.0.2.2", "10.0.0.1", port_of(it)));
+    burst(&mut world, 500, |_| tcp(Seen::Permitted, "192.0.2.3", "10.0.0.1", 80));
+    let [own, other] = [0, 1].map(|node: usize| world.nodes[node].detector.counts());
+    let begun: Vec<_> = own.begun.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+    assert_eq!(begun, ["syn-flood 1", "tcp-port-scan 2"]);
+    assert_eq!((own.blocks, own.noted, own.evicted), (2, 540, 0));
+    assert_eq!((other.blocks, other.noted), (2, 0), "another node's block is one here as well");
+    assert_eq!(world.nodes[0].detector.curbs(), 1);
+    assert!(own.digests_made > 0);
+    assert_eq!((other.digests_taken, other.digests_refused), (own.digests_made, 0));
+    assert!(world.nodes[1].detector.hear(&[1; 9], world.now).is_err());
+    assert_eq!(world.nodes[1].detector.counts().digests_refused, 1);
+    world.run_seconds(60);
+    assert_eq!(world.nodes[0].detector.curbs(), 0, "the flood is over");
+}
+
+#[test]
 fn an_attack_has_a_beginning_one_line_a_second_and_an_end_with_totals() {
     let mut world = World::new(1, "");
     for _ in 0..5 {

@@ -77,6 +77,27 @@ impl Backend for Fake {
         Ok(api::Done {})
     }
 
+    async fn screening(&self) -> Result<api::Screening, Error> {
+        let kind = |kind: &str, live, begun| api::ScreenKind { kind: kind.to_owned(), live, begun };
+        let zone = api::ScreenBaseline {
+            zone: "a".to_owned(),
+            learned: 0.25,
+            hours: 6,
+            expected: [("packets".to_owned(), 1_200.0)].into(),
+            ..api::ScreenBaseline::default()
+        };
+        let prefix = Some("192.0.2.0/24".to_owned());
+        let prefix = api::ScreenBaseline { prefix, learned: 1.0, ..zone.clone() };
+        Ok(api::Screening {
+            screening: true,
+            kinds: vec![kind("syn-flood", 1, 3), kind("land", 0, 2)],
+            blocked: 4,
+            blocks: 9,
+            baselines: vec![zone, prefix],
+            ..api::Screening::default()
+        })
+    }
+
     async fn top(&self, _: api::TopRequest) -> Result<api::Top, Error> {
         Ok(api::Top { screening: true, ..api::Top::default() })
     }
