@@ -113,6 +113,7 @@ impl Witness {
             sessions_max: 0,
             workers: Vec::new(),
             capabilities: Vec::new(),
+            syslog: Vec::new(),
         }
     }
 

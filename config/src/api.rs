@@ -40,8 +40,8 @@ pub use session::{
     SessionsPage, Traffic,
 };
 pub use view::{
-    BindMode, Counters, Policy, Port, PortState, Ports, Rule, Status, Worker, WorkerState, XdpMode,
-    Zone,
+    BindMode, Counters, Policy, Port, PortState, Ports, Rule, Status, SyslogReceiver, Worker,
+    WorkerState, XdpMode, Zone,
 };
 
 use serde::{Deserialize, Serialize};

@@ -40,8 +40,8 @@ pub use diagnostic::{Checked, Diagnostic, Severity};
 pub use diff::{Change, Difference, FieldChange, Members, Place, RuleField, diff};
 pub use fit::{Misfit, misfits};
 pub use node::{
-    Api, Checksum, Cluster, Fabric, Log, LogFormat, Metrics, Node, OnExit, Placement, Port, Remote,
-    Target, Unconfirmed, Vip, Wire, ZeroCopy,
+    Api, Checksum, Cluster, EventClass, Fabric, Facility, Log, LogFormat, Metrics, Node, OnExit,
+    Placement, Port, Receiver, Remote, Syslog, Target, Unconfirmed, Vip, Wire, ZeroCopy,
 };
 pub use parse::{inline_lists, parse_checked_policy, parse_node, parse_policy, parse_witness};
 pub use policy::{

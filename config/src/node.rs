@@ -1,5 +1,6 @@
 //! The node file as the daemon uses it: one machine's ports, sizes and places.
 
+use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
@@ -50,6 +51,8 @@ pub struct Node {
     pub metrics: Option<Metrics>,
     /// The daemon's log.
     pub log: Log,
+    /// Where events go besides.
+    pub syslog: Vec<Syslog>,
 }
 
 impl Node {
@@ -270,4 +273,101 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// A receiver of events, in the form of RFC 5424.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Syslog {
+    /// Where it is.
+    pub to: Receiver,
+    /// What kind of program the node is to it.
+    pub facility: Facility,
+    /// What it is told of, each once.
+    pub events: Vec<EventClass>,
+    /// The private enterprise number behind the name of structured data.
+    pub enterprise: u32,
+}
+
+/// Where a receiver of events is, and how it is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Receiver {
+    /// A Unix datagram socket: a message each datagram.
+    Unix(String),
+    /// The same by UDP (RFC 5426).
+    Udp(SocketAddr),
+    /// TCP, with the octets of each message counted (RFC 6587 §3.4.1).
+    Tcp(SocketAddr),
+}
+
+impl fmt::Display for Receiver {
+    /// As in the node file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{path}"),
+            Self::Udp(address) => write!(f, "udp:{address}"),
+            Self::Tcp(address) => write!(f, "tcp:{address}"),
+        }
+    }
+}
+
+/// A facility of RFC 5424 §6.2.1 that a program like this may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Facility {
+    /// 3: a system daemon.
+    #[default]
+    Daemon,
+    /// 4: security.
+    Auth,
+    /// 10: security, for few eyes.
+    Authpriv,
+    /// 16.
+    Local0,
+    /// 17.
+    Local1,
+    /// 18.
+    Local2,
+    /// 19.
+    Local3,
+    /// 20.
+    Local4,
+    /// 21.
+    Local5,
+    /// 22.
+    Local6,
+    /// 23.
+    Local7,
+}
+
+impl Facility {
+    /// Its number.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Daemon => 3,
+            Self::Auth => 4,
+            Self::Authpriv => 10,
+            Self::Local0 => 16,
+            Self::Local1 => 17,
+            Self::Local2 => 18,
+            Self::Local3 => 19,
+            Self::Local4 => 20,
+            Self::Local5 => 21,
+            Self::Local6 => 22,
+            Self::Local7 => 23,
+        }
+    }
+}
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventClass {
+    /// Attacks that begin, go on, end; sources that are blocked.
+    Attacks,
+    /// Sessions and packets under a rule that logs them.
+    Sessions,
+    /// The policy, and how the nodes agree on it.
+    Policy,
+    /// The daemon, its ports, its cluster.
+    Node,
 }

@@ -20,6 +20,7 @@ mod rule;
 mod screen;
 mod service;
 mod shadow;
+mod syslog;
 mod zones;
 
 pub use inline::inline_lists;

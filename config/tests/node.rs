@@ -1,8 +1,9 @@
 //! Node files, right and wrong.
 
 use ringwall_config::{
-    Access, Checksum, Cluster, Diagnostic, Fabric, LogFormat, Node, OnExit, Placement, Principal,
-    Severity, Target, Unconfirmed, Vip, Wire, ZeroCopy, limits, parse_node, parse_witness,
+    Access, Checksum, Cluster, Diagnostic, EventClass, Fabric, Facility, LogFormat, Node, OnExit,
+    Placement, Principal, Receiver, Severity, Syslog, Target, Unconfirmed, Vip, Wire, ZeroCopy,
+    limits, parse_node, parse_witness,
 };
 
 const HEAD: &str = "[node]\nid = 1\nname = \"fw1\"\n";
@@ -40,6 +41,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!((node.on_exit, node.failpoints, node.cores), (OnExit::Closed, false, None));
     assert_eq!((&node.cluster, &node.fabric, node.vips.len()), (&None, &None, 0));
     assert_eq!((node.metrics, node.log.format, node.log.file), (None, LogFormat::Text, None));
+    assert_eq!(node.syslog, []);
     let port = &node.ports[0];
     assert_eq!((port.name.as_str(), port.interface.as_str(), port.domain), ("lan", "lan0", 0));
     assert_eq!((port.checksum, port.zero_copy), (Checksum::Verify, ZeroCopy::Auto));
@@ -104,6 +106,78 @@ fn a_role_that_nobody_can_use_is_a_warning() {
     assert_eq!(warnings("read = [\"@a\", \"@b\"]"), [closed("read")]);
     assert_eq!(warnings("administer = [\"root\"]"), [""; 0]);
     assert_eq!(warnings("group = \"g\"\nread = [\"max\"]"), [""; 0]);
+}
+
+#[test]
+fn events_have_receivers() {
+    let syslog = |text: &str| node(&format!("{HEAD}{LAN}{text}")).syslog;
+    let told = syslog(
+        "[[syslog]]\nto = \"unix:/dev/log\"\n[[syslog]]\nto = \"udp:192.0.2.9:514\"\n\
+         facility = \"local7\"\nevents = \"sessions\"\nenterprise = 4294967295\n\
+         [[syslog]]\nto = \"tcp:[::1]:601\"\nevents = [\"node\", \"attacks\", \"node\"]\n",
+    );
+    use EventClass::{Attacks, Node as OfNode, Policy, Sessions};
+    let expected = [
+        Syslog {
+            to: Receiver::Unix("/dev/log".to_owned()),
+            facility: Facility::Daemon,
+            events: vec![Attacks, Policy, OfNode],
+            enterprise: 32_473,
+        },
+        Syslog {
+            to: Receiver::Udp("192.0.2.9:514".parse().unwrap()),
+            facility: Facility::Local7,
+            events: vec![Sessions],
+            enterprise: u32::MAX,
+        },
+        Syslog {
+            to: Receiver::Tcp("[::1]:601".parse().unwrap()),
+            facility: Facility::Daemon,
+            events: vec![OfNode, Attacks],
+            enterprise: 32_473,
+        },
+    ];
+    assert_eq!(told, expected);
+    let places = told.iter().map(|it| it.to.to_string()).collect::<Vec<_>>();
+    assert_eq!(places, ["unix:/dev/log", "udp:192.0.2.9:514", "tcp:[::1]:601"]);
+}
+
+#[test]
+fn a_receiver_that_cannot_be_is_refused() {
+    let examples = "a way and a place: \"udp:192.0.2.9:514\", \"tcp:[2001:db8::9]:601\" or \
+                    \"unix:/dev/log\"";
+    let good = "to = \"unix:/dev/log\"\n";
+    let cases = [
+        ("", "7:1 [[syslog]] has no `to`".to_owned()),
+        ("to = \"udp:192.0.2.9\"", format!("8:6 `udp:192.0.2.9` is no receiver [{examples}]")),
+        ("to = \"log.example:514\"", format!("8:6 `log.example:514` is no receiver [{examples}]")),
+        (
+            "to = \"unix:dev/log\"",
+            "8:6 `dev/log` is not absolute [write `to` from the root: \"/…\"]".to_owned(),
+        ),
+        (
+            &format!("{good}events = []"),
+            "9:10 a receiver that is told nothing [leave `events` out, or the whole section]"
+                .to_owned(),
+        ),
+        (
+            &format!("{good}[[syslog]]\n{good}"),
+            "10:6 `unix:/dev/log` is a receiver already".to_owned(),
+        ),
+        (
+            &format!("{good}enterprise = 0"),
+            "9:14 `enterprise` must be from 1 to 4294967295".to_owned(),
+        ),
+    ];
+    for (text, problem) in cases {
+        assert_eq!(problems(&format!("{HEAD}{LAN}[[syslog]]\n{text}\n")), [problem], "{text}");
+    }
+    let class = problems(&format!("{HEAD}{LAN}[[syslog]]\n{good}events = \"sesions\"\n"));
+    assert!(class[0].contains("did you mean `sessions`?"), "{class:?}");
+    let one = |port: usize| format!("[[syslog]]\nto = \"udp:192.0.2.9:{port}\"\n");
+    let many: String = (1..=limits::SYSLOG_MAX + 1).map(one).collect();
+    let told = problems(&format!("{HEAD}{LAN}{many}"));
+    assert!(told[0].contains("9 receivers, the limit is 8"), "{told:?}");
 }
 
 const REMOTE: &str = "listen = \"192.0.2.1:7443\"\ncertificate = \"/c\"\nkey = \"/k\"\n";

@@ -49,6 +49,7 @@ impl Node {
             sessions_max: u64::from(self.config.sessions),
             workers,
             capabilities: Vec::new(),
+            syslog: Vec::new(),
         })
     }
 

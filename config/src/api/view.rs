@@ -31,6 +31,24 @@ pub struct Status {
     pub workers: Vec<Worker>,
     /// Capabilities the process has kept, by their names.
     pub capabilities: Vec<String>,
+    /// Receivers of its events.
+    #[serde(default)]
+    pub syslog: Vec<SyslogReceiver>,
+}
+
+/// A receiver of events, and what became of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyslogReceiver {
+    /// Where it is, as in the node file.
+    pub to: String,
+    /// The last message was sent; `false` before the first, and while it takes none.
+    pub delivers: bool,
+    /// Messages given to the network.
+    pub sent: u64,
+    /// Messages that found no room in its queue.
+    pub dropped: u64,
+    /// Messages that UDP refused.
+    pub refused: u64,
 }
 
 /// One packet worker.

@@ -6,15 +6,16 @@ use super::cluster::Pair;
 use super::fields::{self, Fields};
 use super::ports::Ports;
 use super::reader::{Reader, Value, quoted};
-use super::{access, paths};
+use super::{access, paths, syslog};
 use crate::limits::{
     CORE_MAX, FRAMES_DEFAULT, FRAMES_MAX, FRAMES_MIN, NODE_BYTES_MAX, SESSIONS_DEFAULT,
     SESSIONS_MAX, SESSIONS_MIN, WORKERS_MAX,
 };
 use crate::{Checked, Diagnostic, Log, LogFormat, Metrics, Node, OnExit};
 
-const SECTIONS: [&str; 10] =
-    ["node", "port", "wire", "cluster", "fabric", "vip", "target", "api", "metrics", "log"];
+const SECTIONS: [&str; 11] = [
+    "node", "port", "wire", "cluster", "fabric", "vip", "target", "api", "metrics", "log", "syslog",
+];
 const NODE_KEYS: [&str; 11] = [
     "id",
     "name",
@@ -75,6 +76,7 @@ fn node(reader: &mut Reader<'_>, purpose: Purpose) -> Option<Node> {
     };
     let pair = Pair::parse(reader, &document, &ports);
     let log = log(reader, document.get("log"));
+    let syslog = syslog::receivers(reader, &document);
     let metrics = document.get("metrics").and_then(|value| metrics(reader, value));
     let fields = document.required(reader, "node")?;
     let fields = Fields::new(reader, fields, "[node]", &NODE_KEYS)?;
@@ -102,6 +104,7 @@ fn node(reader: &mut Reader<'_>, purpose: Purpose) -> Option<Node> {
         api: access::api(reader, document.get("api"), name),
         metrics,
         log,
+        syslog,
         name: name.to_owned(),
     })
 }

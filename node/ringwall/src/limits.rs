@@ -104,3 +104,25 @@ pub(crate) const TOKENS_FILE_BYTES: u64 = 64 << 10;
 
 /// How long a request that is under way may take after the daemon was told to stop.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+/// Messages that wait for a syslog receiver, 4 MiB of the longest ones: half a minute of 64 a second. Of more
+/// the newest are dropped, and counted.
+pub(crate) const SYSLOG_QUEUE: usize = 2_048;
+
+/// Bytes of a syslog message: what every receiver should take (RFC 5424 §6.1). What has no room is left out.
+pub(crate) const SYSLOG_MESSAGE_BYTES: usize = 2_048;
+
+/// Bytes of one value in it: more than an address or a name; the rest of a longer one is left out.
+pub(crate) const SYSLOG_VALUE_BYTES: usize = 512;
+
+/// How long a receiver may take to accept a connection or a message: a round trip, and two losses.
+pub(crate) const SYSLOG_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pause before a receiver that failed is tried again; each one is twice as long as the one before.
+pub(crate) const SYSLOG_PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest such pause: so much later at most is a receiver that came back told.
+pub(crate) const SYSLOG_PAUSE_MOST: Duration = Duration::from_secs(30);
+
+/// How long a daemon that ends waits until its last messages are sent.
+pub(crate) const SYSLOG_FLUSH: Duration = Duration::from_secs(1);
+

@@ -2,14 +2,15 @@
 //! its API until it is told to stop. `witness` is the same daemon without a datapath.
 //!
 //! ```text
-//! files ─► log, panic hook ─► bpffs, claim on the socket ─► capabilities dropped ─┐
-//! end ◄── shutdown ◄── signal ◄── API, READY ◄── node: program, workers, actors ◄─┘
+//! files ─► log, syslog, panic hook ─► bpffs, claim on the socket ─► capabilities dropped ─┐
+//! end ◄── shutdown ◄── signal ◄── API, READY ◄── node: program, workers, actors ◄─────────┘
 //! ```
 
 mod capabilities;
 mod log;
 mod node;
 mod panics;
+mod syslog;
 mod witness;
 
 use std::fmt;
@@ -30,12 +31,13 @@ use tokio::task::JoinSet;
 
 use crate::backend::Backend;
 use crate::failure::Failure;
-use crate::limits::{NICENESS, RUNTIME_SLICE, RUNTIME_THREADS, STOP_TIMEOUT};
+use crate::limits::{NICENESS, RUNTIME_SLICE, RUNTIME_THREADS, STOP_TIMEOUT, SYSLOG_FLUSH};
 use crate::server::{self, Claim, Door, DoorError, Gate, SocketError};
 use crate::{files, render};
 
 use log::LogFile;
 use node::RunningNode;
+use syslog::{Deliveries, Syslog};
 use witness::RunningWitness;
 
 #[derive(Args, Debug)]
@@ -82,6 +84,13 @@ pub(crate) enum RunError {
 struct Plan {
     node: config::Node,
     work: Work,
+}
+
+/// Where the daemon's lines go.
+struct Lines {
+    file: Option<Arc<LogFile>>,
+    syslog: Syslog,
+    deliveries: Deliveries,
 }
 
 /// What the daemon does.
@@ -146,14 +155,14 @@ fn seed_from(path: &Path) -> Result<Seed, Failure> {
 
 /// Sets the process up, and runs the node in it.
 fn start(plan: Plan, json: bool) -> Result<(), RunError> {
-    let log = match plan.work {
+    let lines = match plan.work {
         Work::Firewall(_) => {
             capabilities::required()?;
-            let log = log::start(&plan.node.log, json)?;
+            let lines = Lines::start(&plan.node, json)?;
             BpfDir::prepare(Path::new(&plan.node.bpf_dir)).map_err(RunError::Xdp)?;
-            log
+            lines
         }
-        Work::Witness => log::start(&plan.node.log, json)?,
+        Work::Witness => Lines::start(&plan.node, json)?,
     };
     panics::log();
     let config::Api { socket, group, .. } = &plan.node.api;
@@ -177,22 +186,32 @@ fn start(plan: Plan, json: bool) -> Result<(), RunError> {
         .enable_all()
         .build()
         .map_err(RunError::System)?;
-    let to_file = log.is_some();
-    let ended = runtime.block_on(serve(plan, socket, capabilities, log));
-    if let (Err(error), true) = (&ended, to_file) {
+    let (to_file, syslog) = (lines.file.is_some(), lines.syslog.clone());
+    let ended = runtime.block_on(serve(plan, socket, capabilities, lines));
+    if let (Err(error), true) = (&ended, to_file || !syslog.is_empty()) {
         // On stderr it is said anyway, as the last word.
         tracing::error!(%error, "the daemon ends");
     }
+    runtime.block_on(syslog.flush(SYSLOG_FLUSH));
     runtime.shutdown_timeout(STOP_TIMEOUT);
     ended
+}
+
+impl Lines {
+    fn start(node: &config::Node, json: bool) -> Result<Self, RunError> {
+        let (syslog, layer, deliveries) = Syslog::new(&node.syslog, &node.name);
+        Ok(Self { file: log::start(&node.log, layer, json)?, syslog, deliveries })
+    }
 }
 
 async fn serve(
     plan: Plan,
     socket: Claim,
     capabilities: Vec<String>,
-    log: Option<Arc<LogFile>>,
+    lines: Lines,
 ) -> Result<(), RunError> {
+    let Lines { file: log, syslog, deliveries } = lines;
+    deliveries.start();
     // Before the node is there: a signal that comes meanwhile must not be lost.
     let terminate = signal(SignalKind::terminate()).map_err(RunError::System)?;
     let interrupt = signal(SignalKind::interrupt()).map_err(RunError::System)?;
@@ -216,11 +235,11 @@ async fn serve(
     match plan.work {
         Work::Firewall(seed) => {
             let node = actors::start(plan.node, seed).await.map_err(RunError::Start)?;
-            attend(RunningNode { node, capabilities }, reach).await
+            attend(RunningNode { node, capabilities, syslog }, reach).await
         }
         Work::Witness => {
             let witness = Witness::start(plan.node).await.map_err(RunError::Start)?;
-            attend(RunningWitness { witness, capabilities }, reach).await
+            attend(RunningWitness { witness, capabilities, syslog }, reach).await
         }
     }
 }

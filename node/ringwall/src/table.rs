@@ -70,7 +70,7 @@ pub(crate) fn instant(unix_seconds: u64) -> String {
 
 /// Year, month and day of a day since 1970, in the Gregorian calendar. Years begin in March here, so that
 /// the day that is sometimes there is the last one.
-fn date(days: u64) -> (u64, u64, u64) {
+pub(crate) fn date(days: u64) -> (u64, u64, u64) {
     const TO_1970: u64 = 719_468;
     const DAYS_OF_400_YEARS: u64 = 146_097;
     let days = days + TO_1970;

@@ -6,17 +6,25 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use config::{Log, LogFormat};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
 use super::RunError;
+use super::syslog::SyslogLayer;
 
 /// What is logged unless `RUST_LOG` says otherwise. The actor library would put an actor's number
 /// before every line.
 const LEVEL: &str = "info,ractor=warn,openraft=warn";
 
-/// Starts the log. `json` overrules the node file. Returns the file that it goes to, if it does.
-pub(super) fn start(log: &Log, json: bool) -> Result<Option<Arc<LogFile>>, RunError> {
+/// Starts the log, and with it what else hears its lines. `json` overrules the node file. Returns the file that
+/// it goes to, if it does.
+pub(super) fn start(
+    log: &Log,
+    syslog: Option<SyslogLayer>,
+    json: bool,
+) -> Result<Option<Arc<LogFile>>, RunError> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LEVEL));
     let file = log.file.as_ref().map(|path| LogFile::open(Path::new(path)).map(Arc::new));
     let file = file
@@ -26,12 +34,12 @@ pub(super) fn start(log: &Log, json: bool) -> Result<Option<Arc<LogFile>>, RunEr
         Some(file) => (BoxMakeWriter::new(Arc::clone(file)), false),
         None => (BoxMakeWriter::new(io::stderr), io::IsTerminal::is_terminal(&io::stderr())),
     };
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    if json || log.format == LogFormat::Json {
-        lines.json().flatten_event(true).init();
-    } else {
-        lines.with_ansi(colours).init();
-    }
+    let lines = fmt::layer().with_writer(writer);
+    let lines = match json || log.format == LogFormat::Json {
+        true => lines.json().flatten_event(true).boxed(),
+        false => lines.with_ansi(colours).boxed(),
+    };
+    tracing_subscriber::registry().with(filter).with(lines).with(syslog).init();
     Ok(file)
 }
 

@@ -4,6 +4,7 @@ use actors::StartError;
 use config::api::{self, Error};
 
 use super::Running;
+use super::syslog::Syslog;
 use crate::backend::Backend;
 
 /// A node, and what its process may do.
@@ -12,6 +13,8 @@ pub(super) struct RunningNode {
     pub(super) node: actors::Node,
     /// Names of the capabilities that were kept.
     pub(super) capabilities: Vec<String>,
+    /// Receivers of its events.
+    pub(super) syslog: Syslog,
 }
 
 impl Running for RunningNode {
@@ -22,8 +25,8 @@ impl Running for RunningNode {
 
 impl Backend for RunningNode {
     async fn status(&self) -> Result<api::Status, Error> {
-        let capabilities = self.capabilities.clone();
-        self.node.status().await.map(|status| api::Status { capabilities, ..status })
+        let (capabilities, syslog) = (self.capabilities.clone(), self.syslog.status());
+        self.node.status().await.map(|status| api::Status { capabilities, syslog, ..status })
     }
 
     async fn sessions(&self, request: api::PageRequest) -> Result<api::SessionsPage, Error> {

@@ -4,6 +4,7 @@ use actors::{StartError, Witness};
 use config::api::{self, Error};
 
 use super::Running;
+use super::syslog::Syslog;
 use crate::backend::Backend;
 
 /// A witness, and what its process may do.
@@ -12,6 +13,8 @@ pub(super) struct RunningWitness {
     pub(super) witness: Witness,
     /// Names of the capabilities that were kept.
     pub(super) capabilities: Vec<String>,
+    /// Receivers of its events.
+    pub(super) syslog: Syslog,
 }
 
 fn no<T>(what: &str) -> Result<T, Error> {
@@ -27,8 +30,8 @@ impl Running for RunningWitness {
 
 impl Backend for RunningWitness {
     async fn status(&self) -> Result<api::Status, Error> {
-        let capabilities = self.capabilities.clone();
-        Ok(api::Status { capabilities, ..self.witness.status() })
+        let (capabilities, syslog) = (self.capabilities.clone(), self.syslog.status());
+        Ok(api::Status { capabilities, syslog, ..self.witness.status() })
     }
 
     async fn sessions(&self, _: api::PageRequest) -> Result<api::SessionsPage, Error> {

@@ -124,13 +124,15 @@ const PLAIN: [(&str, &str, &str); 14] = [
 ];
 
 /// Counters with labels: name, help.
-const LABELLED: [(&str, &str); 12] = [
+const LABELLED: [(&str, &str); 14] = [
     ("ringwall_packets_dropped_total", "Packets dropped, by reason"),
     ("ringwall_anomalies_total", "Oddities of sessions, by name"),
     ("ringwall_xdp_frames_total", "Frames by what the XDP program did with them"),
     ("ringwall_rule_hits_total", "First packets that a rule decided"),
     ("ringwall_api_refused_total", "Requests to the API refused for want of a role"),
     ("ringwall_api_rejected_total", "Clients of the API's TLS listener that nobody knows"),
+    ("ringwall_syslog_sent_total", "Messages given to the network for a syslog receiver"),
+    ("ringwall_syslog_lost_total", "Messages that a syslog receiver does not get, by cause"),
     ("ringwall_worker_restarts_total", "Restarts of a worker's flow actor after a panic"),
     ("ringwall_port_received_packets_total", "Frames received by a port"),
     ("ringwall_port_received_bytes_total", "Bytes received by a port"),
@@ -140,7 +142,7 @@ const LABELLED: [(&str, &str); 12] = [
 ];
 
 /// Gauges: name, help.
-const GAUGES: [(&str, &str); 12] = [
+const GAUGES: [(&str, &str); 13] = [
     ("ringwall_info", "Always 1; the labels say what runs"),
     ("ringwall_uptime_seconds", "Time since the daemon started"),
     ("ringwall_policy_epoch", "Epoch of the policy in force"),
@@ -151,6 +153,7 @@ const GAUGES: [(&str, &str); 12] = [
     ("ringwall_zone_sessions", "Live sessions that a zone opened"),
     ("ringwall_zone_sessions_max", "Sessions that a zone may have opened, if it has a limit"),
     ("ringwall_packets_held", "Packets that wait now: fragments, and for a next hop"),
+    ("ringwall_syslog_delivers", "1 if the last message for a syslog receiver was sent"),
     ("ringwall_worker_running", "1 if the worker judges packets, 0 if it does not"),
     ("ringwall_port_up", "1 if the port's link is up"),
 ];
@@ -169,11 +172,22 @@ fn node(status: &api::Status) {
     gauge!("ringwall_policy_epoch").set(status.epoch as f64);
     gauge!("ringwall_sessions").set(status.sessions as f64);
     gauge!("ringwall_sessions_max").set(status.sessions_max as f64);
+    status.syslog.iter().for_each(syslog);
     for worker in &status.workers {
         let label = [("worker", worker.worker.to_string())];
         let running = worker.state == WorkerState::Running;
         gauge!("ringwall_worker_running", &label).set(one_if(running));
         counter!("ringwall_worker_restarts_total", &label).absolute(worker.restarts);
+    }
+}
+
+fn syslog(receiver: &api::SyslogReceiver) {
+    let label = [("receiver", receiver.to.clone())];
+    gauge!("ringwall_syslog_delivers", &label).set(one_if(receiver.delivers));
+    counter!("ringwall_syslog_sent_total", &label).absolute(receiver.sent);
+    for (cause, count) in [("queue-full", receiver.dropped), ("refused", receiver.refused)] {
+        let labels = [("receiver", receiver.to.clone()), ("cause", cause.to_owned())];
+        counter!("ringwall_syslog_lost_total", &labels).absolute(count);
     }
 }
 

@@ -286,6 +286,7 @@ fn metrics_have_names_labels_and_help() {
         "ringwall_attacks_begun_total{kind=\"land\"} 2",
         "ringwall_screen_blocked_sources 4",
         "ringwall_screen_learned_ratio{zone=\"a\"} 0.25",
+        "ringwall_syslog_sent_total{receiver=\"udp:192.0.2.9:514\"} 6",
         "ringwall_port_lost_packets_total{port=\"lan\",cause=\"ring-full\"} 1",
     ];
     for line in expected {

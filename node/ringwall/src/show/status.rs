@@ -1,6 +1,6 @@
 //! `show status`.
 
-use config::api::{self, Status, Worker, WorkerState};
+use config::api::{self, Status, SyslogReceiver, Worker, WorkerState};
 
 use crate::daemon::Daemon;
 use crate::failure::Failure;
@@ -18,6 +18,13 @@ pub(super) fn run(daemon: &Daemon, out: &mut Out<'_>) -> Result<(), Failure> {
     out.line(format!("policy epoch {epoch}, digest {digest}"))?;
     out.line(format!("sessions {sessions} of {sessions_max}"))?;
     out.line(format!("capabilities {}", status.capabilities.join(", ")))?;
+    for receiver in &status.syslog {
+        let SyslogReceiver { to, delivers, sent, dropped, refused } = receiver;
+        let state = if *delivers { "takes messages" } else { "TAKES NOTHING" };
+        out.line(format!(
+            "syslog {to}: {state}, {sent} sent, {dropped} dropped, {refused} refused"
+        ))?;
+    }
     let mut table = Table::new(&["WORKER", "STATE", "CPU", "SESSIONS", "RESTARTS"]);
     status.workers.iter().for_each(|worker| table.row(row(worker)));
     Ok(table.print("no workers", out)?)

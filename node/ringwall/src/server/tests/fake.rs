@@ -51,6 +51,11 @@ impl Backend for Fake {
             sessions_max: 1_024,
             workers: vec![worker],
             capabilities: Vec::new(),
+            syslog: vec![api::SyslogReceiver {
+                to: "udp:192.0.2.9:514".to_owned(),
+                sent: 6,
+                ..api::SyslogReceiver::default()
+            }],
         })
     }
 

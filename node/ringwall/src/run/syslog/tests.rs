@@ -1,0 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
+mod delivery;
+mod format;
+mod grammar;
