@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     check, clear, cluster, commit, compare, completion, confirm, demo, detach, explain, failpoint,
-    history, man, replay, rollback, run, show, token, witness,
+    history, man, replay, rollback, run, show, token, top, witness,
 };
 
 /// A stateful firewall on AF_XDP.
@@ -35,6 +35,8 @@ pub(crate) enum Verb {
     Replay(replay::Options),
     /// Show what a running daemon knows
     Show(show::Options),
+    /// Watch top talkers and attacks on a terminal screen, live
+    Top(top::Options),
     /// End sessions
     Clear(clear::Options),
     /// Put another policy in force, on every node; with --confirm on trial

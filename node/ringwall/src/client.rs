@@ -53,7 +53,16 @@ impl Client {
 
     /// Asks for what is at `path`.
     pub(crate) fn get<Res: DeserializeOwned>(&self, path: &str) -> Result<Res, ClientError> {
-        self.call(Method::GET, path, Bytes::new(), ANSWER_TIMEOUT)
+        self.get_within(path, ANSWER_TIMEOUT)
+    }
+
+    /// Asks for what is at `path`, and waits so long for the answer.
+    pub(crate) fn get_within<Res: DeserializeOwned>(
+        &self,
+        path: &str,
+        within: Duration,
+    ) -> Result<Res, ClientError> {
+        self.call(Method::GET, path, Bytes::new(), within)
     }
 
     /// Sends a request to `path`.

@@ -104,6 +104,7 @@ pub(crate) const TOKENS_FILE_BYTES: u64 = 64 << 10;
 
 /// How long a request that is under way may take after the daemon was told to stop.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Messages that wait for a syslog receiver, 4 MiB of the longest ones: half a minute of 64 a second. Of more
 /// the newest are dropped, and counted.
 pub(crate) const SYSLOG_QUEUE: usize = 2_048;
@@ -126,3 +127,22 @@ pub(crate) const SYSLOG_PAUSE_MOST: Duration = Duration::from_secs(30);
 /// How long a daemon that ends waits until its last messages are sent.
 pub(crate) const SYSLOG_FLUSH: Duration = Duration::from_secs(1);
 
+/// Rows that a screen of talkers asks for, from the least to the most: a small window, and the highest
+/// terminal.
+pub(crate) const TOP_ROWS: [u32; 6] = [8, 16, 32, 64, 128, 256];
+
+/// How often a screen asks the daemon, from the most often to the least: talkers change no faster, and an
+/// operator on a slow line has the last ones.
+pub(crate) const TOP_INTERVALS: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(30),
+];
+
+/// How long a screen waits for an answer before it says that there is none: it asks again anyway.
+pub(crate) const TOP_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a screen waits for a key before it looks for an answer: nobody sees that it is late.
+pub(crate) const TOP_TICK: Duration = Duration::from_millis(50);

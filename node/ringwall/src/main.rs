@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `run` | interfaces | `run/`, `server` |
 //! | `witness` | the other nodes | `run/`, `server` |
-//! | `show`, `clear`, `compare`, `history`, `explain` | a running daemon | `client` |
+//! | `show`, `top`, `clear`, `compare`, `history`, `explain` | a running daemon | `client` |
 //! | `commit`, `confirm`, `rollback` | a running daemon, until it is known what came of it | `insist` |
 //! | `explain`, `replay` | files, by themselves | `unplugged` |
 //! | `check`, `detach`, `completion`, `man`, `token` | files, by themselves | |
@@ -49,6 +49,7 @@ mod show;
 mod span;
 mod table;
 mod token;
+mod top;
 mod unplugged;
 mod witness;
 
@@ -82,6 +83,7 @@ fn carry_out(verb: Verb, out: &mut Out<'_>) -> Result<(), Failure> {
         Verb::Explain(options) => explain::run(&options, out),
         Verb::Replay(options) => replay::run(&options, out),
         Verb::Show(options) => show::run(&options, out),
+        Verb::Top(options) => top::run(&options, out),
         Verb::Clear(options) => clear::run(&options, out),
         Verb::Commit(options) => commit::run(&options, out),
         Verb::Confirm(options) => confirm::run(&options, out),

@@ -106,6 +106,17 @@ fn screens_are_shown_with_what_they_did_and_learned() {
     assert_eq!(json["kinds"][0]["begun"], 3);
 }
 
+/// What it tells of instead, since a test has no terminal.
+#[test]
+fn a_screen_wants_a_terminal() {
+    let pair = Pair::start();
+    for arguments in [&["top"][..], &["top", "--json"]] {
+        let (told, done) = run(&pair, arguments);
+        let Err(Failure::Usage(why)) = done else { panic!("{done:?}") };
+        assert!(told.is_empty() && why.contains("`ringwall show top`"), "{why}");
+    }
+}
+
 #[test]
 fn the_policy_and_the_cluster_are_shown_with_trial_and_log() {
     let pair = Pair::start();
