@@ -62,8 +62,8 @@ pub const SUGGESTION_WORDS_MAX: usize = 1 << 17;
 
 /// Receivers of events: each has a queue and a label in the metrics. More are served by one of them.
 pub const SYSLOG_MAX: usize = 8;
-/// Private enterprise number of structured data unless the file has another: that of documentation (RFC 5612),
-/// since this program has none of its own.
+/// Private enterprise number of structured data unless the file has another: that of documentation
+/// (RFC 5612), since this program has none of its own.
 pub const ENTERPRISE_DEFAULT: u32 = 32_473;
 
 /// Highest threshold of a screen, a second: as Junos has it, and above what a node can see.

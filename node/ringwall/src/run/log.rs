@@ -18,8 +18,8 @@ use super::syslog::SyslogLayer;
 /// before every line.
 const LEVEL: &str = "info,ractor=warn,openraft=warn";
 
-/// Starts the log, and with it what else hears its lines. `json` overrules the node file. Returns the file that
-/// it goes to, if it does.
+/// Starts the log, and with it what else hears its lines. `json` overrules the node file. Returns the file
+/// that it goes to, if it does.
 pub(super) fn start(
     log: &Log,
     syslog: Option<SyslogLayer>,

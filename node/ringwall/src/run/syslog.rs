@@ -6,8 +6,8 @@
 //!    the log)              full: dropped, counted
 //! ```
 //!
-//! Whoever logs writes into queues and never waits. A task for each receiver connects, sends, and waits longer
-//! each time that it cannot.
+//! Whoever logs writes into queues and never waits. A task for each receiver connects, sends, and waits
+//! longer each time that it cannot.
 
 mod deliver;
 mod layer;

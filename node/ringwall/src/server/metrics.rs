@@ -132,7 +132,7 @@ const LABELLED: [(&str, &str); 14] = [
     ("ringwall_api_refused_total", "Requests to the API refused for want of a role"),
     ("ringwall_api_rejected_total", "Clients of the API's TLS listener that nobody knows"),
     ("ringwall_syslog_sent_total", "Messages given to the network for a syslog receiver"),
-    ("ringwall_syslog_lost_total", "Messages that a syslog receiver does not get, by cause"),
+    ("ringwall_syslog_lost_total", "Messages that a receiver missed, by cause"),
     ("ringwall_worker_restarts_total", "Restarts of a worker's flow actor after a panic"),
     ("ringwall_port_received_packets_total", "Frames received by a port"),
     ("ringwall_port_received_bytes_total", "Bytes received by a port"),

@@ -1,5 +1,5 @@
-//! Metrics of attacks, as the node's screens see them. Sources and destinations are no labels: an attacker would
-//! say how many there are.
+//! Metrics of attacks, as the node's screens see them. Sources and destinations are no labels: an attacker
+//! would say how many there are.
 
 use config::api::Screening;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
@@ -14,7 +14,7 @@ const COUNTERS: [(&str, &str); 5] = [
     ("ringwall_screen_evicted_total", "Rows of the workers' notes that gave way to others"),
     (
         "ringwall_screen_digests_total",
-        "Digests for, and of, the other nodes, by what became of them",
+        "Digests between nodes, by what became of them",
     ),
 ];
 
@@ -26,7 +26,7 @@ const GAUGES: [(&str, &str); 5] = [
     ("ringwall_screen_curbs", "Rates that are held down now, in sum over all workers"),
     (
         "ringwall_screen_learned_ratio",
-        "What of the time to learn is over; a baseline judges from 1 on",
+        "How far a baseline has learned; it judges from 1 on",
     ),
 ];
 
