@@ -667,13 +667,16 @@ fn the_committed_object_is_what_the_source_gives() {
 
 /// Blocks at the bench's zone 7, which counts sources of IPv4 by /24 and of IPv6 by /64.
 fn with_blocks() -> Option<(Bench, BlockList)> {
-    let mut bench = ready()?;
+    ready().map(blocking)
+}
+
+fn blocking(mut bench: Bench) -> (Bench, BlockList) {
     let mut blocks = bench.program.take_blocks().unwrap();
     assert!(bench.program.take_blocks().is_none());
     let bits = SourceBits { zone: 7, v4: 24, v6: 64 };
     let ports = (0..=bench.port).map(|port| (port == bench.port).then_some(bits));
     blocks.set_zones(ports).unwrap();
-    Some((bench, blocks))
+    (bench, blocks)
 }
 
 #[test]

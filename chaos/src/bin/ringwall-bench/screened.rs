@@ -69,6 +69,6 @@ fn firsts(name: &str, rules: u32, rounds: u32) -> Comparison {
     comparison
 }
 
-fn each<T>(both: &mut [T; 2], mut measure: impl FnMut(&mut T) -> f64) -> [f64; 2] {
-    both.each_mut().map(|one| measure(one))
+fn each<T>(both: &mut [T; 2], measure: impl FnMut(&mut T) -> f64) -> [f64; 2] {
+    both.each_mut().map(measure)
 }

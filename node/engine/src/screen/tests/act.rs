@@ -243,8 +243,10 @@ fn another_policy_counts_the_sessions_that_are_there() {
     assert_eq!(wall.burst(1, Reason::SourceSessions, anybodys_syn), (1, 0));
 }
 
+type Frame = fn() -> Vec<u8>;
+
 /// Packets that the engine lets through and a screen may not.
-const ODD: [(fn() -> Vec<u8>, sketch::Oddity); 7] = [
+const ODD: [(Frame, sketch::Oddity); 7] = [
     (|| with_option(&[7, 7, 4, 1, 2, 3, 4]), sketch::Oddity::RecordRoute),
     (|| with_option(&[68, 8, 5, 0, 1, 2, 3, 4]), sketch::Oddity::Timestamp),
     (|| with_option(&[130, 3, 0]), sketch::Oddity::Security),

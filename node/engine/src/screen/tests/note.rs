@@ -72,11 +72,14 @@ fn a_connection_is_told_from_beginning_to_end() {
     assert_eq!((flow.value.packets, flow.value.bytes, flow.value.ended), (3, 5 * 40, true));
 }
 
+/// Packets with the ports by which they arrive.
+type Exchange<'a> = Vec<(crate::PortId, Builder<'a>)>;
+
 #[test]
 fn beginnings_that_come_to_nothing_are_told_by_their_kind() {
     let reset = TcpFlags(RST.0 | ACK.0);
     let syn = tcp(SYN, 80);
-    let cases: [(Vec<(crate::PortId, Builder<'_>)>, Measure, bool); 4] = [
+    let cases: [(Exchange<'_>, Measure, bool); 4] = [
         (vec![(OUT, syn)], Unanswered, true),
         (vec![(OUT, syn), (IN, answer(SYN_ACK, 1))], HalfOpen, false),
         (vec![(OUT, syn), (IN, answer(reset, 1))], Refused, true),

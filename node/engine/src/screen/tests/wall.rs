@@ -89,7 +89,7 @@ impl Wall {
 
     /// A frame arrives, and the books of packets are right afterwards.
     pub(super) fn arrive(&mut self, ingress: PortId, packet: &Builder<'_>) -> Verdict {
-        self.frame(ingress, &packet.frame().to_vec())
+        self.frame(ingress, &packet.frame())
     }
 
     pub(super) fn frame(&mut self, ingress: PortId, frame: &[u8]) -> Verdict {

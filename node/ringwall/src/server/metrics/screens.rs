@@ -12,10 +12,7 @@ const COUNTERS: [(&str, &str); 5] = [
     ("ringwall_screen_blocks_total", "Blocks of sources that began"),
     ("ringwall_screen_noted_total", "What the workers noted for the screens"),
     ("ringwall_screen_evicted_total", "Rows of the workers' notes that gave way to others"),
-    (
-        "ringwall_screen_digests_total",
-        "Digests between nodes, by what became of them",
-    ),
+    ("ringwall_screen_digests_total", "Digests between nodes, by what became of them"),
 ];
 
 /// Gauges: name, help.
@@ -24,10 +21,7 @@ const GAUGES: [(&str, &str); 5] = [
     ("ringwall_attacks", "Attacks that go on, by kind"),
     ("ringwall_screen_blocked_sources", "Sources that are blocked now"),
     ("ringwall_screen_curbs", "Rates that are held down now, in sum over all workers"),
-    (
-        "ringwall_screen_learned_ratio",
-        "How far a baseline has learned; it judges from 1 on",
-    ),
+    ("ringwall_screen_learned_ratio", "How far a baseline has learned; it judges from 1 on"),
 ];
 
 pub(super) fn describe() {
