@@ -137,11 +137,10 @@ impl Answer {
             Self::Unreachable(Unreachable::Route) => unreachable(v4::NETWORK),
             Self::Unreachable(Unreachable::Host) => unreachable(v4::HOST),
             Self::Unreachable(Unreachable::Port) => unreachable(v4::PORT),
-            Self::Unreachable(Unreachable::Prohibited) | Self::Reset
+            Self::Unreachable(Unreachable::Prohibited)
+            | Self::Reset
             | Self::Challenge { .. }
-            | Self::Cookie { .. } => {
-                unreachable(v4::PROHIBITED)
-            }
+            | Self::Cookie { .. } => unreachable(v4::PROHIBITED),
             Self::HopLimit => exceeded(v4::IN_TRANSIT),
             Self::Reassembly => exceeded(v4::REASSEMBLY),
             Self::TooBig { mtu } => {
@@ -159,11 +158,10 @@ impl Answer {
             Self::Unreachable(Unreachable::Route) => unreachable(v6::NO_ROUTE),
             Self::Unreachable(Unreachable::Host) => unreachable(v6::ADDRESS),
             Self::Unreachable(Unreachable::Port) => unreachable(v6::PORT),
-            Self::Unreachable(Unreachable::Prohibited) | Self::Reset
+            Self::Unreachable(Unreachable::Prohibited)
+            | Self::Reset
             | Self::Challenge { .. }
-            | Self::Cookie { .. } => {
-                unreachable(v6::PROHIBITED)
-            }
+            | Self::Cookie { .. } => unreachable(v6::PROHIBITED),
             Self::HopLimit => exceeded(v6::HOP_LIMIT),
             Self::Reassembly => exceeded(v6::REASSEMBLY),
             Self::TooBig { mtu } => {

@@ -15,6 +15,7 @@ use crate::ledger::Ledger;
 use crate::limits::{RESOLVE_QUEUE, SESSIONS_MAX};
 use crate::outbox::Outbox;
 use crate::pending::Pending;
+use crate::pipeline::Outcome;
 use crate::policy::Policy;
 use crate::proxy::Proxies;
 use crate::replication::{Replication, Role};
@@ -25,7 +26,6 @@ use crate::straight::Straight;
 use crate::sweep::{self, Sweep};
 use crate::table::{Handle, SessionTable};
 use crate::track;
-use crate::pipeline::Outcome;
 use crate::{
     Arrived, Counters, Decision, Mode, Port, PortId, Reason, RuleIndex, Verdict, WorkerId, ZoneId,
     integrity, pipeline,

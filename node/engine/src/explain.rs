@@ -3,8 +3,8 @@
 use wire::Time;
 
 use crate::engine::{Content, Engine};
-use crate::proxy::Remade;
 use crate::pipeline::{self, Outcome, Plan, Stage, Watch};
+use crate::proxy::Remade;
 use crate::{Arrived, PortId, Reason, RuleIndex, State};
 
 /// The answer of [`Engine::explain`].

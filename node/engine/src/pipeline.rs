@@ -154,8 +154,7 @@ pub(crate) fn judge(
     now: Time,
     watch: &mut impl Watch,
 ) -> Plan {
-    let judge =
-        Judge { engine, keyed, packet: &keyed.packet, arrived, frame, now, vouched: false };
+    let judge = Judge { engine, keyed, packet: &keyed.packet, arrived, frame, now, vouched: false };
     let plan =
         judge.owner().or_else(|| judge.entrance(watch)).unwrap_or_else(|| judge.lookup(watch));
     let plan = judge.audible(plan);

@@ -40,7 +40,8 @@ impl Remade {
     pub(crate) fn syn(proof: &Proof, frame: &[u8], packet: &Packet) -> Option<Self> {
         let Transport::Tcp(tcp) = &packet.body else { return None };
         let asked = Asked::by(proof, tcp.window);
-        let syn = asked.syn(packet.source, packet.destination, (tcp.source_port, tcp.destination_port));
+        let syn =
+            asked.syn(packet.source, packet.destination, (tcp.source_port, tcp.destination_port));
         Self::new(frame, packet, &syn.hop_limit(packet.hop_limit))
     }
 
@@ -144,7 +145,8 @@ impl Engine {
                     let Transport::Tcp(tcp) = &keyed.packet.body else { return decision };
                     self.begin_asking(&asking, Asked::by(proof, tcp.window), now);
                 }
-                if std::mem::take(&mut decision.in_hand) && !self.outbox.push(way.port, syn.frame()) {
+                if std::mem::take(&mut decision.in_hand) && !self.outbox.push(way.port, syn.frame())
+                {
                     self.ledger.output_lost();
                 }
                 decision
@@ -283,7 +285,9 @@ impl Engine {
     fn next_station(&mut self, key: &FlowKey, session: &Session) -> Option<(PortId, [u8; 6])> {
         let (destination, _) = key.destination(session.direction(Peer::Initiator));
         let flow = self.table.hash(key) as u32;
-        let Lookup::Hop(hop) = self.fib.lookup(key.domain(), destination, flow) else { return None };
+        let Lookup::Hop(hop) = self.fib.lookup(key.domain(), destination, flow) else {
+            return None;
+        };
         let port = self.settings.ports.get(hop.port.index())?;
         if !port.up || port.mode != Mode::Routed {
             return None;

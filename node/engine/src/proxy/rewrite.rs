@@ -62,7 +62,9 @@ fn options(header: &mut [u8], joined: &Joined, sender: Peer) {
                     break;
                 }
                 match (kind, sender) {
-                    (option::TIMESTAMPS, Peer::Responder) => add(header, at + 2, joined.stamp_shift),
+                    (option::TIMESTAMPS, Peer::Responder) => {
+                        add(header, at + 2, joined.stamp_shift)
+                    }
                     (option::TIMESTAMPS, Peer::Initiator) => {
                         add(header, at + 6, joined.stamp_shift.wrapping_neg());
                     }

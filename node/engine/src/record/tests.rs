@@ -74,6 +74,7 @@ fn record(protocol: Protocol, v6: bool, tcp: Tcp) -> Record {
         idle: Duration::from_millis(1_500),
         remaining: Duration::from_secs(432_000),
         own_life: Some(Duration::from_secs(90)),
+        proxied: None,
     }
 }
 
@@ -129,7 +130,7 @@ fn the_golden_vectors_are_what_is_written_and_what_is_read() {
 fn a_newer_record_is_read_as_far_as_it_is_known() {
     for (name, record) in samples() {
         let mut bytes = record.to_bytes().to_vec();
-        (bytes[0], bytes[1]) = (2, LEN as u8 + 5);
+        (bytes[0], bytes[1]) = (VERSION_PROXIED + 1, LEN as u8 + 5);
         bytes.extend_from_slice(b"later");
         bytes[2] |= 0x80; // a flag that does not exist yet
         bytes.push(0xee); // the next record

@@ -64,7 +64,10 @@ fn a_cookie_keeps_all_that_a_client_with_timestamps_offers() {
     for from in [v4(), v6()] {
         let answer = answered(&all_options(syn(from)), &NOW);
         let Transport::Tcp(tcp) = parse(&answer).body else { panic!() };
-        assert_eq!((tcp.mss, tcp.window_scale, tcp.sack_permitted), (Some(1_460), Some(SCALE), true));
+        assert_eq!(
+            (tcp.mss, tcp.window_scale, tcp.sack_permitted),
+            (Some(1_460), Some(SCALE), true)
+        );
         let told = tcp.timestamps.unwrap();
         assert_eq!((told.1, tcp.header_len), (77, 40));
         let proof = proof(&acked(from, &answer), &NOW).unwrap();
