@@ -14,7 +14,8 @@
 //!   anyone needs a service, also if it is a client: so does a DHCP client.
 //! - Later fragments for the host: the first one is judged.
 //!
-//! Before all that, IP from a source of its [`BlockList`] is dropped.
+//! Before all that, IP from a source of its [`BlockList`] is dropped. Of transit, SYNs to a destination that
+//! the list guards are answered with cookies ([`wire::cookie`]), by the port that they came in by.
 //!
 //! Without a valid lease nothing that is sent to an address of the cluster's (VIP) or asks for one
 //! (ARP request, neighbour solicitation), whether or not the kernel has the address.
@@ -27,6 +28,7 @@ mod block;
 mod bpffs;
 mod error;
 mod filter;
+mod guard;
 mod inbound;
 mod limits;
 mod port;
@@ -48,7 +50,7 @@ pub use block::{BlockList, SourceBits};
 pub use bpffs::BpfDir;
 pub use error::Error;
 pub use inbound::{HostInbound, Unsupported};
-pub use limits::{MAX_ADDRESSES, MAX_BLOCKED, MAX_PORTS, MAX_QUEUES};
+pub use limits::{MAX_ADDRESSES, MAX_BLOCKED, MAX_GUARDED, MAX_PORTS, MAX_QUEUES};
 pub use port::{Mode, PortConfig};
 pub use stats::{Stat, Stats};
 

@@ -115,7 +115,7 @@ impl Answer {
             }
             (Self::Cookie { context, mss }, _) => {
                 let answer = cookie::answer(packet, &context, mss).ok_or(Mute::NoSyn)?;
-                write::send_back(&answer, frame, packet, out)
+                send_back(&answer, frame, packet, out)
             }
             _ => write::error(self.message(packet.version), frame, packet, source, out),
         }

@@ -212,8 +212,10 @@ fn a_session_that_was_beginning_or_is_over_gives_way() {
     // Reset, and the same ports again.
     firewall.forward(OUT, &V4.client().flags(RST), IN);
     assert_eq!(firewall.state(), State::Close);
-    firewall.connect(V4);
-    assert_eq!(firewall.state(), State::Established);
+    let again = Cookie::of(&firewall.syn_ack(&V4.syn().seq(77_777)));
+    let syn = firewall.forward(OUT, &V4.ack(again).seq(77_778), IN).tcp();
+    assert_eq!((syn.flags, syn.sequence.0), (SYN, 77_777));
+    assert_eq!(firewall.state(), State::SynSent);
 }
 
 #[test]
