@@ -3,7 +3,7 @@
 //! ```text
 //! workers ─ books, 10 a second ─► detector ─► log: one line an attack and second
 //!    ▲                             │ ▲  │ └──► show anomalies, show top
-//!    └── block, unblock, curb ──────┘ │  ▼
+//!    └─ block, unblock, curb, guard ┘ │  ▼
 //!                        digests of, and to, the other nodes
 //! ```
 //!
@@ -17,6 +17,7 @@ mod say;
 mod tables;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use cluster_core::screen::{Action, Detector, Kind, Output, RateLimit, Screens, Settings, Subject};
@@ -30,11 +31,12 @@ use sketch::{Book, Place, Seed};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use wire::Time;
+use wire::cookie::{Context, Key};
 
 use crate::clock;
 use crate::cluster::Ownership;
 use crate::flow::XskWorker;
-use crate::limits::{CURB_LIFE, SCREEN_INTERVAL};
+use crate::limits::{CURB_LIFE, GUARD_LIFE, GUARD_MSS, SCREEN_INTERVAL};
 use crate::policy::InForce;
 use crate::shard::Shard;
 
@@ -51,10 +53,12 @@ pub(crate) struct Parts {
     pub(crate) in_force: watch::Receiver<InForce>,
     /// On a node of a cluster.
     pub(crate) fabric: Option<FabricEnd>,
-    /// The XDP program's list of blocked sources.
+    /// The XDP program's list of blocked sources and guarded destinations.
     pub(crate) blocks: Option<BlockList>,
     /// What each worker observes.
     pub(crate) observed: Vec<Consumer<Observation>>,
+    /// What cookies are made with, on all nodes of the cluster.
+    pub(crate) key: Key,
 }
 
 /// The way to the other nodes' detectors.
@@ -82,6 +86,9 @@ struct Screener {
     books: Vec<Arc<Mutex<Book>>>,
     noter: Noter,
     front: Front,
+    key: Key,
+    /// The slot that was told last.
+    slot: Option<u32>,
 }
 
 /// Starts it; it ends with the policy actor.
@@ -89,13 +96,14 @@ struct Screener {
 /// # Errors
 /// The system gives no thread.
 pub(crate) fn start(parts: Parts) -> std::io::Result<Watch> {
-    let Parts { node, boot, seed, shards, in_force, fabric, blocks, observed } = parts;
+    let Parts { node, boot, seed, shards, in_force, fabric, blocks, observed, key } = parts;
     let settings = Settings { node, boot, seed };
     let detector = Arc::<Mutex<Option<Box<Detector>>>>::default();
     let watch = Watch { detector: Arc::clone(&detector), in_force: in_force.clone() };
     let (books, front) = (Vec::new(), Front::new(blocks));
-    let noter = Noter::start(observed)?;
-    let screener = Screener { settings, shards, in_force, fabric, detector, books, noter, front };
+    let (noter, slot) = (Noter::start(observed)?, None);
+    let screener =
+        Screener { settings, shards, in_force, fabric, detector, books, noter, front, key, slot };
     let task = tokio::spawn(screener.run());
     tokio::spawn(async move {
         if task.await.is_err() {
@@ -166,6 +174,7 @@ impl Screener {
         if self.books.is_empty() {
             return;
         }
+        self.tell_slot().await;
         let fetched = self.shards.iter().zip(&self.books).map(|(shard, book)| {
             let book = Arc::clone(book);
             shard.ask(move |worker| {
@@ -178,7 +187,8 @@ impl Screener {
         join_all(fetched).await;
         let now = clock::now();
         self.front.expire(now);
-        let (said, digests) = self.judge(now);
+        let answered = self.front.take_answered();
+        let (said, digests) = self.judge(&answered, now);
         for output in said {
             self.carry_out(output).await;
         }
@@ -189,13 +199,14 @@ impl Screener {
         }
     }
 
-    fn judge(&self, now: Time) -> (Vec<Output>, Vec<Vec<u8>>) {
+    fn judge(&self, answered: &[(Place, u64)], now: Time) -> (Vec<Output>, Vec<Vec<u8>>) {
         let owner = |fabric: &FabricEnd| fabric.ownership.is_owner();
         let forwards = self.fabric.as_ref().is_none_or(owner);
         let mut detector = lock(&self.detector);
         let Some(detector) = &mut *detector else { return (Vec::new(), Vec::new()) };
         self.books.iter().for_each(|book| detector.take(&mut lock(book), now));
         self.noter.read(|book| detector.take(book, now));
+        answered.iter().for_each(|(place, syns)| detector.answered(*place, *syns, now));
         let said = detector.tick(now, clock::second_of_day(), forwards);
         let digests = if self.fabric.is_some() { detector.digests(now) } else { Vec::new() };
         (said, digests)
@@ -224,6 +235,10 @@ impl Screener {
                 self.front.unblock(&source);
                 self.on_workers(move |worker| worker.engine().unblock(&source)).await;
             }
+            Output::Act(Action::Proxy { destination }) => self.guard(destination, GUARD_LIFE).await,
+            Output::Undo(Action::Proxy { destination }) => {
+                self.guard(destination, Duration::ZERO).await;
+            }
             Output::Act(Action::Drop(limit)) => {
                 let Some((meter, place)) = meter(&limit) else { return };
                 let most = u32::try_from(limit.threshold).unwrap_or(u32::MAX);
@@ -235,6 +250,24 @@ impl Screener {
                 let Some((meter, place)) = meter(&limit) else { return };
                 self.on_workers(move |worker| worker.engine().uncurb(meter, &place)).await;
             }
+        }
+    }
+
+    /// Has SYNs to a destination answered for so long: by the XDP program, and what that leaves, by the workers.
+    async fn guard(&mut self, destination: Place, life: Duration) {
+        let now = clock::now();
+        let (mss, until) = (mss(&destination), now + life);
+        self.front.guard(&destination, mss, until, now);
+        self.on_workers(move |worker| worker.engine().guard(&destination, mss, until)).await;
+    }
+
+    /// Tells in which slot of the wall clock cookies are made, if it is another one than before.
+    async fn tell_slot(&mut self) {
+        let slot = wire::cookie::slot(clock::wall().0 / 1_000);
+        if self.slot != Some(slot) {
+            self.slot = Some(slot);
+            self.front.set_cookie(&Context { key: self.key, slot });
+            self.on_workers(move |worker| worker.engine().set_cookie_slot(slot)).await;
         }
     }
 
@@ -275,6 +308,14 @@ const fn meter(limit: &RateLimit) -> Option<(Meter, Place)> {
             | Kind::Unusual(_),
             _,
         ) => None,
+    }
+}
+
+/// The MSS that is announced in a destination's place.
+const fn mss(destination: &Place) -> u16 {
+    match destination.address().is_ipv4() {
+        true => GUARD_MSS[0],
+        false => GUARD_MSS[1],
     }
 }
 

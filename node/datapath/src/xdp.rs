@@ -326,6 +326,32 @@ impl Program {
         queue: u32,
         repeat: u32,
     ) -> Result<(Action, Duration), Error> {
+        self.run(frame, [ifindex, queue], repeat, None).map(|(action, time, _)| (action, time))
+    }
+
+    /// As [`Self::dry_run`], with the frame as the program leaves it.
+    ///
+    /// # Errors
+    /// As [`Self::dry_run`].
+    pub fn dry_run_frame(
+        &self,
+        frame: &[u8],
+        ifindex: u32,
+        queue: u32,
+    ) -> Result<(Action, Vec<u8>), Error> {
+        let mut out = vec![0; frame.len() + limits::FRAME_GROWTH];
+        let (action, _, length) = self.run(frame, [ifindex, queue], 1, Some(&mut out))?;
+        out.truncate(length);
+        Ok((action, out))
+    }
+
+    fn run(
+        &self,
+        frame: &[u8],
+        [ifindex, queue]: [u32; 2],
+        repeat: u32,
+        out: Option<&mut [u8]>,
+    ) -> Result<(Action, Duration, usize), Error> {
         let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
         let context: Vec<u8> =
             [0, length, 0, ifindex, queue, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
@@ -333,14 +359,16 @@ impl Program {
         options.data_in = Some(frame);
         options.ctx_in = Some(&context);
         options.repeat = repeat;
+        options.data_out = out;
         let result =
             self.xdp()?.test_run(options).map_err(|error| Error::DryRun(Box::new(error)))?;
         let action = match result.return_value {
             2 => Action::Pass,
+            3 => Action::Transmit,
             4 => Action::Redirect,
             _ => Action::Drop,
         };
-        Ok((action, result.duration))
+        Ok((action, result.duration, result.data_size_out as usize))
     }
 
     /// Instructions that the kernel's verifier walked through to load the program, of the million
@@ -371,6 +399,8 @@ pub enum Action {
     Drop,
     /// To the kernel.
     Pass,
+    /// Back by the port that it came in by, changed.
+    Transmit,
     /// To an AF_XDP socket.
     Redirect,
 }

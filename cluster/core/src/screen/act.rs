@@ -8,7 +8,7 @@ use wire::Time;
 
 use super::attack::{Action, Kind, Output, RateLimit, Subject};
 use super::judge::Finding;
-use crate::limits::BLOCKS_MAX;
+use crate::limits::{BLOCKS_MAX, PROXIED_MAX};
 
 /// What is being done.
 #[derive(Default)]
@@ -17,6 +17,8 @@ pub(super) struct Acts {
     blocks: BTreeMap<Place, Block>,
     /// Rates, by what they are for.
     rates: BTreeMap<(Kind, Subject), RateLimit>,
+    /// Destinations whose SYNs are answered.
+    proxied: BTreeSet<Place>,
     /// Blocks that found no room.
     pub(super) unblocked: u64,
 }
@@ -33,8 +35,12 @@ struct Block {
 impl Acts {
     /// An attack began, or goes on: then a block lasts longer, and a rate is said again.
     pub(super) fn meet(&mut self, finding: &Finding, now: Time, out: &mut Vec<Output>) {
-        match wanted(finding, now) {
+        match self.wanted(finding, now) {
             Some(Action::Block { source, until }) => self.block(source, until, false, out),
+            Some(Action::Proxy { destination }) => {
+                self.proxied.insert(destination);
+                out.push(Output::Act(Action::Proxy { destination }));
+            }
             Some(Action::Drop(rate)) => {
                 self.rates.insert((rate.kind, rate.subject), rate);
                 out.push(Output::Act(Action::Drop(rate)));
@@ -47,6 +53,11 @@ impl Acts {
     pub(super) fn end(&mut self, key: &(Kind, Subject), folded: bool, out: &mut Vec<Output>) {
         if let Some(rate) = self.rates.remove(key) {
             out.push(Output::Undo(Action::Drop(rate)));
+        }
+        if let (Kind::SynFlood, Subject::Destination(destination)) = *key
+            && self.proxied.remove(&destination)
+        {
+            out.push(Output::Undo(Action::Proxy { destination }));
         }
         if let (true, Some(source)) = (folded, key.1.source())
             && let Some(block) = self.blocks.remove(&source)
@@ -99,22 +110,31 @@ impl Acts {
             out.push(Output::Act(Action::Block { source, until: block.until }));
         }
     }
-}
 
-/// What the policy wants done about a finding.
-fn wanted(finding: &Finding, now: Time) -> Option<Action> {
-    let source = finding.subject.source();
-    // An attack may be told long before anything of it is dropped.
-    let above = || {
-        let (kind, subject, threshold) = (finding.kind, finding.subject, finding.limit);
-        let above = kind.is_rate() && finding.seen > threshold;
-        above.then_some(Action::Drop(RateLimit { kind, subject, threshold }))
-    };
-    match (finding.response.action, source) {
-        (Reaction::Alarm, _) => None,
-        (Reaction::Block, Some(source)) => {
-            Some(Action::Block { source, until: now + finding.response.block_for })
+    /// What the policy wants done about a finding.
+    fn wanted(&self, finding: &Finding, now: Time) -> Option<Action> {
+        let source = finding.subject.source();
+        // An attack may be told long before anything of it is dropped.
+        let above = || {
+            let (kind, subject, threshold) = (finding.kind, finding.subject, finding.limit);
+            let above = kind.is_rate() && finding.seen > threshold;
+            above.then_some(Action::Drop(RateLimit { kind, subject, threshold }))
+        };
+        match (finding.response.action, source, finding.subject) {
+            (Reaction::Alarm, _, _) => None,
+            (Reaction::Block, Some(source), _) => {
+                Some(Action::Block { source, until: now + finding.response.block_for })
+            }
+            // What is answered in its place is no more than half of a flood away from being one again: a
+            // finding is there from half of its threshold on, and without one for a while it is over.
+            (Reaction::Proxy, None, Subject::Destination(destination))
+                if finding.kind == Kind::SynFlood =>
+            {
+                let proxied = self.proxied.contains(&destination);
+                let begins = finding.seen > finding.limit && self.proxied.len() < PROXIED_MAX;
+                (proxied || begins).then_some(Action::Proxy { destination })
+            }
+            (Reaction::Drop | Reaction::Proxy | Reaction::Block, _, _) => above(),
         }
-        (Reaction::Drop | Reaction::Block, _) => above(),
     }
 }

@@ -1,6 +1,8 @@
 //! One node's detector: books and digests go in, events, actions and digests come out.
 
-use sketch::{Book, Flow, Key as _, Noted as _, OddPair, Pair, Place, Rows, Seed, SpaceSaving};
+use sketch::{
+    Book, Flow, Key as _, Measure, Noted as _, OddPair, Pair, Place, Rows, Seed, SpaceSaving, Tally,
+};
 use wire::Time;
 
 use super::act::Acts;
@@ -13,8 +15,8 @@ use super::peers::Peers;
 use super::screens::Screens;
 use super::state::{Base, DestinationState, OddState, PairState, SourceState, second_of};
 use crate::limits::{
-    SAMPLE_EVERY, SCREEN_DESTINATIONS, SCREEN_ODDITIES, SCREEN_PAIRS, SCREEN_SOURCES, TALKER_FLOWS,
-    TALKER_SPAN,
+    SAMPLE_EVERY, SCREEN_DESTINATIONS, SCREEN_ODDITIES, SCREEN_PAIRS, SCREEN_SOURCES, SYN_BYTES,
+    TALKER_FLOWS, TALKER_SPAN,
 };
 use crate::{Boot, NodeId};
 
@@ -114,6 +116,18 @@ impl Detector {
         book.clear();
         book.aggregate(self.screens.aggregation());
         book.mute(self.live.flooded());
+    }
+
+    /// Takes note of SYNs that the XDP program has answered in the place of a destination: no worker sees them,
+    /// and the flood that they are goes on.
+    pub fn answered(&mut self, destination: Place, syns: u64, now: Time) {
+        let count = u32::try_from(syns).unwrap_or(u32::MAX);
+        let mut tally = Tally { packets: syns, bytes: syns.saturating_mul(SYN_BYTES), ..Tally::default() };
+        // As a worker's book has a SYN that was one too many.
+        [Measure::Syn, Measure::Denied].into_iter().for_each(|measure| tally.set(measure, count));
+        let hash = destination.hash(self.settings.seed);
+        self.own.destinations.change(hash, &destination, |row| row.value.base.add(&tally, now));
+        self.own.zone(destination.zone).add(&tally, now);
     }
 
     /// Takes what another node has told.

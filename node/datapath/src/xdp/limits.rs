@@ -43,3 +43,7 @@ pub(super) const MOUNT_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Pause between two tries for that lock.
 pub(super) const MOUNT_LOCK_POLL: Duration = Duration::from_millis(5);
+
+/// Bytes that the program makes a frame longer at most: a SYN with a timestamp and no other option becomes a
+/// SYN-ACK with all of them.
+pub(super) const FRAME_GROWTH: usize = 40;
