@@ -50,6 +50,10 @@ impl<'a> Judge<'a> {
     /// program does it.
     pub(super) fn cookie(&self, watch: &mut impl Watch) -> Option<Plan> {
         let (context, mss) = self.gate()?.guards()?;
+        let domain = self.engine.fib.domain_of(self.arrived.ingress).unwrap_or_default();
+        if self.engine.fib.is_own(domain, self.packet.destination) {
+            return None;
+        }
         watch.stage(Stage::Screen, || "answered with a cookie".to_owned());
         Some(Plan::answer(Answer::Cookie { context, mss }))
     }
