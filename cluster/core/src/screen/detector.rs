@@ -122,7 +122,8 @@ impl Detector {
     /// and the flood that they are goes on.
     pub fn answered(&mut self, destination: Place, syns: u64, now: Time) {
         let count = u32::try_from(syns).unwrap_or(u32::MAX);
-        let mut tally = Tally { packets: syns, bytes: syns.saturating_mul(SYN_BYTES), ..Tally::default() };
+        let mut tally =
+            Tally { packets: syns, bytes: syns.saturating_mul(SYN_BYTES), ..Tally::default() };
         // As a worker's book has a SYN that was one too many.
         [Measure::Syn, Measure::Denied].into_iter().for_each(|measure| tally.set(measure, count));
         let hash = destination.hash(self.settings.seed);

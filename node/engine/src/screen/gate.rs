@@ -1,6 +1,5 @@
 //! The screen's part of the judgement: what it drops, and what `explain` says of it. Reads, counts nothing.
 
-use sketch::Place;
 use wire::cookie::{self, Context, Proof};
 use wire::{Packet, TcpFlags, Time, Transport};
 
@@ -102,7 +101,7 @@ impl Gate<'_> {
         if guards.is_empty(self.now) || !cookie::is_answerable(self.packet) {
             return None;
         }
-        Some((guards.context, guards.announces(self.destination(), self.now)?))
+        Some((guards.context, guards.announces(self.sides.destination, self.now)?))
     }
 
     /// Whether the packet, which has no session, brings a right cookie.
@@ -113,16 +112,11 @@ impl Gate<'_> {
             && !tcp.flags.intersects(TcpFlags::SYN | TcpFlags::RST);
         if guards.is_empty(self.now)
             || !acknowledges
-            || !guards.accepts(self.destination(), self.now)
+            || !guards.accepts(self.sides.destination, self.now)
         {
             return Guarded::No;
         }
         cookie::check(self.packet, &guards.context).map_or(Guarded::Wrong, Guarded::Proven)
-    }
-
-    /// What the packet's destination is guarded by.
-    fn destination(&self) -> u64 {
-        self.screening.hash_place(&Place::of(self.number, self.packet.destination))
     }
 
     /// Why a fragment is dropped before it is held.
