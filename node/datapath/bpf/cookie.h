@@ -4,7 +4,7 @@
 // the SYN-ACK's numbers are a cookie. `wire::cookie` draws it and is the twin, byte for byte; the ACK
 // is for the engine. What is not a plain SYN goes to the worker, whose engine answers what it can.
 //
-// Straight-line code but for the options, and without a call but for the lookups.
+// Straight-line code but for the options, and without a call but for the lookups and the length.
 
 // Destinations that are guarded at a time.
 #define MAX_GUARDED 128
@@ -75,6 +75,22 @@ struct syn {
 	u32 stamped;
 	be32 stamp;
 };
+
+// What the functions hand to each other: each is walked through by the verifier once, by itself.
+struct scratch {
+	struct syn syn;
+	u32 words[20]; // its options, with room for what is read beyond their end
+	// The answer: its cookie, its options, and the length of its TCP header.
+	be32 cookie, options[5];
+	u32 length;
+};
+
+struct {
+	NUMBER(type, MAP_PERCPU_ARRAY);
+	TYPE(key, u32);
+	TYPE(value, struct scratch);
+	NUMBER(max_entries, 1);
+} scratches SEC(".maps");
 
 #define ROTATED(word, bits) ((word) << (bits) | (word) >> (64 - (bits)))
 #define SIP_ROUND(a, b, c, d)                                                               \
@@ -157,6 +173,7 @@ INLINE u32 open_plain(const struct ethernet *ethernet, const void *end, struct s
 		if (length < sizeof(*ip) + 20 || (const u8 *)ip + (length & 0xffff) > (const u8 *)end)
 			return 0;
 		syn->version = 4;
+		syn->source[0] = syn->source[1] = syn->destination[0] = syn->destination[1] = 0;
 		syn->source[2] = syn->destination[2] = BE32(0xffff);
 		syn->source[3] = ip->source;
 		syn->destination[3] = ip->destination;
@@ -180,60 +197,106 @@ INLINE u32 open_plain(const struct ethernet *ethernet, const void *end, struct s
 	return 0;
 }
 
-// Reads the options of `length` bytes at `start`. False for what `wire` refuses, and for too many.
-INLINE int read_options(const u8 *data, const u8 *end, u32 start, u32 length, struct syn *syn)
+// All ones if both are equal, else 0; without a branch. Both are below 2^32.
+INLINE u64 equal(u64 a, u64 b)
 {
-	u32 at = 0;
-#pragma clang loop unroll(disable)
-	for (int i = 0; i < MAX_OPTIONS; i++) {
-		if (at >= length)
-			return 1;
-		OPAQUE(at);
-		const u8 *option = data + ((start + at) & 127);
-		if (option + 1 > end)
-			return 0;
-		u32 kind = option[0];
-		if (kind == OPTION_END)
-			return 1;
-		if (kind == OPTION_NOP) {
-			at += 1;
-			continue;
-		}
-		if (option + 2 > end)
-			return 0;
-		u32 size = option[1];
-		if (size < 2 || at + size > length)
-			return 0;
-		if (kind == OPTION_MSS) {
-			if (size != 4 || option + 4 > end)
-				return 0;
-			syn->mss = option[2] << 8 | option[3];
-		} else if (kind == OPTION_SCALE) {
-			if (size != 3 || option + 3 > end)
-				return 0;
-			u32 scale = option[2];
-			syn->kept = (syn->kept & SACK_BIT) | (scale > 14 ? 14 : scale);
-		} else if (kind == OPTION_SACK_PERMITTED) {
-			if (size != 2)
-				return 0;
-			syn->kept |= SACK_BIT;
-		} else if (kind == OPTION_STAMPS) {
-			if (size != 10 || option + 10 > end)
-				return 0;
-			syn->stamped = 1;
-			syn->stamp = option[2] | option[3] << 8 | option[4] << 16 | (u32)option[5] << 24;
-		} else if (kind == OPTION_SACK) {
-			return 0;
-		}
-		at += size;
-	}
-	return at >= length;
+	u64 mask = -(((a ^ b) - 1) >> 63);
+	OPAQUE(mask);
+	return mask;
 }
 
-// Writes the SYN-ACK over the frame, which has `at` and `length` bytes now.
-INLINE int write_answer(struct xdp_md *context, const struct syn *syn, u32 at, u32 length,
-			const be32 options[5], be32 cookie)
+// `yes` where the mask is set, `no` where it is not.
+INLINE u64 chosen(u64 mask, u64 yes, u64 no)
 {
+	return no ^ ((no ^ yes) & mask);
+}
+
+// Reads the options, which have so many bytes. False for what `wire` refuses, and for too many. Each round goes
+// one way, as those of the walks for the host do: kinds are told by masks.
+APART u32 read_options(u32 bytes)
+{
+	u32 zero = 0;
+	struct scratch *scratch = map_lookup(&scratches, &zero);
+	if (!scratch)
+		return 0;
+	struct syn *syn = &scratch->syn;
+	u64 length = bytes, at = 0, bad = 0, mss = syn->version == 4 ? 536 : 1220, kept = NO_SCALE, stamped = 0, stamp = 0;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < MAX_OPTIONS; i++) {
+		if (at >= length || at > 39)
+			break;
+		OPAQUE(at);
+		const u8 *option = (const u8 *)scratch->words + (at & 63);
+		u64 kind = option[0];
+		if (kind == OPTION_END) {
+			at = length;
+			break;
+		}
+		OPAQUE(kind);
+		u64 no_operation = equal(kind, OPTION_NOP);
+		u64 size = chosen(no_operation, 1, option[1]);
+		// Below 2 no option is whole but that; nor is one that ends behind the header.
+		bad |= (size - 2) >> 63 & ~no_operation;
+		bad |= (length - at - size) >> 63;
+		u64 is_mss = equal(kind, OPTION_MSS);
+		bad |= is_mss & (size ^ 4);
+		mss = chosen(is_mss, (u64)option[2] << 8 | option[3], mss);
+		u64 is_scale = equal(kind, OPTION_SCALE), scale = option[2];
+		bad |= is_scale & (size ^ 3);
+		scale = chosen(-((14 - scale) >> 63), 14, scale);
+		kept = chosen(is_scale, (kept & SACK_BIT) | scale, kept);
+		u64 is_permitted = equal(kind, OPTION_SACK_PERMITTED);
+		bad |= is_permitted & (size ^ 2);
+		kept |= is_permitted & SACK_BIT;
+		u64 is_stamps = equal(kind, OPTION_STAMPS);
+		bad |= is_stamps & (size ^ 10);
+		stamped |= is_stamps;
+		u64 word = (u64)option[2] | (u64)option[3] << 8 | (u64)option[4] << 16;
+		stamp = chosen(is_stamps, word | (u64)option[5] << 24, stamp);
+		bad |= equal(kind, OPTION_SACK);
+		// What is no size leads on, and to nothing.
+		at += size;
+	}
+	syn->mss = mss;
+	syn->kept = kept;
+	syn->stamped = stamped & 1;
+	syn->stamp = stamp;
+	return at >= length && !bad;
+}
+
+// Draws the cookie, and says what the SYN-ACK has. False if nobody has said what with.
+APART u32 draw_answer(u32 announced)
+{
+	u32 zero = 0;
+	struct scratch *scratch = map_lookup(&scratches, &zero);
+	const struct cookie *cookie = map_lookup(&cookies, &zero);
+	if (!scratch || !cookie)
+		return 0;
+	const struct syn *syn = &scratch->syn;
+	u32 size = size_of(syn->mss), slot = *(volatile u32 *)&cookie->slot, kept = syn->kept;
+	u64 hash = sip_hash(cookie, syn, slot, size);
+	u32 told = ((u32)(hash >> 32) & ~63U) | kept;
+	scratch->cookie = BE32(((u32)hash & ~31U) | (slot & 3) << 3 | size);
+	scratch->options[0] = BE32(0x02040000 | (announced & 0xffff));
+	scratch->options[1] = kept & SACK_BIT ? BE32(0x0402080a) : BE32(0x0101080a);
+	scratch->options[2] = BE32(told);
+	scratch->options[3] = syn->stamp;
+	scratch->options[4] = (kept & NO_SCALE) == NO_SCALE ? BE32(0x01010101)
+							   : BE32(0x01030300 | SCALE);
+	scratch->length = syn->stamped ? STAMPED_HEADER : BARE_HEADER;
+	return 1;
+}
+
+// Writes the SYN-ACK over the frame, which is as long as it is by now. `at` is the offset of its TCP header.
+APART u32 write_answer(struct xdp_md *context, u32 at)
+{
+	u32 zero = 0;
+	const struct scratch *scratch = map_lookup(&scratches, &zero);
+	if (!scratch)
+		return 0;
+	const struct syn *syn = &scratch->syn;
+	const be32 *options = scratch->options;
+	u32 length = scratch->length == STAMPED_HEADER ? STAMPED_HEADER : BARE_HEADER;
 	u8 *data = (void *)(long)context->data;
 	const u8 *end = (void *)(long)context->data_end;
 	struct ethernet *ethernet = (void *)data;
@@ -276,7 +339,7 @@ INLINE int write_answer(struct xdp_md *context, const struct syn *syn, u32 at, u
 		return 0;
 	u32 ports = syn->head, number = syn->head >> 32;
 	tcp[0] = ports << 16 | ports >> 16;
-	tcp[1] = cookie;
+	tcp[1] = scratch->cookie;
 	tcp[2] = BE32(BE32(number) + 1);
 	tcp[3] = BE32(length << 26 | 0x120000);
 	tcp[5] = options[0];
@@ -300,8 +363,12 @@ APART u32 answer_syn(struct xdp_md *context, u32 zone)
 {
 	u8 *data = (void *)(long)context->data;
 	const u8 *end = (void *)(long)context->data_end;
-	struct syn syn = {.kept = NO_SCALE};
-	u32 at = open_plain((void *)data, end, &syn);
+	u32 zero = 0;
+	struct scratch *scratch = map_lookup(&scratches, &zero);
+	if (!scratch)
+		return 0;
+	struct syn *syn = &scratch->syn;
+	u32 at = open_plain((void *)data, end, syn);
 	if (!at)
 		return 0;
 	OPAQUE(at);
@@ -309,40 +376,32 @@ APART u32 answer_syn(struct xdp_md *context, u32 zone)
 	if (tcp + 20 > end || (tcp[13] & 0x17) != 0x02)
 		return 0;
 	struct address destination = {.domain = zone};
-	__builtin_memcpy(destination.bytes, syn.destination, 16);
+	__builtin_memcpy(destination.bytes, syn->destination, 16);
 	if (surely_absent(&guards_filter, filter_bit(&destination)))
 		return 0;
 	struct guard *guard = map_lookup(&guards, &destination);
-	u32 zero = 0;
-	const struct cookie *cookie = map_lookup(&cookies, &zero);
-	if (!guard || !cookie || ktime_get_ns() >= *(volatile u64 *)&guard->until)
+	if (!guard || ktime_get_ns() >= *(volatile u64 *)&guard->until)
 		return 0;
 	const struct transport *ports = (const void *)tcp;
-	if (!ports->source_port || !ports->destination_port)
-		return 0;
-	__builtin_memcpy(&syn.head, tcp, 8);
 	u32 header = (tcp[12] >> 4) * 4;
-	if (header < 20 || tcp + header > end)
+	if (!ports->source_port || !ports->destination_port || header < 20 || tcp + header > end)
 		return 0;
-	syn.mss = syn.version == 4 ? 536 : 1220;
-	if (!read_options(data, end, at + 20, header - 20, &syn))
+	const u32 *words = (const void *)tcp;
+	syn->head = words[0] | (u64)words[1] << 32;
+	words += 5;
+#pragma clang loop unroll(full)
+	for (int i = 0; i < 10; i++) {
+		if ((const u8 *)(words + i + 1) > end)
+			break;
+		scratch->words[i] = words[i];
+	}
+	if (!read_options(header - 20) || !draw_answer(*(volatile u32 *)&guard->mss))
 		return 0;
-	u32 size = size_of(syn.mss), slot = *(volatile u32 *)&cookie->slot;
-	u64 hash = sip_hash(cookie, &syn, slot, size);
-	u32 kept = syn.kept, told = ((u32)(hash >> 32) & ~63U) | kept;
-	be32 options[5] = {
-		BE32(0x02040000 | (*(volatile u32 *)&guard->mss & 0xffff)),
-		kept & SACK_BIT ? BE32(0x0402080a) : BE32(0x0101080a),
-		BE32(told),
-		syn.stamp,
-		(kept & NO_SCALE) == NO_SCALE ? BE32(0x01010101) : BE32(0x01030300 | SCALE),
-	};
-	u32 number = ((u32)hash & ~31U) | (slot & 3) << 3 | size;
-	u32 length = syn.stamped ? STAMPED_HEADER : BARE_HEADER;
 	// Nothing has changed yet, so the worker has the whole of it if there is no room.
-	if (adjust_tail(context, (int)(at + length) - (int)(end - data)))
+	u32 length = at + scratch->length;
+	if (adjust_tail(context, (int)length - (int)(end - data)))
 		return 0;
-	if (!write_answer(context, &syn, at, length, options, BE32(number)))
+	if (!write_answer(context, at))
 		return 0;
 	__sync_fetch_and_add(&guard->answered, 1);
 	return 1;
