@@ -10,11 +10,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ringwall_datapath as datapath;
 
-use datapath::xdp::{Action, BlockList, MAX_GUARDED, Mode, PortConfig, SourceBits, Stat};
+use datapath::xdp::{
+    Action, BlockList, MAX_GUARDED, Mode, PortConfig, Program, SourceBits, Stat, detach_all,
+};
 use wire::build::Builder;
 use wire::cookie::{self, Context, Key};
 use wire::{Packet, Protocol, TcpFlags, Time};
-use xdp_bench::{Bench, HOST, HOST6, MAC, PEER, PEER_MAC, PEER6, ScratchBpfDir, ready};
+use xdp_bench::{Bench, DOMAIN, HOST, HOST6, MAC, PEER, PEER_MAC, PEER6, ScratchBpfDir, ready};
 
 const SYN: TcpFlags = TcpFlags::SYN;
 /// Behind the host, and guarded.
@@ -280,8 +282,15 @@ fn a_kernel_connects_to_a_guarded_server_that_is_not_there() {
         let Bench { program, namespace, ifindex, .. } = &mut bench;
         namespace.run(|| program.attach(&scratch.dir, *ifindex)).unwrap();
     }
-    // A veth takes frames back only where its peer polls.
-    bench.peer.set_features("peer0", &[("rx-gro", true)]).unwrap();
+    // The kernel takes what a veth's program sends back for granted only where the other end has a program,
+    // too (veth_xdp_flush): one that lets its host's own connections in.
+    let mut other = Program::load().unwrap();
+    let ifindex = bench.peer.link("peer0").unwrap().index;
+    other.set_port(ifindex, &bench.config()).unwrap();
+    let own = [PEER, PEER6].map(|text| (DOMAIN, text.parse().unwrap()));
+    other.set_host_addresses(own).unwrap();
+    let beside = ScratchBpfDir::new();
+    bench.peer.run(|| other.attach(&beside.dir, ifindex)).unwrap();
     for (far, via) in [(FAR, HOST), (FAR6, HOST6)] {
         let prefix = if far.contains(':') { "2001:db8:9::/64" } else { "10.9.0.0/24" };
         bench.peer.add_route(prefix, via).unwrap();
@@ -293,5 +302,7 @@ fn a_kernel_connects_to_a_guarded_server_that_is_not_there() {
         assert_eq!(mss + 12, u32::from(MSS), "less the timestamps");
     }
     assert_eq!(bench.program.stats().unwrap().get(Stat::SynAnswered), 2);
+    drop(other);
+    bench.peer.run(|| detach_all(&beside.dir)).unwrap();
     scratch.clean_after(bench);
 }
