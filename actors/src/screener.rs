@@ -253,7 +253,7 @@ impl Screener {
         }
     }
 
-    /// Has SYNs to a destination answered for so long: by the XDP program, and what that leaves, by the workers.
+    /// Has SYNs to a destination answered for so long: by the XDP program, and what that leaves by workers.
     async fn guard(&mut self, destination: Place, life: Duration) {
         let now = clock::now();
         let (mss, until) = (mss(&destination), now + life);

@@ -211,8 +211,8 @@ INLINE u64 chosen(u64 mask, u64 yes, u64 no)
 	return no ^ ((no ^ yes) & mask);
 }
 
-// Reads the options, which have so many bytes. False for what `wire` refuses, and for too many. Each round goes
-// one way, as those of the walks for the host do: kinds are told by masks.
+// Reads the options, which have so many bytes. False for what `wire` refuses, and for too many. Each
+// round goes one way, as those of the walks for the host do: kinds are told by masks.
 APART u32 read_options(u32 bytes)
 {
 	u32 zero = 0;
@@ -220,7 +220,8 @@ APART u32 read_options(u32 bytes)
 	if (!scratch)
 		return 0;
 	struct syn *syn = &scratch->syn;
-	u64 length = bytes, at = 0, bad = 0, mss = syn->version == 4 ? 536 : 1220, kept = NO_SCALE, stamped = 0, stamp = 0;
+	u64 length = bytes, at = 0, bad = 0, stamped = 0, stamp = 0;
+	u64 mss = syn->version == 4 ? 536 : 1220, kept = NO_SCALE;
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < MAX_OPTIONS; i++) {
 		if (at >= length || at > 39)
@@ -287,7 +288,7 @@ APART u32 draw_answer(u32 announced)
 	return 1;
 }
 
-// Writes the SYN-ACK over the frame, which is as long as it is by now. `at` is the offset of its TCP header.
+// Writes the SYN-ACK over the frame, which is as long as it is by now, its TCP header at this offset.
 APART u32 write_answer(struct xdp_md *context, u32 at)
 {
 	u32 zero = 0;

@@ -222,8 +222,8 @@ pub enum Action {
         /// The end, on this node's clock.
         until: Time,
     },
-    /// SYNs to a destination are answered in its place, with cookies. It comes again each second as long as the
-    /// flood goes on; who carries it out ends it by himself when it does not.
+    /// SYNs to a destination are answered in its place, with cookies. It comes again each second as long as
+    /// the flood goes on; who carries it out ends it by himself when it does not.
     Proxy {
         /// Whose, and by which zone they enter.
         destination: Place,

@@ -118,8 +118,8 @@ impl Detector {
         book.mute(self.live.flooded());
     }
 
-    /// Takes note of SYNs that the XDP program has answered in the place of a destination: no worker sees them,
-    /// and the flood that they are goes on.
+    /// Takes note of SYNs that the XDP program has answered in the place of a destination: no worker sees
+    /// them, and the flood that they are goes on.
     pub fn answered(&mut self, destination: Place, syns: u64, now: Time) {
         let count = u32::try_from(syns).unwrap_or(u32::MAX);
         let mut tally =
