@@ -41,6 +41,14 @@ pub const NOTER_REST_IDLE: Duration = Duration::from_millis(20);
 /// again, so that a busy machine does not let it lapse, and one that is gone limits nobody for long.
 pub const CURB_LIFE: Duration = Duration::from_secs(3);
 
+/// How long SYNs to a destination are answered in its place after the detector has last said so: as above,
+/// and long enough for a quiet second or ten in which the flood is not over.
+pub const GUARD_LIFE: Duration = Duration::from_secs(12);
+
+/// The MSS that is announced in a destination's place, bytes, in IPv4 and in IPv6: of an Ethernet of 1,500
+/// bytes. A path that carries less says so by ICMP.
+pub const GUARD_MSS: [u16; 2] = [1_460, 1_440];
+
 /// Digests of other nodes that the screener has not read yet: two of each of 15 nodes with eight messages
 /// each. One that finds no room is told again.
 pub const DIGESTS_QUEUE: usize = 256;

@@ -3,7 +3,7 @@
 //! ```text
 //! workers ─ books, 10 a second ─► detector ─► log: one line an attack and second
 //!    ▲                             │ ▲  │ └──► show anomalies, show top
-//!    └── block, unblock, curb ──────┘ │  ▼
+//!    └─ block, unblock, curb, guard ┘ │  ▼
 //!                        digests of, and to, the other nodes
 //! ```
 //!
@@ -11,37 +11,39 @@
 //! program of the other nodes with the next beat. Without a screen in the policy there is no detector, and no
 //! worker is asked.
 
-mod alone;
 mod front;
 mod noter;
+mod obey;
 mod say;
 mod tables;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use cluster_core::screen::{Action, Detector, Kind, Output, RateLimit, Screens, Settings, Subject};
+use cluster_core::screen::{Action, Detector, Output, Screens, Settings};
 use cluster_core::{Boot, NodeId};
 use cluster_net::transport::Sender;
 use datapath::xdp::BlockList;
-use engine::screen::{Meter, Observation};
+use engine::screen::Observation;
 use futures_util::future::join_all;
 use rtrb::Consumer;
 use sketch::{Book, Place, Seed};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use wire::Time;
+use wire::cookie::{Context, Key};
 
 use crate::clock;
 use crate::cluster::Ownership;
 use crate::flow::XskWorker;
-use crate::limits::{CURB_LIFE, SCREEN_INTERVAL};
+use crate::limits::{GUARD_LIFE, SCREEN_INTERVAL};
 use crate::policy::InForce;
 use crate::shard::Shard;
 
-pub use self::alone::obey;
 use self::front::Front;
 use self::noter::Noter;
+use self::obey::mss;
+pub use self::obey::obey;
 
 /// What a screener works with.
 pub(crate) struct Parts {
@@ -53,10 +55,12 @@ pub(crate) struct Parts {
     pub(crate) in_force: watch::Receiver<InForce>,
     /// On a node of a cluster.
     pub(crate) fabric: Option<FabricEnd>,
-    /// The XDP program's list of blocked sources.
+    /// The XDP program's list of blocked sources and guarded destinations.
     pub(crate) blocks: Option<BlockList>,
     /// What each worker observes.
     pub(crate) observed: Vec<Consumer<Observation>>,
+    /// What cookies are made with, on all nodes of the cluster.
+    pub(crate) key: Key,
 }
 
 /// The way to the other nodes' detectors.
@@ -84,6 +88,9 @@ struct Screener {
     books: Vec<Arc<Mutex<Book>>>,
     noter: Noter,
     front: Front,
+    key: Key,
+    /// The slot that was told last.
+    slot: Option<u32>,
 }
 
 /// Starts it; it ends with the policy actor.
@@ -91,13 +98,14 @@ struct Screener {
 /// # Errors
 /// The system gives no thread.
 pub(crate) fn start(parts: Parts) -> std::io::Result<Watch> {
-    let Parts { node, boot, seed, shards, in_force, fabric, blocks, observed } = parts;
+    let Parts { node, boot, seed, shards, in_force, fabric, blocks, observed, key } = parts;
     let settings = Settings { node, boot, seed };
     let detector = Arc::<Mutex<Option<Box<Detector>>>>::default();
     let watch = Watch { detector: Arc::clone(&detector), in_force: in_force.clone() };
     let (books, front) = (Vec::new(), Front::new(blocks));
-    let noter = Noter::start(observed)?;
-    let screener = Screener { settings, shards, in_force, fabric, detector, books, noter, front };
+    let (noter, slot) = (Noter::start(observed)?, None);
+    let screener =
+        Screener { settings, shards, in_force, fabric, detector, books, noter, front, key, slot };
     let task = tokio::spawn(screener.run());
     tokio::spawn(async move {
         if task.await.is_err() {
@@ -160,7 +168,7 @@ impl Screener {
         }
         // Workers forget blocks with the numbers of zones.
         for (source, until) in blocks {
-            self.block(source, until).await;
+            self.enforce(Output::Act(Action::Block { source, until })).await;
         }
     }
 
@@ -168,6 +176,7 @@ impl Screener {
         if self.books.is_empty() {
             return;
         }
+        self.tell_slot().await;
         let fetched = self.shards.iter().zip(&self.books).map(|(shard, book)| {
             let book = Arc::clone(book);
             shard.ask(move |worker| {
@@ -180,7 +189,8 @@ impl Screener {
         join_all(fetched).await;
         let now = clock::now();
         self.front.expire(now);
-        let (said, digests) = self.judge(now);
+        let answered = self.front.take_answered();
+        let (said, digests) = self.judge(&answered, now);
         for output in said {
             self.carry_out(output).await;
         }
@@ -191,13 +201,14 @@ impl Screener {
         }
     }
 
-    fn judge(&self, now: Time) -> (Vec<Output>, Vec<Vec<u8>>) {
+    fn judge(&self, answered: &[(Place, u64)], now: Time) -> (Vec<Output>, Vec<Vec<u8>>) {
         let owner = |fabric: &FabricEnd| fabric.ownership.is_owner();
         let forwards = self.fabric.as_ref().is_none_or(owner);
         let mut detector = lock(&self.detector);
         let Some(detector) = &mut *detector else { return (Vec::new(), Vec::new()) };
         self.books.iter().for_each(|book| detector.take(&mut lock(book), now));
         self.noter.read(|book| detector.take(book, now));
+        answered.iter().for_each(|(place, syns)| detector.answered(*place, *syns, now));
         let said = detector.tick(now, clock::second_of_day(), forwards);
         let digests = if self.fabric.is_some() { detector.digests(now) } else { Vec::new() };
         (said, digests)
@@ -213,70 +224,52 @@ impl Screener {
 
     async fn carry_out(&mut self, output: Output) {
         let zones = || self.in_force.borrow().compiled.zones().to_vec();
-        match output {
-            Output::Started(attack) => say::attack("attack-start", &attack, &zones()),
-            Output::GoingOn(attack) => say::attack("attack", &attack, &zones()),
-            Output::Ended(attack) => say::attack("attack-end", &attack, &zones()),
+        match &output {
+            Output::Started(attack) => say::attack("attack-start", attack, &zones()),
+            Output::GoingOn(attack) => say::attack("attack", attack, &zones()),
+            Output::Ended(attack) => say::attack("attack-end", attack, &zones()),
             Output::Act(Action::Block { source, until }) => {
-                say::block(&source, Some(until.since(clock::now())), &zones());
-                self.block(source, until).await;
+                say::block(source, Some(until.since(clock::now())), &zones());
             }
-            Output::Undo(Action::Block { source, until: _ }) => {
-                say::block(&source, None, &zones());
-                self.front.unblock(&source);
-                self.on_workers(move |worker| worker.engine().unblock(&source)).await;
-            }
-            Output::Act(Action::Drop(limit)) => {
-                let Some((meter, place)) = meter(&limit) else { return };
-                let most = u32::try_from(limit.threshold).unwrap_or(u32::MAX);
-                let until = clock::now() + CURB_LIFE;
-                self.on_workers(move |worker| worker.engine().curb(meter, &place, most, until))
-                    .await;
-            }
-            Output::Undo(Action::Drop(limit)) => {
-                let Some((meter, place)) = meter(&limit) else { return };
-                self.on_workers(move |worker| worker.engine().uncurb(meter, &place)).await;
-            }
+            Output::Undo(Action::Block { source, until: _ }) => say::block(source, None, &zones()),
+            Output::Act(Action::Proxy { .. } | Action::Drop(_))
+            | Output::Undo(Action::Proxy { .. } | Action::Drop(_)) => {}
         }
+        self.enforce(output).await;
     }
 
-    async fn block(&mut self, source: Place, until: Time) {
-        self.front.block(&source, until, clock::now());
-        self.on_workers(move |worker| worker.engine().block(&source, until)).await;
+    /// Has the XDP program and every worker do it.
+    async fn enforce(&mut self, output: Output) {
+        let now = clock::now();
+        match &output {
+            Output::Started(_) | Output::GoingOn(_) | Output::Ended(_) => return,
+            Output::Act(Action::Block { source, until }) => self.front.block(source, *until, now),
+            Output::Undo(Action::Block { source, until: _ }) => self.front.unblock(source),
+            Output::Act(Action::Proxy { destination }) => {
+                self.front.guard(destination, mss(destination), now + GUARD_LIFE, now);
+            }
+            Output::Undo(Action::Proxy { destination }) => {
+                self.front.guard(destination, mss(destination), now, now);
+            }
+            Output::Act(Action::Drop(_)) | Output::Undo(Action::Drop(_)) => {}
+        }
+        self.on_workers(move |worker| obey(worker.engine(), &output, now)).await;
+    }
+
+    /// Tells in which slot of the wall clock cookies are made, if it is another one than before.
+    async fn tell_slot(&mut self) {
+        let slot = wire::cookie::slot(clock::wall().0 / 1_000);
+        if self.slot != Some(slot) {
+            self.slot = Some(slot);
+            self.front.set_cookie(&Context { key: self.key, slot });
+            self.on_workers(move |worker| worker.engine().set_cookie_slot(slot)).await;
+        }
     }
 
     /// Has every worker do something that may be done twice. One that does not answer is restarted with its
     /// daemon, or its lease ends.
     async fn on_workers(&self, what: impl Fn(&mut XskWorker) + Send + Clone + 'static) {
         join_all(self.shards.iter().map(|shard| shard.ask(what.clone()))).await;
-    }
-}
-
-/// What the workers count for a limit, and by what. `None`: sessions at once, of which each worker has its
-/// part of the limit always.
-const fn meter(limit: &RateLimit) -> Option<(Meter, Place)> {
-    match (limit.kind, limit.subject) {
-        (Kind::SynFlood, Subject::Source(place)) => Some((Meter::SynsOfSource, place)),
-        (Kind::SynFlood, Subject::Destination(place)) => Some((Meter::SynsToDestination, place)),
-        (Kind::SynFlood, Subject::Zone(zone)) => Some((Meter::SynsOfZone, Place::zone(zone))),
-        (Kind::IcmpFlood, Subject::Destination(place)) => Some((Meter::Icmp, place)),
-        (Kind::UdpFlood, Subject::Destination(place)) => Some((Meter::Udp, place)),
-        (Kind::FragmentFlood, Subject::Destination(place)) => Some((Meter::Fragments, place)),
-        (Kind::ConnectionRate, Subject::Source(place)) => Some((Meter::Connections, place)),
-        (Kind::SessionLimit, _) => None,
-        // No detector finds these about such a subject, and those that are no rates limit nothing.
-        (
-            Kind::SynFlood
-            | Kind::IcmpFlood
-            | Kind::UdpFlood
-            | Kind::FragmentFlood
-            | Kind::ConnectionRate
-            | Kind::PortScan(_)
-            | Kind::AddressSweep(_)
-            | Kind::Odd(_)
-            | Kind::Unusual(_),
-            _,
-        ) => None,
     }
 }
 

@@ -87,6 +87,9 @@ pub enum Reaction {
     Alarm,
     /// What is above the threshold is dropped.
     Drop,
+    /// SYNs to a destination above its threshold are answered in its place, with cookies, and it is spoken to
+    /// when the answer is right. Of a SYN flood alone; what is above another of its thresholds is dropped.
+    Proxy,
     /// The source is blocked for a time. Where there is none to block, what is above the threshold is
     /// dropped.
     Block,
@@ -98,6 +101,7 @@ impl Reaction {
         match self {
             Self::Alarm => "alarm",
             Self::Drop => "drop",
+            Self::Proxy => "proxy",
             Self::Block => "block",
         }
     }

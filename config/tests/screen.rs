@@ -123,13 +123,11 @@ fn every_mistake_has_its_place() {
         ("udp-flood = { threshold = 0 }", "1:27 `threshold` must be from 1 to 4000000"),
         (
             "action = \"proxy\"",
-            "1:10 `proxy` is not built yet [SYNs are not answered for a destination: `drop` what is \
-             above the threshold]",
+            "1:10 `proxy` is an action of `syn-flood` alone [say `syn-flood = { action = \"proxy\" }`]",
         ),
         (
-            "syn-flood = { proxy = 200 }",
-            "1:23 `proxy` is not built yet [SYNs are not answered for a destination: `drop` what is \
-             above the threshold]",
+            "udp-flood = { threshold = 9, action = \"proxy\" }",
+            "1:39 `proxy` is an action of `syn-flood` alone [say `syn-flood = { action = \"proxy\" }`]",
         ),
         ("connection-rate = {}", "1:19 connection-rate has no `threshold`"),
         (

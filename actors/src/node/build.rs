@@ -96,6 +96,7 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
         pair: plan.zip(loom),
         boot: Boot(secrets.boot),
         seed: engine::screen::seed(secrets.secret),
+        cookies: wire::cookie::Key::new(secrets.secret),
     })
     .await?;
     if !clock::offset().is_zero() {

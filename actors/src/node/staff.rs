@@ -114,6 +114,8 @@ pub(super) struct Staff<'a> {
     pub(super) boot: Boot,
     /// Of all sketches of the cluster.
     pub(super) seed: sketch::Seed,
+    /// What SYN cookies are made with.
+    pub(super) cookies: wire::cookie::Key,
 }
 
 pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), StartError> {
@@ -164,6 +166,7 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
         fabric: part.as_ref().ok().map(|part| part.screens(heard)),
         blocks,
         observed: staff.observed,
+        key: staff.cookies,
     })
     .map_err(StartError::Data)?;
     let policy = policy::Staff {

@@ -1,5 +1,5 @@
-//! The XDP program's list of blocked sources, filled as the detector says. The workers drop the same sources'
-//! packets; here they cost next to nothing.
+//! The XDP program's lists of blocked sources and of guarded destinations, filled as the detector says. The
+//! workers drop the same sources' packets, and answer the same SYNs; here they cost next to nothing.
 
 use cluster_core::screen::Screens;
 use datapath::xdp::{BlockList, Error, MAX_PORTS, SourceBits};
@@ -8,6 +8,7 @@ use engine::policy::Policy;
 use engine::screen::number;
 use sketch::Place;
 use wire::Time;
+use wire::cookie::Context;
 
 /// The list, and by what it counts sources.
 #[derive(Debug, Default)]
@@ -48,6 +49,26 @@ impl Front {
         self.change(|list| list.unblock(source.zone, source.address()));
     }
 
+    pub(super) fn guard(&mut self, destination: &Place, mss: u16, until: Time, now: Time) {
+        let (zone, address) = (destination.zone, destination.address());
+        self.change(|list| list.guard(zone, address, mss, until, now));
+    }
+
+    pub(super) fn set_cookie(&mut self, context: &Context) {
+        self.change(|list| list.set_cookie(context));
+    }
+
+    /// SYNs that were answered since this was last asked, by destination.
+    pub(super) fn take_answered(&mut self) -> Vec<(Place, u64)> {
+        let mut answered = Vec::new();
+        self.change(|list| {
+            answered = list.take_answered()?;
+            Ok(())
+        });
+        let place = |(zone, address, syns)| (Place::of(zone, address), syns);
+        answered.into_iter().map(place).collect()
+    }
+
     /// Forgets what has ended.
     pub(super) fn expire(&mut self, now: Time) {
         self.change(|list| list.expire(now));
@@ -55,7 +76,7 @@ impl Front {
 
     fn change(&mut self, change: impl FnOnce(&mut BlockList) -> Result<(), Error>) {
         if let Some(Err(error)) = self.list.as_mut().map(change) {
-            tracing::error!(%error, "the XDP program's list of blocked sources may be out of date");
+            tracing::error!(%error, "the XDP program's lists of sources and destinations may be out of date");
         }
     }
 }

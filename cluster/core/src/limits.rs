@@ -394,6 +394,13 @@ pub const BLOCKS_MAX: usize = 4_096;
 /// (`nmap -D`) are forged by the dozen.
 pub const DECOYS_MIN: usize = 8;
 
+/// Destinations whose SYNs are answered in their place at once: half of what the XDP program's list holds, so
+/// that those of which it has not forgotten the end leave room. Beyond it a flood is told and not answered.
+pub const PROXIED_MAX: usize = 64;
+
+/// Bytes that a SYN is taken to have of which nobody noted the length: with the options of most (IPv4).
+pub const SYN_BYTES: u64 = 60;
+
 /// Sources of one kind of odd packet to one destination, from which on the destination is told.
 pub const FORGED_MIN: usize = 4;
 

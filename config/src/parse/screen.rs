@@ -36,7 +36,14 @@ const KEYS: [&str; 16] = [
 const ACTIONS: [(&str, Reaction); 3] =
     [("alarm", Reaction::Alarm), ("drop", Reaction::Drop), ("block", Reaction::Block)];
 
-/// The action, and the threshold, of a defence that does not exist yet.
+/// Those that SYNs alone can be met with, too.
+const ACTIONS_ON_SYNS: [(&str, Reaction); 4] = [
+    ("alarm", Reaction::Alarm),
+    ("drop", Reaction::Drop),
+    ("proxy", Reaction::Proxy),
+    ("block", Reaction::Block),
+];
+
 const PROXY: &str = "proxy";
 
 const THRESHOLD: RangeInclusive<u32> = 1..=SCREEN_THRESHOLD_MAX;
@@ -161,6 +168,21 @@ impl Detectors {
             }
             Some(_) | None => fields.choice(reader, "action", &ACTIONS),
         };
+        self.response_of(reader, fields, action)
+    }
+
+    /// The same of SYN floods, which alone can be answered.
+    fn response_to_syns(&self, reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Response {
+        let action = fields.choice(reader, "action", &ACTIONS_ON_SYNS);
+        self.response_of(reader, fields, action)
+    }
+
+    fn response_of(
+        &self,
+        reader: &mut Reader<'_>,
+        fields: &Fields<'_, '_>,
+        action: Option<Reaction>,
+    ) -> Response {
         let block_for = options::timeout(reader, fields, "block-for");
         let action = action.unwrap_or(self.response.action);
         Response { action, block_for: block_for.unwrap_or(self.response.block_for) }
@@ -197,10 +219,10 @@ macro_rules! responds {
 
 responds!(SynFlood, Flood, Scan, SessionLimit);
 
-/// What would be accepted and not done is refused.
+/// Nothing but SYNs can be answered in another's place.
 fn refuse_proxy(reader: &mut Reader<'_>, value: &Value<'_>) {
-    let hint = "SYNs are not answered for a destination: `drop` what is above the threshold";
-    reader.error_hint(&value.span(), "`proxy` is not built yet", hint);
+    let hint = "say `syn-flood = { action = \"proxy\" }`";
+    reader.error_hint(&value.span(), "`proxy` is an action of `syn-flood` alone", hint);
 }
 
 impl Responds for Baseline {
@@ -218,13 +240,10 @@ fn syn_flood(
     of: &mut Detectors,
     defaults: Option<SynFlood>,
 ) -> Option<SynFlood> {
-    let keys = [PROXY, "alarm", "source", "destination", "zone", "action", "block-for"];
+    let keys = ["alarm", "source", "destination", "zone", "action", "block-for"];
     let fields = Fields::new(reader, value, "syn-flood", &keys)?;
     let mut flood = defaults?;
-    flood.response = of.response(reader, &fields);
-    if let Some(value) = fields.get(PROXY) {
-        refuse_proxy(reader, value);
-    }
+    flood.response = of.response_to_syns(reader, &fields);
     let thresholds = [
         ("alarm", &mut flood.alarm),
         ("source", &mut flood.source),

@@ -29,7 +29,7 @@ typedef u32 be32;
 
 // ---- Maps, helpers, sockets. ----
 
-enum action { XDP_DROP = 1, XDP_PASS = 2, XDP_REDIRECT = 4 };
+enum action { XDP_DROP = 1, XDP_PASS = 2, XDP_TX = 3, XDP_REDIRECT = 4 };
 
 enum map_type { MAP_HASH = 1, MAP_ARRAY = 2, MAP_PERCPU_ARRAY = 6, MAP_XSK = 17 };
 
@@ -62,6 +62,7 @@ struct tuple6 {
 
 static void *(*map_lookup)(void *map, const void *key) = (void *)1;
 static u64 (*ktime_get_ns)(void) = (void *)5;
+static long (*adjust_tail)(void *ctx, int delta) = (void *)65;
 static long (*redirect_map)(void *map, u64 key, u64 flags) = (void *)51;
 static struct bpf_sock *(*lookup_udp)(void *ctx, void *tuple, u32 size, u64 netns,
 				      u64 flags) = (void *)85;

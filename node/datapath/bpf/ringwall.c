@@ -6,7 +6,8 @@
 // here. It is decided the same way when no daemon runs; transit is dropped then, because the lease
 // has run out or no socket is there. So is what is for an address of the cluster's (VIP), and who
 // asks for one by ARP or neighbour discovery: the kernel may have it still, and would answer. Before
-// all that, IP from a source that is blocked at this port's zone goes nowhere.
+// all that, IP from a source that is blocked at this port's zone goes nowhere. Of transit, SYNs to a
+// destination that is guarded are answered with cookies (cookie.h).
 // Nothing here relies on the kernel's forwarding switches: the kernel is only ever handed frames
 // for the host's own addresses and the link's own protocols.
 //
@@ -66,6 +67,7 @@ enum stat {
 	STAT_MALFORMED,	    // IP for the host whose headers are cut off or endless
 	STAT_NOT_FOR_US,    // sent to another station's MAC, or routed IP sent to all stations
 	STAT_BLOCKED,	    // IP from a source that is blocked for a time
+	STAT_SYN_ANSWERED,  // a SYN to a guarded destination: its SYN-ACK went back
 	STAT_NO_PORT,	    // arrived by an interface that is not configured
 	STATS,
 };
@@ -111,6 +113,7 @@ struct services {
 struct screen {
 	u32 zone; // its number and 1; 0 for none, or nobody is blocked
 	be32 v4, v6[4];
+	u32 guarded; // as `zone`; 0 where no destination is guarded
 };
 
 // A bit for each value of `filter_bit`: set if one of the addresses has it.
@@ -577,19 +580,6 @@ INLINE int latecomers_come(void)
 	return deadline && ktime_get_ns() <= deadline;
 }
 
-// Hands the frame to the worker of its queue, if the lease and the socket are there.
-INLINE u32 transit(struct cpu *cpu, u32 port, u32 queue)
-{
-	if (!lease_holds(cpu) && !latecomers_come())
-		return STAT_LEASE_EXPIRED;
-	if (queue >= MAX_QUEUES)
-		return STAT_NO_WORKER;
-	// The low bits of the flags are the answer where there is no socket.
-	if (redirect_map(&sockets, port * MAX_QUEUES + queue, XDP_DROP) != XDP_REDIRECT)
-		return STAT_NO_WORKER;
-	return STAT_TO_WORKER;
-}
-
 // The bit of an address in the filter: the top of a sum of products, as the loader computes it.
 INLINE u32 filter_bit(const struct address *address)
 {
@@ -609,10 +599,12 @@ INLINE int surely_absent(void *bitmap, u32 bit)
 	return bits && !(*(volatile u64 *)&bits->words[bit >> 6] >> (bit & 63) & 1);
 }
 
+#include "cookie.h"
+
 // Whether the sender of a frame is blocked. The clock is asked for those alone that are in the list.
-INLINE int is_blocked(u32 port, const struct ethernet *ethernet, const void *end)
+INLINE int is_blocked(const struct screen *screen, const struct ethernet *ethernet,
+		      const void *end)
 {
-	const struct screen *screen = map_lookup(&screens, &port);
 	u32 zone = screen ? *(volatile u32 *)&screen->zone : 0;
 	if (!zone || (void *)(ethernet + 1) > end)
 		return 0;
@@ -743,6 +735,24 @@ INLINE u32 locate(const struct port *port, const struct ethernet *ethernet, void
 	return STAT_TO_WORKER;
 }
 
+// Hands the frame to the worker of its queue, if the lease and the socket are there. A SYN to a
+// destination that is guarded in this zone is answered.
+INLINE u32 transit(struct xdp_md *context, struct cpu *cpu, u32 port, u32 queue, u32 guarded)
+{
+	if (lease_holds(cpu)) {
+		if (guarded && answer_syn(context, guarded))
+			return STAT_SYN_ANSWERED;
+	} else if (!latecomers_come()) {
+		return STAT_LEASE_EXPIRED;
+	}
+	if (queue >= MAX_QUEUES)
+		return STAT_NO_WORKER;
+	// The low bits of the flags are the answer where there is no socket.
+	if (redirect_map(&sockets, port * MAX_QUEUES + queue, XDP_DROP) != XDP_REDIRECT)
+		return STAT_NO_WORKER;
+	return STAT_TO_WORKER;
+}
+
 INLINE u32 judge_frame(struct xdp_md *context, struct cpu *cpu)
 {
 	void *data = (void *)(long)context->data;
@@ -760,12 +770,14 @@ INLINE u32 judge_frame(struct xdp_md *context, struct cpu *cpu)
 	if (!port || !word)
 		return STAT_NO_PORT;
 	u32 index = word % MAX_PORTS, mode = word >> 8 & 0xff, domain = word >> 16 & 0xffff;
-	if (is_blocked(index, data, end))
+	const struct screen *screen = map_lookup(&screens, &index);
+	u32 guarded = screen ? *(volatile u32 *)&screen->guarded : 0;
+	if (is_blocked(screen, data, end))
 		return STAT_BLOCKED;
 	u32 way = mode == MODE_ROUTED ? locate(port, data, end, domain, cpu) : STAT_TO_WORKER;
 	if (way == STAT_TO_HOST)
 		return to_host(context, word);
-	return way == STAT_TO_WORKER ? transit(cpu, index, queue) : way;
+	return way == STAT_TO_WORKER ? transit(context, cpu, index, queue, guarded) : way;
 }
 
 SEC("xdp")
@@ -782,5 +794,7 @@ int ringwall(struct xdp_md *context)
 	cpu->counters[way] += 1;
 	if (way == STAT_TO_WORKER)
 		return XDP_REDIRECT;
+	if (way == STAT_SYN_ANSWERED)
+		return XDP_TX;
 	return way == STAT_TO_HOST || way == STAT_LINK_CONTROL ? XDP_PASS : XDP_DROP;
 }

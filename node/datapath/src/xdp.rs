@@ -14,7 +14,8 @@
 //!   anyone needs a service, also if it is a client: so does a DHCP client.
 //! - Later fragments for the host: the first one is judged.
 //!
-//! Before all that, IP from a source of its [`BlockList`] is dropped.
+//! Before all that, IP from a source of its [`BlockList`] is dropped. Of transit, SYNs to a destination that
+//! the list guards are answered with cookies ([`wire::cookie`]), by the port that they came in by.
 //!
 //! Without a valid lease nothing that is sent to an address of the cluster's (VIP) or asks for one
 //! (ARP request, neighbour solicitation), whether or not the kernel has the address.
@@ -27,6 +28,7 @@ mod block;
 mod bpffs;
 mod error;
 mod filter;
+mod guard;
 mod inbound;
 mod limits;
 mod port;
@@ -48,7 +50,7 @@ pub use block::{BlockList, SourceBits};
 pub use bpffs::BpfDir;
 pub use error::Error;
 pub use inbound::{HostInbound, Unsupported};
-pub use limits::{MAX_ADDRESSES, MAX_BLOCKED, MAX_PORTS, MAX_QUEUES};
+pub use limits::{MAX_ADDRESSES, MAX_BLOCKED, MAX_GUARDED, MAX_PORTS, MAX_QUEUES};
 pub use port::{Mode, PortConfig};
 pub use stats::{Stat, Stats};
 
@@ -324,6 +326,32 @@ impl Program {
         queue: u32,
         repeat: u32,
     ) -> Result<(Action, Duration), Error> {
+        self.run(frame, [ifindex, queue], repeat, None).map(|(action, time, _)| (action, time))
+    }
+
+    /// As [`Self::dry_run`], with the frame as the program leaves it.
+    ///
+    /// # Errors
+    /// As [`Self::dry_run`].
+    pub fn dry_run_frame(
+        &self,
+        frame: &[u8],
+        ifindex: u32,
+        queue: u32,
+    ) -> Result<(Action, Vec<u8>), Error> {
+        let mut out = vec![0; frame.len() + limits::FRAME_GROWTH];
+        let (action, _, length) = self.run(frame, [ifindex, queue], 1, Some(&mut out))?;
+        out.truncate(length);
+        Ok((action, out))
+    }
+
+    fn run(
+        &self,
+        frame: &[u8],
+        [ifindex, queue]: [u32; 2],
+        repeat: u32,
+        out: Option<&mut [u8]>,
+    ) -> Result<(Action, Duration, usize), Error> {
         let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
         let context: Vec<u8> =
             [0, length, 0, ifindex, queue, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
@@ -331,14 +359,16 @@ impl Program {
         options.data_in = Some(frame);
         options.ctx_in = Some(&context);
         options.repeat = repeat;
+        options.data_out = out;
         let result =
             self.xdp()?.test_run(options).map_err(|error| Error::DryRun(Box::new(error)))?;
         let action = match result.return_value {
             2 => Action::Pass,
+            3 => Action::Transmit,
             4 => Action::Redirect,
             _ => Action::Drop,
         };
-        Ok((action, result.duration))
+        Ok((action, result.duration, result.data_size_out as usize))
     }
 
     /// Instructions that the kernel's verifier walked through to load the program, of the million
@@ -369,6 +399,8 @@ pub enum Action {
     Drop,
     /// To the kernel.
     Pass,
+    /// Back by the port that it came in by, changed.
+    Transmit,
     /// To an AF_XDP socket.
     Redirect,
 }

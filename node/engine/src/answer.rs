@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use wire::{Packet, Seq, Transport, Version, icmp};
+use wire::{Packet, Seq, Transport, Version, cookie, icmp};
 
 use crate::limits::{IPV4_MTU_MIN, IPV6_MTU_MIN};
 
@@ -19,6 +19,7 @@ mod write;
 
 pub use limit::{Limiter, Rate, Rates};
 pub use mute::Mute;
+pub(crate) use write::send_back;
 
 /// What to say about a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,13 @@ pub enum Answer {
         sequence: Seq,
         /// Acknowledgment number.
         acknowledgment: Seq,
+    },
+    /// The SYN-ACK to a SYN, with a cookie: seems to come from the packet's destination.
+    Cookie {
+        /// What it is made with.
+        context: cookie::Context,
+        /// The MSS that it announces.
+        mss: u16,
     },
     /// ICMP destination unreachable.
     Unreachable(Unreachable),
@@ -76,6 +84,11 @@ impl Answer {
         }
     }
 
+    /// Whether it is one of those that no limit is for: one for each SYN, and no longer than it.
+    pub(crate) const fn is_cookie(self) -> bool {
+        matches!(self, Self::Cookie { .. })
+    }
+
     /// Whether the RFCs allow this answer to this packet. The caller knows one more rule: nothing
     /// is said to or about a directed broadcast address (`Fib::is_broadcast`).
     pub fn may(self, frame: &[u8], packet: &Packet) -> Result<(), Mute> {
@@ -100,6 +113,10 @@ impl Answer {
             (Self::Challenge { sequence, acknowledgment }, Transport::Tcp(tcp)) => {
                 write::challenge(frame, packet, &tcp, [sequence, acknowledgment], out)
             }
+            (Self::Cookie { context, mss }, _) => {
+                let answer = cookie::answer(packet, &context, mss).ok_or(Mute::NoSyn)?;
+                send_back(&answer, frame, packet, out)
+            }
             _ => write::error(self.message(packet.version), frame, packet, source, out),
         }
     }
@@ -120,9 +137,10 @@ impl Answer {
             Self::Unreachable(Unreachable::Route) => unreachable(v4::NETWORK),
             Self::Unreachable(Unreachable::Host) => unreachable(v4::HOST),
             Self::Unreachable(Unreachable::Port) => unreachable(v4::PORT),
-            Self::Unreachable(Unreachable::Prohibited) | Self::Reset | Self::Challenge { .. } => {
-                unreachable(v4::PROHIBITED)
-            }
+            Self::Unreachable(Unreachable::Prohibited)
+            | Self::Reset
+            | Self::Challenge { .. }
+            | Self::Cookie { .. } => unreachable(v4::PROHIBITED),
             Self::HopLimit => exceeded(v4::IN_TRANSIT),
             Self::Reassembly => exceeded(v4::REASSEMBLY),
             Self::TooBig { mtu } => {
@@ -140,9 +158,10 @@ impl Answer {
             Self::Unreachable(Unreachable::Route) => unreachable(v6::NO_ROUTE),
             Self::Unreachable(Unreachable::Host) => unreachable(v6::ADDRESS),
             Self::Unreachable(Unreachable::Port) => unreachable(v6::PORT),
-            Self::Unreachable(Unreachable::Prohibited) | Self::Reset | Self::Challenge { .. } => {
-                unreachable(v6::PROHIBITED)
-            }
+            Self::Unreachable(Unreachable::Prohibited)
+            | Self::Reset
+            | Self::Challenge { .. }
+            | Self::Cookie { .. } => unreachable(v6::PROHIBITED),
             Self::HopLimit => exceeded(v6::HOP_LIMIT),
             Self::Reassembly => exceeded(v6::REASSEMBLY),
             Self::TooBig { mtu } => {

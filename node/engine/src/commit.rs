@@ -15,6 +15,7 @@ use crate::limits::ANSWER_FRAME_BYTES;
 use crate::outbox::Outbox;
 use crate::pipeline::{Change, Link, Outcome, Permission, Plan, Way};
 use crate::policy::LifeIndex;
+use crate::proxy::Relay;
 use crate::replication::{Ending, Goes, HeldPacket, NoteKind, Origins};
 use crate::rules::{NO_EPOCH, short_epoch};
 use crate::session::{CloseReason, Egress, Flags, Opening, Peer, Session};
@@ -54,10 +55,24 @@ pub(crate) struct Context<'a> {
     now: Time,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// The same about a packet that leaves in the place of this one.
+    pub(crate) const fn of<'b>(&'b self, keyed: &'b Keyed) -> Context<'b>
+    where
+        'a: 'b,
+    {
+        let Self { plan, keyed: _, arrived, bytes: _, now } = *self;
+        Context { plan, keyed, arrived, bytes: keyed.packet.ip_len(), now }
+    }
+
     /// Packets that it is about.
     pub(crate) const fn packets(&self) -> u32 {
         self.arrived.packets
+    }
+
+    /// The port that it came in by.
+    pub(crate) const fn ingress(&self) -> PortId {
+        self.arrived.ingress
     }
 }
 
@@ -74,7 +89,15 @@ impl Engine {
         let context = Context { plan, keyed, arrived, bytes: keyed.packet.ip_len(), now };
         let session = self.change(&context);
         let (verdict, in_hand) = match plan.outcome {
-            Outcome::Forward(way) => self.forward(&way, &context, body),
+            Outcome::Forward(way) => match &plan.relay {
+                Some(Relay::Join(join)) => self.join(&way, join, &context, body),
+                Some(Relay::Ask(asked)) => self.ask_again(&way, asked, &context, body),
+                Some(Relay::Translate(..) | Relay::Quotation(_)) | None => {
+                    self.forward(&way, &context, body)
+                }
+            },
+            // Its SYN was to be judged in its place.
+            Outcome::Vouched(_) => (Verdict::Drop(Reason::BadCookie), false),
             Outcome::Answer(answer) => {
                 self.answerer().answer(answer, &keyed.packet, arrived.ingress, body.bytes(), now);
                 (Verdict::Answer, false)
@@ -150,6 +173,8 @@ impl Engine {
         let held = self.replication.connected && session.flags.has(Flags::HELD);
         // Not noted yet, for want of room: the next packet goes the long way, too.
         let held = held || session.flags.has(Flags::EXPORTED);
+        // What must be translated goes the long way.
+        let held = held || session.flags.has(Flags::PROXIED);
         if let Some(egress) = egress(context.plan).filter(|_| !held) {
             session.set_egress(sender, self.fib.generation(), egress);
         }
@@ -270,7 +295,9 @@ impl Engine {
         let Some((key, initiator)) = context.keyed.flow else { return };
         let reason = match context.plan.outcome {
             Outcome::Drop(reason) => reason,
-            Outcome::Answer(_) | Outcome::Consume | Outcome::Forward(_) => Reason::Denied,
+            Outcome::Answer(_) | Outcome::Consume | Outcome::Forward(_) | Outcome::Vouched(_) => {
+                Reason::Denied
+            }
         };
         let ingress = context.arrived.ingress;
         self.tell(Event {
@@ -348,7 +375,7 @@ fn egress(plan: &Plan) -> Option<Egress> {
 impl Engine {
     /// Rewrites the packet and sends it on its way. Returns the verdict, and whether the frame in
     /// hand itself is to be sent.
-    fn forward(
+    pub(crate) fn forward(
         &mut self,
         way: &Way,
         context: &Context<'_>,
@@ -365,6 +392,9 @@ impl Engine {
             && checksum::transport_checksum_partial(frame, packet)
         {
             checksum::fill_transport_checksum(frame, packet);
+        }
+        if let Some(relay) = &context.plan.relay {
+            relay.rewrite(frame, packet);
         }
         let own = ports[way.port.index()].mac;
         let next = match way.link {
@@ -509,7 +539,9 @@ impl Answerer<'_> {
         frame: &[u8],
         now: Time,
     ) {
-        self.limiter.spend(packet.source, now);
+        if !answer.is_cookie() {
+            self.limiter.spend(packet.source, now);
+        }
         let source = self.error_source(ingress, packet);
         let written = self.outbox.push_with(ingress, ANSWER_FRAME_BYTES, |space| {
             answer.write(frame, packet, source, space).ok()

@@ -15,7 +15,9 @@ use crate::ledger::Ledger;
 use crate::limits::{RESOLVE_QUEUE, SESSIONS_MAX};
 use crate::outbox::Outbox;
 use crate::pending::Pending;
+use crate::pipeline::Outcome;
 use crate::policy::Policy;
+use crate::proxy::Proxies;
 use crate::replication::{Replication, Role};
 use crate::rules::{Rules, short_epoch};
 use crate::screen::{Screening, Sides};
@@ -82,6 +84,10 @@ pub struct Engine {
     pub(crate) replication: Replication,
     /// Where some zone has a screen.
     pub(crate) screening: Option<Box<Screening>>,
+    /// The slot of the wall clock that cookies are made in.
+    pub(crate) cookie_slot: u32,
+    /// Of sessions that a cookie has opened: also when there are no screens any more.
+    pub(crate) proxies: Proxies,
     pub(crate) last_session: u64,
     /// The bucket that the packet in hand works on, for re-adoption after a panic.
     pub(crate) touched: Option<u64>,
@@ -228,6 +234,8 @@ impl Engine {
             ledger: Ledger::default(),
             replication: Replication::new(settings.session_id(0), other),
             screening: None,
+            cookie_slot: 0,
+            proxies: Proxies::default(),
             last_session: 0,
             touched: None,
             settings,
@@ -428,6 +436,9 @@ impl Engine {
         self.touched = Some(keyed.hash);
         let plan =
             pipeline::judge(self, keyed, arrived, body.bytes(), now, &mut pipeline::Unwatched);
+        if let Outcome::Vouched(proof) = plan.outcome {
+            return self.vouch(&proof, keyed, arrived, body, now);
+        }
         let decision = self.commit(&plan, keyed, arrived, body, now);
         if self.screening.is_some() {
             self.observe(&plan, keyed, arrived, now);

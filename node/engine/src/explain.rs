@@ -4,6 +4,7 @@ use wire::Time;
 
 use crate::engine::{Content, Engine};
 use crate::pipeline::{self, Outcome, Plan, Stage, Watch};
+use crate::proxy::Remade;
 use crate::{Arrived, PortId, Reason, RuleIndex, State};
 
 /// The answer of [`Engine::explain`].
@@ -39,7 +40,13 @@ impl Engine {
         };
         let arrived = Arrived { ingress, packets: 1, pieces: None };
         let mut notes = Notes::default();
-        let plan = pipeline::judge(self, keyed, arrived, frame, now, &mut notes);
+        let mut plan = pipeline::judge(self, keyed, arrived, frame, now, &mut notes);
+        if let Outcome::Vouched(proof) = plan.outcome
+            && let Some(syn) = Remade::syn(&proof, frame, &keyed.packet)
+        {
+            let (keyed, frame) = (syn.keyed(keyed), syn.frame());
+            plan = pipeline::judge_vouched(self, &keyed, arrived, frame, now, &mut notes);
+        }
         notes.explain(&plan)
     }
 }
@@ -61,6 +68,7 @@ impl Notes {
             Outcome::Answer(_) => ("answer", None, None),
             Outcome::Consume => ("consume", None, None),
             Outcome::Drop(reason) => ("drop", Some(reason), None),
+            Outcome::Vouched(_) => ("drop", Some(Reason::BadCookie), None),
         };
         let Plan { state, rule, .. } = *plan;
         Explanation { stages: self.0, verdict, reason, state, rule, egress }

@@ -33,6 +33,7 @@ pub mod fragment;
 pub mod limits;
 pub mod pending;
 pub mod policy;
+pub mod proxy;
 pub mod record;
 pub mod replication;
 pub mod screen;

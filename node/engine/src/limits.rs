@@ -329,3 +329,32 @@ pub const ICMP_USUAL_BYTES: u32 = 1_500;
 /// Observations that wait to be told or noted: those of a burst of 64 packets, each of which may be denied
 /// and odd. 9 KiB.
 pub const NOTES_WAITING: usize = 128;
+
+// --- SYN cookies ------------------------------------------------------------------------------
+
+/// Sets of destinations whose SYNs are answered with cookies, as a power of two: four times as many places
+/// as there are attacks that are followed at once. 8 KiB.
+pub const GUARD_SETS: usize = 128;
+/// Places of one, 16 bytes each: a cache line.
+pub const GUARD_WAYS: usize = 4;
+
+/// How long cookies are accepted after the last one was made: the ACK of a client far away, and a probe of
+/// its closed window or two. Beyond it a wrong ACK costs no hash.
+pub const COOKIE_GRACE: Duration = Duration::from_secs(10);
+
+/// Bytes of the longest frame that is made anew in the place of another: Ethernet, two VLAN tags, IPv6 and
+/// the longest TCP header are 122.
+pub const REMADE_FRAME_BYTES: usize = 128;
+
+/// Connections whose server has not answered yet, and is asked again by a timer: what opens in two seconds
+/// at 8,000 a second. Beyond it a server is asked again when its client asks. 384 KiB.
+pub const ASKED_MAX: usize = 16_384;
+
+/// Time between two SYNs to a server that does not answer (RFC 6298 §2.1).
+pub const ASK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// SYNs to a server by the timer. Who still waits after so many seconds asks by itself, or has left.
+pub const ASK_TRIES: u8 = 9;
+
+/// SYNs of one turn by the timer: 100 ns each, and all of [`ASKED_MAX`] in 64 turns.
+pub const ASKS_PER_TICK: usize = 256;

@@ -11,16 +11,24 @@
 //! code that cannot fail. So a panic while judging leaves everything as it was, and `explain` is the
 //! same judge with somebody watching.
 
-use core::fmt;
+mod proxied;
+mod watch;
+
 use core::net::IpAddr;
 
 use config::WindowCheck;
 use wire::{Options, Packet, Time, Transport, Version};
 
+use wire::cookie::Proof;
+
+pub(crate) use self::proxied::judge_vouched;
+pub use self::watch::Stage;
+pub(crate) use self::watch::{Unwatched, Watch};
 use crate::answer::{Answer, Unreachable};
 use crate::engine::{Engine, Keyed};
 use crate::fib::Lookup;
 use crate::policy::{self, LifeIndex, Question};
+use crate::proxy::Relay;
 use crate::rematch::{self, Rematch};
 use crate::replication::Role;
 use crate::rules::short_epoch;
@@ -41,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) hit: bool,
     /// What happens to the session table.
     pub(crate) session: Change,
+    /// What is done to the packet, if its session was opened by a cookie.
+    pub(crate) relay: Option<Relay>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +59,8 @@ pub(crate) enum Outcome {
     Answer(Answer),
     Consume,
     Drop(Reason),
+    /// Its cookie is right: the SYN that it stands for is to be judged.
+    Vouched(Proof),
 }
 
 /// How a packet leaves.
@@ -133,55 +145,6 @@ pub(crate) struct Permission {
     pub(crate) life: LifeIndex,
 }
 
-/// Watches the stages go by; `explain` does, the packet path does not.
-pub(crate) trait Watch {
-    fn stage(&mut self, stage: Stage, says: impl FnOnce() -> String);
-}
-
-/// Nobody watches.
-pub(crate) struct Unwatched;
-
-impl Watch for Unwatched {
-    #[inline(always)]
-    fn stage(&mut self, _: Stage, _: impl FnOnce() -> String) {}
-}
-
-/// The stages by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Headers and checksums.
-    Integrity,
-    /// What the screen of its zone drops.
-    Screen,
-    /// Whether a router forwards such a packet.
-    Transit,
-    /// The session table.
-    Lookup,
-    /// The protocol's state machine.
-    Tracker,
-    /// The rules.
-    Policy,
-    /// The routing table and the next hop.
-    Route,
-    /// What comes of it.
-    Verdict,
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Integrity => "integrity",
-            Self::Screen => "screen",
-            Self::Transit => "transit",
-            Self::Lookup => "lookup",
-            Self::Tracker => "tracker",
-            Self::Policy => "policy",
-            Self::Route => "route",
-            Self::Verdict => "verdict",
-        })
-    }
-}
-
 /// Decides about a whole packet (never a fragment).
 pub(crate) fn judge(
     engine: &Engine,
@@ -191,7 +154,7 @@ pub(crate) fn judge(
     now: Time,
     watch: &mut impl Watch,
 ) -> Plan {
-    let judge = Judge { engine, keyed, packet: &keyed.packet, arrived, frame, now };
+    let judge = Judge { engine, keyed, packet: &keyed.packet, arrived, frame, now, vouched: false };
     let plan =
         judge.owner().or_else(|| judge.entrance(watch)).unwrap_or_else(|| judge.lookup(watch));
     let plan = judge.audible(plan);
@@ -207,6 +170,8 @@ struct Judge<'a> {
     arrived: Arrived,
     frame: &'a [u8],
     now: Time,
+    /// Its sender has proved that it is there.
+    vouched: bool,
 }
 
 impl Judge<'_> {
@@ -227,6 +192,9 @@ impl Judge<'_> {
         if let Some(reason) = self.gate().and_then(|gate| gate.entrance()) {
             watch.stage(Stage::Screen, || reason.explain().to_owned());
             return Some(Plan::drop(reason));
+        }
+        if let Some(plan) = self.cookie(watch) {
+            return Some(plan);
         }
         if port.mode != Mode::Routed {
             return None;
@@ -294,7 +262,24 @@ impl Judge<'_> {
             forgetful = session.of_epoch(short_epoch(&self.engine.policy));
             &forgetful
         };
-        let update = match self.track(handle, session, sender) {
+        if let Some(proxied) = self.engine.proxies.of(handle, session) {
+            return self.follow_proxied(handle, session, sender, proxied, watch);
+        }
+        let judgement = self.track(handle, session, sender);
+        self.follow_judged(handle, session, sender, judgement, None, watch)
+    }
+
+    /// The same, once its tracker has spoken.
+    fn follow_judged(
+        &self,
+        handle: Handle,
+        session: &Session,
+        sender: Peer,
+        judgement: track::Judgement,
+        relay: Option<Relay>,
+        watch: &mut impl Watch,
+    ) -> Plan {
+        let update = match judgement {
             track::Judgement::Pass(update) => update,
             track::Judgement::Ask(update) => return self.ask(handle, sender, update, watch),
             track::Judgement::Reopen => {
@@ -307,8 +292,11 @@ impl Judge<'_> {
                 return Plan { state: State::Invalid, ..Plan::answer(answer) };
             }
             track::Judgement::Invalid(reason) => {
-                watch.stage(Stage::Tracker, || reason.explain().to_owned());
-                return Plan::invalid(reason);
+                let proof = self.proof_against(session, reason, watch);
+                return proof.unwrap_or_else(|reason| {
+                    watch.stage(Stage::Tracker, || reason.explain().to_owned());
+                    Plan::invalid(reason)
+                });
             }
         };
         watch.stage(Stage::Tracker, || format!("fits, in state {:?}", session.tcp.state()));
@@ -334,9 +322,11 @@ impl Judge<'_> {
             None => self.route(watch),
         };
         match outcome {
-            Outcome::Forward(_) => Plan { state, rule, session: change, ..Plan::bare(outcome) },
+            Outcome::Forward(_) => {
+                Plan { state, rule, session: change, relay, ..Plan::bare(outcome) }
+            }
             // The peer will not see this packet, so the session must not either.
-            Outcome::Answer(_) | Outcome::Consume | Outcome::Drop(_) => {
+            Outcome::Answer(_) | Outcome::Consume | Outcome::Drop(_) | Outcome::Vouched(_) => {
                 Plan { state, rule, ..Plan::bare(outcome) }
             }
         }
@@ -400,7 +390,7 @@ impl Judge<'_> {
         let cached = session.egress(sender, self.engine.fib.generation()).map(|egress| egress.port);
         cached.or_else(|| match self.route(&mut Unwatched) {
             Outcome::Forward(way) => Some(way.port),
-            Outcome::Answer(_) | Outcome::Consume | Outcome::Drop(_) => None,
+            Outcome::Answer(_) | Outcome::Consume | Outcome::Drop(_) | Outcome::Vouched(_) => None,
         })
     }
 
@@ -418,15 +408,17 @@ impl Judge<'_> {
         match track::open(self.packet, &self.engine.tracking) {
             Ok(update) => {
                 watch.stage(Stage::Tracker, || "may open a session".to_owned());
-                if let Some(reason) = self.gate().and_then(|gate| gate.beginning()) {
+                if let Some(reason) = self.gate().and_then(|gate| gate.beginning(self.vouched)) {
                     watch.stage(Stage::Screen, || reason.explain().to_owned());
                     return Plan { state: State::New, ..Plan::drop(reason) };
                 }
                 self.open_with(update, stale, watch)
             }
-            Err(reason) => self.pick_up(stale, watch).unwrap_or_else(|| {
-                watch.stage(Stage::Tracker, || reason.explain().to_owned());
-                Plan::invalid(reason)
+            Err(reason) => self.proof(reason, watch).unwrap_or_else(|reason| {
+                self.pick_up(stale, watch).unwrap_or_else(|| {
+                    watch.stage(Stage::Tracker, || reason.explain().to_owned());
+                    Plan::invalid(reason)
+                })
             }),
         }
     }
@@ -530,7 +522,10 @@ impl Judge<'_> {
         let from = policy.zone_of_port(self.arrived.ingress).ok_or(no_zone)?;
         let way = match self.route(watch) {
             Outcome::Forward(way) => way,
-            outcome @ (Outcome::Answer(_) | Outcome::Consume | Outcome::Drop(_)) => {
+            outcome @ (Outcome::Answer(_)
+            | Outcome::Consume
+            | Outcome::Drop(_)
+            | Outcome::Vouched(_)) => {
                 return Err(unasked(outcome));
             }
         };
@@ -558,7 +553,7 @@ impl Judge<'_> {
             Some((to, egress)) if logged => Change::Deny { to, egress },
             Some(_) | None => Change::None,
         };
-        Plan { outcome, state: State::New, rule, hit, session }
+        Plan { outcome, state: State::New, rule, hit, session, relay: None }
     }
 
     /// Whether a new session fits, and which one would have to give way: one still at its beginnings,
@@ -596,8 +591,9 @@ impl Judge<'_> {
         let outcome = self.route(watch);
         let passes = matches!(outcome, Outcome::Forward(_));
         let odd = passes.then(|| self.unreachable(session)).flatten();
+        let relay = passes.then(|| self.quoted(handle, session)).flatten();
         let session = odd.map_or(Change::None, |anomaly| Change::Unreachable { handle, anomaly });
-        Plan { state: State::Related, session, ..Plan::bare(outcome) }
+        Plan { state: State::Related, session, relay, ..Plan::bare(outcome) }
     }
 
     /// What the ICMP error in hand, which is about `session`, says for the first time.
@@ -697,7 +693,7 @@ impl Judge<'_> {
         let broadcast = self.engine.fib.is_broadcast(domain, self.packet.destination);
         let allowed = !broadcast
             && answer.may(self.frame, self.packet).is_ok()
-            && self.engine.limiter.permits(self.packet.source, self.now);
+            && (answer.is_cookie() || self.engine.limiter.permits(self.packet.source, self.now));
         if allowed {
             return plan;
         }
@@ -730,6 +726,7 @@ fn silent_reason(answer: Answer) -> Reason {
             Reason::RejectLimited
         }
         Answer::Challenge { .. } => Reason::TcpWindow,
+        Answer::Cookie { .. } => Reason::SynFlood,
         Answer::Reassembly => Reason::FragmentTimeout,
     }
 }
@@ -750,7 +747,8 @@ fn may_fragment(packet: &Packet) -> bool {
 
 impl Plan {
     const fn bare(outcome: Outcome) -> Self {
-        Self { outcome, state: State::None, rule: None, hit: false, session: Change::None }
+        let (state, rule, hit, session, relay) = (State::None, None, false, Change::None, None);
+        Self { outcome, state, rule, hit, session, relay }
     }
 
     const fn drop(reason: Reason) -> Self {

@@ -181,6 +181,12 @@ reasons! {
     Odd = "odd",
     /// More first packets of TCP connections in this second than the screen's `syn-flood` says.
     SynFlood = "syn-flood",
+    /// An ACK that belongs to no session, to a destination whose SYNs are answered with cookies, and its
+    /// cookie is wrong or more than a minute old.
+    BadCookie = "bad-cookie",
+    /// Its client has proved itself by a cookie, and its server has not answered yet. A client sends it that
+    /// does not respect the closed window.
+    ServerPending = "server-pending",
     /// More ICMP packets to its destination in this second than the screen's `icmp-flood` says.
     IcmpFlood = "icmp-flood",
     /// More UDP packets to its destination in this second than the screen's `udp-flood` says.

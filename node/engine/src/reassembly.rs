@@ -136,6 +136,7 @@ impl Engine {
         self.expire_fragments(now);
         self.expire_waiting(now);
         self.expire_holds(now);
+        self.ask_due(now);
         self.sweep(now) || behind
     }
 

@@ -6,7 +6,7 @@
 //!
 //! | offset | bytes | field |
 //! |---|---|---|
-//! | 0 | 1 | version: 1 |
+//! | 0 | 1 | version: 1, or 2 of a session that a SYN cookie has opened |
 //! | 1 | 1 | length of the whole record, bytes |
 //! | 2 | 2 | flags, below |
 //! | 4 | 40 | flow key, as `wire` lays it out |
@@ -25,25 +25,56 @@
 //! | 180 | 4 | idle for, milliseconds |
 //! | 184 | 4 | rest of its life, milliseconds |
 //! | 188 | 4 | own idle life, milliseconds; 0 if it has none |
+//! | 192 | 24 | from version 2 on: how to translate, laid out in `proxy.rs`; zeros if there is nothing to |
+//!
+//! So a node of an earlier version reads all sessions but for what it could not translate. Such a session it
+//! has, and breaks if it takes over.
 //!
 //! Flags: 1 the initiator is the high end of the key, 2 the responder has answered, 4 past its beginnings,
 //! 8 the responder may open it too, 16 its end is logged.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use wire::{Direction, FlowKey, Protocol};
 
+use crate::proxy::Proxied;
 use crate::session::{CloseReason, Flags, SessionId};
 use crate::tcp::{State, Tcp};
 
 #[cfg(test)]
 mod tests;
 
-/// Version that is written.
+/// Version that is written of nearly all sessions.
 pub const VERSION: u8 = 1;
 /// Bytes of a record of that version.
 pub const LEN: usize = 192;
+/// Version that is written of the others.
+pub const VERSION_PROXIED: u8 = 2;
+/// Bytes of a record of that one.
+pub const LEN_PROXIED: usize = LEN + Proxied::RECORD_LEN;
+
+/// A record in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes {
+    bytes: [u8; LEN_PROXIED],
+    len: usize,
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl DerefMut for Bytes {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.len]
+    }
+}
 
 /// A session, free of everything that only its own node understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +113,8 @@ pub struct Record {
     pub remaining: Duration,
     /// Its own idle life, in milliseconds.
     pub own_life: Option<Duration>,
+    /// How its packets are translated, if a SYN cookie has opened it.
+    pub proxied: Option<Proxied>,
 }
 
 /// Why bytes are no record.
@@ -105,6 +138,8 @@ pub enum Malformed {
     CloseReason(u8),
     /// It has been idle for longer than it exists.
     Idle,
+    /// No session is translated so; or it is not TCP.
+    Proxied,
 }
 
 impl Record {
@@ -114,13 +149,26 @@ impl Record {
         if version == 0 {
             return Err(Malformed::Version(version));
         }
-        if usize::from(length) < LEN || (version == VERSION && usize::from(length) != LEN) {
+        let wrong = match version {
+            VERSION => usize::from(length) != LEN,
+            VERSION_PROXIED => usize::from(length) != LEN_PROXIED,
+            _ => usize::from(length) < LEN,
+        };
+        if wrong {
             return Err(Malformed::Length(length));
         }
         if bytes.len() < usize::from(length) {
             return Err(Malformed::Truncated);
         }
-        let record = Self::read(&Reader(bytes.first_chunk().ok_or(Malformed::Truncated)?))?;
+        let mut record = Self::read(&Reader(bytes.first_chunk().ok_or(Malformed::Truncated)?))?;
+        let later = bytes.get(LEN..usize::from(length)).filter(|_| version >= VERSION_PROXIED);
+        if let Some(words) = later.and_then(|later| later.first_chunk()) {
+            record.proxied = proxied(words, version)?;
+            let is_tcp = record.key.protocol() == Protocol::TCP;
+            if record.proxied.is_some() && !is_tcp {
+                return Err(Malformed::Proxied);
+            }
+        }
         Ok((record, usize::from(length)))
     }
 
@@ -159,16 +207,22 @@ impl Record {
             idle,
             remaining: milliseconds(from.word(184)),
             own_life: (own_life != Duration::ZERO).then_some(own_life),
+            proxied: None,
         })
     }
 
-    /// The record as bytes of [`VERSION`]. What does not fit is the largest that does.
-    pub fn to_bytes(&self) -> [u8; LEN] {
-        let mut bytes = [0; LEN];
+    /// The record as bytes, of the earliest version that can tell it. What does not fit is the largest that
+    /// does.
+    pub fn to_bytes(&self) -> Bytes {
+        let mut bytes = [0; LEN_PROXIED];
+        let (version, len) = match self.proxied {
+            None => (VERSION, LEN),
+            Some(_) => (VERSION_PROXIED, LEN_PROXIED),
+        };
         let mut put = |at: usize, field: &[u8]| {
             bytes[at..at + field.len()].copy_from_slice(field);
         };
-        put(0, &[VERSION, LEN as u8]);
+        put(0, &[version, len as u8]);
         put(2, &self.bits().to_be_bytes());
         put(4, self.key.as_bytes());
         for (at, id) in [(44, self.id), (58, self.conversation)] {
@@ -190,7 +244,10 @@ impl Record {
         put(180, &in_milliseconds(self.idle).to_be_bytes());
         put(184, &in_milliseconds(self.remaining).to_be_bytes());
         put(188, &self.own_life.map_or(0, |life| in_milliseconds(life).max(1)).to_be_bytes());
-        bytes
+        if let Some(proxied) = &self.proxied {
+            put(LEN, &proxied.to_bytes());
+        }
+        Bytes { bytes, len }
     }
 
     fn bits(&self) -> u16 {
@@ -198,6 +255,14 @@ impl Record {
         FLAGS.iter().fold(reverse * INITIATOR_REVERSE, |bits, (bit, flag)| {
             if self.flags.has(*flag) { bits | bit } else { bits }
         })
+    }
+}
+
+/// What stands behind the first version. A later one may know more kinds; of those this one knows none.
+fn proxied(words: &[u8; Proxied::RECORD_LEN], version: u8) -> Result<Option<Proxied>, Malformed> {
+    match Proxied::from_bytes(words) {
+        None if version == VERSION_PROXIED => Err(Malformed::Proxied),
+        proxied => Ok(proxied),
     }
 }
 
@@ -234,7 +299,7 @@ impl Reader<'_> {
     /// A later version may have more flags; this one has none.
     fn flags(&self, bits: u16) -> Result<Flags, Malformed> {
         let known = FLAGS.iter().fold(INITIATOR_REVERSE, |known, (bit, _)| known | bit);
-        if bits & !known != 0 && self.0[0] == VERSION {
+        if bits & !known != 0 && self.0[0] <= VERSION_PROXIED {
             return Err(Malformed::Flags(bits));
         }
         let set = FLAGS.iter().filter(|(bit, _)| bits & bit != 0);
@@ -245,7 +310,7 @@ impl Reader<'_> {
         let code = self.0[at];
         let known = CloseReason::ALL.get(usize::from(code).wrapping_sub(1)).copied();
         match known {
-            None if code != 0 && self.0[0] == VERSION => Err(Malformed::CloseReason(code)),
+            None if code != 0 && self.0[0] <= VERSION_PROXIED => Err(Malformed::CloseReason(code)),
             _ => Ok(known),
         }
     }
@@ -263,6 +328,7 @@ impl fmt::Display for Malformed {
             Self::Tcp => f.write_str("no TCP tracker is ever in such a state"),
             Self::CloseReason(code) => write!(f, "no close reason has the number {code}"),
             Self::Idle => f.write_str("idle for longer than it exists"),
+            Self::Proxied => f.write_str("no session is translated so"),
         }
     }
 }

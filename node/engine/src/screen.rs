@@ -26,6 +26,7 @@ mod blocks;
 mod compiled;
 mod curbs;
 mod gate;
+mod guards;
 mod marks;
 mod meters;
 mod observe;
@@ -38,13 +39,14 @@ use core::fmt;
 use core::net::IpAddr;
 
 use sketch::{Book, Key as _, Place, Seed};
-use wire::{Packet, TcpFlags, Time, Transport};
+use wire::{Packet, TcpFlags, Time, Transport, cookie};
 
 use self::blocks::Blocks;
 pub(crate) use self::compiled::Screens;
 use self::compiled::ZoneScreen;
 use self::curbs::Curbs;
-pub(crate) use self::gate::Gate;
+pub(crate) use self::gate::{Gate, Guarded};
+use self::guards::Guards;
 use self::marks::Marks;
 use self::meters::Meters;
 use self::open::OpenSessions;
@@ -65,6 +67,7 @@ pub(crate) struct Screening {
     waiting: Vec<Observation>,
     blocks: Blocks,
     curbs: Curbs,
+    guards: Guards,
     meters: Meters,
     open: OpenSessions,
     /// Whose sessions `open` counts: those that are marked by this number.
@@ -169,13 +172,14 @@ fn is_syn(packet: &Packet) -> bool {
 }
 
 impl Screening {
-    fn new(seed: Seed, own: Seed, places: usize, policy: &Policy) -> Self {
+    fn new(seed: Seed, own: Seed, guards: Guards, places: usize, policy: &Policy) -> Self {
         Self {
             own,
             book: Book::new(seed, policy.screens().aggregation()),
             waiting: Vec::with_capacity(NOTES_WAITING),
             blocks: Blocks::new(),
             curbs: Curbs::new(),
+            guards,
             meters: Meters::new(),
             open: OpenSessions::new(),
             generation: 1,
@@ -322,7 +326,8 @@ impl Engine {
         let Some(screening) = &mut self.screening else {
             let seed = seed(self.settings.secret);
             let own = own_seed(self.settings.seed);
-            let screening = Screening::new(seed, own, self.table.capacity(), &self.policy);
+            let guards = Guards::new(cookie::Key::new(self.settings.secret), self.cookie_slot);
+            let screening = Screening::new(seed, own, guards, self.table.capacity(), &self.policy);
             self.screening = Some(Box::new(screening));
             return;
         };
@@ -334,6 +339,7 @@ impl Engine {
         screening.curbs.clear();
         if !same_zones {
             screening.blocks.clear();
+            screening.guards.clear();
         }
         screening.recount();
     }
@@ -390,6 +396,24 @@ impl Engine {
         let most = self.share(limit);
         if let Some(screening) = &mut self.screening {
             screening.curbs.set(meter.key(screening.hash_place(place)), most, until);
+        }
+    }
+
+    /// Until then has SYNs to a destination answered with cookies, in its place: with this MSS, and without
+    /// any memory of them.
+    pub fn guard(&mut self, destination: &Place, mss: u16, until: Time) {
+        if let Some(screening) = &mut self.screening {
+            let hash = screening.hash_place(destination);
+            screening.guards.guard(hash, mss, until);
+            self.proxies.reserve(self.table.capacity());
+        }
+    }
+
+    /// Says which slot of the wall clock it is ([`wire::cookie::slot`]): cookies are made in it.
+    pub fn set_cookie_slot(&mut self, slot: u32) {
+        self.cookie_slot = slot;
+        if let Some(screening) = &mut self.screening {
+            screening.guards.context.slot = slot;
         }
     }
 

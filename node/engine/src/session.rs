@@ -316,6 +316,8 @@ impl Flags {
     pub(crate) const LIVE: Self = Self(1 << 5);
     /// An ICMP error has said that its packets find no destination.
     pub const UNREACHABLE: Self = Self(1 << 8);
+    /// A SYN cookie has opened it: see [`crate::proxy`].
+    pub const PROXIED: Self = Self(1 << 12);
     /// Its packets wait for the backup.
     pub const HELD: Self = Self(1 << 14);
     /// Its record was made, and no packet has come since.

@@ -12,10 +12,11 @@ mod tests;
 use std::time::Duration;
 
 use config::{Timeouts, WindowCheck};
-use wire::{Icmp, Packet, Plain, Protocol, Seq, Time, Transport, Version};
+use wire::{Icmp, Packet, Plain, Protocol, Seq, TcpFlags, Time, Transport, Version};
 
 use crate::Reason;
 use crate::limits::UDP_STREAM_AGE;
+use crate::proxy::Asked;
 use crate::replication::Recovery;
 use crate::session::{CloseReason, Flags, Peer, Session};
 use crate::tcp::{self, Recovered, Segment, Stream, Tcp};
@@ -179,6 +180,11 @@ impl Update {
         session.count(sender, bytes, now);
     }
 
+    /// A packet that is counted, and changes nothing.
+    pub(crate) const fn noted() -> Self {
+        Self::plain(Flags::NONE, Self::KEEP)
+    }
+
     /// A change for a protocol without states.
     const fn plain(set: Flags, life: u64) -> Self {
         Self { tcp: None, set, life, stepped: false, jumped: false, finished: None }
@@ -322,6 +328,50 @@ pub(crate) fn judge_recovering(
         Recovered::Challenge { sequence, acknowledgment } => {
             Judgement::Challenge { sequence, acknowledgment }
         }
+    }
+}
+
+/// Judges the SYN-ACK of a server to the SYN that was sent in its client's place, together with the client's
+/// ACK, which has come before it. All in the client's numbers.
+pub(crate) fn join(
+    session: &Session,
+    asked: &Asked,
+    answer: &wire::Tcp,
+    settings: &Settings,
+) -> Judgement {
+    let offered = asked.offer.window_scale();
+    let answer = Segment {
+        sequence: asked.cookie,
+        payload: 0,
+        window_scale: offered.map(|_| wire::cookie::SCALE),
+        sack_permitted: asked.offer.stamped.is_some_and(|stamped| stamped.sack_permitted),
+        sack: None,
+        ..Segment::from(answer)
+    };
+    let Judgement::Pass(first) = judge_tcp(session, Peer::Responder, &answer, settings) else {
+        return judge_tcp(session, Peer::Responder, &answer, settings);
+    };
+    let acknowledgment = Segment {
+        sequence: asked.client + 1,
+        acknowledgment: asked.cookie + 1,
+        flags: TcpFlags::ACK,
+        window: asked.window,
+        window_scale: None,
+        sack_permitted: false,
+        ..answer
+    };
+    let mut answered = *session;
+    if let Some(tcp) = first.tcp {
+        answered.tcp = tcp;
+    }
+    match judge_tcp(&answered, Peer::Initiator, &acknowledgment, settings) {
+        Judgement::Pass(second) => {
+            Judgement::Pass(Update { set: first.set.with(second.set), ..second })
+        }
+        other @ (Judgement::Ask(_)
+        | Judgement::Reopen
+        | Judgement::Challenge { .. }
+        | Judgement::Invalid(_)) => other,
     }
 }
 

@@ -14,6 +14,7 @@ pub mod arp;
 pub mod build;
 mod bytes;
 pub mod checksum;
+pub mod cookie;
 pub mod embedded;
 pub mod esp;
 pub mod ethernet;

@@ -1,11 +1,13 @@
 //! Attackers' own tools against a zone with a screen: each attack is named rightly, with its source, or with
 //! its destination where sources are forged; what the policy refuses never arrives.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use datapath::xdp::{BpfDir, Mode, PortConfig, Program, detach_all};
 use ringwall_tests::world::{CLIENT, Plan, SERVER, SOON, World};
 use ringwall_tests::{Outcome, require, root, run_command, tool, wait_for};
 use serde_json::Value;
@@ -269,4 +271,76 @@ fn atk6_firewall6_never_reaches_a_denied_port() {
 fn count_down(next: &AtomicUsize) -> Option<usize> {
     let lowered = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |it| it.checked_sub(1));
     lowered.ok().filter(|it| *it > 0)
+}
+
+/// A program at the client's end of its veth, which lets in what its connections get. Without one there, the
+/// kernel keeps what the firewall's program sends back until something else comes that way.
+struct ClientEnd {
+    program: Option<Program>,
+    dir: BpfDir,
+    path: PathBuf,
+}
+
+impl ClientEnd {
+    fn of(world: &World) -> Self {
+        let path =
+            PathBuf::from(format!("/sys/fs/bpf/ringwall-test-client-{}", std::process::id()));
+        let dir = BpfDir::prepare(&path).unwrap();
+        let ifindex = world.client.link("c0").unwrap().index;
+        let mut program = Program::load().unwrap();
+        let port = PortConfig { index: 0, mode: Mode::Routed, domain: 0, mac: None };
+        program.set_port(ifindex, &port).unwrap();
+        let own = CLIENT.map(|text| (0, text.parse().unwrap()));
+        program.set_host_addresses(own).unwrap();
+        world.client.run(|| program.attach(&dir, ifindex)).unwrap();
+        Self { program: Some(program), dir, path }
+    }
+
+    fn end(mut self, world: &World) {
+        self.program = None;
+        world.client.run(|| detach_all(&self.dir)).unwrap();
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+/// While a server is flooded, nothing of the flood reaches it, and who answers a cookie does: with all that
+/// its kernel and the server's agree on.
+#[test]
+fn a_flooded_server_is_answered_for_and_reached_by_who_answers() {
+    require!(root(), tool("hping3"));
+    let flood = "syn-flood = { alarm = 100, destination = 200, action = \"proxy\" }\n";
+    let world = World::running(Plan::routed(2, &policy("alarm", flood)));
+    let end = ClientEnd::of(&world);
+    let _web = tcp_echo(&world.server, SERVER[0], 80);
+    let mut before = connect(&world.client, at(SERVER[0], 80), SOON).unwrap();
+    echoes(&mut before, b"before").unwrap();
+    let args = ["-S", "-p", "80", "--rand-source", "-i", "u200", "-c", "20000", "-q", SERVER[0]];
+    let text: Vec<u8> = (0..5_000_u32).flat_map(u32::to_be_bytes).collect();
+    let mut open = Vec::new();
+    std::thread::scope(|scope| {
+        let flooding = scope.spawn(|| attack(&world, "hping3", &args));
+        wait_for(SOON, "SYNs answered", || world.counter("xdp.syn-answered") > 100);
+        let opened = world.counter("sessions-opened");
+        for round in 0..20 {
+            let mut stream = connect(&world.client, at(SERVER[0], 80), SOON).unwrap();
+            echoes(&mut stream, &text).unwrap_or_else(|error| panic!("{round}: {error}"));
+            open.push(stream);
+        }
+        let opened = world.counter("sessions-opened") - opened;
+        assert_eq!(opened, 20, "no SYN of the flood has made a session");
+        echoes(&mut before, b"in the flood").unwrap();
+        let _ = flooding.join().unwrap();
+    });
+    // The flood is over; its connections are not, nor is a refused port open any more.
+    wait_for(LONG, "the end of the attack", || attacks(&world).is_empty());
+    for stream in &mut open {
+        echoes(stream, &text).unwrap();
+    }
+    drop(open);
+    let answered = world.counter("xdp.syn-answered");
+    let mut after = connect(&world.client, at(SERVER[0], 80), SOON).unwrap();
+    echoes(&mut after, b"after").unwrap();
+    assert_eq!(world.counter("xdp.syn-answered"), answered);
+    end.end(&world);
+    world.end();
 }

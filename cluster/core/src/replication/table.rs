@@ -42,7 +42,7 @@ impl Sessions for Table<'_> {
         let (_, session) = self.engine.session_at(place)?;
         let (id, held) = (self.engine.session_id(session.id), session.flags.has(Flags::HELD));
         let held_up_to = if held { self.engine.mark() } else { 0 };
-        out.extend(self.engine.export(place, id, now)?);
+        out.extend_from_slice(&self.engine.export(place, id, now)?);
         Some(Exported { id, held_up_to })
     }
 

@@ -8,7 +8,7 @@ use wire::Time;
 
 use super::attack::{Action, Kind, Output, RateLimit, Subject};
 use super::judge::Finding;
-use crate::limits::BLOCKS_MAX;
+use crate::limits::{BLOCKS_MAX, PROXIED_MAX};
 
 /// What is being done.
 #[derive(Default)]
@@ -19,6 +19,8 @@ pub(super) struct Acts {
     rates: BTreeMap<(Kind, Subject), RateLimit>,
     /// Blocks that began.
     pub(super) begun: u64,
+    /// Destinations whose SYNs are answered.
+    proxied: BTreeSet<Place>,
     /// Blocks that found no room.
     pub(super) unblocked: u64,
 }
@@ -35,8 +37,12 @@ struct Block {
 impl Acts {
     /// An attack began, or goes on: then a block lasts longer, and a rate is said again.
     pub(super) fn meet(&mut self, finding: &Finding, now: Time, out: &mut Vec<Output>) {
-        match wanted(finding, now) {
+        match self.wanted(finding, now) {
             Some(Action::Block { source, until }) => self.block(source, until, false, out),
+            Some(Action::Proxy { destination }) => {
+                self.proxied.insert(destination);
+                out.push(Output::Act(Action::Proxy { destination }));
+            }
             Some(Action::Drop(rate)) => {
                 self.rates.insert((rate.kind, rate.subject), rate);
                 out.push(Output::Act(Action::Drop(rate)));
@@ -49,6 +55,11 @@ impl Acts {
     pub(super) fn end(&mut self, key: &(Kind, Subject), folded: bool, out: &mut Vec<Output>) {
         if let Some(rate) = self.rates.remove(key) {
             out.push(Output::Undo(Action::Drop(rate)));
+        }
+        if let (Kind::SynFlood, Subject::Destination(destination)) = *key
+            && self.proxied.remove(&destination)
+        {
+            out.push(Output::Undo(Action::Proxy { destination }));
         }
         if let (true, Some(source)) = (folded, key.1.source())
             && let Some(block) = self.blocks.remove(&source)
@@ -109,22 +120,31 @@ impl Acts {
             out.push(Output::Act(Action::Block { source, until: block.until }));
         }
     }
-}
 
-/// What the policy wants done about a finding.
-fn wanted(finding: &Finding, now: Time) -> Option<Action> {
-    let source = finding.subject.source();
-    // An attack may be told long before anything of it is dropped.
-    let above = || {
-        let (kind, subject, threshold) = (finding.kind, finding.subject, finding.limit);
-        let above = kind.is_rate() && finding.seen > threshold;
-        above.then_some(Action::Drop(RateLimit { kind, subject, threshold }))
-    };
-    match (finding.response.action, source) {
-        (Reaction::Alarm, _) => None,
-        (Reaction::Block, Some(source)) => {
-            Some(Action::Block { source, until: now + finding.response.block_for })
+    /// What the policy wants done about a finding.
+    fn wanted(&self, finding: &Finding, now: Time) -> Option<Action> {
+        let source = finding.subject.source();
+        // An attack may be told long before anything of it is dropped.
+        let above = || {
+            let (kind, subject, threshold) = (finding.kind, finding.subject, finding.limit);
+            let above = kind.is_rate() && finding.seen > threshold;
+            above.then_some(Action::Drop(RateLimit { kind, subject, threshold }))
+        };
+        match (finding.response.action, source, finding.subject) {
+            (Reaction::Alarm, _, _) => None,
+            (Reaction::Block, Some(source), _) => {
+                Some(Action::Block { source, until: now + finding.response.block_for })
+            }
+            // What is answered in its place is no more than half of a flood away from being one again: a
+            // finding is there from half of its threshold on, and without one for a while it is over.
+            (Reaction::Proxy, None, Subject::Destination(destination))
+                if finding.kind == Kind::SynFlood =>
+            {
+                let proxied = self.proxied.contains(&destination);
+                let begins = finding.seen > finding.limit && self.proxied.len() < PROXIED_MAX;
+                (proxied || begins).then_some(Action::Proxy { destination })
+            }
+            (Reaction::Drop | Reaction::Proxy | Reaction::Block, _, _) => above(),
         }
-        (Reaction::Drop | Reaction::Block, _) => above(),
     }
 }

@@ -242,6 +242,12 @@ pub enum Action {
         /// The end, on this node's clock.
         until: Time,
     },
+    /// SYNs to a destination are answered in its place, with cookies. It comes again each second as long as
+    /// the flood goes on; who carries it out ends it by himself when it does not.
+    Proxy {
+        /// Whose, and by which zone they enter.
+        destination: Place,
+    },
     /// What is above a rate is dropped. It comes again each second as long as the rate is above; who carries
     /// it out ends it by himself when it does not.
     Drop(RateLimit),

@@ -1,6 +1,8 @@
 //! One node's detector: books and digests go in, events, actions and digests come out.
 
-use sketch::{Book, Flow, Key as _, Noted as _, OddPair, Pair, Place, Rows, Seed, SpaceSaving};
+use sketch::{
+    Book, Flow, Key as _, Measure, Noted as _, OddPair, Pair, Place, Rows, Seed, SpaceSaving, Tally,
+};
 use wire::Time;
 
 use super::act::Acts;
@@ -13,8 +15,8 @@ use super::peers::Peers;
 use super::screens::Screens;
 use super::state::{Base, DestinationState, OddState, PairState, SourceState, second_of};
 use crate::limits::{
-    SAMPLE_EVERY, SCREEN_DESTINATIONS, SCREEN_ODDITIES, SCREEN_PAIRS, SCREEN_SOURCES, TALKER_FLOWS,
-    TALKER_SPAN,
+    SAMPLE_EVERY, SCREEN_DESTINATIONS, SCREEN_ODDITIES, SCREEN_PAIRS, SCREEN_SOURCES, SYN_BYTES,
+    TALKER_FLOWS, TALKER_SPAN,
 };
 use crate::{Boot, NodeId};
 
@@ -106,8 +108,7 @@ impl Detector {
     }
 
     /// Takes what a worker has noted, and leaves its book empty, for the zones of the policy, and told of the
-    /// destinations under a flood. A
-    /// book under another seed is emptied only.
+    /// destinations under a flood. A book under another seed is emptied only.
     pub fn take(&mut self, book: &mut Book, now: Time) {
         self.counts.noted += book.noted();
         self.counts.evicted += book.evicted();
@@ -118,6 +119,19 @@ impl Detector {
         book.clear();
         book.aggregate(self.screens.aggregation());
         book.mute(self.live.flooded());
+    }
+
+    /// Takes note of SYNs that the XDP program has answered in the place of a destination: no worker sees
+    /// them, and the flood that they are goes on.
+    pub fn answered(&mut self, destination: Place, syns: u64, now: Time) {
+        let count = u32::try_from(syns).unwrap_or(u32::MAX);
+        let mut tally = Tally::default();
+        (tally.packets, tally.bytes) = (syns, syns.saturating_mul(SYN_BYTES));
+        // As a worker's book has a SYN that was one too many.
+        [Measure::Syn, Measure::Denied].into_iter().for_each(|measure| tally.set(measure, count));
+        let hash = destination.hash(self.settings.seed);
+        self.own.destinations.change(hash, &destination, |row| row.value.base.add(&tally, now));
+        self.own.zone(destination.zone).add(&tally, now);
     }
 
     /// Takes what another node has told.
@@ -256,7 +270,7 @@ impl Detector {
     fn merge_scopes(&mut self, book: &Book, now: Time) {
         let modelled = |zone| self.screens.of(zone).is_some_and(|it| it.screen.baseline.is_some());
         for (zone, row) in (0..=u8::MAX).zip(&book.zones()) {
-            if row.weight() == 0 && row.tally == sketch::Tally::default() {
+            if row.weight() == 0 && row.tally == Tally::default() {
                 continue;
             }
             self.own.zone(zone).add(&row.tally, now);

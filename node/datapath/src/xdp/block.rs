@@ -1,4 +1,5 @@
-//! Sources that the program drops for a time, by the zone whose ports they come in by.
+//! Sources that the program drops for a time, by the zone whose ports they come in by, and destinations whose
+//! SYNs it answers.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,12 +10,13 @@ use wire::Time;
 
 use super::error::Error;
 use super::filter::{FilterWords, filter};
+use super::guard::GuardList;
 use super::limits::{MAX_BLOCKED, MAX_PORTS};
 use super::port::{AddressKey, source_key};
 use super::{removed, take};
 
 /// `struct screen` of the program.
-type ScreenValue = [u8; 24];
+type ScreenValue = [u8; 28];
 
 /// How the zone of a port counts sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +37,9 @@ pub struct BlockList {
     filter: Array<MapData, FilterWords>,
     /// What is in `blocked`.
     ends: BTreeMap<AddressKey, Time>,
+    guards: GuardList,
+    /// What is in `screens`.
+    ports: Vec<Option<SourceBits>>,
 }
 
 impl BlockList {
@@ -44,6 +49,8 @@ impl BlockList {
             blocked: take(ebpf, "blocked")?,
             filter: take(ebpf, "blocked_filter")?,
             ends: BTreeMap::new(),
+            guards: GuardList::take(ebpf)?,
+            ports: Vec::new(),
         })
     }
 
@@ -57,9 +64,55 @@ impl BlockList {
         ports: impl IntoIterator<Item = Option<SourceBits>>,
     ) -> Result<(), Error> {
         self.clear()?;
+        self.guards.clear()?;
         let all = ports.into_iter().chain(core::iter::repeat(None));
-        for (port, zone) in (0..u32::from(MAX_PORTS)).zip(all) {
-            let value = zone.map_or([0; _], SourceBits::value);
+        self.ports = all.take(usize::from(MAX_PORTS)).collect();
+        self.tell_screens()
+    }
+
+    /// Answers SYNs to a destination with cookies until then, if they enter by this zone, and announces this
+    /// MSS. In a full list the one that ends first gives way.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn guard(
+        &mut self,
+        zone: u8,
+        destination: IpAddr,
+        mss: u16,
+        until: Time,
+        now: Time,
+    ) -> Result<(), Error> {
+        self.guards.guard(zone, destination, mss, until, now)?;
+        self.tell_screens()
+    }
+
+    /// Says what cookies are made with.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn set_cookie(&mut self, context: &wire::cookie::Context) -> Result<(), Error> {
+        self.guards.set_cookie(context)
+    }
+
+    /// How many SYNs were answered for each guarded destination since this was last asked; those of which
+    /// none was are left out.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn take_answered(&mut self) -> Result<Vec<(u8, IpAddr, u64)>, Error> {
+        self.guards.take_answered()
+    }
+
+    /// How many destinations are guarded.
+    pub fn guarded(&self) -> usize {
+        self.guards.len()
+    }
+
+    /// The program looks for guards at ports of those zones alone that have one.
+    fn tell_screens(&mut self) -> Result<(), Error> {
+        for (port, zone) in (0..).zip(&self.ports) {
+            let value = zone.map_or([0; _], |bits| bits.value(self.guards.has_zone(bits.zone)));
             self.screens.set(port, value, 0).map_err(Error::map("screens"))?;
         }
         Ok(())
@@ -94,6 +147,9 @@ impl BlockList {
     /// # Errors
     /// [`Error::Map`].
     pub fn expire(&mut self, now: Time) -> Result<(), Error> {
+        if self.guards.expire(now)? {
+            self.tell_screens()?;
+        }
         let over: Vec<_> =
             self.ends.iter().filter(|(_, end)| **end <= now).map(|(key, _)| *key).collect();
         if over.is_empty() {
@@ -144,21 +200,24 @@ impl BlockList {
 
 impl SourceBits {
     /// The program's entry.
-    fn value(self) -> ScreenValue {
+    fn value(self, guarded: bool) -> ScreenValue {
         let v4 = u32::MAX.checked_shl(32 - u32::from(self.v4.min(32))).unwrap_or(0);
         let v6 = u128::MAX.checked_shl(128 - u32::from(self.v6.min(128))).unwrap_or(0);
         let mut value: ScreenValue = [0; _];
-        let (head, mask) = value.split_at_mut(8);
-        head[..4].copy_from_slice(&(u32::from(self.zone) + 1).to_ne_bytes());
-        head[4..].copy_from_slice(&v4.to_be_bytes());
-        mask.copy_from_slice(&v6.to_be_bytes());
+        let zone = u32::from(self.zone) + 1;
+        value[..4].copy_from_slice(&zone.to_ne_bytes());
+        value[4..8].copy_from_slice(&v4.to_be_bytes());
+        value[8..24].copy_from_slice(&v6.to_be_bytes());
+        value[24..].copy_from_slice(&(if guarded { zone } else { 0 }).to_ne_bytes());
         value
     }
 }
 
 impl std::fmt::Debug for BlockList {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BlockList").field("blocked", &self.len()).finish_non_exhaustive()
+        let (blocked, guarded) = (self.len(), self.guarded());
+        let mut list = f.debug_struct("BlockList");
+        list.field("blocked", &blocked).field("guarded", &guarded).finish_non_exhaustive()
     }
 }
 
@@ -168,11 +227,12 @@ mod tests {
 
     #[test]
     fn the_bits_of_a_zone_are_masks_in_network_order() {
-        let value = SourceBits { zone: 2, v4: 24, v6: 64 }.value();
+        let value = SourceBits { zone: 2, v4: 24, v6: 64 }.value(true);
         assert_eq!(value[..4], 3_u32.to_ne_bytes());
         assert_eq!(value[4..8], [255, 255, 255, 0]);
-        assert_eq!(value[8..], [[255; 8], [0; 8]].concat());
-        let whole = SourceBits { zone: 0, v4: 32, v6: 128 }.value();
-        assert_eq!(whole[4..], [255; 20]);
+        assert_eq!(value[8..24], [[255; 8], [0; 8]].concat());
+        assert_eq!(value[24..], 3_u32.to_ne_bytes());
+        let whole = SourceBits { zone: 0, v4: 32, v6: 128 }.value(false);
+        assert_eq!(whole[4..], [vec![255; 20], vec![0; 4]].concat());
     }
 }

@@ -16,6 +16,10 @@ pub const MAX_ADDRESSES: u32 = 8192;
 /// first gives way, and the engines drop that source's packets.
 pub const MAX_BLOCKED: usize = 4_096;
 
+/// Destinations that the program answers SYNs for at a time: as many attacks as are followed at once, and
+/// as many again. Beyond it the engines answer.
+pub const MAX_GUARDED: usize = 128;
+
 /// 64-bit words of the bitmap over the host's addresses: 8 bits for each, so that also a full table
 /// has 7 of 8 foreign addresses known by it. Of the one over blocked sources, 16 bits for each.
 pub(super) const FILTER_WORDS: usize = 1024;
@@ -39,3 +43,7 @@ pub(super) const MOUNT_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Pause between two tries for that lock.
 pub(super) const MOUNT_LOCK_POLL: Duration = Duration::from_millis(5);
+
+/// Bytes that the program makes a frame longer at most: a SYN with a timestamp and no other option becomes a
+/// SYN-ACK with all of them.
+pub(super) const FRAME_GROWTH: usize = 40;

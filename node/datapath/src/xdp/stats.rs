@@ -26,12 +26,14 @@ pub enum Stat {
     NotForUs,
     /// IP from a source that is blocked for a time.
     Blocked,
+    /// A SYN to a guarded destination: its SYN-ACK went back.
+    SynAnswered,
     /// Arrived by an interface that is not configured.
     NoPort,
 }
 
 impl Stat {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ToWorker,
         Self::ToHost,
         Self::LinkControl,
@@ -42,6 +44,7 @@ impl Stat {
         Self::Malformed,
         Self::NotForUs,
         Self::Blocked,
+        Self::SynAnswered,
         Self::NoPort,
     ];
 
@@ -58,6 +61,7 @@ impl Stat {
             Self::Malformed => "malformed",
             Self::NotForUs => "not-for-us",
             Self::Blocked => "blocked",
+            Self::SynAnswered => "syn-answered",
             Self::NoPort => "no-port",
         }
     }
@@ -65,7 +69,7 @@ impl Stat {
     /// True if the frame went nowhere.
     pub const fn is_drop(self) -> bool {
         match self {
-            Self::ToWorker | Self::ToHost | Self::LinkControl => false,
+            Self::ToWorker | Self::ToHost | Self::LinkControl | Self::SynAnswered => false,
             Self::HostDenied
             | Self::LeaseExpired
             | Self::VipWithoutLease
@@ -110,11 +114,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::xdp::limits::{
-        COUNTERS, FILTER_WORDS, MAX_ADDRESSES, MAX_BLOCKED, MAX_PORTS, MAX_QUEUES, SERVICE_WORDS,
-        SLOTS,
+        COUNTERS, FILTER_WORDS, MAX_ADDRESSES, MAX_BLOCKED, MAX_GUARDED, MAX_PORTS, MAX_QUEUES,
+        SERVICE_WORDS, SLOTS,
     };
 
-    const SOURCE: &str = include_str!("../../bpf/ringwall.c");
+    const SOURCE: &str =
+        concat!(include_str!("../../bpf/ringwall.c"), include_str!("../../bpf/cookie.h"));
 
     /// The members of an enum of the program, in order.
     fn members(name: &str) -> Vec<String> {
@@ -153,6 +158,8 @@ mod tests {
         assert_eq!(constant("SLOTS"), usize::try_from(SLOTS).unwrap());
         assert_eq!(constant("MAX_BLOCKED"), MAX_BLOCKED);
         assert_eq!(constant("COUNTERS"), COUNTERS);
+        assert_eq!(constant("MAX_GUARDED"), MAX_GUARDED);
+        assert_eq!(constant("SCALE"), usize::from(wire::cookie::SCALE));
     }
 
     #[test]
@@ -164,8 +171,8 @@ mod tests {
         }
         stats.add(&cpu);
         stats.add(&cpu);
-        assert_eq!(stats.received(), 132);
-        assert_eq!(stats.get(Stat::NoPort), 22);
+        assert_eq!(stats.received(), 156);
+        assert_eq!(stats.get(Stat::NoPort), 24);
         assert_eq!(stats.iter().filter(|(stat, _)| stat.is_drop()).count(), 8);
     }
 }

@@ -27,6 +27,8 @@ pub enum Mute {
     /// A reset was asked for, and the packet has a source route, so that its destination address is
     /// not the connection's.
     SourceRouted,
+    /// A cookie was asked for, and the packet is no plain SYN.
+    NoSyn,
     /// The source address given is not of the packet's IP version.
     NoSource,
     /// The buffer is too short.
@@ -48,6 +50,8 @@ pub(super) fn check(answer: Answer, frame: &[u8], packet: &Packet) -> Result<(),
         Answer::Reset => reset(packet),
         // Once for each packet, and what answers it is no RST that asks again.
         Answer::Challenge { .. } => connection(packet).map(|_| ()),
+        Answer::Cookie { .. } if wire::cookie::is_answerable(packet) => Ok(()),
+        Answer::Cookie { .. } => Err(Mute::NoSyn),
         Answer::Unreachable(_) | Answer::HopLimit | Answer::Reassembly | Answer::TooBig { .. } => {
             Ok(())
         }

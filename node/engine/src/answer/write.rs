@@ -70,7 +70,7 @@ pub(super) fn error(
 }
 
 /// Don't-fragment and id 0: an atomic datagram needs no id (RFC 6864 §4.1).
-fn send_back(
+pub(crate) fn send_back(
     answer: &Builder<'_>,
     frame: &[u8],
     packet: &Packet,

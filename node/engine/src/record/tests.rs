@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use wire::{Seq, TcpFlags};
 
 use super::*;
+use crate::proxy::{Asked, Joined};
 use crate::session::Peer;
 use crate::tcp::{Judgement, Segment};
 use config::WindowCheck;
@@ -74,7 +75,29 @@ fn record(protocol: Protocol, v6: bool, tcp: Tcp) -> Record {
         idle: Duration::from_millis(1_500),
         remaining: Duration::from_secs(432_000),
         own_life: Some(Duration::from_secs(90)),
+        proxied: None,
     }
+}
+
+/// A connection that a cookie opens, and one that it has opened.
+fn asked() -> Proxied {
+    let stamped = wire::cookie::Stamped {
+        window_scale: Some(9),
+        sack_permitted: true,
+        told: 0x1122_3344,
+        value: 0x5566_7788,
+    };
+    let offer = wire::cookie::Offer { mss: 1_400, stamped: Some(stamped) };
+    Proxied::Asked(Asked {
+        client: Seq(0xffff_fff0),
+        cookie: Seq(0x0a0b_0c0d),
+        offer,
+        window: 0x7210,
+    })
+}
+
+fn joined() -> Proxied {
+    Proxied::Joined(Joined { shift: 0x0102_0304, stamp_shift: 0x0506_0708, up: 9, down: -7 })
 }
 
 /// By the name in the file of golden vectors.
@@ -93,6 +116,8 @@ fn samples() -> Vec<(&'static str, Record)> {
         ("udp-v4", udp),
         ("icmp-v6", base(Protocol::ICMPV6, true, Tcp::IDLE)),
         ("icmp-v6-of-a-known-type", echo),
+        ("tcp-asked-v4", Record { proxied: Some(asked()), ..base(tcp, false, tracker(1)) }),
+        ("tcp-joined-v6", Record { proxied: Some(joined()), ..base(tcp, true, tracker(3)) }),
     ]
 }
 
@@ -121,15 +146,16 @@ fn the_golden_vectors_are_what_is_written_and_what_is_read() {
     for ((name, bytes), (sample, record)) in golden.iter().zip(&samples) {
         assert_eq!(name, sample);
         assert_eq!(hex(bytes), hex(&record.to_bytes()), "{name}");
-        assert_eq!(Record::parse(bytes), Ok((*record, LEN)), "{name}");
+        assert_eq!(Record::parse(bytes), Ok((*record, bytes.len())), "{name}");
     }
 }
 
 #[test]
 fn a_newer_record_is_read_as_far_as_it_is_known() {
     for (name, record) in samples() {
-        let mut bytes = record.to_bytes().to_vec();
-        (bytes[0], bytes[1]) = (2, LEN as u8 + 5);
+        let mut bytes = record.to_bytes()[..LEN].to_vec();
+        let record = Record { proxied: None, ..record };
+        (bytes[0], bytes[1]) = (VERSION_PROXIED + 1, LEN as u8 + 5);
         bytes.extend_from_slice(b"later");
         bytes[2] |= 0x80; // a flag that does not exist yet
         bytes.push(0xee); // the next record
@@ -170,6 +196,17 @@ fn what_cannot_be_is_refused_by_its_cause() {
     for end in 0..LEN {
         assert_eq!(Record::parse(&record.to_bytes()[..end]), Err(Malformed::Truncated));
     }
+    let mut proxied = Record { proxied: Some(joined()), ..record }.to_bytes();
+    assert_eq!(Record::parse(&proxied[..LEN]), Err(Malformed::Truncated));
+    proxied[LEN] = 3; // no such kind
+    assert_eq!(Record::parse(&proxied), Err(Malformed::Proxied));
+    proxied[0] += 1; // a later version may have it
+    assert_eq!(Record::parse(&proxied), Ok((record, LEN_PROXIED)));
+    proxied[1] = LEN as u8;
+    proxied[0] = VERSION_PROXIED;
+    assert_eq!(Record::parse(&proxied), Err(Malformed::Length(LEN as u8)));
+    let udp = Record { proxied: Some(joined()), ..samples()[4].1 };
+    assert_eq!(Record::parse(&udp.to_bytes()), Err(Malformed::Proxied));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::session::{Flags, Peer, Session, SessionId};
 use crate::table::Handle;
 
 /// A record as bytes.
-pub type Exported = [u8; record::LEN];
+pub type Exported = record::Bytes;
 
 impl Engine {
     /// The record of the session in `place`, if it still is session `id`. From now on its next
@@ -20,7 +20,8 @@ impl Engine {
         if self.replication.origins.name(session.id) != id {
             return None;
         }
-        let record = self.record(session, now);
+        let record =
+            Record { proxied: self.proxies.of(handle, session), ..self.record(session, now) };
         if self.replication.connected {
             let session = self.table.get_mut(handle)?;
             session.flags.set(Flags::EXPORTED, true);
@@ -30,7 +31,7 @@ impl Engine {
         Some(record.to_bytes())
     }
 
-    /// The session as another node may see it.
+    /// The session as another node may see it, but for how it is translated.
     #[must_use]
     pub fn record(&self, session: &Session, now: Time) -> Record {
         let policy = &self.policy;
@@ -61,6 +62,7 @@ impl Engine {
             idle: now.since(session.last_seen()).min(session.age(now)),
             remaining: self.replication.ends(session).since(now),
             own_life: own.and_then(|place| policy.own_lives().get(place)).copied(),
+            proxied: None,
         }
     }
 

@@ -228,6 +228,7 @@ impl Engine {
         let Ok(handle) = self.table.insert(hash, session) else {
             return Imported::Refused(Refused::TableFull);
         };
+        self.learn_proxied(handle, record);
         self.replication.origins.hold(session.id);
         self.replication.origins.hold(session.conversation);
         self.rules.begun(&session);
@@ -236,6 +237,18 @@ impl Engine {
         self.replication.lags.reserve(self.table.capacity());
         self.replication.lags.learn(handle, None, &session, now);
         Imported::Opened(handle)
+    }
+
+    /// Takes over how a session's packets are translated, unless more is known here.
+    fn learn_proxied(&mut self, handle: Handle, record: &Record) {
+        let Some(there) = &record.proxied else { return };
+        self.proxies.reserve(self.table.capacity());
+        let Some(session) = self.table.get_mut(handle) else { return };
+        if there.is_newer_than(self.proxies.of(handle, session).as_ref()) {
+            session.flags.set(Flags::PROXIED, true);
+            session.forget_egress();
+            self.proxies.set(handle, there);
+        }
     }
 
     /// The session that a record is of, as it would be here. `None` if its origin finds no place.
@@ -299,6 +312,7 @@ impl Engine {
         if let Some(session) = self.table.get_mut(handle) {
             *session = merged;
         }
+        self.learn_proxied(handle, record);
         self.rules.ended(here);
         self.rules.begun(&merged);
         self.observe_import(handle, Some(here));

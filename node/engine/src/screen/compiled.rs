@@ -133,6 +133,6 @@ fn threshold(flood: Option<Flood>) -> Option<u32> {
 fn drops(response: &Response) -> bool {
     match response.action {
         Reaction::Alarm => false,
-        Reaction::Drop | Reaction::Block => true,
+        Reaction::Drop | Reaction::Proxy | Reaction::Block => true,
     }
 }

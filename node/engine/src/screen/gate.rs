@@ -1,6 +1,7 @@
 //! The screen's part of the judgement: what it drops, and what `explain` says of it. Reads, counts nothing.
 
-use wire::{Packet, Time, Transport};
+use wire::cookie::{self, Context, Proof};
+use wire::{Packet, TcpFlags, Time, Transport};
 
 use super::compiled::ZoneScreen;
 use super::{Meter, Screening, Sides, oddity};
@@ -16,6 +17,16 @@ pub(crate) struct Gate<'a> {
     packet: &'a Packet,
     sides: Sides,
     now: Time,
+}
+
+/// What a cookie says of a packet.
+pub(crate) enum Guarded {
+    /// Nothing: its destination is not guarded, or it is no ACK.
+    No,
+    /// It has none, or a wrong one.
+    Wrong,
+    /// It is right.
+    Proven(Proof),
 }
 
 impl Engine {
@@ -63,21 +74,49 @@ impl Gate<'_> {
         if over { self.unless_exempt(reason) } else { None }
     }
 
-    /// Why the packet may not begin a session, before any rule is asked.
-    pub(crate) fn beginning(&self) -> Option<Reason> {
+    /// Why the packet may not begin a session, before any rule is asked. Of a flood, who has answered a
+    /// cookie is no part.
+    pub(crate) fn beginning(&self, vouched: bool) -> Option<Reason> {
         let screen = self.screen?;
         if !super::is_syn(self.packet) {
             return None;
         }
         let [of_source, to_destination, of_zone] = screen.syns;
         let flood = self.is_over(Meter::SynsOfSource, of_source)
-            || self.is_over(Meter::SynsToDestination, to_destination)
-            || self.is_over_zone(of_zone);
+            || !vouched
+                && (self.is_over(Meter::SynsToDestination, to_destination)
+                    || self.is_over_zone(of_zone));
         if flood {
             return self.unless_exempt(Reason::SynFlood);
         }
         let rate = self.is_over(Meter::Connections, screen.connections);
         if rate { self.unless_exempt(Reason::ConnectionRate) } else { None }
+    }
+
+    /// What the packet, a SYN, is answered with, if its destination is guarded: what a cookie is made
+    /// with, and the MSS.
+    #[inline]
+    pub(crate) fn guards(&self) -> Option<(Context, u16)> {
+        let guards = &self.screening.guards;
+        if guards.is_empty(self.now) || !cookie::is_answerable(self.packet) {
+            return None;
+        }
+        Some((guards.context, guards.announces(self.sides.destination, self.now)?))
+    }
+
+    /// Whether the packet, which has no session, brings a right cookie.
+    pub(crate) fn proof(&self) -> Guarded {
+        let guards = &self.screening.guards;
+        let Transport::Tcp(tcp) = &self.packet.body else { return Guarded::No };
+        let acknowledges = tcp.flags.contains(TcpFlags::ACK)
+            && !tcp.flags.intersects(TcpFlags::SYN | TcpFlags::RST);
+        if guards.is_empty(self.now)
+            || !acknowledges
+            || !guards.accepts(self.sides.destination, self.now)
+        {
+            return Guarded::No;
+        }
+        cookie::check(self.packet, &guards.context).map_or(Guarded::Wrong, Guarded::Proven)
     }
 
     /// Why a fragment is dropped before it is held.

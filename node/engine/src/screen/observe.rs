@@ -156,7 +156,7 @@ impl Screening {
         let kind = match plan.outcome {
             Outcome::Drop(reason) => oddity::of_drop(reason, tcp(packet)),
             Outcome::Answer(answer) => oddity::of_answer(answer),
-            Outcome::Forward(_) | Outcome::Consume => None,
+            Outcome::Forward(_) | Outcome::Consume | Outcome::Vouched(_) => None,
         };
         if let Some(kind) = kind {
             self.note(of_packet(kind, number, packet, packets));

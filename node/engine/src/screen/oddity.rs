@@ -89,12 +89,14 @@ pub(super) fn of_drop(reason: Reason, tcp: Option<&Tcp>) -> Option<Kind> {
         Reason::TcpFlags => odd(Oddity::TcpFlags),
         // A bare ACK asks whether a filter has a state. What else comes late, servers send to clients'
         // many ports when a session is over.
-        Reason::TcpNotSyn if tcp.is_some_and(is_bare_ack) => denied(State),
+        Reason::TcpNotSyn | Reason::BadCookie if tcp.is_some_and(is_bare_ack) => denied(State),
         Reason::IcmpUnsolicited => denied(State),
         Reason::NoRule | Reason::Denied | Reason::RejectLimited | Reason::LocalDestination => {
             denied(Policy)
         }
         Reason::TcpNotSyn
+        | Reason::BadCookie
+        | Reason::ServerPending
         | Reason::TcpState
         | Reason::TcpWindow
         | Reason::IcmpUnrelated
@@ -171,6 +173,8 @@ pub(super) const fn of_answer(answer: Answer) -> Option<Kind> {
         Answer::Unreachable(Unreachable::Route | Unreachable::Host) => {
             Some(Kind::Denied(DenyClass::Resources))
         }
+        // Of a flood it is a part, whoever answers it.
+        Answer::Cookie { .. } => Some(Kind::Denied(DenyClass::Limit)),
         Answer::HopLimit
         | Answer::TooBig { .. }
         | Answer::Challenge { .. }

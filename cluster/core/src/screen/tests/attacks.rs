@@ -368,3 +368,46 @@ fn sessions_that_ended_are_not_open() {
     }
     assert_eq!(world.nodes[0].said, []);
 }
+
+#[test]
+fn a_flooded_destination_is_answered_for_until_the_flood_is_over() {
+    let mut world = World::new(1, "syn-flood = { destination = 700, action = \"proxy\" }\n");
+    let syns = |world: &mut World, many| {
+        burst(world, many, |it| from(Seen::Permitted, anybody(it), [10, 0, 0, 1].into(), 80));
+    };
+    let destination = place("10.0.0.1");
+    let proxy = Action::Proxy { destination };
+    syns(&mut world, 600);
+    assert_eq!((world.nodes[0].said.len(), world.nodes[0].acts()), (1, vec![]), "told alone");
+    syns(&mut world, 800);
+    assert_eq!(world.nodes[0].acts(), [proxy]);
+    // From now on the XDP program answers, and no worker notes anything. It is said again each second, also
+    // below the threshold, as long as there is half of what is told.
+    for many in [9_000; 10].into_iter().chain([300; 20]) {
+        let now = world.now;
+        world.nodes[0].detector.answered(destination, many, now);
+        world.run_seconds(1);
+    }
+    let acts = world.nodes[0].acts();
+    assert!((29..=31).contains(&acts.len()) && acts.iter().all(|it| *it == proxy), "{acts:?}");
+    assert_eq!(world.nodes[0].undone(), []);
+    for _ in 0..12 {
+        let now = world.now;
+        world.nodes[0].detector.answered(destination, 200, now);
+        world.run_seconds(1);
+    }
+    assert_eq!(world.nodes[0].undone(), [proxy]);
+    let ended = world.nodes[0].ended()[0];
+    assert!(ended.totals.packets >= 90_000 && ended.most == 9_000, "{ended:?}");
+    // It begins anew at the threshold only.
+    let said = world.nodes[0].acts().len();
+    syns(&mut world, 600);
+    assert_eq!(world.nodes[0].acts().len(), said);
+    // Who sends from one address is limited, not answered.
+    let one = |_| tcp(Seen::Permitted, "192.0.2.1", "10.0.0.9", 80);
+    burst(&mut world, 1_100, one);
+    let acts = world.nodes[0].acts().split_off(said);
+    let source = Subject::Source(place("192.0.2.1"));
+    let limited = |it: &Action| matches!(it, Action::Drop(limit) if limit.subject == source);
+    assert!(acts.iter().any(limited), "{acts:?}");
+}

@@ -96,7 +96,7 @@ fn a_block_is_everywhere_within_a_second_and_ends_everywhere() {
         .iter()
         .map(|node| match node.acts()[0] {
             Action::Block { until, .. } => until,
-            Action::Drop(_) => panic!("a scanner is blocked"),
+            Action::Drop(_) | Action::Proxy { .. } => panic!("a scanner is blocked"),
         })
         .collect();
     assert!(ends.iter().all(|end| end.since(ends[1]).as_millis() < 1_000), "{ends:?}");
