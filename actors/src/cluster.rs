@@ -174,6 +174,12 @@ pub(crate) struct Around {
     pub(crate) digests: Option<mpsc::Sender<Bytes>>,
 }
 
+/// What speaks to the other members, and whether as the owner.
+struct Voice {
+    sender: transport::Sender,
+    ownership: Ownership,
+}
+
 /// A node's running part in its cluster.
 pub(crate) struct Part {
     kind: Kind,
@@ -181,9 +187,7 @@ pub(crate) struct Part {
     shards: Vec<Shard>,
     streams: Vec<SharedStream>,
     shown: Shown,
-    /// Sends to the other members.
-    sender: transport::Sender,
-    ownership: Ownership,
+    voice: Voice,
     /// What membership says to the policy.
     standing: watch::Receiver<Standing>,
     letting: Letting,
@@ -264,7 +268,7 @@ impl Part {
         let streams = (loom.ends, loom.outgoing, loom.room);
         let told = (hearing, line.clone(), around.digests);
         let fabric = Fabric::new((transport, inbox), streams, told, peer_workers.clone());
-        let ownership = loom.ownership.clone();
+        let voice = Voice { sender, ownership: loom.ownership.clone() };
         let heart = Heart {
             member,
             paths: Paths::new(plan.paths),
@@ -297,18 +301,7 @@ impl Part {
         let (shards, streams) = (around.shards, loom.streams);
         let shown = Shown { names, unconfirmed: loom.unconfirmed, peer_workers, net };
         let ending = Mutex::new(Some(ending));
-        Ok(Self {
-            kind,
-            line,
-            shards,
-            streams,
-            shown,
-            sender,
-            ownership,
-            standing,
-            letting,
-            ending,
-        })
+        Ok(Self { kind, line, shards, streams, shown, voice, standing, letting, ending })
     }
 
     /// Lets one node join, by a token.
@@ -321,12 +314,13 @@ impl Part {
 
     /// The way to the other nodes' detectors of attacks; `heard` is what they say.
     pub(crate) fn screens(&self, heard: mpsc::Receiver<Bytes>) -> FabricEnd {
-        FabricEnd { sender: self.sender.clone(), heard, ownership: self.ownership.clone() }
+        let Voice { sender, ownership } = &self.voice;
+        FabricEnd { sender: sender.clone(), heard, ownership: ownership.clone() }
     }
 
     /// What sends to the other members.
     pub(crate) fn sender(&self) -> &transport::Sender {
-        &self.sender
+        &self.voice.sender
     }
 
     /// What membership says, as far as it concerns the policy.

@@ -56,7 +56,7 @@ impl Terminal {
     }
 
     fn shows(&self, text: &str) {
-        wait_for(LIMIT, text, || self.said.lock().unwrap().contains(text));
+        wait_for(LIMIT, text, || words(&self.said.lock().unwrap()).contains(text));
     }
 
     fn press(&mut self, keys: &str) {
@@ -79,6 +79,18 @@ impl Drop for Terminal {
         let _ = self.script.kill();
         let _ = self.script.wait();
     }
+}
+
+/// What stands on the screen, word by word: spaces are not drawn, the cursor is sent over them.
+fn words(said: &str) -> String {
+    let mut pieces = said.split("\u{1b}[");
+    let first = pieces.next().unwrap_or_default();
+    let text = |piece: &str| {
+        let end = piece.find(|it: char| it.is_ascii_alphabetic()).map_or(piece.len(), |at| at + 1);
+        piece[end..].to_owned()
+    };
+    let rest = pieces.map(text).collect::<Vec<_>>().join(" ");
+    format!("{first} {rest}").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The terminal is as it was, in all that `stty` tells.

@@ -63,13 +63,7 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
     policy::set_host_inbound(&program, &inbound)?;
     let lease = Lease::default();
     let secrets = Secrets::draw(plan.as_ref()).map_err(StartError::Data)?;
-    let mut loom = match &plan {
-        Some(plan) => {
-            let passing = plan.passing(&config, &watched).await;
-            Some(Loom::new(plan, passing, secrets.seed[0] ^ secrets.seed[1]))
-        }
-        None => None,
-    };
+    let mut loom = loom(plan.as_ref(), &config, &watched, &secrets).await;
     let crew = crew(&config, &watched, &in_force, &state.changes, (&lease, &secrets))?;
     let (wants, wanted) = mpsc::channel(WANTED_QUEUE);
     let (shards, threads) = start_shards(&config, crew.workers, &wants, &mut loom)?;
@@ -114,6 +108,18 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
         desk,
         actors,
     })
+}
+
+/// What the workers of a cluster's node are joined to the others by.
+async fn loom(
+    plan: Option<&Plan>,
+    config: &config::Node,
+    watched: &[Watched],
+    secrets: &Secrets,
+) -> Option<Loom> {
+    let plan = plan?;
+    let passing = plan.passing(config, watched).await;
+    Some(Loom::new(plan, passing, secrets.seed[0] ^ secrets.seed[1]))
 }
 
 fn mirrored(config: &config::Node) -> Vec<MirrorPort> {

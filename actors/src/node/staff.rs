@@ -8,7 +8,7 @@ use cluster_net::identity::Papers;
 use cluster_net::store::Roster;
 use cluster_net::transport::Sender;
 use datapath::Lease;
-use datapath::xdp::{BpfDir, LeaseWord, Program};
+use datapath::xdp::{BlockList, BpfDir, LeaseWord, Program};
 use engine::Event;
 use engine::screen::Observation;
 use ractor::Actor;
@@ -118,15 +118,18 @@ pub(super) struct Staff<'a> {
     pub(super) cookies: wire::cookie::Key,
 }
 
+/// What others than the ports' actor write to the XDP program.
+fn take_maps(program: &Mutex<Program>) -> Result<(LeaseWord, Option<BlockList>), StartError> {
+    let mut program = lock(program);
+    Ok((program.lease_word()?, program.take_blocks()))
+}
+
 pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), StartError> {
     let failed = |error| StartError::System(format!("an actor: {error}"));
     let telemetry = Telemetry::new(staff.rings, staff.names.clone(), staff.epochs.clone());
     let (telemetry, _) = Actor::spawn(None, TelemetryActor, telemetry).await.map_err(failed)?;
     let watched = staff.watched.subscribe();
-    let (word, blocks) = {
-        let mut program = lock(&staff.program);
-        (program.lease_word()?, program.take_blocks())
-    };
+    let (word, blocks) = take_maps(&staff.program)?;
     let ports = Ports {
         config: staff.config.clone(),
         bpf_dir: staff.bpf_dir.clone(),
@@ -135,9 +138,8 @@ pub(super) async fn start_actors(staff: Staff<'_>) -> Result<(Actors, Desk), Sta
         watched: staff.watched,
         mirror: staff.mirror,
     };
-    let (ports, _) = Actor::spawn(None, PortsActor, (ports, staff.updates, staff.wanted))
-        .await
-        .map_err(failed)?;
+    let ports = (ports, staff.updates, staff.wanted);
+    let (ports, _) = Actor::spawn(None, PortsActor, ports).await.map_err(failed)?;
     let (permit, node) = (Permit::default(), NodeId(staff.config.id));
     let Beginning { founding, origin, waits, .. } = staff.beginning;
     let (roster, members) = watch::channel(Roster::default());

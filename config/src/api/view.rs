@@ -41,7 +41,7 @@ pub struct Status {
 pub struct SyslogReceiver {
     /// Where it is, as in the node file.
     pub to: String,
-    /// The last message was sent; `false` before the first, and while it takes none.
+    /// It takes messages; `false` before the first one.
     pub delivers: bool,
     /// Messages given to the network.
     pub sent: u64,

@@ -25,6 +25,7 @@
 mod blocks;
 mod compiled;
 mod curbs;
+mod drops;
 mod gate;
 mod guards;
 mod marks;

@@ -124,6 +124,10 @@ pub(crate) const SYSLOG_PAUSE: Duration = Duration::from_millis(250);
 /// The longest such pause: so much later at most is a receiver that came back told.
 pub(crate) const SYSLOG_PAUSE_MOST: Duration = Duration::from_secs(30);
 
+/// Messages in a row after which a UDP receiver that refused one is there again: a refusal is told with the
+/// message after, or the one behind that.
+pub(crate) const SYSLOG_UDP_STEADY: u32 = 16;
+
 /// How long a daemon that ends waits until its last messages are sent.
 pub(crate) const SYSLOG_FLUSH: Duration = Duration::from_secs(1);
 

@@ -23,7 +23,7 @@ use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use ratatui::crossterm::event::{self, Event};
 
 use crate::daemon::Daemon;
 use crate::failure::Failure;
@@ -64,36 +64,36 @@ pub(crate) fn run(options: &Options, out: &Out<'_>) -> Result<(), Failure> {
 fn watch(screen: &mut Screen, poller: &Poller) -> Result<(), Failure> {
     let began = Instant::now();
     let mut state = State::new(TOP_INTERVALS[0]);
+    screen.draw(&state)?;
     loop {
         if let Some(view) = state.ask(began.elapsed()) {
             poller.ask(view, began);
         }
-        screen.draw(&state)?;
         if screen.is_told_to_end() {
             return Ok(());
         }
-        for key in keys(TOP_TICK)? {
-            if state.key(key) == Next::Leave {
-                return Ok(());
-            }
+        let seen = events(TOP_TICK)?;
+        let keys = seen.iter().filter_map(Event::as_key_press_event);
+        if keys.map(|key| state.key(key)).any(|next| next == Next::Leave) {
+            return Ok(());
         }
-        if let Some(answer) = poller.answer()? {
-            state.answered(answer);
+        let answer = poller.answer()?;
+        // Another size is an event as well.
+        let changed = !seen.is_empty() || answer.is_some();
+        answer.into_iter().for_each(|answer| state.answered(answer));
+        if changed {
+            screen.draw(&state)?;
         }
     }
 }
 
-/// The keys that were pressed, after so long at most.
-fn keys(wait: Duration) -> io::Result<Vec<event::KeyEvent>> {
-    let mut pressed = Vec::new();
+/// What the terminal told, after so long at most.
+fn events(wait: Duration) -> io::Result<Vec<Event>> {
+    let mut seen = Vec::new();
     let mut wait = wait;
     while event::poll(wait)? {
         wait = Duration::ZERO;
-        if let Event::Key(key) = event::read()?
-            && key.kind != KeyEventKind::Release
-        {
-            pressed.push(key);
-        }
+        seen.push(event::read()?);
     }
-    Ok(pressed)
+    Ok(seen)
 }

@@ -182,7 +182,7 @@ impl Engine {
         way: &Way,
         asked: &Asked,
         context: &Context<'_>,
-        body: &mut Body<'_>,
+        body: &Body<'_>,
     ) -> (Verdict, bool) {
         let packet = &context.keyed.packet;
         let Some((from, to)) = packet.ports() else { return self.nothing_leaves(way) };
@@ -197,7 +197,7 @@ impl Engine {
         way: &Way,
         join: &Join,
         context: &Context<'_>,
-        body: &mut Body<'_>,
+        body: &Body<'_>,
     ) -> (Verdict, bool) {
         let packet = &context.keyed.packet;
         self.proxies.set(join.handle, &Proxied::Joined(join.joined));

@@ -3,6 +3,7 @@
 use sketch::{DenyClass, Kind, Oddity};
 use wire::{Options, Packet, Protocol, Tcp, TcpFlags, Transport};
 
+use super::drops;
 use crate::answer::{Answer, Unreachable};
 use crate::limits::ICMP_USUAL_BYTES;
 use crate::{Anomaly, Reason};
@@ -47,116 +48,17 @@ pub(super) fn of_packet(packet: &Packet) -> Option<Oddity> {
 
 /// What a drop says of the packet's sender; `None`: nothing. `tcp` is the packet's, if it has one.
 pub(super) fn of_drop(reason: Reason, tcp: Option<&Tcp>) -> Option<Kind> {
-    use DenyClass::{Limit, Policy, Resources, State, Stray};
-    let (odd, denied) = (|it| Some(Kind::Odd(it)), |it| Some(Kind::Denied(it)));
-    match reason {
-        Reason::BadVersion
-        | Reason::HeaderTooShort
-        | Reason::HeaderTruncated
-        | Reason::TotalLengthTooShort
-        | Reason::TotalLengthTooLong
-        | Reason::TransportTruncated
-        | Reason::TcpDataOffset
-        | Reason::TcpOptionBad
-        | Reason::UdpLength
-        | Reason::GreHeaderBad
-        | Reason::JumboPayload
-        | Reason::EmbeddedTruncated
-        | Reason::IcmpLength
-        | Reason::HopLimitZero
-        | Reason::DestinationInvalid => odd(Oddity::Malformed),
-        Reason::OptionsBad => odd(Oddity::OptionBad),
-        Reason::ExtensionTruncated
-        | Reason::ExtensionChainTooLong
-        | Reason::HopByHopNotFirst
-        | Reason::FragmentHeaderTruncated
-        | Reason::FragmentHeaderRepeated => odd(Oddity::ExtensionChain),
-        Reason::PortZero => odd(Oddity::PortZero),
-        Reason::IpChecksum | Reason::TransportChecksum => odd(Oddity::Checksum),
-        Reason::Land => odd(Oddity::Land),
-        Reason::SourceInvalid | Reason::OffLink | Reason::ZoneMismatch => odd(Oddity::Spoofed),
-        Reason::SourceRoute | Reason::RoutingHeader0 => odd(Oddity::SourceRoute),
-        Reason::FragmentOverlap => odd(Oddity::Teardrop),
-        Reason::FragmentTiny | Reason::FragmentHeaderChain => odd(Oddity::FragmentTiny),
-        Reason::FragmentLength => odd(Oddity::FragmentBad),
-        Reason::FragmentOversize => odd(Oddity::PingOfDeath),
-        Reason::TcpNoFlags => odd(Oddity::TcpNoFlags),
-        Reason::TcpSynFin => odd(Oddity::TcpSynFin),
-        Reason::TcpFinWithoutAck if tcp.is_some_and(|tcp| tcp.flags.contains(XMAS)) => {
-            odd(Oddity::TcpXmas)
-        }
-        Reason::TcpFinWithoutAck => odd(Oddity::TcpFinWithoutAck),
-        Reason::TcpFlags => odd(Oddity::TcpFlags),
-        // A bare ACK asks whether a filter has a state. What else comes late, servers send to clients'
-        // many ports when a session is over.
-        Reason::TcpNotSyn | Reason::BadCookie if tcp.is_some_and(is_bare_ack) => denied(State),
-        Reason::IcmpUnsolicited => denied(State),
-        Reason::NoRule | Reason::Denied | Reason::RejectLimited | Reason::LocalDestination => {
-            denied(Policy)
-        }
-        Reason::TcpNotSyn
-        | Reason::BadCookie
-        | Reason::ServerPending
-        | Reason::TcpState
-        | Reason::TcpWindow
-        | Reason::IcmpUnrelated
-        | Reason::PolicyChanged
-        | Reason::FragmentTimeout
-        | Reason::FragmentMemory
-        | Reason::FragmentTooMany
-        | Reason::FragmentPerSource
-        | Reason::FragmentFlood
-        | Reason::Blocked => denied(Stray),
-        Reason::RuleSessions
-        | Reason::ZoneSessions
-        | Reason::SynFlood
-        | Reason::IcmpFlood
-        | Reason::UdpFlood
-        | Reason::ConnectionRate
-        | Reason::SourceSessions
-        | Reason::DestinationSessions
-        | Reason::PairSessions => denied(Limit),
-        Reason::TableFull
-        | Reason::NoRoute
-        | Reason::RouteRefused
-        | Reason::PortDown
-        | Reason::NeighbourUnresolved
-        | Reason::NeighbourQueueFull => denied(Resources),
-        // Told as what it is, where it is looked at.
-        Reason::Odd
-        // No packet of ours, or no fault of its sender's.
-        | Reason::NotIp
-        | Reason::FrameTooShort
-        | Reason::VlanTagsTooMany
-        | Reason::VlanTagged
-        | Reason::OtherHost
-        | Reason::ChecksumPartial
-        | Reason::Multicast
-        | Reason::LinkLocal
-        | Reason::FragmentDuplicate
-        | Reason::NoZone
-        | Reason::HopLimit
-        | Reason::TooBig
-        | Reason::HandoffFull
-        | Reason::TransmitFull
-        | Reason::Poison
-        | Reason::DropOnly
-        | Reason::LeaseExpired
-        | Reason::NotOwner
-        | Reason::HoldFull
-        | Reason::HoldExpired
-        | Reason::HoldClosed
-        | Reason::HeirFull
-        | Reason::HeirExpired
-        | Reason::FabricFull
-        | Reason::FabricTooBig
-        | Reason::FabricStranger
-        | Reason::FabricMalformed
-        | Reason::FabricTag
-        | Reason::FabricHops
-        | Reason::FabricTerm
-        | Reason::FabricPort => None,
+    let xmas = || tcp.is_some_and(|tcp| tcp.flags.contains(XMAS));
+    if reason == Reason::TcpFinWithoutAck && xmas() {
+        return Some(Kind::Odd(Oddity::TcpXmas));
     }
+    // A bare ACK asks whether a filter has a state. What else comes late, servers send to clients' many ports
+    // when a session is over.
+    let asks = matches!(reason, Reason::TcpNotSyn | Reason::BadCookie);
+    if asks && tcp.is_some_and(is_bare_ack) {
+        return Some(Kind::Denied(DenyClass::State));
+    }
+    drops::told(reason)
 }
 
 fn is_bare_ack(tcp: &Tcp) -> bool {

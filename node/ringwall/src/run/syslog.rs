@@ -60,7 +60,7 @@ struct Counts {
     dropped: AtomicU64,
     /// Of UDP: the receiver's machine, or our own, refused it.
     refused: AtomicU64,
-    /// The last attempt to send or to connect was a success.
+    /// It takes messages.
     delivers: AtomicBool,
 }
 

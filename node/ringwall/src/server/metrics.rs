@@ -153,7 +153,7 @@ const GAUGES: [(&str, &str); 13] = [
     ("ringwall_zone_sessions", "Live sessions that a zone opened"),
     ("ringwall_zone_sessions_max", "Sessions that a zone may have opened, if it has a limit"),
     ("ringwall_packets_held", "Packets that wait now: fragments, and for a next hop"),
-    ("ringwall_syslog_delivers", "1 if the last message for a syslog receiver was sent"),
+    ("ringwall_syslog_delivers", "1 if a syslog receiver takes messages"),
     ("ringwall_worker_running", "1 if the worker judges packets, 0 if it does not"),
     ("ringwall_port_up", "1 if the port's link is up"),
 ];

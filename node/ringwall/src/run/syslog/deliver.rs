@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::{Counts, Item};
-use crate::limits::{SYSLOG_PAUSE, SYSLOG_PAUSE_MOST, SYSLOG_TIMEOUT};
+use crate::limits::{SYSLOG_PAUSE, SYSLOG_PAUSE_MOST, SYSLOG_TIMEOUT, SYSLOG_UDP_STEADY};
 
 /// The task of a receiver.
 pub(super) struct Delivery {
@@ -35,6 +35,8 @@ pub(super) struct Delivery {
     pause: Duration,
     /// It has been said that the receiver takes nothing.
     failing: bool,
+    /// Messages in a row that were sent.
+    sent_in_a_row: u32,
 }
 
 enum Link {
@@ -49,7 +51,15 @@ impl Delivery {
         waiting: mpsc::Receiver<Item>,
         counts: Arc<Counts>,
     ) -> Self {
-        Self { to, waiting, counts, link: None, pause: SYSLOG_PAUSE, failing: false }
+        Self {
+            to,
+            waiting,
+            counts,
+            link: None,
+            pause: SYSLOG_PAUSE,
+            failing: false,
+            sent_in_a_row: 0,
+        }
     }
 
     /// What waits for it.
@@ -73,6 +83,7 @@ impl Delivery {
     async fn deliver(&mut self, message: &str) {
         while let Err(error) = self.attempt(message).await {
             self.counts.delivers.store(false, Ordering::Relaxed);
+            self.sent_in_a_row = 0;
             if !core::mem::replace(&mut self.failing, true) {
                 let receiver = self.to.to_string();
                 tracing::warn!(receiver, %error, "a syslog receiver takes no messages; tried again");
@@ -86,8 +97,14 @@ impl Delivery {
             self.pause = SYSLOG_PAUSE_MOST.min(self.pause * 2);
         }
         self.counts.sent.fetch_add(1, Ordering::Relaxed);
-        self.counts.delivers.store(true, Ordering::Relaxed);
         self.pause = SYSLOG_PAUSE;
+        self.sent_in_a_row = self.sent_in_a_row.saturating_add(1);
+        // That nobody is there, UDP tells with every other message at best.
+        let enough = if matches!(self.to, Receiver::Udp(_)) { SYSLOG_UDP_STEADY } else { 1 };
+        if self.failing && self.sent_in_a_row < enough {
+            return;
+        }
+        self.counts.delivers.store(true, Ordering::Relaxed);
         if core::mem::replace(&mut self.failing, false) {
             tracing::info!(
                 receiver = self.to.to_string(),

@@ -56,7 +56,7 @@ impl Outlet {
 impl<S: Subscriber> Layer<S> for SyslogLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let Some(severity) = severity(event.metadata().level()) else { return };
-        let class = class(event.metadata());
+        let Some(class) = class(event.metadata()) else { return };
         let wanted = |outlet: &&Outlet| outlet.settings.events.contains(&class);
         let mut outlets = self.outlets.iter().filter(wanted).peekable();
         if outlets.peek().is_none() {

@@ -78,15 +78,19 @@ pub(super) const fn severity(level: &Level) -> Option<Severity> {
     }
 }
 
-/// What a line is about, by who says it.
-pub(super) fn class(metadata: &Metadata<'_>) -> EventClass {
-    match metadata.target() {
+/// What a line is about, by who says it. What is said of receivers is for the log alone: each line about one
+/// that takes nothing would be another message for it.
+pub(super) fn class(metadata: &Metadata<'_>) -> Option<EventClass> {
+    Some(match metadata.target() {
+        target if target.starts_with(OWN) => return None,
         "screen" => EventClass::Attacks,
         "session" => EventClass::Sessions,
         target if POLICY.iter().any(|it| target.starts_with(it)) => EventClass::Policy,
         _ => EventClass::Node,
-    }
+    })
 }
 
+/// Who speaks of receivers.
+const OWN: &str = "ringwall::run::syslog";
 /// Who speaks of the policy, and of the log that nodes agree on it by.
 const POLICY: [&str; 3] = ["ringwall_actors::policy", "ringwall_cluster_net::raft", "openraft"];

@@ -81,9 +81,9 @@ async fn a_udp_receiver_that_is_not_there_is_counted_and_holds_nothing_up() {
         log.attack(number);
         within(syslog.flush(BOUND)).await;
     }
-    let api::SyslogReceiver { sent, dropped, refused, .. } = state(&syslog);
+    let api::SyslogReceiver { delivers, sent, dropped, refused, .. } = state(&syslog);
     assert_eq!((sent + refused, dropped), (10, 0));
-    assert!(refused > 0);
+    assert!(refused > 0 && !delivers);
 }
 
 #[tokio::test]

@@ -174,6 +174,7 @@ fn events_of_the_log_become_messages_of_those_who_want_them() {
         tracing::warn!(target: "ringwall_actors::policy::say", epoch = 5, "this node goes back");
         tracing::error!(cause = "a \"b\"]", "panic");
         tracing::debug!("not told");
+        tracing::warn!(target: "ringwall::run::syslog::deliver", "for the log alone");
     });
     let told: Vec<Vec<Parsed>> =
         deliveries.0.into_iter().map(|it| it.into_waiting()).map(taken).collect();
