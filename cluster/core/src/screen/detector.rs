@@ -122,8 +122,8 @@ impl Detector {
     /// them, and the flood that they are goes on.
     pub fn answered(&mut self, destination: Place, syns: u64, now: Time) {
         let count = u32::try_from(syns).unwrap_or(u32::MAX);
-        let mut tally =
-            Tally { packets: syns, bytes: syns.saturating_mul(SYN_BYTES), ..Tally::default() };
+        let mut tally = Tally::default();
+        (tally.packets, tally.bytes) = (syns, syns.saturating_mul(SYN_BYTES));
         // As a worker's book has a SYN that was one too many.
         [Measure::Syn, Measure::Denied].into_iter().for_each(|measure| tally.set(measure, count));
         let hash = destination.hash(self.settings.seed);
@@ -251,7 +251,7 @@ impl Detector {
     fn merge_scopes(&mut self, book: &Book, now: Time) {
         let modelled = |zone| self.screens.of(zone).is_some_and(|it| it.screen.baseline.is_some());
         for (zone, row) in (0..=u8::MAX).zip(&book.zones()) {
-            if row.weight() == 0 && row.tally == sketch::Tally::default() {
+            if row.weight() == 0 && row.tally == Tally::default() {
                 continue;
             }
             self.own.zone(zone).add(&row.tally, now);
