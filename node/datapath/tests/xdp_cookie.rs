@@ -30,7 +30,10 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// A bench with a lease, whose program guards both far hosts.
 fn guarding() -> Option<(Bench, BlockList)> {
-    let mut bench = ready()?;
+    ready().map(guard)
+}
+
+fn guard(mut bench: Bench) -> (Bench, BlockList) {
     let mut list = bench.program.take_blocks().unwrap();
     let bits = SourceBits { zone: ZONE, v4: 32, v6: 64 };
     list.set_zones((0..=bench.port).map(|port| (port == bench.port).then_some(bits))).unwrap();
@@ -39,7 +42,7 @@ fn guarding() -> Option<(Bench, BlockList)> {
         list.guard(ZONE, far.parse().unwrap(), MSS, Time::MAX, Time::ZERO).unwrap();
     }
     bench.program.renew_lease(Time::MAX).unwrap();
-    Some((bench, list))
+    (bench, list)
 }
 
 fn run(bench: &Bench, frame: &[u8]) -> (Action, Vec<u8>) {
