@@ -91,6 +91,6 @@ pub(super) fn class(metadata: &Metadata<'_>) -> Option<EventClass> {
 }
 
 /// Who speaks of receivers.
-const OWN: &str = "ringwall::run::syslog";
+const OWN: &str = "ringwall::run::syslog::deliver";
 /// Who speaks of the policy, and of the log that nodes agree on it by.
 const POLICY: [&str; 3] = ["ringwall_actors::policy", "ringwall_cluster_net::raft", "openraft"];
