@@ -128,6 +128,17 @@ fn a_signal_ends_top_as_a_key_does() {
     is_given_back(&said);
 }
 
+#[test]
+fn a_terminal_that_is_gone_ends_top() {
+    require!(tool("script"), tool("stty"));
+    let mut terminal = Terminal::open();
+    terminal.shows("no daemon has this socket");
+    let process = top_below(terminal.script.id());
+    terminal.script.kill().unwrap();
+    terminal.script.wait().unwrap();
+    wait_for(LIMIT, "the end of top", || kill(process, None).is_err());
+}
+
 /// The process of `top`: its parent is the shell that `script` started.
 fn top_below(script: u32) -> Pid {
     let children = |of: u32| {

@@ -150,3 +150,6 @@ pub(crate) const TOP_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a screen waits for a key before it looks for an answer: nobody sees that it is late.
 pub(crate) const TOP_TICK: Duration = Duration::from_millis(50);
+
+/// How long a screen has to end after a signal: forty looks. One whose terminal is gone may never look again.
+pub(crate) const TOP_END: Duration = Duration::from_secs(2);

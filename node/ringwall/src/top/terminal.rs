@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::draw;
 use super::state::State;
+use crate::limits::TOP_END;
 
 /// The terminal as long as it shows the screen.
 pub(super) struct Screen {
@@ -86,7 +87,8 @@ fn restore_on_panic(screen: ThreadId) {
     }));
 }
 
-/// Signals that end a program would leave the terminal as it is.
+/// Signals that end a program would leave the terminal as it is. Of a terminal that is gone the screen's
+/// thread may never come back: then the program ends here.
 fn listen(ended: Arc<AtomicBool>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut hangup, mut interrupt, mut terminate) = {
@@ -103,6 +105,9 @@ fn listen(ended: Arc<AtomicBool>) -> io::Result<()> {
             }
         });
         ended.store(true, Ordering::Relaxed);
+        std::thread::sleep(TOP_END);
+        drop(restore());
+        std::process::exit(1);
     };
     std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
 }
