@@ -322,8 +322,8 @@ pub const OPEN_WAYS: usize = 8;
 /// packet one; a flood of 1,000 packets a second is told eight times in it.
 pub const CARRIED_EVERY: u32 = 64;
 
-/// Longest ICMP query that nobody wonders about, bytes of IP packet: what fits an Ethernet link, as tests of a
-/// path's MTU send it (Junos "icmp large" begins at 1,024).
+/// Longest ICMP query that nobody wonders about, bytes of IP packet: what fits an Ethernet link, as tests of
+/// a path's MTU send it (Junos "icmp large" begins at 1,024).
 pub const ICMP_USUAL_BYTES: u32 = 1_500;
 
 /// Observations that wait to be told or noted: those of a burst of 64 packets, each of which may be denied

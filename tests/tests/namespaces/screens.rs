@@ -107,6 +107,11 @@ fn a_scan_by_ipv6_and_a_sweep_are_named() {
     attack(&world, "nmap", &sweep).exits(0);
     let source = Some(CLIENT[0]);
     is_named(&world, "nmap of a network", &Seen { kind: "tcp-sweep", source, destination: None });
+    let metrics = world.metrics();
+    for kind in ["tcp-port-scan", "tcp-sweep"] {
+        let told = format!("ringwall_attacks_begun_total{{kind=\"{kind}\"}} 1\n");
+        assert!(metrics.contains(&told), "{metrics}");
+    }
     world.end();
 }
 

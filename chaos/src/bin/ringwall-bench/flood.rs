@@ -1,5 +1,6 @@
-//! A client of a server that is flooded: requests through the firewall while half a million SYNs a second from
-//! forged sources come for the same server, beside the same flood against a bare XDP program that drops it.
+//! A client of a server that is flooded: requests through the firewall while half a million SYNs a second
+//! from forged sources come for the same server, beside the same flood against a bare XDP program that drops
+//! it.
 //!
 //! ```text
 //! client ══ wan ┐                    subject:  flood is a port of the firewall's

@@ -1,5 +1,5 @@
-//! A generator of SYNs from forged sources, as fast as a core can: a program that the kernel runs on frames of
-//! its own (`BPF_PROG_TEST_RUN` with live frames) and that sends each of them out of an interface.
+//! A generator of SYNs from forged sources, as fast as a core can: a program that the kernel runs on frames
+//! of its own (`BPF_PROG_TEST_RUN` with live frames) and that sends each of them out of an interface.
 //!
 //! ```text
 //! source address  x, and below it the complement of x        what is added to a checksum by the one
@@ -34,7 +34,8 @@ pub struct SynFlood {
 impl SynFlood {
     /// The source address of the template: its halves are complements.
     pub const SOURCE: [u8; 4] = [64, 0, 191, 255];
-    /// The source port and the sequence number of the template: the upper half of this is the other's complement.
+    /// The source port and the sequence number of the template: the upper half of this is the other's
+    /// complement.
     pub const PORT_AND_SEQUENCE: (u16, u32) = (0, 0xffff_0000);
 
     /// A flood out of an interface. The template is an Ethernet frame with an IPv4 SYN from
