@@ -166,6 +166,23 @@ fn a_flood_from_forged_sources_is_named_by_its_destination() {
     world.end();
 }
 
+/// Of a scanner among decoys nobody can say who he is: what they scan is named, and nobody is blocked.
+#[test]
+fn a_scan_with_decoys_is_named_by_its_destination() {
+    require!(root(), tool("nmap"));
+    let world = World::running(Plan::routed(1, &policy("block", "")));
+    let decoys: Vec<String> = (1..=20).map(|host| format!("172.20.0.{host}")).collect();
+    let decoys = decoys.join(",");
+    let args = ["-sS", "-Pn", "-n", "--max-retries", "0", "-p", "1-30", "-D", &decoys, SERVER[0]];
+    attack(&world, "nmap", &args).exits(0);
+    let seen = Seen { kind: "tcp-port-scan", source: None, destination: Some(SERVER[0]) };
+    is_named(&world, "nmap -D", &seen);
+    wait_for(SOON, "nobody blocked", || {
+        world.json(&["show", "anomalies"])["blocks"].as_array().unwrap().is_empty()
+    });
+    world.end();
+}
+
 #[test]
 fn masscan_is_named() {
     require!(root(), tool("masscan"));

@@ -180,8 +180,6 @@ impl Site {
         veth(ours, its, &options)?;
         self.router.add_address(port, address)?;
         host.add_address(link, its_address)?;
-        // What the XDP program sends back by itself arrives only at an end that polls.
-        host.set_features(link, &[("rx-gro", true)])?;
         wait_ready(&[(&self.router, port), (host, link)])?;
         Ok(())
     }
@@ -191,6 +189,9 @@ impl Site {
         let index = self.router.link("flood")?.index;
         let drop = || RedirectProgram::attach(index, 1, Otherwise::Drop);
         let _bare = if faces { None } else { Some(self.router.run(drop)?) };
+        // The kernel delivers what an XDP program sends back by a veth only if there is one at the other end.
+        let its = self.client.link("c0")?.index;
+        let _pass = self.client.run(|| RedirectProgram::attach(its, 1, Otherwise::Pass))?;
         let stop = AtomicBool::new(false);
         let listener = self.server.run(|| TcpListener::bind(SERVER));
         let listener = listener.map_err(Failure::io("listen"))?;
@@ -316,7 +317,7 @@ fn request() -> std::io::Result<()> {
 
 /// Sends at [`RATE`] until it is to stop.
 fn flood(attacker: &Namespace, sent: &AtomicU64, stop: &AtomicBool) -> Result<(), Failure> {
-    system::pin(system::FORWARDER_CORE + 1)?;
+    system::pin(system::FORWARDER_CORE)?;
     let interface = attacker.link("a0")?.index;
     // What is answered comes to nothing, as cheaply as can be.
     let _drop = RedirectProgram::attach(interface, 1, Otherwise::Drop)?;

@@ -14,55 +14,66 @@ pub(super) struct Meters {
 }
 
 /// One cache line.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 #[repr(C, align(64))]
-struct Set([Count; METER_WAYS]);
-
-#[derive(Clone, Copy)]
-struct Count {
-    tag: u32,
-    second: u32,
-    count: u32,
+struct Set {
+    tags: [u32; METER_WAYS],
+    seconds: [u32; METER_WAYS],
+    counts: [u32; METER_WAYS],
 }
-
-const FREE: Count = Count { tag: 0, second: 0, count: 0 };
 
 impl Meters {
     pub(super) fn new() -> Self {
-        Self { sets: vec![Set([FREE; METER_WAYS]); METER_SETS].into() }
+        Self { sets: vec![Set::default(); METER_SETS].into() }
     }
 
     /// How often it happened in this second.
     #[inline]
     pub(super) fn count(&self, hash: u64, now: Time) -> u32 {
-        let (tag, second) = (tag(hash), second(now));
-        let counts = self.sets[set(hash)].0.iter();
-        let mut known = counts.filter(|it| it.tag == tag && it.second == second);
-        known.next().map_or(0, |it| it.count)
+        let set = &self.sets[set(hash)];
+        set.find(tag(hash)).map_or(0, |way| set.count(way, second(now)))
     }
 
     /// Reads its set early.
     #[inline]
     pub(super) fn touch(&self, hash: u64) -> u32 {
-        self.sets[set(hash)].0[0].tag
+        self.sets[set(hash)].tags[0]
     }
 
     /// It happened once more.
     #[inline]
     pub(super) fn add(&mut self, hash: u64, now: Time) {
-        let (tag, second) = (tag(hash), second(now));
-        let ways = &mut self.sets[set(hash)].0;
-        let way = ways.iter().position(|it| it.tag == tag).unwrap_or_else(|| {
-            let least = (0..METER_WAYS).min_by_key(|way| {
-                let Count { second: of, count, .. } = ways[*way];
-                if of == second { count } else { 0 }
-            });
-            least.expect("a set has ways")
-        });
-        let before = ways[way];
-        let same = before.tag == tag && before.second == second;
-        let count = if same { before.count.saturating_add(1) } else { 1 };
-        ways[way] = Count { tag, second, count };
+        let (set, tag, second) = (&mut self.sets[set(hash)], tag(hash), second(now));
+        let (way, before) = match set.find(tag) {
+            Some(way) => (way, set.count(way, second)),
+            None => (set.least(second), 0),
+        };
+        (set.tags[way], set.seconds[way]) = (tag, second);
+        set.counts[way] = before.saturating_add(1);
+    }
+}
+
+impl Set {
+    /// Looks at all, without a branch for each: several are compared at once.
+    #[inline]
+    fn find(&self, tag: u32) -> Option<usize> {
+        let ways = self.tags.iter().zip(0..);
+        let hits = ways.fold(0_u32, |hits, (it, way)| hits | u32::from(*it == tag) << way);
+        (hits != 0).then(|| hits.trailing_zeros() as usize)
+    }
+
+    /// What a way has counted in this second.
+    #[inline]
+    const fn count(&self, way: usize, second: u32) -> u32 {
+        if self.seconds[way] == second { self.counts[way] } else { 0 }
+    }
+
+    /// The way that has counted least in this second.
+    #[inline]
+    fn least(&self, second: u32) -> usize {
+        // Count, then place, in one word.
+        let one = |way: usize| u64::from(self.count(way, second)) << 32 | way as u64;
+        (1..METER_WAYS).fold(one(0), |least, way| least.min(one(way))) as u32 as usize
     }
 }
 

@@ -46,8 +46,8 @@ impl OpenSessions {
             set.counts[way] = set.counts[way].saturating_add(1);
             return;
         }
-        let lightest = (0..OPEN_WAYS).min_by_key(|way| set.counts[*way]);
-        if let Some(way) = lightest.filter(|way| set.counts[*way] <= 1) {
+        let way = set.lightest();
+        if set.counts[way] <= 1 {
             (set.tags[way], set.counts[way]) = (tag, 1);
         }
     }
@@ -68,9 +68,19 @@ impl OpenSessions {
 }
 
 impl Set {
+    /// Looks at all, without a branch for each: several are compared at once.
     #[inline]
     fn find(&self, tag: u32) -> Option<usize> {
-        self.tags.iter().position(|it| *it == tag)
+        let ways = self.tags.iter().zip(0..);
+        let hits = ways.fold(0_u32, |hits, (it, way)| hits | u32::from(*it == tag) << way);
+        (hits != 0).then(|| hits.trailing_zeros() as usize)
+    }
+
+    #[inline]
+    fn lightest(&self) -> usize {
+        // Count, then place, in one word; who has more than fits is not the lightest of a set for long.
+        let one = |way: usize| (self.counts[way].min(u32::MAX >> 3) << 3) | way as u32;
+        (1..OPEN_WAYS).fold(one(0), |lowest, way| lowest.min(one(way))) as usize % OPEN_WAYS
     }
 }
 
