@@ -27,8 +27,8 @@ use crate::system;
 
 /// SYNs a second.
 const RATE: u32 = 500_000;
-/// SYNs that the kernel is asked for at a time: two milliseconds of them.
-const AT_ONCE: u32 = 1_024;
+/// SYNs that the kernel is asked for at a time: 50 ms of them. To begin takes it milliseconds.
+const AT_ONCE: u32 = 25_000;
 /// Requests a second, over so many threads.
 const REQUESTS: u32 = 100;
 const THREADS: u32 = 4;
