@@ -106,7 +106,7 @@ fn listen(ended: Arc<AtomicBool>) -> io::Result<()> {
         });
         ended.store(true, Ordering::Relaxed);
         std::thread::sleep(TOP_END);
-        drop(restore());
+        // To give it back would wait for what that thread holds.
         std::process::exit(1);
     };
     std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
