@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Two questions are apart. *What is above a threshold*, here and in this second, is dropped here and at
-//! once, where the policy says more than `alarm`: [`Gate`]. *What is an attack*, and whose, the
+//! once, where the policy says more than `alarm`: `gate.rs`. *What is an attack*, and whose, the
 //! detector of the cluster decides, by the books of all workers; what it blocks comes back as
 //! [`Engine::block`].
 //!
