@@ -55,13 +55,9 @@ pub(super) struct Named {
 
 impl Named {
     pub(super) fn of(subject: &Subject, zones: &[String]) -> Self {
-        let none = || "-".to_owned();
-        let (source, destination) = match subject {
-            Subject::Source(place) => (place.to_string(), none()),
-            Subject::Destination(place) => (none(), place.to_string()),
-            Subject::Pair(pair) => (pair.source.to_string(), pair.destination.to_string()),
-            Subject::Zone(_) => (none(), none()),
-        };
+        let named =
+            |place: Option<Place>| place.map_or_else(|| "-".to_owned(), |it| it.to_string());
+        let (source, destination) = (named(subject.source()), named(subject.destination()));
         Self { zone: name(subject.zone(), zones), source, destination }
     }
 }

@@ -35,6 +35,7 @@ mod oddity;
 mod open;
 #[cfg(test)]
 mod tests;
+mod timed;
 
 use core::fmt;
 use core::net::IpAddr;

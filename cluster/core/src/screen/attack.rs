@@ -230,6 +230,15 @@ impl Subject {
             Self::Destination(_) | Self::Zone(_) => None,
         }
     }
+
+    /// The destination, if one is named.
+    pub const fn destination(&self) -> Option<Place> {
+        match self {
+            Self::Destination(place) => Some(*place),
+            Self::Pair(pair) => Some(pair.destination),
+            Self::Source(_) | Self::Zone(_) => None,
+        }
+    }
 }
 
 /// What is to be done.

@@ -1,82 +1,44 @@
 //! Sources that are blocked for a time, as an engine drops them: the slow twin of the XDP program's list.
-//!
-//! A source stands in one of the sets by its keyed hash, with 48 bits of it. In a full set the block that
-//! ends first gives way.
 
 use wire::Time;
 
+use super::timed::Timed;
 use crate::limits::{BLOCK_SETS, BLOCK_WAYS};
 
 /// Who is blocked, and until when.
-pub(super) struct Blocks {
-    sets: Box<[Set]>,
-    /// Until then somebody may be blocked: before it nobody is looked for.
-    last_end: Time,
-}
-
-/// One cache line.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Set([Block; BLOCK_WAYS]);
-
-#[derive(Clone, Copy)]
-struct Block {
-    tag: u32,
-    until: Time,
-}
-
-const FREE: Block = Block { tag: 0, until: Time::ZERO };
+pub(super) struct Blocks(Timed<(), BLOCK_SETS, BLOCK_WAYS>);
 
 impl Blocks {
     pub(super) fn new() -> Self {
-        Self { sets: vec![Set([FREE; BLOCK_WAYS]); BLOCK_SETS].into(), last_end: Time::ZERO }
+        Self(Timed::new())
     }
 
     /// Whether nobody is blocked.
     #[inline]
     pub(super) fn is_empty(&self, now: Time) -> bool {
-        self.last_end <= now
+        self.0.last_end() <= now
     }
 
     /// Whether the source with this hash is blocked.
     #[inline]
     pub(super) fn has(&self, hash: u64, now: Time) -> bool {
-        let tag = tag(hash);
-        self.sets[set(hash)].0.iter().any(|block| block.tag == tag && block.until > now)
+        self.0.live(hash, now).is_some()
     }
 
     /// Blocks a source; of one that is blocked already this is the end from now on.
     pub(super) fn block(&mut self, hash: u64, until: Time) {
-        let (ways, tag) = (&mut self.sets[set(hash)].0, tag(hash));
-        let way = ways.iter().position(|block| block.tag == tag).unwrap_or_else(|| {
-            let first = (0..BLOCK_WAYS).min_by_key(|way| ways[*way].until);
-            first.expect("a set has ways")
-        });
-        ways[way] = Block { tag, until };
-        self.last_end = self.last_end.max(until);
+        self.0.set(hash, (), until);
     }
 
     /// Lets a source through again.
     pub(super) fn unblock(&mut self, hash: u64) {
-        let tag = tag(hash);
-        let ways = &mut self.sets[set(hash)].0;
-        ways.iter_mut().filter(|block| block.tag == tag).for_each(|block| *block = FREE);
+        self.0.lift(hash);
     }
 
     /// Lets everybody through again.
     pub(super) fn clear(&mut self) {
-        self.sets.fill(Set([FREE; BLOCK_WAYS]));
-        self.last_end = Time::ZERO;
+        self.0.clear();
     }
-}
-
-const fn set(hash: u64) -> usize {
-    hash as usize % BLOCK_SETS
-}
-
-/// Never that of a free place.
-const fn tag(hash: u64) -> u32 {
-    (hash >> 32) as u32 | 1
 }
 
 #[cfg(test)]

@@ -1,92 +1,54 @@
 //! Destinations whose SYNs are answered with cookies, in their place: the slow twin of the XDP program's
 //! list. Each has an end, so that a detector that is gone guards nobody for ever.
-//!
-//! A destination stands in one of the sets by its keyed hash, with 48 bits of it. In a full set the one that
-//! ends first gives way.
 
 use wire::Time;
 use wire::cookie::{Context, Key};
 
+use super::timed::Timed;
 use crate::limits::{COOKIE_GRACE, GUARD_SETS, GUARD_WAYS};
 
 /// Who is guarded, and with what.
 pub(super) struct Guards {
-    sets: Box<[Set]>,
-    /// Until then a cookie may be good: before it nobody is looked for.
-    last_end: Time,
+    /// The MSS that is announced for each.
+    announced: Timed<u16, GUARD_SETS, GUARD_WAYS>,
     /// What cookies are made and checked with now.
     pub(super) context: Context,
 }
 
-/// One cache line.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Set([Guard; GUARD_WAYS]);
-
-#[derive(Clone, Copy)]
-struct Guard {
-    tag: u32,
-    mss: u16,
-    until: Time,
-}
-
-const FREE: Guard = Guard { tag: 0, mss: 0, until: Time::ZERO };
-
 impl Guards {
     pub(super) fn new(key: Key, slot: u32) -> Self {
-        let sets = vec![Set([FREE; GUARD_WAYS]); GUARD_SETS].into();
-        Self { sets, last_end: Time::ZERO, context: Context { key, slot } }
+        Self { announced: Timed::new(), context: Context { key, slot } }
     }
 
     /// Whether no cookie can be good.
     #[inline]
     pub(super) fn is_empty(&self, now: Time) -> bool {
-        self.last_end <= now
+        let last_end = self.announced.last_end();
+        last_end == Time::ZERO || last_end + COOKIE_GRACE <= now
     }
 
     /// The MSS that is announced for the destination with this hash, if its SYNs are answered.
     #[inline]
     pub(super) fn announces(&self, hash: u64, now: Time) -> Option<u16> {
-        self.find(hash).filter(|guard| guard.until > now).map(|guard| guard.mss)
+        self.announced.live(hash, now)
     }
 
     /// Whether SYNs to it are, or were lately: then an ACK may have a cookie.
     #[inline]
     pub(super) fn accepts(&self, hash: u64, now: Time) -> bool {
-        self.find(hash).is_some_and(|guard| guard.until + COOKIE_GRACE > now)
+        self.announced.get(hash).is_some_and(|guard| guard.until + COOKIE_GRACE > now)
     }
 
     /// Has the SYNs to a destination answered until then, by an MSS; of one that is guarded already this is
     /// the end from now on.
     pub(super) fn guard(&mut self, hash: u64, mss: u16, until: Time) {
-        let (ways, tag) = (&mut self.sets[set(hash)].0, tag(hash));
-        let way = ways.iter().position(|it| it.tag == tag).unwrap_or_else(|| {
-            let first = (0..GUARD_WAYS).min_by_key(|way| ways[*way].until);
-            first.expect("a set has ways")
-        });
-        ways[way] = Guard { tag, mss, until };
-        self.last_end = self.last_end.max(until + COOKIE_GRACE);
+        self.announced.set(hash, mss, until);
     }
 
     /// Nobody is guarded, and no cookie is good.
     pub(super) fn clear(&mut self) {
-        self.sets.fill(Set([FREE; GUARD_WAYS]));
-        self.last_end = Time::ZERO;
+        self.announced.clear();
     }
-
-    fn find(&self, hash: u64) -> Option<&Guard> {
-        let tag = tag(hash);
-        self.sets[set(hash)].0.iter().find(|guard| guard.tag == tag)
-    }
-}
-
-const fn set(hash: u64) -> usize {
-    hash as usize % GUARD_SETS
-}
-
-/// Never that of a free place.
-const fn tag(hash: u64) -> u32 {
-    (hash >> 32) as u32 | 1
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use wire::Time;
 
+use super::timed::{find, tag};
 use crate::limits::{METER_SETS, METER_WAYS};
 
 /// Counts of the running second, by hash.
@@ -31,7 +32,7 @@ impl Meters {
     #[inline]
     pub(super) fn count(&self, hash: u64, now: Time) -> u32 {
         let set = &self.sets[set(hash)];
-        set.find(tag(hash)).map_or(0, |way| set.count(way, second(now)))
+        find(&set.tags, tag(hash)).map_or(0, |way| set.count(way, second(now)))
     }
 
     /// Reads its set early.
@@ -44,7 +45,7 @@ impl Meters {
     #[inline]
     pub(super) fn add(&mut self, hash: u64, now: Time) {
         let (set, tag, second) = (&mut self.sets[set(hash)], tag(hash), second(now));
-        let (way, before) = match set.find(tag) {
+        let (way, before) = match find(&set.tags, tag) {
             Some(way) => (way, set.count(way, second)),
             None => (set.least(second), 0),
         };
@@ -54,14 +55,6 @@ impl Meters {
 }
 
 impl Set {
-    /// Looks at all, without a branch for each: several are compared at once.
-    #[inline]
-    fn find(&self, tag: u32) -> Option<usize> {
-        let ways = self.tags.iter().zip(0..);
-        let hits = ways.fold(0_u32, |hits, (it, way)| hits | u32::from(*it == tag) << way);
-        (hits != 0).then(|| hits.trailing_zeros() as usize)
-    }
-
     /// What a way has counted in this second.
     #[inline]
     const fn count(&self, way: usize, second: u32) -> u32 {
@@ -79,11 +72,6 @@ impl Set {
 
 const fn set(hash: u64) -> usize {
     hash as usize % METER_SETS
-}
-
-/// Never that of a free place.
-const fn tag(hash: u64) -> u32 {
-    (hash >> 32) as u32 | 1
 }
 
 const fn second(now: Time) -> u32 {

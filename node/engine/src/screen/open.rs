@@ -5,6 +5,7 @@
 //! whoever has many sessions stays: who has a limit to fear is always counted, but for those that came in
 //! between.
 
+use super::timed::{find, tag};
 use crate::limits::{OPEN_SETS, OPEN_WAYS};
 
 /// Counts of open sessions, by hash.
@@ -29,7 +30,7 @@ impl OpenSessions {
     #[inline]
     pub(super) fn count(&self, hash: u64) -> u32 {
         let set = &self.sets[set(hash)];
-        set.find(tag(hash)).map_or(0, |way| set.counts[way])
+        find(&set.tags, tag(hash)).map_or(0, |way| set.counts[way])
     }
 
     /// Reads its set early.
@@ -42,7 +43,7 @@ impl OpenSessions {
     #[inline]
     pub(super) fn begin(&mut self, hash: u64) {
         let (set, tag) = (&mut self.sets[set(hash)], tag(hash));
-        if let Some(way) = set.find(tag) {
+        if let Some(way) = find(&set.tags, tag) {
             set.counts[way] = set.counts[way].saturating_add(1);
             return;
         }
@@ -56,7 +57,7 @@ impl OpenSessions {
     #[inline]
     pub(super) fn end(&mut self, hash: u64) {
         let set = &mut self.sets[set(hash)];
-        if let Some(way) = set.find(tag(hash)) {
+        if let Some(way) = find(&set.tags, tag(hash)) {
             set.counts[way] = set.counts[way].saturating_sub(1);
         }
     }
@@ -68,14 +69,6 @@ impl OpenSessions {
 }
 
 impl Set {
-    /// Looks at all, without a branch for each: several are compared at once.
-    #[inline]
-    fn find(&self, tag: u32) -> Option<usize> {
-        let ways = self.tags.iter().zip(0..);
-        let hits = ways.fold(0_u32, |hits, (it, way)| hits | u32::from(*it == tag) << way);
-        (hits != 0).then(|| hits.trailing_zeros() as usize)
-    }
-
     #[inline]
     fn lightest(&self) -> usize {
         // Count, then place, in one word; who has more than fits is not the lightest of a set for long.
@@ -86,11 +79,6 @@ impl Set {
 
 const fn set(hash: u64) -> usize {
     hash as usize % OPEN_SETS
-}
-
-/// Never that of a free place.
-const fn tag(hash: u64) -> u32 {
-    (hash >> 32) as u32 | 1
 }
 
 #[cfg(test)]

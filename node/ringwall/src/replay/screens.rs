@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::obey;
-use cluster_core::screen::{Attack, Detector, Output, Screens, Settings, Subject};
+use cluster_core::screen::{Attack, Detector, Output, Screens, Settings};
 use cluster_core::{Boot, NodeId};
 use engine::Engine;
 use serde::Serialize;
-use sketch::Book;
+use sketch::{Book, Place};
 use wire::Time;
 
 use crate::failure::Failure;
@@ -92,21 +92,14 @@ impl Detection {
     }
 
     fn tell(&self, event: &'static str, attack: &Attack) -> Event {
-        let (source, destination) = match &attack.subject {
-            Subject::Source(place) => (Some(place.to_string()), None),
-            Subject::Destination(place) => (None, Some(place.to_string())),
-            Subject::Pair(pair) => {
-                (Some(pair.source.to_string()), Some(pair.destination.to_string()))
-            }
-            Subject::Zone(_) => (None, None),
-        };
+        let named = |place: Option<Place>| place.map(|it| it.to_string());
         let zone = self.zones.get(usize::from(attack.subject.zone()));
         Event {
             event,
             kind: attack.kind.to_string(),
             zone: zone.cloned().unwrap_or_default(),
-            source,
-            destination,
+            source: named(attack.subject.source()),
+            destination: named(attack.subject.destination()),
             seen: attack.most,
             threshold: attack.threshold,
             action: attack.reaction.name(),
