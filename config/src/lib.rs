@@ -28,6 +28,7 @@ mod access;
 mod diagnostic;
 mod diff;
 mod fit;
+mod nat;
 mod node;
 mod parse;
 mod policy;
@@ -39,6 +40,10 @@ pub use access::{Access, Principal, Role, is_name};
 pub use diagnostic::{Checked, Diagnostic, Severity};
 pub use diff::{Change, Difference, FieldChange, Members, Place, RuleField, diff};
 pub use fit::{Misfit, misfits};
+pub use nat::{
+    DestinationNat, DestinationTo, Filtering, Mapping, Nat, Nat64, NatKind, NatPool, NatRule, Pooling,
+    PrefixNat, SourceNat, SourceTo, StaticNat,
+};
 pub use node::{
     Api, Checksum, Cluster, EventClass, Fabric, Facility, Log, LogFormat, Metrics, Node, OnExit,
     Placement, Port, Receiver, Remote, Syslog, Target, Unconfirmed, Vip, Wire, ZeroCopy,

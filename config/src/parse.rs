@@ -99,6 +99,7 @@ fn policy(reader: &mut Reader<'_>, load: &mut Load<'_>) -> Option<(Policy, Vec<R
         timeouts: options::timeouts(reader, document.get("timeouts")),
         integrity: options::integrity(reader, document.get("integrity")),
         screens,
+        nat: crate::Nat::default(),
     };
     Some((policy, spans))
 }

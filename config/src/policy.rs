@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Screen;
+use crate::{Nat, Screen};
 
 /// Everything one policy file says. Indices (`usize`) point into `zones` and `sets`.
 ///
@@ -29,6 +29,9 @@ pub struct Policy {
     /// earlier version.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub screens: Vec<Screen>,
+    /// Address translation; the same of a policy without any.
+    #[serde(skip_serializing_if = "Nat::is_empty")]
+    pub nat: Nat,
 }
 
 impl Policy {
