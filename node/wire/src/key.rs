@@ -65,7 +65,7 @@ impl PartialEq for FlowKey {
 
 impl FlowKey {
     /// No flow's key.
-    pub(crate) const ZERO: Self = Self([0; KEY_LEN]);
+    pub const ZERO: Self = Self([0; KEY_LEN]);
 
     /// The key of the flow from `source` to `destination`, and which way that is. With ends of
     /// different IP versions it counts as IPv6.
