@@ -26,6 +26,8 @@ mod mappings;
 mod names;
 mod placing;
 mod ports;
+mod rewriting;
+mod shim;
 mod usage;
 #[cfg(test)]
 mod tests;
@@ -36,16 +38,19 @@ use std::net::IpAddr;
 use wire::{Protocol, slot};
 
 pub(crate) use self::act::Binding;
+pub(crate) use self::choose::{First, Toward};
 pub(crate) use self::compiled::Translations;
 use self::mappings::Mappings;
 pub use self::names::NatRule;
 use self::names::Names;
+pub(crate) use self::placing::protocol_in;
 pub use self::ports::{Class, Half};
 use self::ports::Runs;
+pub(crate) use self::rewriting::Rewriting;
 pub use self::usage::{AddressUse, RuleUse, Usage};
 use crate::fib::Fib;
 use crate::keyed::Keyed;
-use crate::limits::{NAT_ADDRESSES_MAX, NAT_MAPPINGS_MAX};
+use crate::limits::{NAT_ADDRESSES_MAX, NAT_MAPPINGS_MAX, NAT_QUERY_LIFE, NAT_UDP_LIFE};
 use crate::policy::Policy;
 use crate::{Mode, Port, PortId};
 
@@ -62,6 +67,8 @@ pub(crate) struct Nat {
     numbers: Box<[NatRule]>,
     pub(crate) half: Half,
     pub(crate) counters: Counted,
+    /// Where frames of another family are written; nothing until there is one.
+    pub(crate) space: Box<[u8]>,
 }
 
 /// One public address.
@@ -72,7 +79,6 @@ struct Public {
     /// By [`Class`].
     runs: [Runs; Class::ALL.len()],
     borrowed: u64,
-    refused: u64,
 }
 
 /// What was counted of translation.
@@ -80,8 +86,6 @@ struct Public {
 pub struct Counted {
     /// Ports given of another slot's run.
     pub borrowed: u64,
-    /// First packets dropped because no port was left, or no room for a mapping.
-    pub exhausted: u64,
     /// Records whose second key another session had.
     pub twice: u64,
 }
@@ -97,6 +101,7 @@ impl Nat {
             numbers: Box::default(),
             half: Half::Both,
             counters: Counted::default(),
+            space: Box::default(),
         }
     }
 
@@ -141,7 +146,7 @@ impl Nat {
         }
         self.book.insert((domain, address), self.addresses.len() as u16);
         let runs = Class::ALL.map(|_| Runs::new());
-        self.addresses.push(Public { domain, address, runs, borrowed: 0, refused: 0 });
+        self.addresses.push(Public { domain, address, runs, borrowed: 0 });
     }
 
     /// The place of a public address.
@@ -173,5 +178,27 @@ fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+/// The timeouts of a policy, none shorter than what mappings must live (RFC 4787 §4.3: two minutes; RFC 5508
+/// §3.2: one for queries), where it has endpoint-independent ones: a mapping lives by its sessions.
+pub(crate) fn timeouts(policy: &config::Policy) -> config::Timeouts {
+    let independent = policy.nat.rules.iter().any(|rule| match &rule.kind {
+        config::NatKind::Source(nat) => nat.mapping.endpoint_independent,
+        config::NatKind::Nat64(nat) => nat.mapping.endpoint_independent,
+        config::NatKind::Destination(_)
+        | config::NatKind::Static(_)
+        | config::NatKind::Prefix(_) => false,
+    });
+    let given = policy.timeouts;
+    if !independent {
+        return given;
+    }
+    config::Timeouts {
+        udp_first: given.udp_first.max(NAT_UDP_LIFE),
+        udp_stream: given.udp_stream.max(NAT_UDP_LIFE),
+        icmp: given.icmp.max(NAT_QUERY_LIFE),
+        ..given
     }
 }

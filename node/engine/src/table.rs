@@ -312,12 +312,12 @@ impl SessionTable {
         &mut self,
         now: Time,
         budget: usize,
-        mut keep: impl FnMut(Handle, &Session) -> Option<Time>,
+        mut keep: impl FnMut(Handle, &Session, Option<&Twin>) -> Option<Time>,
     ) -> Advance {
         let Self { keyed, buckets, slab, free, wheel, twins, .. } = self;
         wheel.advance(now, budget, |index| {
             let session = &mut slab[index as usize];
-            if let Some(until) = keep(Handle(index), session) {
+            if let Some(until) = keep(Handle(index), session, twins.of(index, session)) {
                 return Visit::Rearm(until);
             }
             buckets.remove(keyed.hash(&session.key), index);
@@ -336,7 +336,7 @@ impl SessionTable {
         budget: usize,
         mut close: impl FnMut(&Session, crate::session::CloseReason),
     ) -> Advance {
-        self.review(now, budget, |_, session| {
+        self.review(now, budget, |_, session, _| {
             if session.deadline > now {
                 return Some(session.deadline);
             }

@@ -1,14 +1,19 @@
 //! What a translated session takes when it opens, and gives back when it ends.
 
 use config::Filtering;
-use wire::{Delta, Direction, FlowKey};
+use wire::{Delta, Direction, Ends, FlowKey, Packet};
 
 use super::mappings::{Inside, Mappings, Outside};
 use super::ports::Class;
-use super::{Nat, NatRule};
-use crate::limits::NAT_MAPPINGS_MAX;
+use super::{Nat, Rewriting};
+use crate::commit::{Body, Context};
+use crate::engine::{Engine, Keyed};
+use crate::limits::{NAT_FRAME_BYTES, NAT_MAPPINGS_MAX};
+use crate::pipeline::{Change, Plan, Way};
+use crate::record::Translated;
 use crate::session::{Peer, Session};
-use crate::table::{Marks, Twin};
+use crate::table::{Handle, Marks, Twin};
+use crate::{Reason, State, Verdict};
 
 /// How a session that is about to open will be translated.
 pub(crate) type Binding = Twin;
@@ -111,20 +116,96 @@ impl Nat {
         });
         [own, meant]
     }
+}
 
-    /// A first packet found no port.
-    pub(crate) fn count_refusal(&mut self) {
-        self.counters.exhausted += 1;
+impl Engine {
+    /// How the packet in hand changes; `bound` is how its session will be translated that it opens.
+    #[inline]
+    pub(crate) fn rewriting(
+        &self,
+        plan: &Plan,
+        bound: Option<&Binding>,
+        keyed: &Keyed,
+    ) -> Option<Rewriting> {
+        match plan.session {
+            Change::Open { .. } => {
+                let twin = bound?;
+                Some(Rewriting::of(&keyed.packet, twin.ends(), twin.delta))
+            }
+            Change::Follow { handle, sender, .. } => {
+                let session = self.table.get(handle)?;
+                self.rewriting_of(handle, session, sender, &keyed.packet)
+            }
+            Change::None | Change::Unreachable { .. } if plan.state == State::Related => {
+                self.rewriting_of_error(keyed)
+            }
+            Change::None
+            | Change::Unreachable { .. }
+            | Change::Close { .. }
+            | Change::Deny { .. } => None,
+        }
+    }
+
+    /// A session that has just opened is translated. The judge saw that there is room.
+    pub(crate) fn translate_from_now(&mut self, handle: Handle, session: &Session, twin: Twin) {
+        if self.table.translate(handle, twin) {
+            self.nat.begin(session, &twin);
+            self.nat.names.hit(twin.rules);
+        }
+    }
+
+    /// A frame of the other family leaves in the place of the one in hand.
+    #[cold]
+    pub(crate) fn forward_across(
+        &mut self,
+        way: &Way,
+        rewriting: &Rewriting,
+        context: &Context<'_>,
+        body: &Body<'_>,
+    ) -> (Verdict, bool) {
+        let mut space = std::mem::take(&mut self.nat.space);
+        if space.is_empty() {
+            space = vec![0; NAT_FRAME_BYTES].into_boxed_slice();
+        }
+        let written = rewriting.write(body.bytes(), &context.keyed.packet, &mut space);
+        let forwarded = written.and_then(|len| {
+            let frame = &mut space[..len];
+            let packet = Packet::parse(frame).ok()?;
+            let keyed = Keyed { packet, ..*context.keyed };
+            let context = context.of_translated(&keyed);
+            let (verdict, in_hand) = self.forward(way, &context, &mut Body::Frame(frame));
+            if in_hand && !self.outbox.push(way.port, &space[..len]) {
+                self.ledger.output_lost();
+            }
+            Some(verdict)
+        });
+        self.nat.space = space;
+        (forwarded.unwrap_or(Verdict::Drop(Reason::NatImpossible)), false)
     }
 }
 
-/// A twin from what a record tells of it.
-pub(crate) const fn twin(
-    key: FlowKey,
-    initiator: Direction,
-    delta: Delta,
-    marks: Marks,
-    rules: [NatRule; 2],
-) -> Twin {
-    Twin { key, delta, initiator, marks, rules }
+/// Records.
+impl Engine {
+    /// How a session is translated, as another node may see it.
+    pub(crate) fn translated(&self, twin: &Twin) -> Translated {
+        let rules = twin.rules.map(|rule| self.nat.names.hash_of(rule));
+        Translated { key: twin.key, initiator: twin.initiator, marks: twin.marks, rules }
+    }
+
+    /// The same as it is here.
+    pub(crate) fn twin_by(&self, key: &FlowKey, initiator: Direction, told: &Translated) -> Twin {
+        let Translated { key: beyond, initiator: there, marks, rules } = *told;
+        let (came, leaves) = (Ends::of_key(key, initiator), Ends::of_key(&beyond, there));
+        let one_family = key.version() == beyond.version();
+        let delta = if one_family { Delta::between(&came, &leaves) } else { Delta::default() };
+        let rules = rules.map(|rule| self.nat.names.of_hash(rule));
+        Twin { key: beyond, delta, initiator: there, marks, rules }
+    }
+
+    /// A session that came by a record is translated.
+    pub(crate) fn replicate_translation(&mut self, handle: Handle, session: &Session, twin: Twin) {
+        if self.table.translate(handle, twin) {
+            self.nat.begin(session, &twin);
+        }
+    }
 }

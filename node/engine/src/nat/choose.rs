@@ -7,14 +7,14 @@ use wire::placement::slot_of_port;
 use wire::{Delta, Ends, FlowKey, Packet, Protocol, Slot, Version};
 
 use super::act::Binding;
-use super::compiled::{Nat64, Origin, Pool};
+use super::compiled::{Origin, Pool};
 use super::mappings::{Inside, Outside};
 use super::placing::protocol_in;
 use super::ports::{Class, Offer, Wanted};
 use super::{NatRule, spread};
 use crate::engine::Engine;
 use crate::policy::Question;
-use crate::table::Marks;
+use crate::table::{Handle, Marks};
 use crate::{PortId, Reason, ZoneId};
 
 /// What the destination of a first packet becomes.
@@ -24,7 +24,8 @@ pub(crate) struct Toward {
     rule: NatRule,
     /// By the mapping of an inside endpoint.
     inward: bool,
-    nat64: Option<(u16, Nat64)>,
+    /// By the prefix of this rule of the policy in force.
+    nat64: Option<u16>,
 }
 
 /// A first packet that a rule permits, when its source is chosen.
@@ -39,6 +40,8 @@ pub(crate) struct First<'a> {
     /// By which ports it comes and leaves.
     pub(crate) ports: [PortId; 2],
     pub(crate) hash: u64,
+    /// The session that gives way to it.
+    pub(crate) stale: Option<Handle>,
 }
 
 /// A public endpoint for a source.
@@ -70,7 +73,7 @@ impl Engine {
                     to: (target.to, port),
                     rule: self.nat.number(target.rule),
                     inward: false,
-                    nat64: target.nat64.map(|nat64| (target.rule, nat64)),
+                    nat64: target.nat64.then_some(target.rule),
                 }));
             }
         }
@@ -113,7 +116,10 @@ impl Engine {
         let ends = first.ends;
         let destination = first.toward.map_or(ends.destination, |toward| toward.to);
         let (rule, chosen) = self.source(first, destination)?;
-        let to = Ends { source: chosen.to, destination };
+        // A query has one identifier, which both ends know.
+        let query = Class::of(first.protocol) == Some(Class::Icmp);
+        let port = if query { chosen.to.1 } else { destination.1 };
+        let to = Ends { source: chosen.to, destination: (destination.0, port) };
         if to == ends {
             return Ok(None);
         }
@@ -121,7 +127,7 @@ impl Engine {
         let protocol = protocol_in(version, first.protocol);
         let domain = self.fib.domain_of(first.ports[1]).unwrap_or_default();
         let (key, initiator) = FlowKey::new(domain, protocol, to.source, to.destination);
-        if !self.table.twin_room(&key) {
+        if !self.table.twin_room(&key, first.stale) {
             return Err(Reason::NatExhausted);
         }
         let inward = first.toward.is_some_and(|toward| toward.inward);
@@ -140,7 +146,7 @@ impl Engine {
         let rules = self.policy.translations();
         let nat64 = first.toward.and_then(|toward| toward.nat64);
         let origin = match nat64 {
-            Some((rule, Nat64 { to, mapping, .. })) => Origin::Shared(rule, to, mapping),
+            Some(rule) => rules.origin_of(rule).ok_or(Reason::NatImpossible)?,
             None => rules.origin(first.question).map_err(|_| Reason::NatImpossible)?,
         };
         let untouched = Chosen { to: first.ends.source, marks: Marks::default() };
@@ -148,7 +154,7 @@ impl Engine {
             // Who is on the side of the server that it means must be answered by way of here.
             Origin::Untouched if self.turns_back(first) => {
                 let to = SourceTo::Interface;
-                let chosen = self.share(first, destination, to, Mapping::default())?;
+                let chosen = self.public(first, destination, to, Mapping::default())?;
                 Ok((NatRule::NONE, chosen))
             }
             Origin::Untouched => Ok((NatRule::NONE, untouched)),
@@ -157,7 +163,7 @@ impl Engine {
                 Ok((self.nat.number(rule), Chosen { to, ..untouched }))
             }
             Origin::Shared(rule, to, mapping) => {
-                Ok((self.nat.number(rule), self.share(first, destination, to, mapping)?))
+                Ok((self.nat.number(rule), self.public(first, destination, to, mapping)?))
             }
         }
     }
@@ -169,7 +175,7 @@ impl Engine {
     }
 
     /// An endpoint of a public address.
-    fn share(
+    fn public(
         &self,
         first: &First<'_>,
         destination: (IpAddr, u16),

@@ -9,7 +9,7 @@ use config::{
     AddressMatch, AddressSet, DestinationNat, DestinationTo, Mapping, NatKind, PrefixNat, Service,
     SourceNat, SourceTo, StaticNat,
 };
-use wire::translate::{nat64, nptv6};
+use super::shim::{nat64, nptv6};
 
 use crate::policy::{self, CompileError, Indexed, Matcher, Question};
 
@@ -98,7 +98,7 @@ pub(crate) struct Target {
     /// Its port, if that is another one.
     pub(crate) port: Option<u16>,
     /// By a prefix for IPv4: the source must become IPv4, too.
-    pub(crate) nat64: Option<Nat64>,
+    pub(crate) nat64: bool,
 }
 
 /// The answer about a source.
@@ -171,15 +171,15 @@ impl Translations {
             Toward::Server { first, count, ports } => {
                 let server = nth(*first, spread(question.source) % count);
                 let port = ports.as_ref().map(|ports| ports.map(question).ok_or(Untranslatable));
-                (server, port.transpose()?, None)
+                (server, port.transpose()?, false)
             }
             Toward::Outside(pair) => {
-                (pair.inward(question.destination).ok_or(Untranslatable)?, None, None)
+                (pair.inward(question.destination).ok_or(Untranslatable)?, None, false)
             }
             Toward::Nat64(nat64) => {
                 let IpAddr::V6(destination) = question.destination else { return Ok(None) };
                 let to = nat64::extract(nat64.prefix, destination).ok_or(Untranslatable)?;
-                (to.into(), None, Some(*nat64))
+                (to.into(), None, true)
             }
         };
         Ok(Some(Target { rule, to, port, nat64 }))
@@ -197,6 +197,15 @@ impl Translations {
                 let outside = pair.outward(question.source).ok_or(Untranslatable)?;
                 Ok(Origin::Own(rule, outside))
             }
+        }
+    }
+
+    /// What the source becomes of a packet whose destination the rule of this place has made IPv4.
+    pub(crate) fn origin_of(&self, rule: u16) -> Option<Origin> {
+        let (_, toward) = self.toward.as_ref()?.effects.iter().find(|(place, _)| *place == rule)?;
+        match toward {
+            Toward::Nat64(Nat64 { to, mapping, .. }) => Some(Origin::Shared(rule, *to, *mapping)),
+            Toward::Server { .. } | Toward::Outside(_) => None,
         }
     }
 
@@ -320,20 +329,20 @@ impl Pair {
     }
 }
 
-const fn host_v4(length: u8) -> u32 {
+fn host_v4(length: u8) -> u32 {
     u32::MAX.checked_shr(length as u32).unwrap_or(0)
 }
 
-const fn host_v6(length: u8) -> u128 {
+fn host_v6(length: u8) -> u128 {
     u128::MAX.checked_shr(length as u32).unwrap_or(0)
 }
 
-const fn exchange_v4(address: Ipv4Addr, prefix: Ipv4Addr, length: u8) -> Ipv4Addr {
+fn exchange_v4(address: Ipv4Addr, prefix: Ipv4Addr, length: u8) -> Ipv4Addr {
     let host = host_v4(length);
     Ipv4Addr::from_bits(prefix.to_bits() & !host | address.to_bits() & host)
 }
 
-const fn exchange_v6(address: Ipv6Addr, prefix: Ipv6Addr, length: u8) -> Ipv6Addr {
+fn exchange_v6(address: Ipv6Addr, prefix: Ipv6Addr, length: u8) -> Ipv6Addr {
     let host = host_v6(length);
     Ipv6Addr::from_bits(prefix.to_bits() & !host | address.to_bits() & host)
 }

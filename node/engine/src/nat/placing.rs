@@ -102,7 +102,7 @@ impl Engine {
         };
         let spread = |client| spread(self.settings.secret, 0, client);
         let target = rules.target(&question, spread).ok().flatten()?;
-        target.nat64.is_none().then_some((target.to, target.port.unwrap_or(destination.1)))
+        (!target.nat64).then_some((target.to, target.port.unwrap_or(destination.1)))
     }
 
     /// The slot of a flow as the inside sees it.
@@ -172,7 +172,7 @@ fn is_icmp(protocol: Protocol) -> bool {
 }
 
 /// The protocol that a packet of one family has in the other.
-pub(super) const fn protocol_in(version: Version, protocol: Protocol) -> Protocol {
+pub(crate) const fn protocol_in(version: Version, protocol: Protocol) -> Protocol {
     match (version, protocol) {
         (Version::V4, Protocol::ICMPV6) => Protocol::ICMP,
         (Version::V6, Protocol::ICMP) => Protocol::ICMPV6,

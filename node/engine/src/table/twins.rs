@@ -143,6 +143,12 @@ impl Twins {
         self.parts.as_ref()
     }
 
+    /// How the session of a place is translated, if it is.
+    pub(super) fn of(&self, place: u32, session: &Session) -> Option<&Twin> {
+        let translated = session.flags.has(Flags::TRANSLATED);
+        self.parts().filter(|_| translated)?.twin(place)
+    }
+
     pub(super) const fn parts_mut(&mut self) -> Option<&mut Parts> {
         self.parts.as_mut()
     }
@@ -201,22 +207,20 @@ impl SessionTable {
     /// How the session of this place is translated, if it is.
     #[inline]
     pub(crate) fn twin(&self, handle: Handle, session: &Session) -> Option<&Twin> {
-        if !session.flags.has(Flags::TRANSLATED) {
-            return None;
-        }
-        self.twins.parts()?.twin(handle.0)
+        self.twins.of(handle.0, session)
     }
 
-    /// Whether a session may have this second key: nobody else has it, and there is room.
-    pub(crate) fn twin_room(&self, key: &FlowKey) -> bool {
+    /// Whether a session may have this second key: nobody has it but `stale`, which is about to end, and
+    /// there is room.
+    pub(crate) fn twin_room(&self, key: &FlowKey, stale: Option<Handle>) -> bool {
         let hash = self.keyed.hash(key);
         let room = self.twins.parts().is_some_and(|parts| parts.buckets.has_room(hash));
-        room && self.locate(hash, key).is_none()
+        room && self.locate(hash, key).is_none_or(|(handle, _)| Some(handle) == stale)
     }
 
     /// Has a session translated; `false`, and nothing done, if [`Self::twin_room`] says no.
     pub(crate) fn translate(&mut self, handle: Handle, twin: Twin) -> bool {
-        if !self.twin_room(&twin.key) {
+        if !self.twin_room(&twin.key, None) {
             return false;
         }
         let hash = self.keyed.hash(&twin.key);
