@@ -123,6 +123,13 @@ impl Nat {
         if rules.masquerades {
             self.add_own(fib, ports);
         }
+        for public in &mut self.addresses {
+            for (class, protocol) in Class::ALL.into_iter().zip(Class::PROTOCOLS) {
+                let served = rules.served(public.address).filter(|it| Some(it.0) == protocol);
+                let ports = served.map(|(_, first, last)| (first, last));
+                public.runs[class as usize].keep(ports);
+            }
+        }
         if rules.has_mappings() && self.mappings.is_none() {
             let most = sessions.min(NAT_MAPPINGS_MAX as usize) as u32;
             self.mappings = Some(Mappings::new(most, self.seed));

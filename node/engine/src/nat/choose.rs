@@ -153,8 +153,12 @@ impl Engine {
         match origin {
             // Who is on the side of the server that it means must be answered by way of here.
             Origin::Untouched if self.turns_back(first) => {
-                let to = SourceTo::Interface;
-                let chosen = self.public(first, destination, to, Mapping::default())?;
+                let mapping = Mapping::default();
+                let chosen = match first.toward {
+                    // RFC 4787 §6, REQ-9: as a mapping shows it.
+                    Some(toward) if toward.inward => self.beside_mapped(first, destination)?,
+                    _ => self.public(first, destination, SourceTo::Interface, mapping)?,
+                };
                 Ok((NatRule::NONE, chosen))
             }
             Origin::Untouched => Ok((NatRule::NONE, untouched)),
@@ -166,6 +170,19 @@ impl Engine {
                 Ok((self.nat.number(rule), self.public(first, destination, to, mapping)?))
             }
         }
+    }
+
+    /// An endpoint of the address that a packet was sent to.
+    fn beside_mapped(
+        &self,
+        first: &First<'_>,
+        destination: (IpAddr, u16),
+    ) -> Result<Chosen, Reason> {
+        let class = Class::of(first.protocol).ok_or(Reason::NatProtocol)?;
+        let slot = self.slot_of_first(first, destination, true);
+        let source = Source { first, class, slot, mapping: Mapping::default(), inward: true };
+        let domain = self.fib.domain_of(first.ports[0]).unwrap_or_default();
+        self.of_address(&source, domain, first.ends.destination.0)
     }
 
     /// Whether a packet leaves by the port that it came by, because of its destination's translation.

@@ -24,6 +24,7 @@ pub(crate) struct Translations {
     sets: Box<[AddressSet]>,
     /// Inside addresses whose endpoints have one mapping each.
     independent: Box<[Independent]>,
+    served: Box<[Served]>,
     /// Whether sources are translated to addresses of ports.
     pub(crate) masquerades: bool,
 }
@@ -54,7 +55,7 @@ enum Toward {
     Nat64(Nat64),
 }
 
-/// Ports of services, mapped in their order.
+/// Ports of services, those of one protocol mapped in their order.
 #[derive(Clone, Debug)]
 struct Ports {
     services: Box<[Service]>,
@@ -88,6 +89,13 @@ pub(crate) struct Nat64 {
 struct Independent {
     source: AddressMatch,
     parity: bool,
+}
+
+/// Ports of a destination that a rule sends to a server.
+#[derive(Clone, Debug)]
+struct Served {
+    destination: AddressMatch,
+    services: Box<[(u8, u16, u16)]>,
 }
 
 /// The answer about a destination.
@@ -125,7 +133,7 @@ impl Translations {
         for (place, rule) in nat.rules.iter().enumerate() {
             making.add(place as u16, rule)?;
         }
-        let Making { sets, toward, from, independent, .. } = making;
+        let Making { sets, toward, from, independent, served, .. } = making;
         let masquerades = from.1.iter().any(|(_, from)| matches!(from, From::To(SourceTo::Interface, _)))
             || toward.1.iter().any(
                 |(_, it)| matches!(it, Toward::Nat64(Nat64 { to: SourceTo::Interface, .. })),
@@ -139,6 +147,7 @@ impl Translations {
             from: list(policy, &sets, from)?,
             sets: sets.into(),
             independent: independent.into(),
+            served: served.into(),
             masquerades,
         })
     }
@@ -209,6 +218,12 @@ impl Translations {
         }
     }
 
+    /// The ports of a public address that rules send to servers: protocol, first and last.
+    pub(crate) fn served(&self, address: IpAddr) -> impl Iterator<Item = (u8, u16, u16)> + '_ {
+        let of = self.served.iter().filter(move |of| of.destination.matches(&self.sets, address));
+        of.flat_map(|of| of.services.iter().copied())
+    }
+
     /// Whether the endpoints of an inside address have one mapping each, and whether those of ports that
     /// are neighbours belong together.
     pub(crate) fn independence(&self, address: IpAddr) -> Option<bool> {
@@ -257,6 +272,21 @@ impl Pool {
     }
 }
 
+impl Served {
+    fn of(destination: AddressMatch, services: Option<&[Service]>) -> Self {
+        let all = (0, u16::MAX);
+        let ranges = |service: &Service| {
+            let (first, last) = service.destination_ports.unwrap_or(all);
+            (service.protocol, first, last)
+        };
+        let services = match services {
+            Some(services) => services.iter().map(ranges).collect(),
+            None => [6, 17, 132].map(|protocol| (protocol, all.0, all.1)).into(),
+        };
+        Self { destination, services }
+    }
+}
+
 impl Ports {
     /// The port that serves. `None`: beyond the last one, which `config` rules out.
     fn map(&self, question: &Question) -> Option<u16> {
@@ -268,7 +298,9 @@ impl Ports {
                 let place = before + u32::from(question.destination_port - first);
                 return u16::try_from(u32::from(self.to) + place).ok();
             }
-            before += u32::from(last - first) + 1;
+            if service.protocol == question.protocol.0 {
+                before += u32::from(last - first) + 1;
+            }
         }
         None
     }
@@ -367,6 +399,7 @@ struct Making<'a> {
     toward: (Vec<config::Rule>, Vec<(u16, Toward)>),
     from: (Vec<config::Rule>, Vec<(u16, From)>),
     independent: Vec<Independent>,
+    served: Vec<Served>,
 }
 
 /// What a list's rule matches.
@@ -382,8 +415,9 @@ struct Fields {
 impl<'a> Making<'a> {
     fn new(policy: &'a config::Policy) -> Self {
         let (toward, from) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
-        let (sets, places, independent) = (Vec::new(), Vec::new(), Vec::new());
-        Self { policy, sets, places, toward, from, independent }
+        let (sets, places) = (Vec::new(), Vec::new());
+        let (independent, served) = (Vec::new(), Vec::new());
+        Self { policy, sets, places, toward, from, independent, served }
     }
 
     fn add(&mut self, place: u16, rule: &config::NatRule) -> Result<(), CompileError> {
@@ -435,6 +469,10 @@ impl<'a> Making<'a> {
         let destination = nat.destination.as_ref().map(|of| self.known(of, rule)).transpose()?;
         self.add_independent(&source, nat.mapping);
         let services = nat.services.clone();
+        let source = match nat.translate {
+            SourceTo::Pool(pool) => self.of_families(source, pool),
+            SourceTo::Interface | SourceTo::Untouched => source,
+        };
         let fields = Fields { from: rule.from, to: nat.to, source, destination, services };
         push(&mut self.from, place, rule, fields, From::To(nat.translate, nat.mapping));
         Ok(())
@@ -458,6 +496,7 @@ impl<'a> Making<'a> {
             }
         };
         let services = nat.services.clone();
+        self.served.push(Served::of(destination.clone(), services.as_deref()));
         let ports = nat.to_port.zip(services.clone());
         let ports = ports.map(|(to, services)| Ports { services: services.into(), to });
         let fields = Fields {
@@ -480,6 +519,26 @@ impl<'a> Making<'a> {
         let outward =
             Fields { from: rule.from, to: zone, source: Some(inside), ..Fields::default() };
         push(&mut self.from, place, rule, outward, From::Inside(pair));
+    }
+
+    /// Sources of those families that a pool has addresses of: others are left to the rules below.
+    fn of_families(&mut self, source: Option<AddressMatch>, pool: usize) -> Option<AddressMatch> {
+        let pool = self.policy.nat.pools.get(pool)?;
+        let (v4, v6) = (!pool.v4.is_empty(), !pool.v6.is_empty());
+        if v4 && v6 {
+            return source;
+        }
+        let mut set = match &source {
+            None => everything(),
+            Some(of) => meant(of, &self.sets),
+        };
+        if !v4 {
+            set.v4.clear();
+        }
+        if !v6 {
+            set.v6.clear();
+        }
+        Some(self.own(set))
     }
 
     fn add_independent(&mut self, source: &Option<AddressMatch>, mapping: Mapping) {
@@ -512,6 +571,52 @@ impl<'a> Making<'a> {
         self.sets.push(set);
         AddressMatch { sets: vec![self.sets.len() - 1], negate: false }
     }
+}
+
+fn everything() -> AddressSet {
+    AddressSet { name: None, v4: vec![(0, u32::MAX)], v6: vec![(0, u128::MAX)] }
+}
+
+/// All addresses of a match in one set.
+fn meant(of: &AddressMatch, sets: &[AddressSet]) -> AddressSet {
+    let known = || of.sets.iter().filter_map(|set| sets.get(*set));
+    let v4 = joined(known().flat_map(|set| set.v4.iter().copied()).collect());
+    let v6 = joined(known().flat_map(|set| set.v6.iter().copied()).collect());
+    if of.negate {
+        let (v4, v6) = (complement(&v4, u32::MAX, 1), complement(&v6, u128::MAX, 1));
+        return AddressSet { name: None, v4, v6 };
+    }
+    AddressSet { name: None, v4, v6 }
+}
+
+/// Ranges, sorted and disjoint.
+fn joined<T: Copy + Ord>(mut ranges: Vec<(T, T)>) -> Vec<(T, T)> {
+    ranges.sort_unstable();
+    let mut joined: Vec<(T, T)> = Vec::new();
+    for (first, last) in ranges {
+        match joined.last_mut() {
+            Some(before) if first <= before.1 => before.1 = before.1.max(last),
+            Some(_) | None => joined.push((first, last)),
+        }
+    }
+    joined
+}
+
+/// All that is in none of these ranges; `one` is the step between two addresses.
+fn complement<T>(ranges: &[(T, T)], most: T, one: T) -> Vec<(T, T)>
+where
+    T: Copy + Ord + std::ops::Add<Output = T> + std::ops::Sub<Output = T>,
+{
+    let mut free = Vec::new();
+    let mut next = Some(most - most);
+    for (first, last) in ranges {
+        if let Some(from) = next.filter(|from| from < first) {
+            free.push((from, *first - one));
+        }
+        next = (*last < most).then(|| *last + one);
+    }
+    free.extend(next.map(|from| (from, most)));
+    free
 }
 
 fn push<T>(

@@ -67,14 +67,17 @@ impl Engine {
     ) -> Slot {
         let (source, destination) = (key.source(direction), key.destination(direction));
         let protocol = key.protocol();
+        // A rule's server goes before whoever may have the port: it is given to nobody.
+        if let Some(seen) = self.seen_inside(ingress, key, direction, icmp) {
+            return self.home(key.domain(), protocol, source, seen);
+        }
         if Class::of(protocol).is_some()
             && self.nat.place(key.domain(), destination.0).is_some()
             && let Some(slot) = slot_of_port(destination.1)
         {
             return slot;
         }
-        let seen = self.seen_inside(ingress, key, direction, icmp).unwrap_or(destination);
-        self.home(key.domain(), protocol, source, seen)
+        self.home(key.domain(), protocol, source, destination)
     }
 
     /// The destination behind its translation, where a rule translates it within its family.

@@ -25,6 +25,9 @@ impl Class {
     /// All, in the order of arrays.
     pub const ALL: [Self; 4] = [Self::Tcp, Self::Udp, Self::Icmp, Self::Sctp];
 
+    /// The protocol that rules name for each.
+    pub(crate) const PROTOCOLS: [Option<u8>; 4] = [Some(6), Some(17), None, Some(132)];
+
     /// That of a protocol; `None` if many flows cannot share an address by it.
     #[must_use]
     pub const fn of(protocol: Protocol) -> Option<Self> {
@@ -96,14 +99,19 @@ pub(crate) struct Offer {
 #[derive(Clone, Debug)]
 pub(crate) struct Runs {
     used: Box<[u16]>,
+    /// Those that are given to nobody, since a rule sends them to a server. Nothing if there are none.
+    kept: Box<[u16]>,
     taken: u32,
 }
+
+/// Runs that are compared before one lends a port: at eight the next would hardly be fuller.
+const LENDERS: usize = 8;
 
 const ALL: u16 = (1 << PORTS_PER_SLOT) - 1;
 
 impl Runs {
     pub(crate) fn new() -> Self {
-        Self { used: vec![0; usize::from(SLOTS)].into_boxed_slice(), taken: 0 }
+        Self { used: vec![0; usize::from(SLOTS)].into(), kept: Box::default(), taken: 0 }
     }
 
     /// Ports that are in use.
@@ -125,22 +133,44 @@ impl Runs {
         let step = u32::from(wanted.start) * 2 + 1;
         let nth = |tries| (u32::from(wanted.slot.0) + tries * step) % u32::from(SLOTS);
         let others = (1..u32::from(SLOTS)).map(|tries| Slot(nth(tries) as u16));
-        others
-            .filter(|slot| self.used[usize::from(slot.0)] != ALL && own(*slot))
-            .find_map(|slot| self.in_run(slot, wanted))
-            .map(|port| Offer { port, borrowed: true })
+        let mut others = others.filter(|slot| self.free(*slot, wanted) != 0 && own(*slot));
+        // Who borrows from a run that needs its ports soon has it borrow, too: of a few the fullest gives.
+        let few = others.by_ref().take(LENDERS);
+        let lender = few.max_by_key(|slot| self.free(*slot, wanted).count_ones())?;
+        self.in_run(lender, wanted).map(|port| Offer { port, borrowed: true })
+    }
+
+    /// The places in a slot's run that may be given.
+    fn free(&self, slot: Slot, wanted: &Wanted) -> u16 {
+        let at = usize::from(slot.0);
+        let kept = self.kept.get(at).copied().unwrap_or(0);
+        let like = parity(first_port_of(slot), wanted.parity);
+        !(self.used[at] | kept) & wanted.half.mask() & like
+    }
+
+    /// Keeps these ports, and no others, from being given.
+    pub(crate) fn keep(&mut self, ports: impl Iterator<Item = (u16, u16)>) {
+        self.kept = Box::default();
+        for (first, last) in ports {
+            if self.kept.is_empty() {
+                self.kept = vec![0; usize::from(SLOTS)].into();
+            }
+            for (slot, bit) in (first..=last).filter_map(place) {
+                self.kept[slot] |= bit;
+            }
+        }
     }
 
     fn in_run(&self, slot: Slot, wanted: &Wanted) -> Option<u16> {
-        let first = first_port_of(slot);
-        let free = !self.used[usize::from(slot.0)] & wanted.half.mask() & parity(first, wanted.parity);
+        let (first, free) = (first_port_of(slot), self.free(slot, wanted));
         let from = free & (ALL << (u16::from(wanted.start) % PORTS_PER_SLOT));
         let place = if from == 0 { free } else { from }.trailing_zeros() as u16;
         (free != 0).then_some(first + place)
     }
 
     pub(crate) fn is_free(&self, port: u16) -> bool {
-        place(port).is_some_and(|(slot, bit)| self.used[slot] & bit == 0)
+        let kept = |slot: usize| self.kept.get(slot).copied().unwrap_or(0);
+        place(port).is_some_and(|(slot, bit)| (self.used[slot] | kept(slot)) & bit == 0)
     }
 
     /// `false`: it is taken already, or no port of a run.

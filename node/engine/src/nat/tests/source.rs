@@ -200,7 +200,7 @@ fn an_inside_address_has_one_public_address_and_another_only_if_the_pool_says_so
     for (pooling, expected) in [(Pooling::Paired, 1), (Pooling::Arbitrary, 2)] {
         let rules = vec![source(SourceTo::Pool(0), Mapping::default())];
         let nat = nat(vec![pool(2, pooling)], rules);
-        let mut wall = Wall::with(1, 70_000, crate::WorkerId(0), nat);
+        let mut wall = Wall::with(1, 200_000, crate::WorkerId(0), nat);
         let mut addresses = BTreeSet::new();
         let mut refused = 0;
         for flow in 0..61_500_u32 {
@@ -224,7 +224,7 @@ fn an_inside_address_has_one_public_address_and_another_only_if_the_pool_says_so
 /// as 61,000 all get a port, none of them twice.
 #[test]
 fn one_address_carries_sixty_one_thousand_flows() {
-    let mut wall = Wall::with(1, 70_000, crate::WorkerId(0), pooled(Mapping::default()));
+    let mut wall = Wall::with(1, 200_000, crate::WorkerId(0), pooled(Mapping::default()));
     let mut given = BTreeSet::new();
     let mut at_52_000 = 0;
     for flow in 0..61_000_u32 {
