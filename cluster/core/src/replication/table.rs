@@ -6,7 +6,7 @@ mod tests;
 use engine::Engine;
 use engine::record::Record;
 use engine::replication::{Contest, Imported as Import, Refused};
-use engine::session::{CloseReason, Flags, SessionId};
+use engine::session::{CloseReason, Flags, Peer, SessionId};
 use wire::{FlowKey, Time};
 
 use super::note::Release;
