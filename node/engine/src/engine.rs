@@ -256,33 +256,36 @@ impl Engine {
         let Some(port) = self.settings.ports.get(ingress.index()) else {
             return Content::Refused(Reason::NoZone);
         };
-        match Packet::parse(frame) {
-            Ok(packet) => match integrity::network(port, frame, &packet) {
-                Ok(()) => integrity::resolution(port, frame, &packet)
-                    .unwrap_or_else(|| self.keyed((ingress, port.domain), frame, packet)),
+        match &Packet::parse(frame) {
+            Ok(packet) => match integrity::network(port, frame, packet) {
+                Ok(()) => match integrity::resolution(port, frame, packet) {
+                    Some(content) => content,
+                    None => self.keyed((ingress, port.domain), frame, packet),
+                },
                 Err(reason) => Content::Refused(reason),
             },
-            Err(malformed) => integrity::not_a_packet(port, malformed),
+            Err(malformed) => integrity::not_a_packet(port, *malformed),
         }
     }
 
     /// The packet with its keys.
-    fn keyed(&self, (ingress, domain): (PortId, u16), frame: &[u8], packet: Packet) -> Content {
-        let sides = self.sides(ingress, &packet);
-        if let Some(key) = FragmentKey::of(&packet, domain) {
+    fn keyed(&self, (ingress, domain): (PortId, u16), frame: &[u8], packet: &Packet) -> Content {
+        let sides = self.sides(ingress, packet);
+        if let Some(key) = FragmentKey::of(packet, domain) {
+            let packet = *packet;
             return Content::Ip(Keyed { packet, flow: None, fragment: Some(key), hash: 0, sides });
         }
         let flow = if packet.is_icmp_error() {
-            match Packet::parse_embedded(frame, &packet) {
+            match Packet::parse_embedded(frame, packet) {
                 Ok(embedded) => wire::embedded_key(&embedded, domain),
                 Err(malformed) => return Content::Refused(malformed.into()),
             }
         } else {
-            wire::flow_key(&packet, domain)
+            wire::flow_key(packet, domain)
         };
         let Some((key, _)) = flow else { return Content::Refused(Reason::IcmpUnrelated) };
         let hash = self.table.hash(&key);
-        Content::Ip(Keyed { packet, flow, fragment: None, hash, sides })
+        Content::Ip(Keyed { packet: *packet, flow, fragment: None, hash, sides })
     }
 
     /// Has the memory fetched that deciding about a burst will need. In two passes, since the place of

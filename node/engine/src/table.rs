@@ -224,7 +224,7 @@ impl SessionTable {
     }
 
     /// Puts a session in and arms its timer.
-    pub fn insert(&mut self, hash: u64, session: Session) -> Result<Handle, Refused> {
+    pub fn insert(&mut self, hash: u64, session: &Session) -> Result<Handle, Refused> {
         if self.find(hash, &session.key).is_some() {
             return Err(Refused::Duplicate);
         }
@@ -238,7 +238,7 @@ impl SessionTable {
         });
         self.buckets.insert(hash, index);
         let place = &mut self.slab[index as usize];
-        *place = session;
+        *place = *session;
         place.flags.set(Flags::LIVE, true);
         self.wheel.arm(index, session.deadline);
         Ok(Handle(index))

@@ -236,7 +236,7 @@ impl Engine {
         {
             self.close(victim, CloseReason::Evicted, now);
         }
-        let Ok(handle) = self.table.insert(hash, session) else {
+        let Ok(handle) = self.table.insert(hash, &session) else {
             return Imported::Refused(Refused::TableFull);
         };
         self.learn_proxied(handle, record);
