@@ -175,5 +175,8 @@ pub(crate) fn flow_of(read: &Read, flows: usize) -> Option<(usize, usize)> {
     let (from, to) = read.ports;
     let client = number(to).filter(|flow| *flow < flows).map(|flow| (flow, 0));
     let shared = to.checked_sub(service::SHARED).map(|flow| (usize::from(flow), 1));
-    client.or(shared).or_else(|| number(from).map(|flow| (flow, 1))).filter(|(flow, _)| *flow < flows)
+    client
+        .or(shared)
+        .or_else(|| number(from).map(|flow| (flow, 1)))
+        .filter(|(flow, _)| *flow < flows)
 }

@@ -265,8 +265,8 @@ impl Daemon {
     }
 
     fn replicate(&mut self, input: replication::Input<'_>, now: Time) {
-        let Self { engine, watch, .. } = self;
-        self.replication.handle(input, &mut Watched::new(engine, watch), now);
+        let Self { engine, watch, planted, .. } = self;
+        self.replication.handle(input, &mut Watched::new(engine, watch, *planted), now);
     }
 
     /// Takes everything out that engine and machines have to say.
@@ -345,8 +345,9 @@ impl Daemon {
     fn send(&mut self, now: Time, effects: &mut Vec<Effect>) -> bool {
         let mut any = false;
         loop {
-            let Self { engine, watch, .. } = self;
-            let Some(output) = self.replication.poll_output(&mut Watched::new(engine, watch), now)
+            let Self { engine, watch, planted, .. } = self;
+            let Some(output) =
+                self.replication.poll_output(&mut Watched::new(engine, watch, *planted), now)
             else {
                 return any;
             };

@@ -83,7 +83,9 @@ impl World {
         let Some(node) = self.gateway(number, 0) else { return };
         let frame = ends.udp(0, node, datagram);
         self.send_to_gateway(ends.side, node, &frame);
-        if self.is_settled() && matches!(ends.ports[1], service::ECHO | service::HASTY | service::SHARED..) {
+        if self.is_settled()
+            && matches!(ends.ports[1], service::ECHO | service::HASTY | service::SHARED..)
+        {
             let event = Event::Answered { flow: number, number: datagram };
             self.queue.push(self.now + ANSWERED_WITHIN, event);
         }

@@ -12,8 +12,8 @@ use crate::event::{Event, Events};
 use crate::fib::{Applied, Fib, FibChange};
 use crate::fragment::{self, Datagram, Fragments};
 use crate::ledger::Ledger;
-use crate::nat::Nat;
 use crate::limits::{RESOLVE_QUEUE, SESSIONS_MAX};
+use crate::nat::Nat;
 use crate::outbox::Outbox;
 use crate::pending::Pending;
 use crate::pipeline::Outcome;
@@ -189,7 +189,6 @@ pub(crate) struct Keyed {
     pub(crate) sides: Sides,
 }
 
-
 impl Engine {
     /// An engine without routes, under a policy that denies everything, at `now`.
     #[must_use]
@@ -314,7 +313,9 @@ impl Engine {
         }
         let ingress = parsed.ingress;
         let slot = match parsed.straight() {
-            Some(Straight { plain, .. }) => self.slot_of_plain(ingress, &plain.key, plain.direction),
+            Some(Straight { plain, .. }) => {
+                self.slot_of_plain(ingress, &plain.key, plain.direction)
+            }
             None => self.slot_of(ingress, &self.read(ingress, frame))?,
         };
         self.owner_of(slot)

@@ -339,16 +339,17 @@ impl Judge<'_> {
             false => State::New,
         };
         let current = session.epoch == short_epoch(&self.engine.policy);
-        let (rule, rematched) = match (!current).then(|| self.rematch(handle, session, sender, watch)) {
-            None => (Some(session.rule), None),
-            Some(Rematch::Postponed(rule)) => (rule, None),
-            Some(Rematch::Kept(rule)) => (Some(rule), None),
-            Some(Rematch::Permitted(permission)) => (Some(permission.rule), Some(permission)),
-            Some(Rematch::Refused(rule)) => {
-                let session = Change::Close { handle, reason: CloseReason::Policy };
-                return Plan { state, rule, session, ..Plan::drop(Reason::PolicyChanged) };
-            }
-        };
+        let (rule, rematched) =
+            match (!current).then(|| self.rematch(handle, session, sender, watch)) {
+                None => (Some(session.rule), None),
+                Some(Rematch::Postponed(rule)) => (rule, None),
+                Some(Rematch::Kept(rule)) => (Some(rule), None),
+                Some(Rematch::Permitted(permission)) => (Some(permission.rule), Some(permission)),
+                Some(Rematch::Refused(rule)) => {
+                    let session = Change::Close { handle, reason: CloseReason::Policy };
+                    return Plan { state, rule, session, ..Plan::drop(Reason::PolicyChanged) };
+                }
+            };
         let change = Change::Follow { handle, sender, update, rematched };
         let cached = session.egress(sender, self.engine.fib.generation());
         let outcome = match cached {

@@ -27,11 +27,11 @@ mod twins;
 use wire::{FlowKey, Time};
 
 pub use self::audit::Audit;
-pub use self::twins::{Marks, Twin};
-use self::twins::Twins;
-pub(crate) use self::twins::Side;
 use self::bucket::Buckets;
 use self::hash::Keyed;
+pub(crate) use self::twins::Side;
+use self::twins::Twins;
+pub use self::twins::{Marks, Twin};
 use crate::limits::{SESSIONS_MAX, SESSIONS_PER_PAGE, VICTIMS_TRIED};
 use crate::session::{Flags, Peer, Session};
 use crate::timer::{Advance, TimerWheel, Visit};

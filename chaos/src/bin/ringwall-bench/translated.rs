@@ -55,8 +55,7 @@ fn established(flows: u32, rounds: u32) -> Comparison {
 /// First packets, each of a flow that the table does not have.
 fn firsts(rounds: u32) -> Comparison {
     let mut both = both(NEW_FLOWS, RULES).map(|bench| (bench, Flows::new(NEW_FLOWS)));
-    let mut comparison =
-        Comparison::new("new flow, 1,000 rules, source translated", "ns", NEW_BAR);
+    let mut comparison = Comparison::new("new flow, 1,000 rules, source translated", "ns", NEW_BAR);
     for _ in 0..rounds {
         let [subject, baseline] = both.each_mut().map(|(bench, flows)| {
             bench.clear();

@@ -57,7 +57,10 @@ mod tests {
         let at = |seconds: u64| Time::from_secs(100 + seconds);
         let mut low = Halves::new(NodeId(1), NodeId(2));
         let mut high = Halves::new(NodeId(2), NodeId(1));
-        assert_eq!([low.at(true, true, at(0)), high.at(true, false, at(0))], [Half::Low, Half::High]);
+        assert_eq!(
+            [low.at(true, true, at(0)), high.at(true, false, at(0))],
+            [Half::Low, Half::High]
+        );
         assert_eq!(low.at(false, false, at(1)), Half::Low);
         assert_eq!(low.at(false, true, at(2)), Half::Low, "the peer may have just been heard");
         assert_eq!(low.next_deadline(), Some(at(1) + HALF_KEPT));

@@ -90,10 +90,9 @@ impl Sessions for Table<'_> {
 const fn refusal(refused: Refused) -> Refusal {
     match refused {
         Refused::TableFull | Refused::OriginsFull => Refusal::Full,
-        Refused::NoDomain
-        | Refused::OtherWorker(_)
-        | Refused::PortTaken
-        | Refused::Denied => Refusal::Unknown,
+        Refused::NoDomain | Refused::OtherWorker(_) | Refused::PortTaken | Refused::Denied => {
+            Refusal::Unknown
+        }
         Refused::OtherInitiator => Refusal::Malformed,
     }
 }

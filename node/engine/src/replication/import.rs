@@ -215,7 +215,8 @@ impl Engine {
         if self.owns_all {
             return None;
         }
-        let twin = record.translated.as_ref().map(|it| self.twin_by(&record.key, record.initiator, it));
+        let twin =
+            record.translated.as_ref().map(|it| self.twin_by(&record.key, record.initiator, it));
         let slot = self.slot_of_session(&record.key, record.initiator, twin.as_ref());
         self.owner_of(slot).map(Refused::OtherWorker)
     }
