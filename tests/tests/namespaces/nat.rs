@@ -1,12 +1,12 @@
 //! Translation with real programs on both sides: what a server sees of its clients, who reaches whom, and
 //! what of the firewall's own addresses stays its host's.
 
-use JoinHandle;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, SocketAddr, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use netns::Namespace;

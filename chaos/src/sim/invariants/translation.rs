@@ -55,7 +55,7 @@ impl Translations {
         let other = self.owners.insert(public, flow).filter(|other| *other != flow);
         let lives = |other: &usize| {
             let other = &self.flows[*other];
-            !other.over && other.public == Some(public)
+            !other.over && !other.exempt && other.public == Some(public)
         };
         other.filter(lives).map(|other| format!("flows {other} and {flow} are both {public:?}"))
     }
