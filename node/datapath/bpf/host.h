@@ -28,14 +28,18 @@ INLINE int multicast4(be32 destination)
 	return (destination & BE32(0xf0000000)) == BE32(0xe0000000) || destination == ~0U;
 }
 
-INLINE int service_allowed(const struct frame *frame, u8 protocol, u16 number)
+INLINE int has_service(const struct services *services, u16 number)
 {
-	struct service_key key = {.port = frame->port, .protocol = protocol};
-	struct services *services = map_lookup(&inbound, &key);
 	if (!services)
 		return 0;
 	u64 word = *(volatile u64 *)&services->words[(number >> 6) & (SERVICE_WORDS - 1)];
 	return (word >> (number & 63)) & 1;
+}
+
+INLINE int service_allowed(const struct frame *frame, u8 protocol, u16 number)
+{
+	struct service_key key = {.port = frame->port, .protocol = protocol};
+	return has_service(map_lookup(&inbound, &key), number);
 }
 
 // A segment of one of the host's own connections, in any state that knows its peer. A bare SYN

@@ -7,7 +7,8 @@
 // has run out or no socket is there. So is what is for an address of the cluster's (VIP), and who
 // asks for one by ARP or neighbour discovery: the kernel may have it still, and would answer. Before
 // all that, IP from a source that is blocked at this port's zone goes nowhere. Of transit, SYNs to a
-// destination that is guarded are answered with cookies (cookie.h).
+// destination that is guarded are answered with cookies (cookie.h). Of what is for the host, some is
+// transit by address translation (nat.h).
 // Nothing here relies on the kernel's forwarding switches: the kernel is only ever handed frames
 // for the host's own addresses and the link's own protocols.
 //
@@ -75,6 +76,13 @@ enum stat {
 // What an address is to this node: bits of the values of `addresses`.
 #define OWN 1 // the kernel has it
 #define VIP 2 // the cluster's: for who has the lease, whatever the kernel has
+// Of an own address, what is transit for translation; `nat.h` tells which packets are.
+#define NAT_ALL 4	 // everything
+#define NAT_RANGE 8	 // the ports and identifiers that source NAT gives away
+#define NAT_FORWARDED 16 // what `forwarded` has of it
+#define NAT (NAT_ALL | NAT_RANGE | NAT_FORWARDED)
+// A way that is not decided yet: the standing in the other bits.
+#define ASK_NAT 0x100
 
 enum mode { MODE_ROUTED = 0, MODE_WIRE = 1 };
 
@@ -269,6 +277,7 @@ INLINE int surely_absent(void *bitmap, u32 bit)
 }
 
 #include "cookie.h"
+#include "nat.h"
 
 // Whether the sender of a frame is blocked. The clock is asked for those alone that are in the list.
 INLINE int is_blocked(const struct screen *screen, const struct ethernet *ethernet,
@@ -336,7 +345,13 @@ INLINE u32 locate_arp(const struct arp *arp, const void *end, u32 domain, struct
 	return leaseless(cpu, standing_of(&address)) ? STAT_VIP_WITHOUT_LEASE : STAT_LINK_CONTROL;
 }
 
-// STAT_TO_WORKER for transit, STAT_TO_HOST for what `to_host` judges, or where the packet goes.
+// Where a packet to an own address goes. What is to be routed must have been sent to this station alone.
+INLINE u32 own_way(u32 standing, int group)
+{
+	return standing & NAT && !group ? ASK_NAT | standing : STAT_TO_HOST;
+}
+
+// STAT_TO_WORKER for transit, STAT_TO_HOST for what `to_host` judges, ASK_NAT, or where the packet goes.
 INLINE u32 locate_ipv4(const struct ipv4 *ip, const void *end, u32 domain, int group,
 		       struct cpu *cpu)
 {
@@ -352,7 +367,7 @@ INLINE u32 locate_ipv4(const struct ipv4 *ip, const void *end, u32 domain, int g
 	if (leaseless(cpu, standing))
 		return STAT_VIP_WITHOUT_LEASE;
 	if (standing & OWN)
-		return STAT_TO_HOST;
+		return own_way(standing, group);
 	return group ? STAT_NOT_FOR_US : STAT_TO_WORKER;
 }
 
@@ -371,8 +386,10 @@ INLINE u32 locate_ipv6(const struct ipv6 *ip, const void *end, u32 domain, int g
 	u32 standing = multicast ? 0 : standing_of(&address);
 	if (leaseless(cpu, standing))
 		return STAT_VIP_WITHOUT_LEASE;
-	if (multicast || link_local || standing & OWN)
+	if (multicast || link_local)
 		return STAT_TO_HOST;
+	if (standing & OWN)
+		return own_way(standing, group);
 	return group ? STAT_NOT_FOR_US : STAT_TO_WORKER;
 }
 
@@ -444,6 +461,8 @@ INLINE u32 judge_frame(struct xdp_md *context, struct cpu *cpu)
 	if (is_blocked(screen, data, end))
 		return STAT_BLOCKED;
 	u32 way = mode == MODE_ROUTED ? locate(port, data, end, domain, cpu) : STAT_TO_WORKER;
+	if (way & ASK_NAT)
+		way = way_of_own(context, word, way);
 	if (way == STAT_TO_HOST)
 		return to_host(context, word);
 	return way == STAT_TO_WORKER ? transit(context, cpu, index, queue, guarded) : way;
