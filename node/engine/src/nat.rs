@@ -27,7 +27,6 @@ mod names;
 mod placing;
 mod ports;
 mod rewriting;
-mod shim;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -35,10 +34,9 @@ mod usage;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use wire::{Protocol, slot};
-
 pub(crate) use self::act::Binding;
 pub(crate) use self::choose::{First, Toward};
+use self::compiled::Pool;
 pub use self::compiled::PublicUse;
 pub(crate) use self::compiled::Translations;
 use self::mappings::Mappings;
@@ -66,6 +64,8 @@ pub(crate) struct Nat {
     pub(crate) names: Names,
     /// The engine's numbers of the rules of the policy in force, in its order.
     numbers: Box<[NatRule]>,
+    /// The places of the addresses of its pools: IPv4, IPv6.
+    pools: Box<[[Box<[u16]>; 2]]>,
     pub(crate) half: Half,
     pub(crate) counters: Counted,
     /// Where frames of another family are written; nothing until there is one.
@@ -100,6 +100,7 @@ impl Nat {
             mappings: None,
             names: Names::default(),
             numbers: Box::default(),
+            pools: Box::default(),
             half: Half::Both,
             counters: Counted::default(),
             space: Box::default(),
@@ -124,6 +125,12 @@ impl Nat {
         if rules.masquerades {
             self.add_own(fib, ports);
         }
+        let places = |pool: &Pool, v4: bool| {
+            let of = pool.addresses().filter(|address| address.is_ipv4() == v4);
+            of.filter_map(|address| self.place(pool.domain, address)).collect()
+        };
+        let pools = rules.pools.iter().map(|pool| [true, false].map(|v4| places(pool, v4)));
+        self.pools = pools.collect();
         for public in &mut self.addresses {
             for (class, protocol) in Class::ALL.into_iter().zip(Class::PROTOCOLS) {
                 let served = rules.served(public.address).filter(|it| Some(it.0) == protocol);
@@ -162,6 +169,10 @@ impl Nat {
         self.book.get(&(domain, address)).copied()
     }
 
+    fn address(&self, place: u16) -> Option<IpAddr> {
+        self.addresses.get(usize::from(place)).map(|public| public.address)
+    }
+
     fn runs(&self, place: u16, class: Class) -> Option<&Runs> {
         self.addresses.get(usize::from(place)).map(|public| &public.runs[class as usize])
     }
@@ -176,10 +187,19 @@ impl Nat {
     }
 }
 
-/// A number below 4,096 that all nodes agree on, from an inside address alone.
-fn spread(secret: [u64; 2], domain: u16, address: IpAddr) -> u32 {
-    let key = wire::PlacementKey::of_endpoint(domain, Protocol(0), (address, 0));
-    u32::from(slot(secret, &key).0)
+/// A number that all nodes agree on, from an address alone: two folded multiplications. It shares a load;
+/// who guesses it gains a public address that it may have anyway.
+fn spread(secret: [u64; 2], address: IpAddr) -> u32 {
+    let bits = match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    };
+    let fold = |a: u64, b: u64| {
+        let product = u128::from(a) * u128::from(b);
+        product as u64 ^ (product >> 64) as u64
+    };
+    let low = fold(bits as u64 ^ secret[0], secret[1] | 1);
+    fold(low ^ (bits >> 64) as u64, secret[0] | 1) as u32
 }
 
 fn is_link_local(address: IpAddr) -> bool {

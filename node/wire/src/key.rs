@@ -39,10 +39,10 @@ pub const KEY_LEN: usize = 40;
 /// In the last byte of a key, added to the version: a fragment key.
 pub const FRAGMENT_TAG: u8 = 0x10;
 
-const LOW: usize = 0;
-const HIGH: usize = 16;
-const LOW_PORT: usize = 32;
-const HIGH_PORT: usize = 34;
+pub(crate) const LOW: usize = 0;
+pub(crate) const HIGH: usize = 16;
+pub(crate) const LOW_PORT: usize = 32;
+pub(crate) const HIGH_PORT: usize = 34;
 const DOMAIN: usize = 36;
 const PROTOCOL: usize = 38;
 const VERSION: usize = 39;

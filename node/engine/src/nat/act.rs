@@ -12,7 +12,7 @@ use crate::limits::{NAT_FRAME_BYTES, NAT_MAPPINGS_MAX};
 use crate::pipeline::{Change, Plan, Way};
 use crate::record::Translated;
 use crate::session::{Peer, Session};
-use crate::table::{Handle, Marks, Twin};
+use crate::table::{Handle, Marks, NO_PLACE, Twin};
 use crate::{Reason, State, Verdict};
 
 /// How a session that is about to open will be translated.
@@ -46,6 +46,11 @@ struct Going {
     remote: std::net::IpAddr,
 }
 
+/// Whether a mapping is what it goes by, or came by.
+const fn by_mapping(twin: &Twin) -> bool {
+    twin.marks.has(Marks::MAPPED) || twin.marks.has(Marks::INWARD)
+}
+
 impl Nat {
     /// A session begins: its port is taken. One that came by a record may be of an address that is not here
     /// yet.
@@ -60,6 +65,9 @@ impl Nat {
                 self.counters.borrowed += 1;
                 self.addresses[usize::from(outside.place)].borrowed += 1;
             }
+        }
+        if !by_mapping(twin) {
+            return;
         }
         for going in self.goings(session, twin).into_iter().flatten() {
             let mappings =
@@ -78,6 +86,9 @@ impl Nat {
         {
             runs.give_back(outside.port);
         }
+        if !by_mapping(twin) {
+            return;
+        }
         for going in self.goings(session, twin).into_iter().flatten() {
             let Some(mappings) = self.mappings.as_mut() else { continue };
             if mappings.end(&going.inside, &going.outside, going.remote)
@@ -91,9 +102,14 @@ impl Nat {
     /// The port that its source has.
     fn port_of(&mut self, twin: &Twin) -> Option<(Outside, Class)> {
         let class = Class::of(twin.key.protocol()).filter(|_| twin.marks.has(Marks::PORT))?;
-        let (address, port) = twin.ends().source;
-        self.add(twin.key.domain(), address);
-        let place = self.place(twin.key.domain(), address)?;
+        let (address, port) = twin.key.source(twin.initiator);
+        let place = match twin.place {
+            NO_PLACE => {
+                self.add(twin.key.domain(), address);
+                self.place(twin.key.domain(), address)?
+            }
+            place => place,
+        };
         Some((Outside { place, class, port }, class))
     }
 
@@ -148,7 +164,7 @@ impl Engine {
 
     /// A session that has just opened is translated. The judge saw that there is room.
     pub(crate) fn translate_from_now(&mut self, handle: Handle, session: &Session, twin: Twin) {
-        if self.table.translate(handle, twin) {
+        if self.table.translate(handle, &twin) {
             self.nat.begin(session, &twin);
             self.nat.names.hit(twin.rules);
         }
@@ -199,12 +215,12 @@ impl Engine {
         let one_family = key.version() == beyond.version();
         let delta = if one_family { Delta::between(&came, &leaves) } else { Delta::default() };
         let rules = rules.map(|rule| self.nat.names.of_hash(rule));
-        Twin { key: beyond, delta, initiator: there, marks, rules }
+        Twin { key: beyond, delta, initiator: there, marks, rules, place: NO_PLACE }
     }
 
     /// A session that came by a record is translated.
     pub(crate) fn replicate_translation(&mut self, handle: Handle, session: &Session, twin: Twin) {
-        if self.table.translate(handle, twin) {
+        if self.table.translate(handle, &twin) {
             self.nat.begin(session, &twin);
         }
     }

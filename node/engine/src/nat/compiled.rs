@@ -5,13 +5,13 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::shim::{nat64, nptv6};
 use config::{
     AddressMatch, AddressSet, DestinationNat, DestinationTo, Mapping, NatKind, PrefixNat, Service,
     SourceNat, SourceTo, StaticNat,
 };
+use wire::translate::nptv6::Nptv6;
 
-use crate::policy::{self, CompileError, Indexed, Matcher, Question};
+use crate::policy::{self, CompileError, Indexed, Linear, Matcher, Question};
 
 /// All rules of translation of a policy.
 #[derive(Debug, Default)]
@@ -42,10 +42,20 @@ pub(crate) struct Pool {
 /// Rules that the matcher finds, with what they do.
 #[derive(Debug)]
 struct List<T> {
-    matcher: Indexed,
+    matcher: Asked,
     /// By the matcher's place: the rule's place in the file, and what it does.
     effects: Box<[(u16, T)]>,
 }
+
+/// A few rules are compared one by one in less time than an index is walked through.
+#[derive(Debug)]
+enum Asked {
+    Few(Linear),
+    Many(Indexed),
+}
+
+/// Rules up to which that is so.
+const FEW: usize = 4;
 
 /// What becomes of a destination.
 #[derive(Clone, Debug)]
@@ -74,7 +84,7 @@ enum From {
 enum Pair {
     V4 { outside: Ipv4Addr, inside: Ipv4Addr, length: u8 },
     V6 { outside: Ipv6Addr, inside: Ipv6Addr, length: u8 },
-    Prefix(nptv6::Prefixes),
+    Prefix { map: Nptv6, outside: Ipv6Addr, inside: Ipv6Addr, length: u8 },
 }
 
 /// What the sources of clients with IPv6 alone become.
@@ -200,7 +210,7 @@ impl Translations {
             }
             Toward::Nat64(nat64) => {
                 let IpAddr::V6(destination) = question.destination else { return Ok(None) };
-                let to = nat64::extract(nat64.prefix, destination).ok_or(Untranslatable)?;
+                let to = nat64.extract(destination).ok_or(Untranslatable)?;
                 (to.into(), None, true)
             }
         };
@@ -271,9 +281,20 @@ impl Translations {
     }
 }
 
+impl Nat64 {
+    /// The IPv4 address that an IPv6 address stands for (RFC 6052 §2.2, of a prefix of 96 bits).
+    fn extract(&self, address: Ipv6Addr) -> Option<Ipv4Addr> {
+        let bits = address.to_bits();
+        (bits >> 32 == self.prefix.to_bits() >> 32).then(|| Ipv4Addr::from_bits(bits as u32))
+    }
+}
+
 impl<T> List<T> {
     fn find(&self, question: &Question) -> Option<(u16, &T)> {
-        let place = self.matcher.find(question)?;
+        let place = match &self.matcher {
+            Asked::Few(rules) => rules.find(question),
+            Asked::Many(rules) => rules.find(question),
+        }?;
         self.effects.get(place.index()).map(|(rule, effect)| (*rule, effect))
     }
 }
@@ -356,9 +377,7 @@ impl Pair {
             (Self::V6 { inside, length, .. }, IpAddr::V6(address)) => {
                 Some(exchange_v6(address, *inside, *length).into())
             }
-            (Self::Prefix(prefixes), IpAddr::V6(address)) => {
-                prefixes.inward(address).map(IpAddr::V6)
-            }
+            (Self::Prefix { map, .. }, IpAddr::V6(address)) => map.inward(address).map(IpAddr::V6),
             _ => None,
         }
     }
@@ -372,9 +391,7 @@ impl Pair {
             (Self::V6 { outside, length, .. }, IpAddr::V6(address)) => {
                 Some(exchange_v6(address, *outside, *length).into())
             }
-            (Self::Prefix(prefixes), IpAddr::V6(address)) => {
-                prefixes.outward(address).map(IpAddr::V6)
-            }
+            (Self::Prefix { map, .. }, IpAddr::V6(address)) => map.outward(address).map(IpAddr::V6),
             _ => None,
         }
     }
@@ -394,7 +411,7 @@ impl Pair {
         match *self {
             Self::V4 { outside, inside, length } => [v4(outside, length), v4(inside, length)],
             Self::V6 { outside, inside, length } => [v6(outside, length), v6(inside, length)],
-            Self::Prefix(nptv6::Prefixes { outside, inside, length }) => {
+            Self::Prefix { outside, inside, length, .. } => {
                 [v6(outside, length), v6(inside, length)]
             }
         }
@@ -477,9 +494,10 @@ impl<'a> Making<'a> {
                 self.add_pair(place, rule, pair, zone);
             }
             NatKind::Prefix(PrefixNat { inside, outside, length, zone }) => {
-                let prefixes =
-                    nptv6::Prefixes { inside: *inside, outside: *outside, length: *length };
-                self.add_pair(place, rule, Pair::Prefix(prefixes), *zone);
+                let (inside, outside, length) = (*inside, *outside, *length);
+                let map = Nptv6::new(inside, outside, length);
+                let map = map.ok_or(CompileError::NatPrefix { rule: rule.id.clone() })?;
+                self.add_pair(place, rule, Pair::Prefix { map, outside, inside, length }, *zone);
             }
             NatKind::Nat64(nat) => {
                 let bits = nat.prefix.to_bits();
@@ -695,5 +713,10 @@ fn list<T>(
         rules,
         ..config::Policy::default()
     };
-    Ok(Some(List { matcher: policy::matcher(&model)?, effects: effects.into() }))
+    let few = model.rules.len() <= FEW;
+    let matcher = match policy::scan(&model)? {
+        rules if few => Asked::Few(rules),
+        rules => Asked::Many(Indexed::new(rules)),
+    };
+    Ok(Some(List { matcher, effects: effects.into() }))
 }

@@ -103,7 +103,7 @@ impl Engine {
             destination_port: port(destination),
             icmp,
         };
-        let spread = |client| spread(self.settings.secret, 0, client);
+        let spread = |client| spread(self.settings.secret, client);
         let target = rules.target(&question, spread).ok().flatten()?;
         (!target.nat64).then_some((target.to, target.port.unwrap_or(destination.1)))
     }

@@ -170,7 +170,8 @@ proptest! {
         let mut frame = recipe.build(&from);
         let expected = rewritten(&frame, &to);
         let Some(plain) = Plain::read(&frame, 0) else { return Ok(()) };
-        plain.translate(&mut frame, &to, Delta::between(&from, &to));
+        let (key, way) = FlowKey::new(0, plain.key.protocol(), to.source, to.destination);
+        plain.translate(&mut frame, (&key, way), Delta::between(&from, &to));
         prop_assert_eq!(frame, expected);
     }
 
