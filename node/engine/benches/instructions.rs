@@ -137,12 +137,7 @@ fn limit(most: u64) -> LibraryBenchmarkConfig {
 
 library_benchmark_group!(
     name = engine_path,
-    benchmarks = [
-        decide_established,
-        decide_new,
-        decide_translated,
-        decide_new_translated,
-        baseline
-    ]
+    benchmarks =
+        [decide_established, decide_new, decide_translated, decide_new_translated, baseline]
 );
 main!(library_benchmark_groups = engine_path);

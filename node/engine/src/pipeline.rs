@@ -519,16 +519,17 @@ impl Judge<'_> {
         let Some(stale) = stale.map_or_else(|| self.make_room(), |stale| Some(Some(stale))) else {
             return Plan { state: State::New, ..Plan::drop(Reason::TableFull) };
         };
-        let ending = stale.map(|(handle, _)| handle);
-        let bound = match self.bind(&permitted, ending, watch) {
-            Ok(bound) => bound,
-            Err(reason) => {
-                let (outcome, toward) = (Outcome::Drop(reason), Some((zones[1], way.port)));
-                return self.refuse(Refusal { outcome, rule: Some(rule), hit: true, toward });
+        if !self.engine.is_untranslated() {
+            let ending = stale.map(|(handle, _)| handle);
+            match self.bind(&permitted, ending, watch) {
+                Ok(bound) => self.chosen.set(bound),
+                Err(reason) => {
+                    let (outcome, toward) = (Outcome::Drop(reason), Some((zones[1], way.port)));
+                    return self.refuse(Refusal { outcome, rule: Some(rule), hit: true, toward });
+                }
             }
-        };
+        }
         let session = Change::Open { update, zones, life, stale };
-        self.chosen.set(bound);
         Plan { session, ..permitted_by(rule, way) }
     }
 

@@ -181,6 +181,15 @@ impl FlowKey {
         }
     }
 
+    /// The port of who sends in this direction.
+    #[inline]
+    pub fn source_port(&self, direction: Direction) -> u16 {
+        match direction {
+            Direction::Forward => be16(&self.0, LOW_PORT),
+            Direction::Reverse => be16(&self.0, HIGH_PORT),
+        }
+    }
+
     /// Who receives in this direction.
     #[inline]
     pub fn destination(&self, direction: Direction) -> (IpAddr, u16) {

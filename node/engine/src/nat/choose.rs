@@ -129,7 +129,14 @@ impl Engine {
         let protocol = protocol_in(version, first.protocol);
         let domain = self.fib.domain_of(first.ports[1]).unwrap_or_default();
         let (key, initiator) = FlowKey::new(domain, protocol, to.source, to.destination);
-        if !self.table.twin_room(&key, first.stale) {
+        // A port that is free is in nobody's key.
+        let new_port = chosen.marks.has(Marks::PORT) && !chosen.marks.has(Marks::MAPPED);
+        let room = if new_port {
+            self.table.has_twin_room(&key)
+        } else {
+            self.table.twin_room(&key, first.stale)
+        };
+        if !room {
             return Err(Reason::NatExhausted);
         }
         let inward = first.toward.is_some_and(|toward| toward.inward);

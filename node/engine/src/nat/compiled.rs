@@ -312,20 +312,6 @@ impl Pool {
         }
     }
 
-    /// Addresses of a family.
-    pub(crate) const fn count(&self, v4: bool) -> usize {
-        if v4 { self.v4.len() } else { self.v6.len() }
-    }
-
-    /// One of them.
-    pub(crate) fn address(&self, v4: bool, place: usize) -> Option<IpAddr> {
-        if v4 {
-            self.v4.get(place).map(|it| IpAddr::V4(*it))
-        } else {
-            self.v6.get(place).map(|it| IpAddr::V6(*it))
-        }
-    }
-
     /// All.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.v4.iter().map(|it| IpAddr::V4(*it)).chain(self.v6.iter().map(|it| IpAddr::V6(*it)))

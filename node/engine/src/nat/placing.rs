@@ -25,7 +25,7 @@ impl Engine {
             return Some(slot(secret, &PlacementKey::of_fragment(key)));
         }
         let (key, direction) = keyed.flow.as_ref()?;
-        if self.places_plainly() {
+        if self.is_untranslated() {
             return Some(slot(secret, &PlacementKey::of_flow(key)));
         }
         if keyed.packet.is_icmp_error() {
@@ -46,15 +46,15 @@ impl Engine {
         key: &FlowKey,
         direction: Direction,
     ) -> Slot {
-        if self.places_plainly() {
+        if self.is_untranslated() {
             return slot(self.settings.secret, &PlacementKey::of_flow(key));
         }
         self.slot_of_travel(ingress, key, direction, None)
     }
 
-    /// Whether the key alone tells the slot.
+    /// Whether nothing is translated, nor was: then the key alone tells the slot.
     #[inline]
-    fn places_plainly(&self) -> bool {
+    pub(crate) fn is_untranslated(&self) -> bool {
         self.nat.is_idle() && self.policy.translations().is_empty()
     }
 

@@ -6,7 +6,7 @@ use wire::translate::{self, Delta, Ends};
 use wire::{Embedded, Packet, Version};
 
 use crate::engine::{Engine, Keyed};
-use crate::session::{Peer, Session};
+use crate::session::{Flags, Peer, Session};
 use crate::table::Handle;
 
 /// How a packet in hand changes.
@@ -59,22 +59,54 @@ impl Rewriting {
     }
 }
 
+/// Whether the packet in hand is to be translated, and by what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Not,
+    /// It was translated already: it stands for another one.
+    Done,
+    /// It is of this session, from this peer. The session may have ended with it.
+    Session(Handle, Peer),
+    /// It is an ICMP error.
+    Error,
+}
+
+impl Turn {
+    /// That of a packet of a session.
+    #[inline]
+    pub(crate) const fn of(handle: Handle, session: &Session, sender: Peer) -> Self {
+        if session.flags.has(Flags::TRANSLATED) { Self::Session(handle, sender) } else { Self::Not }
+    }
+}
+
 impl Engine {
-    /// How a packet of a session changes that goes on.
-    pub(crate) fn rewriting_of(
-        &self,
-        handle: Handle,
-        session: &Session,
-        sender: Peer,
-        packet: &Packet,
-    ) -> Option<Rewriting> {
-        let twin = self.table.twin(handle, session)?;
-        let to = self.ends_beyond(handle, session, sender)?;
-        let delta = match sender {
-            Peer::Initiator => twin.delta,
-            Peer::Responder => twin.delta.reversed(),
-        };
-        Some(Rewriting::of(packet, to, delta))
+    /// That of an ICMP error about a session.
+    #[inline]
+    pub(crate) fn turn_of_error(&self, keyed: &Keyed) -> Turn {
+        if keyed.packet.is_icmp_error() && !self.is_untranslated() {
+            Turn::Error
+        } else {
+            Turn::Not
+        }
+    }
+
+    /// What its turn means for a packet.
+    pub(crate) fn rewriting(&self, turn: Turn, keyed: &Keyed) -> Option<Rewriting> {
+        match turn {
+            Turn::Not | Turn::Done => None,
+            Turn::Session(handle, sender) => {
+                let (session, twin) = self.table.remains(handle)?;
+                let (to, delta) = match sender {
+                    Peer::Initiator => (twin.ends(), twin.delta),
+                    Peer::Responder => {
+                        let back = session.direction(Peer::Responder);
+                        (Ends::of_key(&session.key, back), twin.delta.reversed())
+                    }
+                };
+                Some(Rewriting::of(&keyed.packet, to, delta))
+            }
+            Turn::Error => self.rewriting_of_error(keyed),
+        }
     }
 
     /// How an ICMP error changes that is about a packet of a translated session.

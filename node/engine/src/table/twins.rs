@@ -181,10 +181,21 @@ impl SessionTable {
         hash: u64,
         key: &FlowKey,
     ) -> Option<(Handle, Side)> {
-        let (handle, side) = found(guess.0);
-        let lives = self.get(handle).is_some();
-        match self.key_of(guess.0) {
-            Some(it) if lives && it == key => Some((handle, side)),
+        match self.get(Handle(guess.0)) {
+            Some(session) if session.key == *key => Some((Handle(guess.0), Side::First)),
+            Some(_) | None => self.locate_second(guess, hash, key),
+        }
+    }
+
+    #[inline]
+    fn locate_second(&self, guess: Guess, hash: u64, key: &FlowKey) -> Option<(Handle, Side)> {
+        if guess.0 & SECOND == 0 {
+            return self.locate(hash, key);
+        }
+        let handle = Handle(guess.0 & !SECOND);
+        let twin = self.get(handle).and_then(|session| self.twin(handle, session));
+        match twin {
+            Some(twin) if twin.key == *key => Some((handle, Side::Second)),
             Some(_) | None => self.locate(hash, key),
         }
     }
@@ -212,6 +223,17 @@ impl SessionTable {
     #[inline]
     pub(crate) fn twin(&self, handle: Handle, session: &Session) -> Option<&Twin> {
         self.twins.of(handle.0, session)
+    }
+
+    /// What a place has of a translated session, though it may have ended with the packet in hand.
+    pub(crate) fn remains(&self, handle: Handle) -> Option<(&Session, &Twin)> {
+        let session = self.slab.get(handle.0 as usize)?;
+        Some((session, self.twins.of(handle.0, session)?))
+    }
+
+    /// Whether there is room for a second key that nobody can have.
+    pub(crate) fn has_twin_room(&self, key: &FlowKey) -> bool {
+        !self.twins.slab.is_empty() && self.buckets.has_room(self.keyed.hash(key))
     }
 
     /// Whether a session may have this second key: nobody has it but `stale`, which is about to end, and
