@@ -29,9 +29,9 @@
 //! key of the packet embedded in it; a fragment has no flow key before it is reassembled.
 use core::fmt;
 use core::hash::{Hash, Hasher};
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::bytes::be16;
+use crate::bytes::{be16, be32};
 use crate::{Embedded, Packet, Protocol, Transport, Version};
 
 /// Bytes of a [`FlowKey`] and of a [`FragmentKey`].
@@ -198,12 +198,14 @@ impl FlowKey {
 
     #[inline]
     fn address(&self, at: usize) -> IpAddr {
-        let mut octets = [0; 16];
-        octets.copy_from_slice(&self.0[at..at + 16]);
-        let address = Ipv6Addr::from(octets);
-        match (self.version(), address.to_ipv4_mapped()) {
-            (Version::V4, Some(v4)) => IpAddr::V4(v4),
-            (Version::V4 | Version::V6, _) => IpAddr::V6(address),
+        match self.version() {
+            // Canonical: the rest says that it is IPv4-mapped.
+            Version::V4 => IpAddr::V4(Ipv4Addr::from_bits(be32(&self.0, at + 12))),
+            Version::V6 => {
+                let mut octets = [0; 16];
+                octets.copy_from_slice(&self.0[at..at + 16]);
+                IpAddr::V6(Ipv6Addr::from(octets))
+            }
         }
     }
 }

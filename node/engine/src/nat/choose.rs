@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use config::{Filtering, Mapping, SourceTo};
 use wire::placement::slot_of_port;
-use wire::{Delta, Ends, FlowKey, Packet, Protocol, Slot, Version};
+use wire::{Delta, Ends, FlowKey, Packet, PlacementKey, Protocol, Slot, Version, slot};
 
 use super::act::Binding;
 use super::compiled::Origin;
@@ -33,6 +33,7 @@ pub(crate) struct Toward {
 pub(crate) struct First<'a> {
     /// As it came.
     pub(crate) ends: Ends,
+    pub(crate) key: &'a FlowKey,
     pub(crate) protocol: Protocol,
     pub(crate) toward: Option<Toward>,
     /// As the policy was asked.
@@ -229,6 +230,9 @@ impl Engine {
 
     fn slot_of_first(&self, first: &First<'_>, destination: (IpAddr, u16), inward: bool) -> Slot {
         let Ends { source, destination: sent } = first.ends;
+        if first.toward.is_none() && !self.policy.translations().has_mappings() {
+            return slot(self.settings.secret, &PlacementKey::of_flow(first.key));
+        }
         let one_family = sent.0.is_ipv4() == destination.0.is_ipv4();
         let seen = if one_family { destination } else { sent };
         let domain = self.fib.domain_of(first.ports[0]).unwrap_or_default();

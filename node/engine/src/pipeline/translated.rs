@@ -131,9 +131,11 @@ impl Judge<'_> {
         if !ports.iter().all(routed) {
             return Ok(None);
         }
+        let Some((key, _)) = &self.keyed.flow else { return Ok(None) };
         let question = Question::of(self.packet, permission.zones[0], permission.zones[1]);
         let bound = engine.binding(&First {
             ends: Ends::of(&self.keyed.packet),
+            key,
             protocol: self.packet.protocol,
             toward: self.toward,
             question: &question,
