@@ -463,7 +463,7 @@ impl Engine {
     }
 
     /// Takes what the policy in force needs for translation.
-    fn prepare_nat(&mut self) {
+    pub(crate) fn prepare_nat(&mut self) {
         let Self { nat, policy, fib, settings, table, .. } = self;
         if !policy.translations().is_empty() {
             nat.prepare(policy, fib, &settings.ports, table.capacity());

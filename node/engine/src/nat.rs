@@ -63,6 +63,8 @@ pub(crate) struct Nat {
     addresses: Vec<Public>,
     mappings: Option<Mappings>,
     pub(crate) names: Names,
+    /// The addresses that ports share with those of other nodes: what interfaces are translated to.
+    shared: Box<[(PortId, IpAddr)]>,
     /// The engine's numbers of the rules of the policy in force, in its order.
     numbers: Box<[NatRule]>,
     /// The places of the addresses of its pools: IPv4, IPv6.
@@ -100,6 +102,7 @@ impl Nat {
             addresses: Vec::new(),
             mappings: None,
             names: Names::default(),
+            shared: Box::default(),
             numbers: Box::default(),
             pools: Box::default(),
             half: Half::Both,
@@ -145,8 +148,18 @@ impl Nat {
         }
     }
 
-    /// The addresses of routed ports.
+    /// The address of a port that moves with the ownership, of the family of `like`.
+    fn shared_by(&self, port: PortId, like: IpAddr) -> Option<IpAddr> {
+        let of = self.shared.iter().filter(|(of, _)| *of == port);
+        of.map(|(_, address)| *address).find(|address| address.is_ipv4() == like.is_ipv4())
+    }
+
+    /// The addresses of routed ports, and those that they share, though they may be elsewhere now.
     fn add_own(&mut self, fib: &Fib, ports: &[Port]) {
+        for (port, address) in self.shared.clone() {
+            let domain = fib.domain_of(port).unwrap_or_default();
+            self.add(domain, address);
+        }
         for (at, port) in ports.iter().enumerate().filter(|(_, port)| port.mode == Mode::Routed) {
             for network in fib.addresses_of(PortId(at as u16)) {
                 if !is_link_local(network.addr()) {

@@ -159,8 +159,9 @@ fn everyday_programs_work_behind_a_public_address() {
     let url = format!("http://{}/", SERVER[0]);
     in_client(&world, "curl", &["-s", "--max-time", "10", &url]).exits(0).says("hello");
 
-    let mut iperf =
-        world.server.run(|| Background::spawn(Command::new("iperf3").args(["-s", "-1"])));
+    let mut iperf = world
+        .server
+        .run(|| Background::spawn(Command::new("iperf3").args(["-s", "-1", "--forceflush"])));
     iperf.says(SOON, "Server listening");
     in_client(&world, "iperf3", &["-c", SERVER[0], "-t", "2"]).exits(0).says("receiver");
 
@@ -334,7 +335,9 @@ service = ["tcp/2222"]
         let _datagrams = udp_echo(&world.client, CLIENT[0], 80);
         let seen = seen_as(&world.server, at(ROUTER_WAN[0], 8_080));
         assert_eq!(seen.ip(), ip(SERVER[0]), "who asks is seen");
-        assert_eq!(seen_as(&world.server, at(ROUTER_WAN[1], 8_090)).ip(), ip(SERVER[1]));
+        // The server has two addresses of IPv6, and its kernel's choice between them.
+        let seen = seen_as(&world.server, at(ROUTER_WAN[1], 8_090)).ip();
+        assert!([SERVER[1], SERVER_OTHER[1]].map(ip).contains(&seen), "{seen}");
         let mut second = connect(&world.server, at(ROUTER_WAN[0], 8_081), SOON).unwrap();
         echoes(&mut second, b"in their order").unwrap();
         assert!(udp_answers(&world.server, at(ROUTER_WAN[0], 8_080), SOON));
@@ -393,7 +396,8 @@ inside = "fd01::/64"
         let _mirror = mirror(&world.server, server, 80);
         assert_eq!(seen_as(&world.client, at(server, 80)).ip(), ip(outside));
         let _inside = mirror(&world.client, client, 80);
-        assert_eq!(seen_as(&world.server, at(outside, 80)).ip(), ip(server));
+        let seen = seen_as(&world.server, at(outside, 80)).ip();
+        assert!([server, SERVER_OTHER[family]].map(ip).contains(&seen), "{seen}");
         assert!(pings(&world.server, outside) && pings(&world.client, server));
     }
     world.end();

@@ -220,7 +220,9 @@ impl Engine {
                 Ok(Chosen { to: first.ends.source, marks: Marks::default(), place: NO_PLACE })
             }
             SourceTo::Interface => {
-                let own = self.fib.source_for(first.ports[1], destination.0);
+                let port = first.ports[1];
+                let shared = self.nat.shared_by(port, destination.0);
+                let own = shared.or_else(|| self.fib.source_for(port, destination.0));
                 let address = own.ok_or(Reason::NatImpossible)?;
                 self.of_own(&source, domain, address)
             }

@@ -6,9 +6,7 @@ use std::net::IpAddr;
 
 use proptest::prelude::*;
 use ringwall_wire::translate::rewrite;
-use ringwall_wire::{
-    Delta, Direction, Ends, FlowKey, Packet, Plain, Protocol, Transport, Version,
-};
+use ringwall_wire::{Delta, Direction, Ends, FlowKey, Packet, Plain, Protocol, Transport, Version};
 use ringwall_wire::{checksum, flow_key, udp};
 
 use crate::samples;
