@@ -345,7 +345,7 @@ service = ["tcp/2222"]
         let _host = tcp_echo(&world.router, ROUTER_WAN[0], 2_222);
         let mut host = connect(&world.server, at(ROUTER_WAN[0], 2_222), SOON).unwrap();
         echoes(&mut host, b"the firewall itself").unwrap();
-        world.router.set_sysctl("net.ipv4.ip_local_port_range", "62464 65535").unwrap();
+        world.router.set_sysctl("net/ipv4/ip_local_port_range", "62464 65535").unwrap();
         let _outside = tcp_echo(&world.server, SERVER[0], 443);
         let mut own = connect(&world.router, at(SERVER[0], 443), SOON).unwrap();
         echoes(&mut own, b"of its own").unwrap();
