@@ -236,7 +236,7 @@ fn kind(segment: Segment, frame: &[u8]) -> Option<Kind> {
         [0x08, 0x00] => {
             let source = at(26..30)?;
             far.iter().any(|it| it.octets() == *source).then_some(Kind::Forward)
-        },
+        }
         _ => None,
     }
 }

@@ -38,7 +38,7 @@ impl Body<'_> {
         }
     }
 
-    fn bytes_mut(&mut self) -> &mut [u8] {
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         match self {
             Self::Frame(frame) => frame,
             Self::Datagram(datagram) => datagram.frame_mut(),
@@ -407,7 +407,9 @@ impl Engine {
         if turn != Turn::Done {
             self.make_ready(context, body);
         }
-        if let Some(rewriting) = self.rewriting(turn, context.keyed) {
+        if !self.rewrites_simply(turn, packet, body)
+            && let Some(rewriting) = self.rewriting(turn, context.keyed)
+        {
             if rewriting.makes_another() {
                 return self.forward_across(way, &rewriting, context, body);
             }

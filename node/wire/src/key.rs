@@ -181,6 +181,22 @@ impl FlowKey {
         }
     }
 
+    /// Both ends of IPv4 as they stand in headers, address and port: who sends in this direction, then who
+    /// receives.
+    #[inline]
+    pub(crate) fn v4_ends(&self, direction: Direction) -> [([u8; 4], [u8; 2]); 2] {
+        let end = |address: usize, port: usize| {
+            let at = |at: usize| self.0[at];
+            let from = address + 12;
+            ([at(from), at(from + 1), at(from + 2), at(from + 3)], [at(port), at(port + 1)])
+        };
+        let (low, high) = (end(LOW, LOW_PORT), end(HIGH, HIGH_PORT));
+        match direction {
+            Direction::Forward => [low, high],
+            Direction::Reverse => [high, low],
+        }
+    }
+
     /// The port of who sends in this direction.
     #[inline]
     pub fn source_port(&self, direction: Direction) -> u16 {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use wire::translate::{self, Delta, Ends};
 use wire::{Embedded, Packet, Version};
 
+use crate::commit::Body;
 use crate::engine::{Engine, Keyed};
 use crate::session::{Flags, Peer, Session};
 use crate::table::Handle;
@@ -88,6 +89,21 @@ impl Engine {
         } else {
             Turn::Not
         }
+    }
+
+    /// Translates what nearly every packet is; `false`, and nothing done, for any other.
+    #[inline]
+    pub(crate) fn rewrites_simply(&self, turn: Turn, packet: &Packet, body: &mut Body<'_>) -> bool {
+        let Turn::Session(handle, sender) = turn else { return false };
+        let Some((session, twin)) = self.table.remains(handle) else { return false };
+        let (beyond, delta) = match sender {
+            Peer::Initiator => ((&twin.key, twin.initiator), twin.delta),
+            Peer::Responder => {
+                let back = session.direction(Peer::Responder);
+                ((&session.key, back), twin.delta.reversed())
+            }
+        };
+        translate::rewrite_simple(body.bytes_mut(), packet, beyond, delta)
     }
 
     /// What its turn means for a packet.

@@ -5,7 +5,7 @@ mod recipe;
 use std::net::IpAddr;
 
 use proptest::prelude::*;
-use ringwall_wire::translate::rewrite;
+use ringwall_wire::translate::{rewrite, rewrite_simple};
 use ringwall_wire::{Delta, Direction, Ends, FlowKey, Packet, Plain, Protocol, Transport, Version};
 use ringwall_wire::{checksum, flow_key, udp};
 
@@ -172,6 +172,11 @@ proptest! {
         let recipe = if zero { zeroed(&recipe, &to).unwrap_or(recipe) } else { recipe };
         let mut frame = recipe.build(&from);
         let expected = rewritten(&frame, &to);
+        let packet = Packet::parse(&frame).unwrap();
+        let (key, way) = FlowKey::new(0, packet.protocol, to.source, to.destination);
+        let mut simple = frame.clone();
+        let done = rewrite_simple(&mut simple, &packet, (&key, way), Delta::between(&from, &to));
+        prop_assert_eq!(&simple, if done { &expected } else { &frame });
         let Some(plain) = Plain::read(&frame, 0) else { return Ok(()) };
         let (key, way) = FlowKey::new(0, plain.key.protocol(), to.source, to.destination);
         plain.translate(&mut frame, (&key, way), Delta::between(&from, &to));
