@@ -89,7 +89,7 @@ pub(crate) enum Side {
 }
 
 impl Twin {
-    const EMPTY: Self = Self {
+    pub(super) const EMPTY: Self = Self {
         key: FlowKey::ZERO,
         delta: Delta { header: 0, transport: 0 },
         initiator: Direction::Forward,
