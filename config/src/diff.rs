@@ -1,7 +1,9 @@
 //! What is different between two policies, as a list that people and machines can read.
 
 mod change;
+mod list;
 mod members;
+mod nat;
 mod order;
 mod rule;
 mod screen;
@@ -15,8 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{Policy, Service, Zone};
 
+use order::Step;
+
 /// Everything that is different in meaning, section by section. Equal policies have no changes;
-/// neither has another order of zones, of sets, or of the services without timeouts in one rule.
+/// neither has another order of zones, of sets, of pools, or of the services without timeouts in one rule.
 pub fn diff(old: &Policy, new: &Policy) -> Vec<Change> {
     let mut changes = Vec::new();
     zones(old, new, &mut changes);
@@ -25,6 +29,7 @@ pub fn diff(old: &Policy, new: &Policy) -> Vec<Change> {
     host_inbound(old, new, &mut changes);
     options(old, new, &mut changes);
     screen::changes(old, new, &mut changes);
+    nat::changes(old, new, &mut changes);
     changes
 }
 
@@ -64,37 +69,34 @@ fn both_ways<T: Ord + ToString>(
 }
 
 fn rules(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {
-    let (before, after) = (rule::positions(old), rule::positions(new));
-    for (position, rule) in old.rules.iter().enumerate() {
-        if !after.contains_key(rule.id.as_str()) {
-            let (place, was) = (place(old, position), rule::says((old, rule)));
-            changes.push(Change::RuleRemoved { rule: rule.id.clone(), place, was });
-        }
-    }
-    let common = new.rules.iter().filter_map(|rule| before.get(rule.id.as_str()));
-    let moved = order::out_of_order(common.copied());
-    for (position, rule) in new.rules.iter().enumerate() {
-        let id = rule.id.clone();
-        let Some(&was) = before.get(rule.id.as_str()) else {
-            let (place, is) = (place(new, position), rule::says((new, rule)));
-            changes.push(Change::RuleAdded { rule: id, place, is });
-            continue;
-        };
-        if moved.contains(&was) {
-            let place = place(new, position);
-            changes.push(Change::RuleMoved { rule: id.clone(), from: was + 1, place });
-        }
-        let fields = rule::fields((old, &old.rules[was]), (new, rule));
-        if !fields.is_empty() {
-            changes.push(Change::RuleChanged { rule: id, fields });
+    for step in order::steps(&ids(old), &ids(new)) {
+        match step {
+            Step::Removed { was, place } => {
+                let rule = &old.rules[was];
+                let was = rule::says((old, rule));
+                changes.push(Change::RuleRemoved { rule: rule.id.clone(), place, was });
+            }
+            Step::Added { is, place } => {
+                let rule = &new.rules[is];
+                let is = rule::says((new, rule));
+                changes.push(Change::RuleAdded { rule: rule.id.clone(), place, is });
+            }
+            Step::Kept { was, is, moved } => {
+                let (before, rule) = (&old.rules[was], &new.rules[is]);
+                let id = || rule.id.clone();
+                let from = was + 1;
+                changes.extend(moved.map(|place| Change::RuleMoved { rule: id(), from, place }));
+                let fields = rule::fields((old, before), (new, rule));
+                if !fields.is_empty() {
+                    changes.push(Change::RuleChanged { rule: id(), fields });
+                }
+            }
         }
     }
 }
 
-fn place(policy: &Policy, position: usize) -> Place {
-    let id = |position: usize| policy.rules.get(position).map(|rule| rule.id.clone());
-    let after = position.checked_sub(1).and_then(id);
-    Place { position: position + 1, after, before: id(position + 1) }
+fn ids(policy: &Policy) -> Vec<&str> {
+    policy.rules.iter().map(|rule| rule.id.as_str()).collect()
 }
 
 fn host_inbound(old: &Policy, new: &Policy, changes: &mut Vec<Change>) {

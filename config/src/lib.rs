@@ -16,6 +16,9 @@
 //!   of ICMPv4, whose protocol name `icmp` is; `icmp4/…` and `icmp6/…` say the version.
 //! - **Shadowed rules** are a warning if one earlier rule takes all their packets. The search is
 //!   bounded and certain: it may miss one, it never accuses wrongly.
+//! - **Translation** ([`Nat`]): addresses of pools and of rules are written out, names stand in `source`
+//!   and `destination` alone. An address outside is in one pool, or stands for one inside: else two
+//!   would have it, and a reply would not find its node.
 //! - **Sections of later versions** are errors, since a protection that is silently not there is
 //!   worse than none.
 //! - **Lists inlined** ([`inline_lists`]) stand as `{ file = "…", content = "…" }`, so a revision
@@ -41,8 +44,8 @@ pub use diagnostic::{Checked, Diagnostic, Severity};
 pub use diff::{Change, Difference, FieldChange, Members, Place, RuleField, diff};
 pub use fit::{Misfit, misfits};
 pub use nat::{
-    DestinationNat, DestinationTo, Filtering, Mapping, Nat, Nat64, NatKind, NatPool, NatRule, Pooling,
-    PrefixNat, SourceNat, SourceTo, StaticNat,
+    DestinationNat, DestinationTo, Filtering, Mapping, Nat, Nat64, NatKind, NatPool, NatRule,
+    Pooling, PrefixNat, SourceNat, SourceTo, StaticNat,
 };
 pub use node::{
     Api, Checksum, Cluster, EventClass, Fabric, Facility, Log, LogFormat, Metrics, Node, OnExit,

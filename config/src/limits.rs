@@ -69,6 +69,13 @@ pub const ENTERPRISE_DEFAULT: u32 = 32_473;
 /// Highest threshold of a screen, a second: as Junos has it, and above what a node can see.
 pub const SCREEN_THRESHOLD_MAX: u32 = 4_000_000;
 
+/// Addresses in all pools together: each has 32 KiB of port state in every worker, so 32 MiB.
+pub const NAT_POOL_ADDRESSES_MAX: usize = 1024;
+/// Rules of translation: they are searched one after the other, for first packets alone.
+pub const NAT_RULES_MAX: usize = 1024;
+/// Services of all rules of translation together: 64 a rule, for the same reason.
+pub const NAT_SERVICES_MAX: usize = 1 << 16;
+
 /// Workers of a node: one pinned thread each.
 pub const WORKERS_MAX: u16 = 64;
 

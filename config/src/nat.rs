@@ -29,6 +29,11 @@ impl Nat {
     pub fn rule(&self, id: &str) -> Option<&NatRule> {
         self.rules.iter().find(|rule| rule.id == id)
     }
+
+    /// The pool named `name`.
+    pub fn pool(&self, name: &str) -> Option<&NatPool> {
+        self.pools.iter().find(|pool| pool.name == name)
+    }
 }
 
 /// Public addresses that sources are translated to, by ports 1024 to 62463.
@@ -57,6 +62,16 @@ pub enum Pooling {
     Arbitrary,
 }
 
+impl Pooling {
+    /// The word of the policy file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Paired => "paired",
+            Self::Arbitrary => "arbitrary",
+        }
+    }
+}
+
 /// One rule of translation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NatRule {
@@ -64,9 +79,11 @@ pub struct NatRule {
     pub id: String,
     /// The operator's own words.
     pub description: Option<String>,
-    /// Index of the zone that the packet enters by; `None` means any.
+    /// Index of the zone that the packet enters by; `None` means any. What goes both ways has a zone
+    /// outside in its kind instead.
     pub from: Option<usize>,
-    /// Source addresses, before translation; `None` means any.
+    /// Source addresses, before translation; `None` means any. Of an endpoint-independent mapping they are
+    /// there, and not negated.
     pub source: Option<AddressMatch>,
     /// What is translated, and into what.
     pub kind: NatKind,
@@ -89,6 +106,19 @@ pub enum NatKind {
     Prefix(PrefixNat),
     /// Clients with IPv6 alone reach IPv4 by a prefix (RFC 6146).
     Nat64(Nat64),
+}
+
+impl NatKind {
+    /// The word of the policy file.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Source(_) => "source",
+            Self::Destination(_) => "destination",
+            Self::Static(_) => "static",
+            Self::Prefix(_) => "nptv6",
+            Self::Nat64(_) => "nat64",
+        }
+    }
 }
 
 /// `type = "source"`.
@@ -142,16 +172,30 @@ pub enum Filtering {
     AddressAndPortDependent,
 }
 
+impl Filtering {
+    /// The word of the policy file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EndpointIndependent => "endpoint-independent",
+            Self::AddressDependent => "address-dependent",
+            Self::AddressAndPortDependent => "address-and-port-dependent",
+        }
+    }
+}
+
 /// `type = "destination"`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DestinationNat {
     /// Destination addresses, as sent to.
     pub destination: AddressMatch,
-    /// Services, as sent to; `None` means any.
+    /// Services, as sent to; `None` means any. Here and in source rules none has a timeout.
     pub services: Option<Vec<Service>>,
     /// The addresses that serve, inclusive: more than one share the clients by their addresses.
     pub to: DestinationTo,
-    /// The first port that serves: ports of a service are mapped in order. `None` leaves them.
+    /// The first port that serves. The ports of the services of one protocol are mapped in their order,
+    /// one service behind the other: `tcp/80` and `tcp/443` to 8080 and 8081, and `udp/443` to 8080.
+    /// `None` leaves them. Where it stands, all services have destination ports, and none leads beyond
+    /// 65535.
     pub to_port: Option<u16>,
 }
 
@@ -200,7 +244,7 @@ pub struct PrefixNat {
     pub inside: Ipv6Addr,
     /// The prefix outside.
     pub outside: Ipv6Addr,
-    /// Bits of both: 16 to 64, a multiple of what RFC 6296 §3 can translate.
+    /// Bits of both: 16 to 64.
     pub length: u8,
     /// Index of the zone outside.
     pub zone: Option<usize>,

@@ -10,6 +10,7 @@ mod groups;
 pub(crate) mod icmp;
 mod inline;
 mod list;
+mod nat;
 mod nearest;
 mod node;
 mod options;
@@ -41,9 +42,19 @@ pub(crate) type Load<'l> = dyn FnMut(&str) -> Result<String, String> + 'l;
 
 /// Sections of later versions: refused by name, since a protection that is silently not there is
 /// worse than none.
-const LATER: [&str; 3] = ["nat", "alg", "algs"];
-const SECTIONS: [&str; 8] =
-    ["zones", "addresses", "services", "rule", "host-inbound", "timeouts", "integrity", "screen"];
+const LATER: [&str; 2] = ["alg", "algs"];
+const SECTIONS: [&str; 10] = [
+    "zones",
+    "addresses",
+    "services",
+    "rule",
+    "host-inbound",
+    "timeouts",
+    "integrity",
+    "screen",
+    "nat-pool",
+    "nat",
+];
 
 /// Parses and checks a policy. `file` names the text in diagnostics; `load` reads a list file by
 /// the name the policy gives it (resolve it beside the policy file), its error is for people.
@@ -58,7 +69,8 @@ pub fn parse_policy(
     let mut reader = Reader::new(file, text);
     let parsed = policy(&mut reader, load);
     if let Some((policy, spans)) = parsed.as_ref().filter(|_| reader.errors() == 0) {
-        shadow::check(&mut reader, policy, spans);
+        shadow::check(&mut reader, policy, &spans.rules);
+        shadow::check_nat(&mut reader, policy, &spans.nat);
     }
     reader.finish(parsed.map(|(policy, _)| policy))
 }
@@ -78,8 +90,14 @@ pub fn parse_checked_policy(
     reader.finish(parsed.map(|(policy, _)| policy)).map(|checked| checked.value)
 }
 
-/// A policy, and where each of its rules stands.
-fn policy(reader: &mut Reader<'_>, load: &mut Load<'_>) -> Option<(Policy, Vec<Range<usize>>)> {
+/// Where each rule stands.
+struct Spans {
+    rules: Vec<Range<usize>>,
+    nat: Vec<Range<usize>>,
+}
+
+/// A policy, and where its rules stand.
+fn policy(reader: &mut Reader<'_>, load: &mut Load<'_>) -> Option<(Policy, Spans)> {
     let document = reader.document(POLICY_BYTES_MAX)?;
     let document = Fields::document(document.get_ref(), "a policy file");
     later_sections(reader, &document, &LATER);
@@ -88,9 +106,10 @@ fn policy(reader: &mut Reader<'_>, load: &mut Load<'_>) -> Option<(Policy, Vec<R
     let (addresses, sets) = book::book(reader, document.get("addresses"), load);
     let services = service::book(reader, document.get("services"));
     let mut books = Books { zones, addresses, services, sets };
-    let (rules, spans) = rule::rules(reader, &mut books, &document);
+    let (rules, of_rules) = rule::rules(reader, &mut books, &document);
     let host_inbound = rule::host_inbound(reader, &books, &document);
     let screens = screen::screens(reader, &mut books, &document);
+    let (nat, of_nat) = nat::nat(reader, &mut books, &document);
     let policy = Policy {
         zones: books.zones.zones,
         sets: books.sets,
@@ -99,9 +118,9 @@ fn policy(reader: &mut Reader<'_>, load: &mut Load<'_>) -> Option<(Policy, Vec<R
         timeouts: options::timeouts(reader, document.get("timeouts")),
         integrity: options::integrity(reader, document.get("integrity")),
         screens,
-        nat: crate::Nat::default(),
+        nat,
     };
-    Some((policy, spans))
+    Some((policy, Spans { rules: of_rules, nat: of_nat }))
 }
 
 fn later_sections(reader: &mut Reader<'_>, document: &Fields<'_, '_>, later: &[&str]) {

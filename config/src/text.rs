@@ -5,7 +5,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::parse::icmp;
 use crate::ranges::prefixes;
-use crate::{AddressMatch, AddressSet, Policy, Service};
+use crate::{AddressMatch, AddressSet, DestinationTo, Nat, Policy, Service, SourceTo};
 
 impl fmt::Display for Service {
     /// The form of the policy file: `tcp/443`, `icmp4/echo-request`, `proto/89`. Source ports,
@@ -92,6 +92,27 @@ fn v6_text((first, last): (u128, u128)) -> String {
         128 => first_address.to_string(),
         length if one_prefix => format!("{first_address}/{length}"),
         _ => format!("{first_address}-{last_address}"),
+    }
+}
+
+impl fmt::Display for DestinationTo {
+    /// An address, a prefix or `first-last`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&match *self {
+            Self::V4(first, last) => v4_text((first, last)),
+            Self::V6(first, last) => v6_text((first, last)),
+        })
+    }
+}
+
+impl Nat {
+    /// What a rule of it translates a source to, in the form of the policy file.
+    pub fn source_to_text(&self, to: SourceTo) -> String {
+        match to {
+            SourceTo::Interface => "interface".to_owned(),
+            SourceTo::Pool(index) => format!("pool:{}", self.pools[index].name),
+            SourceTo::Untouched => "none".to_owned(),
+        }
     }
 }
 

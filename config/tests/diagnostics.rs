@@ -86,8 +86,8 @@ fn sections_and_keys() {
         ["2:2 unknown key `adresses` in a policy file [did you mean `addresses`?]"]
     );
     assert_eq!(
-        after_zones("[nat]"),
-        ["2:2 `nat` is not supported by this version yet [take it out: it would have no effect]"]
+        after_zones("[alg]"),
+        ["2:2 `alg` is not supported by this version yet [take it out: it would have no effect]"]
     );
     assert_eq!(
         in_rule("form = \"a\""),
@@ -541,7 +541,7 @@ fn columns_count_characters_and_lines_of_windows_count_once() {
             format!("1:11 `ü` is not a good zone name [{NAME_HINT}]"),
             "3:1 unknown key `x` in a policy file [known keys: zones, addresses, services, rule, \
              host-inbound, \
-         timeouts, integrity, screen]"
+         timeouts, integrity, screen, nat-pool, nat]"
                 .to_owned(),
         ]
     );

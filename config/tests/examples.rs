@@ -43,7 +43,7 @@ fn every_example_parses_without_a_warning() {
         }
         seen += 1;
     }
-    assert_eq!(seen, 8);
+    assert_eq!(seen, 9);
 }
 
 #[test]
@@ -51,6 +51,7 @@ fn policies_fit_their_nodes() {
     for (policy_name, node_name) in [
         ("policy.toml", "node.toml"),
         ("list-policy.toml", "node.toml"),
+        ("nat-policy.toml", "node.toml"),
         ("wire-policy.toml", "wire-node.toml"),
     ] {
         assert_eq!(misfits(&policy(policy_name), &node(node_name)), [], "{policy_name}");
@@ -73,4 +74,36 @@ fn an_inlined_list_needs_no_file_and_means_the_same() {
     assert_eq!(checked.value, policy(name), "lines of rules included");
     let again = inline_lists(name, &inlined, &mut none).expect("nothing is left to read");
     assert_eq!(again, inlined);
+}
+
+#[test]
+fn what_translation_needs_of_a_node_is_told() {
+    let nat = "[[nat-pool]]\nname = \"x\"\naddresses = \"192.0.2.1\"\ndomain = 7\n\
+               [[nat]]\nid = \"any\"\ntype = \"source\"\ntranslate = \"interface\"\n\
+               [[nat]]\nid = \"out\"\ntype = \"source\"\ntranslate = \"interface\"\nto = \"x\"\n\
+               [[nat]]\nid = \"to-x\"\ntype = \"source\"\ntranslate = \"pool:x\"\nto = \"x\"\n\
+               destination = \"192.0.2.9\"\n";
+    let lines = |port: &str, node_name: &str| -> Vec<_> {
+        let zones = format!("[zones]\nx = \"{port}\"\n");
+        let policy = parse_policy("p", &format!("{zones}{nat}"), &mut |_| Err(String::new()));
+        let misfits = misfits(&policy.expect("a good policy").value, &node(node_name));
+        misfits.iter().map(ToString::to_string).filter(|line| !line.contains("no zone")).collect()
+    };
+    let domain = "pool x is of domain 7, which no port of this node is in";
+    let other = |port: &str| {
+        format!("nat rule to-x translates to pool x of another domain than port {port}")
+    };
+    let of_wan = [domain.to_owned(), other("wan")];
+    assert_eq!(lines("wan", "node.toml"), of_wan);
+    assert_eq!(lines("wan", "pair-node.toml"), of_wan, "it has a VIP");
+    let wire = "nat rule out translates to the address of port outside, a wire's end: it has none";
+    assert_eq!(lines("outside", "wire-node.toml"), [domain, wire, &other("outside")]);
+    let pair = text("pair-node.toml").replace("port = \"wan\"", "port = \"lan\"");
+    let pair = parse_node("n", &pair).expect("a good node").value;
+    let policy = format!("[zones]\nx = \"wan\"\n{nat}");
+    let policy = parse_policy("p", &policy, &mut |_| Err(String::new())).expect("good").value;
+    let lines: Vec<_> = misfits(&policy, &pair).iter().map(ToString::to_string).collect();
+    let vip = "nat rule out translates to the address of port wan, which has no VIP: no other node \
+               could carry its sessions on";
+    assert!(lines.iter().any(|line| line == vip), "{lines:#?}");
 }

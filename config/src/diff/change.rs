@@ -90,9 +90,43 @@ pub enum Change {
         zone: String,
         fields: Vec<FieldChange>,
     },
+    NatPoolAdded {
+        pool: String,
+        is: Vec<RuleField>,
+    },
+    NatPoolRemoved {
+        pool: String,
+        was: Vec<RuleField>,
+    },
+    NatPoolChanged {
+        pool: String,
+        fields: Vec<FieldChange>,
+    },
+    NatRuleAdded {
+        rule: String,
+        place: Place,
+        is: Vec<RuleField>,
+    },
+    NatRuleRemoved {
+        rule: String,
+        /// Where it was among the rules of translation.
+        place: Place,
+        was: Vec<RuleField>,
+    },
+    NatRuleChanged {
+        rule: String,
+        fields: Vec<FieldChange>,
+    },
+    /// As of other rules.
+    NatRuleMoved {
+        rule: String,
+        /// Its old position, from 1.
+        from: usize,
+        place: Place,
+    },
 }
 
-/// Where a rule stands in its policy.
+/// Where a rule stands among those of its section.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// From 1.
@@ -103,7 +137,7 @@ pub struct Place {
     pub before: Option<String>,
 }
 
-/// What one field of a rule or screen says.
+/// What one field of a rule, screen or pool says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleField {
     /// Key in the policy file.
@@ -112,7 +146,7 @@ pub struct RuleField {
     pub value: Members,
 }
 
-/// One field of a rule or screen.
+/// One field of a rule, screen or pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// Key in the policy file.

@@ -1,38 +1,56 @@
 //! What is different between two rules of one id, field by field, and what a rule says.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Difference, FieldChange, RuleField};
-use super::members::Members;
-use super::sets;
-use crate::ranges::merge;
-use crate::{AddressMatch, AddressSet, OnChange, Policy, Replication, Rule, Service};
+use super::list::{ANY, Addresses, List};
+use crate::{AddressMatch, AddressSet, OnChange, Policy, Replication, Rule};
 
 /// A rule with the policy that its indices point into.
 pub(super) type Within<'a> = (&'a Policy, &'a Rule);
-
-const ANY: &str = "any";
 
 /// Each field that is different in meaning.
 pub(super) fn fields(old: Within<'_>, new: Within<'_>) -> Vec<FieldChange> {
     if same(old, new) {
         return Vec::new();
     }
-    let (before, after) = (values(old), values(new));
-    let mut fields: Vec<_> = before
-        .into_iter()
-        .zip(after)
-        .filter(|(old, new)| old != new)
-        .map(|((field, old), (_, new))| changed(field, Difference::Value { old, new }))
-        .collect();
-    let (before, after) = (lists(old), lists(new));
-    fields.extend(before.iter().zip(&after).filter_map(|((field, old), (_, new))| {
-        let list = new.difference(old);
-        list.map(|difference| changed(field, difference))
-    }));
+    let mut fields = fields_of((values(old), &lists(old)), (values(new), &lists(new)));
     fields.sort_by_key(|field| ORDER.iter().position(|name| *name == field.field));
     fields
+}
+
+/// Values of fields, and lists, each by its key.
+pub(super) type Said<'a, const V: usize, const L: usize> =
+    ([(&'static str, String); V], &'a [(&'static str, List<'a>); L]);
+
+/// Each field that is different, of two things with the same keys.
+pub(super) fn fields_of<const V: usize, const L: usize>(
+    (old_values, old_lists): Said<'_, V, L>,
+    (new_values, new_lists): Said<'_, V, L>,
+) -> Vec<FieldChange> {
+    let changed = |field: &str, difference| FieldChange { field: field.to_owned(), difference };
+    let values = old_values.into_iter().zip(new_values).filter(|(old, new)| old != new);
+    let values =
+        values.map(|((field, old), (_, new))| changed(field, Difference::Value { old, new }));
+    let lists = old_lists.iter().zip(new_lists);
+    let lists =
+        lists.filter_map(|((field, old), (_, new))| Some(changed(field, new.difference(old)?)));
+    values.chain(lists).collect()
+}
+
+/// What is said, but for values that are so anyway.
+pub(super) fn said<const V: usize, const L: usize>(
+    (values, lists): Said<'_, V, L>,
+    silent: &[(&str, &str)],
+) -> Vec<RuleField> {
+    let told = |(field, value): &(&str, String)| {
+        !value.is_empty() && !silent.contains(&(*field, value.as_str()))
+    };
+    let field = |field: &str, value| RuleField { field: field.to_owned(), value };
+    let values = values.into_iter().filter(told);
+    let values = values.map(|(name, value)| field(name, [value].into_iter().collect()));
+    let lists = lists.iter().filter(|(_, list)| !list.says_nothing());
+    values.chain(lists.map(|(name, list)| field(name, list.members()))).collect()
 }
 
 /// Fields in the order of the policy file.
@@ -52,10 +70,6 @@ const ORDER: [&str; 13] = [
     "pick-up",
 ];
 
-fn changed(field: &str, difference: Difference) -> FieldChange {
-    FieldChange { field: field.to_owned(), difference }
-}
-
 /// What a rule says, but for what is so anyway.
 pub(super) fn says(rule: Within<'_>) -> Vec<RuleField> {
     let silent = [
@@ -65,15 +79,7 @@ pub(super) fn says(rule: Within<'_>) -> Vec<RuleField> {
         ("replication", Replication::default().name()),
         ("pick-up", "false"),
     ];
-    let told =
-        |(field, value): &(&str, String)| !value.is_empty() && !silent.contains(&(*field, value));
-    let field = |field: &str, value| RuleField { field: field.to_owned(), value };
-    let values = values(rule).into_iter().filter(told);
-    let mut all: Vec<_> =
-        values.map(|(name, value)| field(name, [value].into_iter().collect())).collect();
-    let lists = lists(rule);
-    let said = lists.iter().filter(|(_, list)| !list.says_nothing());
-    all.extend(said.map(|(name, list)| field(name, list.members())));
+    let mut all = said((values(rule), &lists(rule)), &silent);
     all.sort_by_key(|field| ORDER.iter().position(|name| *name == field.field));
     all
 }
@@ -133,147 +139,4 @@ fn lists<'a>((policy, rule): Within<'a>) -> [(&'static str, List<'a>); 4] {
         ("service", List::Services(rule.services.as_deref())),
         ("log", List::Words(rule.log_names())),
     ]
-}
-
-/// A field that is a list.
-enum List<'a> {
-    Addresses(Addresses<'a>),
-    Services(Option<&'a [Service]>),
-    Words(Vec<&'static str>),
-}
-
-impl List<'_> {
-    fn says_nothing(&self) -> bool {
-        match self {
-            Self::Addresses(addresses) => addresses.any,
-            Self::Services(services) => services.is_none(),
-            Self::Words(words) => words.is_empty(),
-        }
-    }
-
-    fn members(&self) -> Members {
-        match self {
-            Self::Addresses(addresses) => addresses.members(),
-            Self::Services(None) => [ANY].into_iter().collect(),
-            Self::Services(Some(services)) => services.iter().map(ToString::to_string).collect(),
-            Self::Words(words) => words.iter().copied().collect(),
-        }
-    }
-
-    fn difference(&self, old: &Self) -> Option<Difference> {
-        let (added, removed) = (self.beyond(old), old.beyond(self));
-        let reordered = self.reordered(old);
-        let differs = !added.is_empty() || !removed.is_empty() || reordered;
-        differs.then_some(Difference::List { added, removed, reordered })
-    }
-
-    fn beyond(&self, other: &Self) -> Members {
-        match (self, other) {
-            (Self::Addresses(addresses), Self::Addresses(other)) => addresses.beyond(other),
-            (Self::Services(Some(services)), Self::Services(Some(others))) => {
-                let others: BTreeSet<&Service> = others.iter().collect();
-                let services: BTreeSet<&Service> = services.iter().collect();
-                services.difference(&others).map(ToString::to_string).collect()
-            }
-            (Self::Services(None), Self::Services(None)) => Members::default(),
-            (Self::Services(_), Self::Services(_)) => self.members(),
-            (Self::Words(words), Self::Words(others)) => {
-                words.iter().filter(|word| !others.contains(word)).copied().collect()
-            }
-            // A field keeps its kind.
-            (Self::Addresses(_) | Self::Services(_) | Self::Words(_), _) => Members::default(),
-        }
-    }
-
-    /// Which service matches first has a meaning only where it tells the timeout.
-    fn reordered(&self, old: &Self) -> bool {
-        let (Self::Services(Some(services)), Self::Services(Some(others))) = (self, old) else {
-            return false;
-        };
-        let timed = |services: &[Service]| services.iter().any(|it| it.timeout.is_some());
-        if !timed(services) && !timed(others) {
-            return false;
-        }
-        let common = |these: &[Service], those: &[Service]| {
-            let those: BTreeSet<&Service> = those.iter().collect();
-            let mut seen = BTreeSet::new();
-            let kept = these.iter().filter(|it| those.contains(it) && seen.insert(**it));
-            kept.copied().collect::<Vec<_>>()
-        };
-        common(services, others) != common(others, services)
-    }
-}
-
-/// Addresses of a rule: named sets, and all its literals together.
-struct Addresses<'a> {
-    any: bool,
-    negate: bool,
-    names: BTreeSet<&'a str>,
-    literals: AddressSet,
-}
-
-impl<'a> Addresses<'a> {
-    fn of(policy: &'a Policy, addresses: Option<&AddressMatch>) -> Self {
-        let (mut names, mut literals) = (BTreeSet::new(), AddressSet::default());
-        for set in addresses.iter().flat_map(|it| &it.sets).map(|&index| &policy.sets[index]) {
-            if let Some(name) = &set.name {
-                names.insert(name.as_str());
-            } else {
-                literals.v4.extend(&set.v4);
-                literals.v6.extend(&set.v6);
-            }
-        }
-        merge(&mut literals.v4);
-        merge(&mut literals.v6);
-        let negate = addresses.is_some_and(|it| it.negate);
-        Self { any: addresses.is_none(), negate, names, literals }
-    }
-
-    fn members(&self) -> Members {
-        self.all_but(&BTreeSet::new(), &AddressSet::default())
-    }
-
-    fn beyond(&self, other: &Self) -> Members {
-        match self.any == other.any && self.negate == other.negate {
-            true if self.any => Members::default(),
-            true => self.all_but(&other.names, &other.literals),
-            false => self.members(),
-        }
-    }
-
-    fn all_but(&self, names: &BTreeSet<&str>, literals: &AddressSet) -> Members {
-        if self.any {
-            return [ANY].into_iter().collect();
-        }
-        let not = if self.negate { "!" } else { "" };
-        let named = self.names.difference(names).map(|name| format!("{not}{name}"));
-        let mut members: Members = named.collect();
-        let beyond = sets::beyond(&self.literals, literals);
-        let texts = beyond.first.into_iter().map(|text| format!("{not}{text}"));
-        members.extend_counted(beyond.count, texts);
-        members
-    }
-}
-
-/// What is different between the addresses of two policies that mean "none" where there are none.
-pub(super) fn addresses_differ(
-    old: (&Policy, Option<&AddressMatch>),
-    new: (&Policy, Option<&AddressMatch>),
-) -> Option<Difference> {
-    let of = |(policy, addresses): (_, Option<&AddressMatch>)| {
-        let mut of = Addresses::of(policy, addresses);
-        of.any = false;
-        List::Addresses(of)
-    };
-    of(new).difference(&of(old))
-}
-
-/// Addresses in words.
-pub(super) fn addresses_said(policy: &Policy, addresses: &AddressMatch) -> Members {
-    Addresses::of(policy, Some(addresses)).members()
-}
-
-/// Where each rule stands, by its id.
-pub(super) fn positions(policy: &Policy) -> BTreeMap<&str, usize> {
-    policy.rules.iter().enumerate().map(|(at, rule)| (rule.id.as_str(), at)).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::change::{Change, Difference, FieldChange, RuleField};
-use super::rule;
+use super::list;
 use crate::{Flood, Policy, Response, Scan, Screen};
 
 /// Screens by the names of their zones.
@@ -42,7 +42,7 @@ fn fields(old: (&Policy, &Screen), new: (&Policy, &Screen)) -> Vec<FieldChange> 
         })
         .collect();
     let (old, new) = ((old.0, old.1.exempt.as_ref()), (new.0, new.1.exempt.as_ref()));
-    let exempt = rule::addresses_differ(old, new);
+    let exempt = list::addresses_differ(old, new);
     fields.extend(exempt.map(|difference| FieldChange { field: "exempt".to_owned(), difference }));
     fields
 }
@@ -58,7 +58,7 @@ fn says(policy: &Policy, screen: &Screen) -> Vec<RuleField> {
             value: [value].into_iter().collect(),
         })
         .collect();
-    let exempt = screen.exempt.as_ref().map(|exempt| rule::addresses_said(policy, exempt));
+    let exempt = screen.exempt.as_ref().map(|exempt| list::addresses_said(policy, exempt));
     all.extend(exempt.map(|value| RuleField { field: "exempt".to_owned(), value }));
     all
 }

@@ -10,6 +10,7 @@ const BASE: &str = r#"
 [zones]
 trust = ["lan"]
 untrust = ["wan"]
+outer = ["out"]
 [addresses]
 web = ["10.0.0.0/24"]
 [services]
@@ -38,6 +39,41 @@ zone = "trust"
 exempt = ["192.0.2.9"]
 session-limit = { source = 100 }
 connection-rate = { threshold = 50, action = "drop" }
+[[nat-pool]]
+name = "public"
+addresses = ["203.0.113.0/31", "2001:db8::1"]
+[[nat]]
+id = "out"
+type = "source"
+from = "trust"
+to = "outer"
+source = ["10.0.0.0/8"]
+service = ["tcp/80"]
+translate = "pool:public"
+mapping = "endpoint-independent"
+[[nat]]
+id = "in"
+type = "destination"
+destination = ["198.51.100.5"]
+service = ["tcp/80"]
+to-address = "10.0.0.5"
+to-port = 8080
+[[nat]]
+id = "dmz"
+type = "static"
+from = "outer"
+outside = "198.51.100.64/28"
+inside = "10.1.0.64/28"
+[[nat]]
+id = "npt"
+type = "nptv6"
+outside = "2001:db8:1::/48"
+inside = "fd00:1::/48"
+[[nat]]
+id = "six"
+type = "nat64"
+prefix = "64:ff9b::/96"
+translate = "interface"
 "#;
 
 fn policy(text: &str) -> Policy {
@@ -202,6 +238,100 @@ fn screens() {
     assert_eq!(other, ["- screen of zone trust", &format!("+ screen of zone untrust: {says}")]);
     let more = changes(&[("[timeouts]", "[[screen]]\nzone = \"untrust\"\n[timeouts]")]);
     assert_eq!(more, ["+ screen of zone untrust: all defaults"]);
+}
+
+#[test]
+fn pools() {
+    let addresses = changes(&[("\"203.0.113.0/31\"", "\"203.0.113.0/32\"")]);
+    assert_eq!(addresses, ["~ nat-pool public\n    addresses: - 203.0.113.1"]);
+    let how = "name = \"public\"\npooling = \"arbitrary\"\ndomain = 7\n";
+    let wanted = "~ nat-pool public\n    pooling: paired → arbitrary\n    domain: 0 → 7";
+    assert_eq!(changes(&[("name = \"public\"\n", how)]), [wanted]);
+    let renamed =
+        [("name = \"public\"\n", "name = \"p\"\ndomain = 1\n"), ("pool:public", "pool:p")];
+    let wanted = [
+        "- nat-pool public: addresses 203.0.113.0/31, 2001:db8::1",
+        "+ nat-pool p: domain 1; addresses 203.0.113.0/31, 2001:db8::1",
+        "~ nat out\n    translate: pool:public → pool:p",
+    ];
+    assert_eq!(changes(&renamed), wanted);
+    let first =
+        "[[nat-pool]]\nname = \"a\"\naddresses = \"192.0.2.1\"\n[[nat-pool]]\nname = \"public\"";
+    let more = changes(&[("[[nat-pool]]\nname = \"public\"", first)]);
+    assert_eq!(more, ["+ nat-pool a: addresses 192.0.2.1"], "the others only made room");
+}
+
+#[test]
+fn each_field_of_a_rule_of_translation() {
+    let id = |id: &str| format!("id = \"{id}\"\n");
+    let with = |rule: &str, line: &str| (id(rule), format!("{}{line}\n", id(rule)));
+    let text = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+    let parity = "mapping = \"endpoint-independent\"\nport-parity = true\n\
+                  filtering = \"address-dependent\"";
+    let cases = [
+        ("out", with("out", "description = \"x\""), "description: (none) → x"),
+        ("out", text("to = \"outer\"\nsource", "source"), "to: outer → any"),
+        ("out", text("[\"10.0.0.0/8\"]", "\"web\""), "source: + web, - 10.0.0.0/8"),
+        ("out", with("out", "destination = \"web\""), "destination: + web, - any"),
+        ("out", text("\"pool:public\"", "\"interface\""), "translate: pool:public → interface"),
+        (
+            "out",
+            text("mapping = \"endpoint-independent\"", ""),
+            "mapping: endpoint-independent → address-and-port-dependent",
+        ),
+        (
+            "out",
+            text("mapping = \"endpoint-independent\"", parity),
+            "filtering: address-and-port-dependent → address-dependent\n    \
+             port-parity: false → true",
+        ),
+        ("in", with("in", "from = \"untrust\""), "from: any → untrust"),
+        ("in", text("\"10.0.0.5\"", "\"10.0.0.4/31\""), "to-address: 10.0.0.5 → 10.0.0.4/31"),
+        ("in", text("to-port = 8080\n", ""), "to-port: 8080 → (none)"),
+        ("in", text("[\"198.51.100.5\"]", "\"web\""), "destination: + web, - 198.51.100.5"),
+        ("dmz", text("10.1.0.64/28", "10.2.0.64/28"), "inside: 10.1.0.64/28 → 10.2.0.64/28"),
+        ("dmz", text("from = \"outer\"\noutside", "outside"), "from: outer → any"),
+        (
+            "npt",
+            text("2001:db8:1::/48", "2001:db8:2::/48"),
+            "outside: 2001:db8:1::/48 → 2001:db8:2::/48",
+        ),
+        ("npt", text("\"nptv6\"", "\"static\""), "type: nptv6 → static"),
+        ("six", text("64:ff9b::/96", "64:ff9b:1::/96"), "prefix: 64:ff9b::/96 → 64:ff9b:1::/96"),
+        ("six", with("six", "source = \"fd00::/8\""), "source: + fd00::/8, - any"),
+    ];
+    for (rule, (from, to), change) in cases {
+        assert_eq!(changes(&[(&from, &to)]), [format!("~ nat {rule}\n    {change}")]);
+    }
+}
+
+#[test]
+fn rules_of_translation_that_came_went_and_moved() {
+    let six = "[[nat]]\nid = \"six\"\ntype = \"nat64\"\nprefix = \"64:ff9b::/96\"\n\
+               translate = \"interface\"\n";
+    let out = "[[nat]]\nid = \"out\"";
+    let moved = changes(&[(six, ""), (out, &format!("{six}{out}"))]);
+    assert_eq!(moved, ["> nat six to the top, before out (position 5 → 1)"]);
+    let says = "type nat64; from any; translate interface; prefix 64:ff9b::/96";
+    let says = says.replace(" from any;", "");
+    assert_eq!(changes(&[(six, "")]), [format!("- nat six: {says}")]);
+    let other = six.replace("\"six\"", "\"sixth\"");
+    let wanted = [format!("- nat six: {says}"), format!("+ nat sixth behind npt: {says}")];
+    assert_eq!(changes(&[(six, &other)]), wanted);
+    let all = diff(&Policy { nat: crate::Nat::default(), ..policy(BASE) }, &policy(BASE));
+    let lines: Vec<_> = all.iter().map(ToString::to_string).collect();
+    let wanted = [
+        "+ nat-pool public: addresses 203.0.113.0/31, 2001:db8::1",
+        "+ nat out to the top, before in: type source; from trust; to outer; translate \
+         pool:public; mapping endpoint-independent; source 10.0.0.0/8; service tcp/80",
+        "+ nat in behind out: type destination; to-address 10.0.0.5; to-port 8080; destination \
+         198.51.100.5; service tcp/80",
+        "+ nat dmz behind in: type static; from outer; outside 198.51.100.64/28; inside \
+         10.1.0.64/28",
+        "+ nat npt behind dmz: type nptv6; outside 2001:db8:1::/48; inside fd00:1::/48",
+        &format!("+ nat six behind npt: {says}"),
+    ];
+    assert_eq!(lines, wanted);
 }
 
 #[test]

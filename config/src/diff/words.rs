@@ -39,10 +39,7 @@ impl fmt::Display for Change {
                 write!(f, "+ rule {rule} {place}: {}", all(is))
             }
             Self::RuleRemoved { rule, was, place: _ } => write!(f, "- rule {rule}: {}", all(was)),
-            Self::RuleChanged { rule, fields } => {
-                write!(f, "~ rule {rule}")?;
-                fields.iter().try_for_each(|field| write!(f, "\n    {field}"))
-            }
+            Self::RuleChanged { rule, fields } => changed(f, format_args!("rule {rule}"), fields),
             Self::RuleMoved { rule, from, place } => {
                 write!(f, "> rule {rule} {place} (position {from} → {})", place.position)
             }
@@ -61,11 +58,32 @@ impl fmt::Display for Change {
             Self::ScreenAdded { zone, is } => write!(f, "+ screen of zone {zone}: {}", all(is)),
             Self::ScreenRemoved { zone, was: _ } => write!(f, "- screen of zone {zone}"),
             Self::ScreenChanged { zone, fields } => {
-                write!(f, "~ screen of zone {zone}")?;
-                fields.iter().try_for_each(|field| write!(f, "\n    {field}"))
+                changed(f, format_args!("screen of zone {zone}"), fields)
+            }
+            Self::NatPoolAdded { pool, is } => write!(f, "+ nat-pool {pool}: {}", all(is)),
+            Self::NatPoolRemoved { pool, was } => write!(f, "- nat-pool {pool}: {}", all(was)),
+            Self::NatPoolChanged { pool, fields } => {
+                changed(f, format_args!("nat-pool {pool}"), fields)
+            }
+            Self::NatRuleAdded { rule, place, is } => {
+                write!(f, "+ nat {rule} {place}: {}", all(is))
+            }
+            Self::NatRuleRemoved { rule, was, place: _ } => write!(f, "- nat {rule}: {}", all(was)),
+            Self::NatRuleChanged { rule, fields } => changed(f, format_args!("nat {rule}"), fields),
+            Self::NatRuleMoved { rule, from, place } => {
+                write!(f, "> nat {rule} {place} (position {from} → {})", place.position)
             }
         }
     }
+}
+
+fn changed(
+    f: &mut fmt::Formatter<'_>,
+    what: fmt::Arguments<'_>,
+    fields: &[FieldChange],
+) -> fmt::Result {
+    write!(f, "~ {what}")?;
+    fields.iter().try_for_each(|field| write!(f, "\n    {field}"))
 }
 
 impl fmt::Display for Place {

@@ -30,6 +30,19 @@ impl AddressRange {
             None => parse_ip(text).map(single),
         }
     }
+
+    /// True if some address is in both.
+    pub(crate) fn touches(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::V4(first, last), Self::V4(other_first, other_last)) => {
+                first <= other_last && other_first <= last
+            }
+            (Self::V6(first, last), Self::V6(other_first, other_last)) => {
+                first <= other_last && other_first <= last
+            }
+            (Self::V4(..), Self::V6(..)) | (Self::V6(..), Self::V4(..)) => false,
+        }
+    }
 }
 
 /// True if `text` can only be meant as an address: a name starts with a letter and has no colon.

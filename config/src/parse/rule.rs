@@ -168,7 +168,8 @@ fn pick_up(reader: &mut Reader<'_>, fields: &Fields<'_, '_>, services: Option<&[
     pick_up
 }
 
-fn check_id(
+/// Checks the `id` of a rule; `lines` has those before it.
+pub(crate) fn check_id(
     reader: &mut Reader<'_>,
     fields: &Fields<'_, '_>,
     id: &str,
@@ -189,7 +190,8 @@ fn check_id(
     }
 }
 
-fn description(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Option<String> {
+/// The operator's own words.
+pub(crate) fn description(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Option<String> {
     let text = fields.string(reader, "description")?;
     if text.len() > DESCRIPTION_BYTES_MAX {
         let span = fields.get("description").map_or(fields.span.clone(), Value::span);
@@ -199,7 +201,8 @@ fn description(reader: &mut Reader<'_>, fields: &Fields<'_, '_>) -> Option<Strin
     Some(text.to_owned())
 }
 
-fn zone(
+/// The zone named at `key`; `None` means any.
+pub(crate) fn zone(
     reader: &mut Reader<'_>,
     books: &Books,
     fields: &Fields<'_, '_>,

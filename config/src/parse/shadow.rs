@@ -5,22 +5,38 @@
 
 use core::ops::Range;
 
+use super::nat::Families;
 use super::reader::Reader;
 use crate::limits::{SHADOW_COMPARISONS_MAX, SHADOW_STEPS_MAX};
 use crate::ranges::{covers, touches};
-use crate::{AddressMatch, AddressSet, Policy, Rule, Service};
+use crate::{AddressMatch, AddressSet, NatKind, NatRule, Policy, Rule, Service};
 
 /// Warns about each rule of `policy` that an earlier one covers. `spans` are their places.
 pub(crate) fn check(reader: &mut Reader<'_>, policy: &Policy, spans: &[Range<usize>]) {
     for (later, earlier) in shadowed(policy) {
-        let (later_rule, earlier_rule) = (&policy.rules[later], &policy.rules[earlier]);
-        let message = format!("rule `{}` never matches", later_rule.id);
-        let hint = format!(
-            "rule `{}` in line {} takes all its packets; move or remove one of them",
-            earlier_rule.id, earlier_rule.line
-        );
-        reader.warn(&spans[later], message, hint);
+        let (later_rule, earlier) = (&policy.rules[later], &policy.rules[earlier]);
+        warn(reader, &spans[later], &later_rule.id, (&earlier.id, earlier.line));
     }
+}
+
+/// The same of rules of translation.
+pub(crate) fn check_nat(reader: &mut Reader<'_>, policy: &Policy, spans: &[Range<usize>]) {
+    let mut cover = Cover { sets: &policy.sets, steps_left: SHADOW_STEPS_MAX };
+    let rules = &policy.nat.rules;
+    for (later, rule) in rules.iter().enumerate() {
+        let mut before = rules[..later].iter();
+        let earlier = before.find(|it| cover.steps_left > 0 && cover.nat_rule(policy, it, rule));
+        if let Some(earlier) = earlier {
+            warn(reader, &spans[later], &rule.id, (&earlier.id, earlier.line));
+        }
+    }
+}
+
+fn warn(reader: &mut Reader<'_>, span: &Range<usize>, id: &str, (by, line): (&str, usize)) {
+    let message = format!("rule `{id}` never matches");
+    let hint =
+        format!("rule `{by}` in line {line} takes all its packets; move or remove one of them");
+    reader.warn(span, message, hint);
 }
 
 /// Indices of the rules that are covered, each with the one that covers it.
@@ -30,8 +46,10 @@ pub(crate) fn shadowed(policy: &Policy) -> Vec<(usize, usize)> {
     let mut cover = Cover { sets: &policy.sets, steps_left: SHADOW_STEPS_MAX };
     let mut found = Vec::new();
     for (later, rule) in policy.rules.iter().enumerate() {
-        let covered = candidates(later, window)
-            .find(|&earlier| cover.steps_left > 0 && cover.rule(&policy.rules[earlier], rule));
+        let covered = candidates(later, window).find(|&earlier| {
+            let earlier = Matcher::from(&policy.rules[earlier]);
+            cover.steps_left > 0 && cover.matcher(&earlier, &Matcher::from(rule))
+        });
         found.extend(covered.map(|earlier| (later, earlier)));
     }
     found
@@ -45,6 +63,51 @@ fn candidates(later: usize, window: usize) -> impl Iterator<Item = usize> {
     (0..first).chain(near..later)
 }
 
+/// What a rule matches by.
+struct Matcher<'r> {
+    from: Option<usize>,
+    to: Option<usize>,
+    source: Option<&'r AddressMatch>,
+    destination: Option<&'r AddressMatch>,
+    services: Option<&'r [Service]>,
+}
+
+impl<'r> From<&'r Rule> for Matcher<'r> {
+    fn from(rule: &'r Rule) -> Self {
+        Self {
+            from: rule.from,
+            to: rule.to,
+            source: rule.source.as_ref(),
+            destination: rule.destination.as_ref(),
+            services: rule.services.as_deref(),
+        }
+    }
+}
+
+impl<'r> Matcher<'r> {
+    /// A rule of translation, and the families that it translates. `None`: it is compared where it is
+    /// parsed.
+    fn of_nat(policy: &Policy, rule: &'r NatRule) -> Option<(Self, Families)> {
+        let (from, source) = (rule.from, rule.source.as_ref());
+        let of = |addresses| Families::of_match(&policy.sets, addresses);
+        let (to, destination, services, families) = match &rule.kind {
+            NatKind::Source(nat) => {
+                let destination = nat.destination.as_ref();
+                let families = Families::of_source_to(&policy.nat, nat.translate);
+                let families = families.and(of(source)).and(of(destination));
+                (nat.to, destination, nat.services.as_deref(), families)
+            }
+            NatKind::Destination(nat) => {
+                let families = Families::of_destination_to(nat.to);
+                (None, Some(&nat.destination), nat.services.as_deref(), families)
+            }
+            NatKind::Nat64(_) => (None, None, None, Families::V6),
+            NatKind::Static(_) | NatKind::Prefix(_) => return None,
+        };
+        Some((Self { from, to, source, destination, services }, families))
+    }
+}
+
 /// Decides whether one part of a rule holds all of another.
 struct Cover<'p> {
     sets: &'p [AddressSet],
@@ -52,12 +115,22 @@ struct Cover<'p> {
 }
 
 impl Cover<'_> {
-    fn rule(&mut self, wide: &Rule, narrow: &Rule) -> bool {
+    fn nat_rule(&mut self, policy: &Policy, wide: &NatRule, narrow: &NatRule) -> bool {
+        let alike = match (&wide.kind, &narrow.kind) {
+            (NatKind::Nat64(wide), NatKind::Nat64(narrow)) => wide.prefix == narrow.prefix,
+            (wide, narrow) => core::mem::discriminant(wide) == core::mem::discriminant(narrow),
+        };
+        let (wide, narrow) = (Matcher::of_nat(policy, wide), Matcher::of_nat(policy, narrow));
+        let (Some((wide, all)), Some((narrow, some))) = (wide, narrow) else { return false };
+        alike && all.covers(some) && self.matcher(&wide, &narrow)
+    }
+
+    fn matcher(&mut self, wide: &Matcher<'_>, narrow: &Matcher<'_>) -> bool {
         (wide.from.is_none() || wide.from == narrow.from)
             && (wide.to.is_none() || wide.to == narrow.to)
-            && self.services(wide.services.as_deref(), narrow.services.as_deref())
-            && self.addresses(wide.source.as_ref(), narrow.source.as_ref())
-            && self.addresses(wide.destination.as_ref(), narrow.destination.as_ref())
+            && self.services(wide.services, narrow.services)
+            && self.addresses(wide.source, narrow.source)
+            && self.addresses(wide.destination, narrow.destination)
     }
 
     /// True if each service of `narrow` is part of one of `wide`.

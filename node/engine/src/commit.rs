@@ -12,6 +12,7 @@ use crate::fib::Fib;
 use crate::fragment::{Datagram, Fragments};
 use crate::ledger::Ledger;
 use crate::limits::ANSWER_FRAME_BYTES;
+use crate::nat::{Binding, Turn};
 use crate::outbox::Outbox;
 use crate::pipeline::{Change, Link, Outcome, Permission, Plan, Way};
 use crate::policy::LifeIndex;
@@ -19,7 +20,7 @@ use crate::proxy::Relay;
 use crate::replication::{Ending, Goes, HeldPacket, NoteKind, Origins};
 use crate::rules::{NO_EPOCH, short_epoch};
 use crate::session::{CloseReason, Egress, Flags, Opening, Peer, Session};
-use crate::table::Handle;
+use crate::table::{Handle, Twin};
 use crate::track::{self, Update};
 use crate::{Anomaly, Arrived, Checksum, Decision, Mode, PortId, Reason, Verdict, ZoneId};
 
@@ -78,22 +79,23 @@ impl<'a> Context<'a> {
 
 impl Engine {
     /// Does what `plan` says and returns the verdict, which the caller enters into the books.
+    #[inline]
     pub(crate) fn commit(
         &mut self,
-        plan: &Plan,
+        (plan, bound): (&Plan, Option<&Binding>),
         keyed: &Keyed,
         arrived: Arrived,
         body: &mut Body<'_>,
         now: Time,
     ) -> Decision {
         let context = Context { plan, keyed, arrived, bytes: keyed.packet.ip_len(), now };
-        let session = self.change(&context);
+        let (session, turn) = self.change(&context, bound);
         let (verdict, in_hand) = match plan.outcome {
             Outcome::Forward(way) => match &plan.relay {
-                Some(Relay::Join(join)) => self.join(&way, join, &context, body),
-                Some(Relay::Ask(asked)) => self.ask_again(&way, asked, &context, body),
+                Some(Relay::Join(handle)) => self.join(&way, *handle, &context, body),
+                Some(Relay::Ask(handle)) => self.ask_again(&way, *handle, &context, body),
                 Some(Relay::Translate(..) | Relay::Quotation(_)) | None => {
-                    self.forward(&way, &context, body)
+                    self.forward(&way, &context, turn, body)
                 }
             },
             // Its SYN was to be judged in its place.
@@ -116,13 +118,13 @@ impl Engine {
     }
 
     /// The session table's part. Returns the number of the packet's session.
-    fn change(&mut self, context: &Context<'_>) -> Option<u64> {
+    fn change(&mut self, context: &Context<'_>, bound: Option<&Binding>) -> (Option<u64>, Turn) {
         let plan = context.plan;
         if plan.hit {
             self.rules.hit(plan.rule, context.now);
         }
         match plan.session {
-            Change::None => None,
+            Change::None => (None, self.turn_of_error(context.keyed)),
             Change::Follow { handle, sender, update, rematched } => {
                 self.follow(handle, sender, &update, rematched, context)
             }
@@ -130,19 +132,19 @@ impl Engine {
                 if let Some((handle, reason)) = stale {
                     self.close(handle, reason, context.now);
                 }
-                self.open(&update, zones, life, context)
+                self.open(&update, zones, (life, bound), context)
             }
             Change::Close { handle, reason } => {
                 self.close(handle, reason, context.now);
-                None
+                (None, Turn::Not)
             }
             Change::Unreachable { handle, anomaly } => {
                 self.note_unreachable(handle, anomaly);
-                None
+                (None, self.turn_of_error(context.keyed))
             }
             Change::Deny { to, egress } => {
                 self.log_denial(to, egress, context);
-                None
+                (None, Turn::Not)
             }
         }
     }
@@ -154,8 +156,8 @@ impl Engine {
         update: &Update,
         rematched: Option<Permission>,
         context: &Context<'_>,
-    ) -> Option<u64> {
-        let before = *self.table.get(handle)?;
+    ) -> (Option<u64>, Turn) {
+        let Some(before) = self.table.get(handle).copied() else { return (None, Turn::Not) };
         self.settle(handle, &before, update.jumped().then_some(sender));
         self.table.commit(handle, update, sender, context.bytes, context.now);
         if let Some(permission) = rematched {
@@ -165,11 +167,11 @@ impl Engine {
         if self.screening.is_some() {
             self.observe_follow(handle, &before, context.now);
         }
-        let after = self.table.get(handle)?;
+        let Some(after) = self.table.get(handle) else { return (None, Turn::Not) };
         if after.tcp.begins_since(&before.tcp) && self.is_sync(self.rule_of(after)) {
             self.begin_hold(handle, NoteKind::Changed);
         }
-        let session = self.table.get_mut(handle)?;
+        let Some(session) = self.table.get_mut(handle) else { return (None, Turn::Not) };
         let held = self.replication.connected && session.flags.has(Flags::HELD);
         // Not noted yet, for want of room: the next packet goes the long way, too.
         let held = held || session.flags.has(Flags::EXPORTED);
@@ -178,11 +180,11 @@ impl Engine {
         if let Some(egress) = egress(context.plan).filter(|_| !held) {
             session.set_egress(sender, self.fib.generation(), egress);
         }
-        let id = session.id;
+        let (id, turn) = (session.id, Turn::of(handle, session, sender));
         if let Some(reason) = update.finished() {
             self.close(handle, reason, context.now);
         }
-        Some(id)
+        (Some(id), turn)
     }
 
     /// Makes a session, whose last packet came at `seen`, one of the policy in force.
@@ -218,11 +220,12 @@ impl Engine {
         &mut self,
         update: &Update,
         zones: [ZoneId; 2],
-        life: LifeIndex,
+        (life, bound): (LifeIndex, Option<&Binding>),
         context: &Context<'_>,
-    ) -> Option<u64> {
-        let (key, direction) = context.keyed.flow?;
-        let rule = context.plan.rule?;
+    ) -> (Option<u64>, Turn) {
+        let nothing = (None, Turn::Not);
+        let Some((key, direction)) = context.keyed.flow else { return nothing };
+        let Some(rule) = context.plan.rule else { return nothing };
         let id = self.last_session + 1;
         let epoch = short_epoch(&self.policy);
         let opening = Opening { key, direction, id, rule, epoch, zones };
@@ -241,8 +244,12 @@ impl Engine {
             session.set_egress(Peer::Initiator, self.fib.generation(), egress);
         }
         // The judge saw that there is room; nothing has changed since.
-        let handle = self.table.insert(context.keyed.hash, session).ok()?;
+        let Ok(handle) = self.table.insert(context.keyed.hash, &session) else { return nothing };
         self.last_session = id;
+        let turn = match bound {
+            Some(twin) => self.translate_from_now(handle, &session, twin),
+            None => Turn::Not,
+        };
         self.rules.begun(&session);
         self.ledger.opened();
         if let Some(anomaly) = Anomaly::at_opening(&context.keyed.packet) {
@@ -256,20 +263,23 @@ impl Engine {
         }
         if self.policy.rule(rule).log_open {
             let event = event(&self.replication.origins, EventKind::Open, &session, context.now);
-            self.tell(Event { ingress: Some(context.arrived.ingress), ..event });
+            let translated = bound.map(|twin| twin.ends());
+            self.tell(Event { ingress: Some(context.arrived.ingress), translated, ..event });
         }
-        Some(id)
+        (Some(id), turn)
     }
 
     /// Ends a session.
     pub(crate) fn close(&mut self, handle: Handle, reason: CloseReason, now: Time) {
+        let twin = self.twin_of(handle.place()).copied();
         let Some(session) = self.table.remove(handle) else { return };
-        self.ending().tell(handle.place(), &session, reason, now);
+        self.ending().tell(handle.place(), &session, twin.as_ref(), reason, now);
     }
 
     fn ending(&mut self) -> Ending<'_> {
-        let Self { replication, rules, ledger, events, screening, policy, .. } = self;
-        Ending { replication, rules, ledger, events, screening: screening.as_deref_mut(), policy }
+        let Self { replication, rules, ledger, events, screening, policy, nat, .. } = self;
+        let screening = screening.as_deref_mut();
+        Ending { replication, rules, ledger, events, screening, policy, nat }
     }
 
     /// Tells the replication's sender what a packet changed of a session.
@@ -304,6 +314,7 @@ impl Engine {
             kind: EventKind::Deny(reason),
             key,
             initiator,
+            translated: None,
             session: None,
             rule: context.plan.rule,
             epoch: short_epoch(&self.policy),
@@ -324,14 +335,21 @@ impl Engine {
     }
 }
 
+/// A session that is told of, and the epoch of the policy in force.
+pub(crate) struct Told<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) twin: Option<&'a Twin>,
+    pub(crate) epoch: u32,
+}
+
 /// The event of a session's end under the policy of an epoch, if its rule wants one.
 pub(crate) fn close_event(
     origins: &Origins,
-    session: &Session,
+    told: &Told<'_>,
     reason: CloseReason,
-    epoch: u32,
     now: Time,
 ) -> Option<Event> {
+    let Told { session, twin, epoch } = *told;
     if !session.flags.has(Flags::LOG_CLOSE) {
         return None;
     }
@@ -340,7 +358,8 @@ pub(crate) fn close_event(
     // A session that came by a record of a policy that is not known here has no rule of its own.
     let known = session.epoch != NO_EPOCH;
     let (rule, zones) = if known { (event.rule, event.zones) } else { (None, [None; 2]) };
-    Some(Event { judged, rule, zones, ..event })
+    let translated = twin.map(|twin| twin.ends());
+    Some(Event { judged, rule, zones, translated, ..event })
 }
 
 fn event(origins: &Origins, kind: EventKind, session: &Session, now: Time) -> Event {
@@ -348,6 +367,7 @@ fn event(origins: &Origins, kind: EventKind, session: &Session, now: Time) -> Ev
         kind,
         key: session.key,
         initiator: session.direction(Peer::Initiator),
+        translated: None,
         session: Some(origins.name(session.id)),
         rule: Some(session.rule),
         epoch: session.epoch,
@@ -374,27 +394,30 @@ fn egress(plan: &Plan) -> Option<Egress> {
 /// Frames.
 impl Engine {
     /// Rewrites the packet and sends it on its way. Returns the verdict, and whether the frame in
-    /// hand itself is to be sent.
+    /// hand itself is to be sent. Inlined, for nearly all packets come by one of its two callers.
+    #[inline(always)]
     pub(crate) fn forward(
         &mut self,
         way: &Way,
         context: &Context<'_>,
+        turn: Turn,
         body: &mut Body<'_>,
     ) -> (Verdict, bool) {
         let packet = &context.keyed.packet;
+        if turn != Turn::Done {
+            self.make_ready(context, body);
+        }
+        if let Some(rewriting) = self.rewriting(turn, context.keyed) {
+            if rewriting.makes_another() {
+                return self.forward_across(way, &rewriting, context, body);
+            }
+            rewriting.apply(body.bytes_mut(), packet);
+        }
         let ports = &self.settings.ports;
         let frame = body.bytes_mut();
         let mut link = [0; 12];
         if let Some(addresses) = frame.first_chunk() {
             link = *addresses;
-        }
-        if ports[context.arrived.ingress.index()].checksum == Checksum::Trust
-            && checksum::transport_checksum_partial(frame, packet)
-        {
-            checksum::fill_transport_checksum(frame, packet);
-        }
-        if let Some(relay) = &context.plan.relay {
-            relay.rewrite(frame, packet);
         }
         let own = ports[way.port.index()].mac;
         let next = match way.link {
@@ -408,7 +431,8 @@ impl Engine {
                 Some(next)
             }
         };
-        let waiting = Waiting { ingress: context.arrived.ingress, packets: 0, link };
+        let domain = ports[way.port.index()].domain;
+        let waiting = Waiting { ingress: context.arrived.ingress, packets: 0, link, domain };
         let mut behind = false;
         if let Some(session) = self.held_session(context) {
             let longest = body.bytes().len().min(way.mtu as usize + LINK_HEADER_MAX);
@@ -427,6 +451,22 @@ impl Engine {
             self.send_by_outbox(way, context, body);
         }
         (Verdict::Forward(way.port), in_hand)
+    }
+
+    /// Completes a checksum that a sender left to hardware, and translates the numbers of a connection that a
+    /// cookie has opened.
+    #[inline]
+    fn make_ready(&self, context: &Context<'_>, body: &mut Body<'_>) {
+        let packet = &context.keyed.packet;
+        let port = self.settings.ports.get(context.arrived.ingress.index());
+        if port.is_some_and(|port| port.checksum == Checksum::Trust)
+            && checksum::transport_checksum_partial(body.bytes(), packet)
+        {
+            checksum::fill_transport_checksum(body.bytes_mut(), packet);
+        }
+        if let Some(relay) = &context.plan.relay {
+            relay.rewrite(body.bytes_mut(), packet);
+        }
     }
 
     /// Sends the packet behind what is in the outbox, in pieces if it is too long for its way.

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use wire::{Direction, FlowKey, FragmentKey, Packet, PlacementKey, SLOTS, Slot, Time, slot};
+use wire::{Direction, FlowKey, FragmentKey, Packet, SLOTS, Slot, Time};
 
 use crate::answer::{Limiter, Rates};
 use crate::commit::Body;
@@ -13,6 +13,7 @@ use crate::fib::{Applied, Fib, FibChange};
 use crate::fragment::{self, Datagram, Fragments};
 use crate::ledger::Ledger;
 use crate::limits::{RESOLVE_QUEUE, SESSIONS_MAX};
+use crate::nat::Nat;
 use crate::outbox::Outbox;
 use crate::pending::Pending;
 use crate::pipeline::Outcome;
@@ -88,6 +89,8 @@ pub struct Engine {
     pub(crate) cookie_slot: u32,
     /// Of sessions that a cookie has opened: also when there are no screens any more.
     pub(crate) proxies: Proxies,
+    /// Public addresses and mappings.
+    pub(crate) nat: Nat,
     pub(crate) last_session: u64,
     /// The bucket that the packet in hand works on, for re-adoption after a panic.
     pub(crate) touched: Option<u64>,
@@ -112,6 +115,8 @@ pub(crate) struct Waiting {
     pub(crate) packets: u32,
     /// The link-layer addresses that it came with.
     pub(crate) link: [u8; 12],
+    /// The routing domain that it leaves in.
+    pub(crate) domain: u16,
 }
 
 /// Where a packet came from, for counting it once.
@@ -184,28 +189,6 @@ pub(crate) struct Keyed {
     pub(crate) sides: Sides,
 }
 
-impl Content {
-    /// The slot that it belongs to. Not worked out with the rest: SipHash is a tenth of a packet's
-    /// work, and on a node with one worker nobody asks.
-    pub(crate) fn slot(&self, secret: [u64; 2]) -> Option<Slot> {
-        match self {
-            Self::Ip(keyed) => keyed.slot(secret),
-            Self::Link | Self::Consume | Self::Refused(_) => None,
-        }
-    }
-}
-
-impl Keyed {
-    fn slot(&self, secret: [u64; 2]) -> Option<Slot> {
-        let key = match (&self.fragment, &self.flow) {
-            (Some(key), _) => PlacementKey::of_fragment(key),
-            (None, Some((key, _))) => PlacementKey::of_flow(key),
-            (None, None) => return None,
-        };
-        Some(slot(secret, &key))
-    }
-}
-
 impl Engine {
     /// An engine without routes, under a policy that denies everything, at `now`.
     #[must_use]
@@ -236,6 +219,7 @@ impl Engine {
             screening: None,
             cookie_slot: 0,
             proxies: Proxies::default(),
+            nat: Nat::new(seed ^ other.rotate_left(32)),
             last_session: 0,
             touched: None,
             settings,
@@ -271,33 +255,36 @@ impl Engine {
         let Some(port) = self.settings.ports.get(ingress.index()) else {
             return Content::Refused(Reason::NoZone);
         };
-        match Packet::parse(frame) {
-            Ok(packet) => match integrity::network(port, frame, &packet) {
-                Ok(()) => integrity::resolution(port, frame, &packet)
-                    .unwrap_or_else(|| self.keyed((ingress, port.domain), frame, packet)),
+        match &Packet::parse(frame) {
+            Ok(packet) => match integrity::network(port, frame, packet) {
+                Ok(()) => match integrity::resolution(port, frame, packet) {
+                    Some(content) => content,
+                    None => self.keyed((ingress, port.domain), frame, packet),
+                },
                 Err(reason) => Content::Refused(reason),
             },
-            Err(malformed) => integrity::not_a_packet(port, malformed),
+            Err(malformed) => integrity::not_a_packet(port, *malformed),
         }
     }
 
     /// The packet with its keys.
-    fn keyed(&self, (ingress, domain): (PortId, u16), frame: &[u8], packet: Packet) -> Content {
-        let sides = self.sides(ingress, &packet);
-        if let Some(key) = FragmentKey::of(&packet, domain) {
+    fn keyed(&self, (ingress, domain): (PortId, u16), frame: &[u8], packet: &Packet) -> Content {
+        let sides = self.sides(ingress, packet);
+        if let Some(key) = FragmentKey::of(packet, domain) {
+            let packet = *packet;
             return Content::Ip(Keyed { packet, flow: None, fragment: Some(key), hash: 0, sides });
         }
         let flow = if packet.is_icmp_error() {
-            match Packet::parse_embedded(frame, &packet) {
+            match Packet::parse_embedded(frame, packet) {
                 Ok(embedded) => wire::embedded_key(&embedded, domain),
                 Err(malformed) => return Content::Refused(malformed.into()),
             }
         } else {
-            wire::flow_key(&packet, domain)
+            wire::flow_key(packet, domain)
         };
         let Some((key, _)) = flow else { return Content::Refused(Reason::IcmpUnrelated) };
         let hash = self.table.hash(&key);
-        Content::Ip(Keyed { packet, flow, fragment: None, hash, sides })
+        Content::Ip(Keyed { packet: *packet, flow, fragment: None, hash, sides })
     }
 
     /// Has the memory fetched that deciding about a burst will need. In two passes, since the place of
@@ -324,12 +311,23 @@ impl Engine {
         if self.owns_all {
             return None;
         }
-        let secret = self.settings.secret;
+        let ingress = parsed.ingress;
         let slot = match parsed.straight() {
-            Some(Straight { plain, .. }) => slot(secret, &PlacementKey::of_flow(&plain.key)),
-            None => self.read(parsed.ingress, frame).slot(secret)?,
+            Some(Straight { plain, .. }) => {
+                self.slot_of_plain(ingress, &plain.key, plain.direction)
+            }
+            None => self.slot_of(ingress, &self.read(ingress, frame))?,
         };
         self.owner_of(slot)
+    }
+
+    /// The slot that a frame belongs to. Not worked out with the rest: SipHash is a tenth of a packet's
+    /// work, and on a node with one worker nobody asks.
+    pub(crate) fn slot_of(&self, ingress: PortId, content: &Content) -> Option<Slot> {
+        match content {
+            Content::Ip(keyed) => self.slot_of_packet(ingress, keyed),
+            Content::Link | Content::Consume | Content::Refused(_) => None,
+        }
     }
 
     /// The other worker that this slot belongs to, if it is not ours.
@@ -434,12 +432,14 @@ impl Engine {
         now: Time,
     ) -> Decision {
         self.touched = Some(keyed.hash);
-        let plan =
-            pipeline::judge(self, keyed, arrived, body.bytes(), now, &mut pipeline::Unwatched);
+        let chosen = pipeline::Chosen::default();
+        let seen = (body.bytes(), &chosen);
+        let plan = pipeline::judge(self, keyed, arrived, seen, now, &mut pipeline::Unwatched);
         if let Outcome::Vouched(proof) = plan.outcome {
             return self.vouch(&proof, keyed, arrived, body, now);
         }
-        let decision = self.commit(&plan, keyed, arrived, body, now);
+        let decision =
+            self.commit((&plan, chosen.into_inner().as_ref()), keyed, arrived, body, now);
         if self.screening.is_some() {
             self.observe(&plan, keyed, arrived, now);
         }
@@ -458,7 +458,17 @@ impl Engine {
         self.policy = policy;
         self.tracking = sweep::tracking(self);
         self.set_screens(same_zones);
+        self.prepare_nat();
         self.sweep.start();
+    }
+
+    /// Takes what the policy in force needs for translation.
+    pub(crate) fn prepare_nat(&mut self) {
+        let Self { nat, policy, fib, settings, table, .. } = self;
+        if !policy.translations().is_empty() {
+            nat.prepare(policy, fib, &settings.ports, table.capacity());
+            table.reserve_twins();
+        }
     }
 
     /// The policy in force.
@@ -492,6 +502,11 @@ impl Engine {
                 Applied::Changed | Applied::Unchanged => {}
             }
             self.release_waiting(change);
+        }
+        if self.policy.translations().masquerades
+            && changes.iter().any(|change| matches!(change, FibChange::PortAddresses { .. }))
+        {
+            self.prepare_nat();
         }
         worst
     }
@@ -560,12 +575,6 @@ impl Engine {
     #[must_use]
     pub fn session_id(&self, stored: u64) -> SessionId {
         self.replication.origins.name(stored)
-    }
-
-    /// The slot that a flow falls into, on every node.
-    #[must_use]
-    pub fn slot_of(&self, key: &FlowKey) -> Slot {
-        slot(self.settings.secret, &PlacementKey::of_flow(key))
     }
 
     /// What was counted so far.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use config::{Action, Integrity, OnChange, Replication, Timeouts};
 
 use crate::ids::{PortId, RuleIndex, ZoneId};
+use crate::nat::Translations;
 use crate::screen::Screens;
 
 mod addresses;
@@ -27,6 +28,7 @@ mod question;
 mod tests;
 
 pub use compile::CompileError;
+pub(crate) use compile::linear as scan;
 pub use criteria::Mismatch;
 pub use indexed::Indexed;
 pub use lives::LifeIndex;
@@ -50,6 +52,7 @@ pub struct Policy {
     picks_up: bool,
     names: names::Names,
     screens: Screens,
+    translations: Translations,
 }
 
 impl Policy {
@@ -207,6 +210,20 @@ impl Policy {
     /// What its zones do about attacks.
     pub(crate) const fn screens(&self) -> &Screens {
         &self.screens
+    }
+
+    /// What of an address of the firewall's own is for translation and not for its host.
+    pub fn public_use(
+        &self,
+        domain: u16,
+        address: std::net::IpAddr,
+    ) -> Option<crate::nat::PublicUse> {
+        self.translations.public_use(domain, address)
+    }
+
+    /// What it translates.
+    pub(crate) const fn translations(&self) -> &Translations {
+        &self.translations
     }
 
     /// Packet checks that can be switched.

@@ -22,12 +22,17 @@ mod bucket;
 mod hash;
 #[cfg(test)]
 mod tests;
+mod twins;
 
 use wire::{FlowKey, Time};
 
 pub use self::audit::Audit;
 use self::bucket::Buckets;
 use self::hash::Keyed;
+pub(crate) use self::twins::NO_PLACE;
+pub(crate) use self::twins::Side;
+pub use self::twins::{Marks, Twin};
+use self::twins::{SECOND, Twins};
 use crate::limits::{SESSIONS_MAX, SESSIONS_PER_PAGE, VICTIMS_TRIED};
 use crate::session::{Flags, Peer, Session};
 use crate::timer::{Advance, TimerWheel, Visit};
@@ -44,6 +49,7 @@ pub struct SessionTable {
     /// Places from here on were never used.
     fresh: u32,
     wheel: TimerWheel,
+    twins: Twins,
     refused_full: u64,
     refused_buckets: u64,
 }
@@ -123,6 +129,7 @@ impl SessionTable {
             free: Vec::with_capacity(capacity as usize),
             fresh: 0,
             wheel: TimerWheel::new(capacity, start),
+            twins: Twins::default(),
             refused_full: 0,
             refused_buckets: 0,
         }
@@ -161,21 +168,16 @@ impl SessionTable {
     /// [`Self::touch`].
     #[inline]
     pub fn guess(&self, hash: u64, prefetch: impl Fn(*const u8)) -> Guess {
-        let place = self.buckets.first(hash).unwrap_or(bucket::FREE);
+        let index = self.buckets.first(hash).unwrap_or(bucket::FREE);
+        let place = index & !SECOND;
+        if let Some(line) = self.twins.line(place) {
+            prefetch(line);
+        }
         if let Some(session) = self.slab.get(place as usize) {
             let start = std::ptr::from_ref(session).cast::<u8>();
             (0..size_of::<Session>()).step_by(64).for_each(|at| prefetch(start.wrapping_add(at)));
         }
-        Guess(place)
-    }
-
-    /// [`Self::find`], with a look at `guess` first.
-    #[inline]
-    pub fn find_at(&self, guess: Guess, hash: u64, key: &FlowKey) -> Option<Handle> {
-        match self.get(Handle(guess.0)) {
-            Some(session) if session.key == *key => Some(Handle(guess.0)),
-            Some(_) | None => self.find(hash, key),
-        }
+        Guess(index)
     }
 
     /// The session of `key`, if there is one.
@@ -224,7 +226,7 @@ impl SessionTable {
     }
 
     /// Puts a session in and arms its timer.
-    pub fn insert(&mut self, hash: u64, session: Session) -> Result<Handle, Refused> {
+    pub fn insert(&mut self, hash: u64, session: &Session) -> Result<Handle, Refused> {
         if self.find(hash, &session.key).is_some() {
             return Err(Refused::Duplicate);
         }
@@ -238,7 +240,7 @@ impl SessionTable {
         });
         self.buckets.insert(hash, index);
         let place = &mut self.slab[index as usize];
-        *place = session;
+        *place = *session;
         place.flags.set(Flags::LIVE, true);
         self.wheel.arm(index, session.deadline);
         Ok(Handle(index))
@@ -257,6 +259,8 @@ impl SessionTable {
     pub fn remove(&mut self, handle: Handle) -> Option<Session> {
         let mut session = *self.get(handle)?;
         self.buckets.remove(self.keyed.hash(&session.key), handle.0);
+        let Self { keyed, buckets, twins, .. } = self;
+        Self::forget_twin(keyed, buckets, twins, &session, handle.0);
         self.wheel.disarm(handle.0);
         self.slab[handle.0 as usize].flags.set(Flags::LIVE, false);
         self.free.push(handle.0);
@@ -311,15 +315,16 @@ impl SessionTable {
         &mut self,
         now: Time,
         budget: usize,
-        mut keep: impl FnMut(Handle, &Session) -> Option<Time>,
+        mut keep: impl FnMut(Handle, &Session, Option<&Twin>) -> Option<Time>,
     ) -> Advance {
-        let Self { keyed, buckets, slab, free, wheel, .. } = self;
+        let Self { keyed, buckets, slab, free, wheel, twins, .. } = self;
         wheel.advance(now, budget, |index| {
             let session = &mut slab[index as usize];
-            if let Some(until) = keep(Handle(index), session) {
+            if let Some(until) = keep(Handle(index), session, twins.of(index, session)) {
                 return Visit::Rearm(until);
             }
             buckets.remove(keyed.hash(&session.key), index);
+            Self::forget_twin(keyed, buckets, twins, session, index);
             session.flags.set(Flags::LIVE, false);
             free.push(index);
             Visit::Done
@@ -334,7 +339,7 @@ impl SessionTable {
         budget: usize,
         mut close: impl FnMut(&Session, crate::session::CloseReason),
     ) -> Advance {
-        self.review(now, budget, |_, session| {
+        self.review(now, budget, |_, session, _| {
             if session.deadline > now {
                 return Some(session.deadline);
             }
@@ -378,6 +383,7 @@ impl SessionTable {
         self.slab.len() * size_of::<Session>()
             + self.buckets.memory()
             + self.wheel.memory()
+            + self.twins.memory()
             + self.free.capacity() * size_of::<u32>()
     }
 }

@@ -29,9 +29,9 @@
 //! key of the packet embedded in it; a fragment has no flow key before it is reassembled.
 use core::fmt;
 use core::hash::{Hash, Hasher};
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::bytes::be16;
+use crate::bytes::{be16, be32};
 use crate::{Embedded, Packet, Protocol, Transport, Version};
 
 /// Bytes of a [`FlowKey`] and of a [`FragmentKey`].
@@ -39,10 +39,10 @@ pub const KEY_LEN: usize = 40;
 /// In the last byte of a key, added to the version: a fragment key.
 pub const FRAGMENT_TAG: u8 = 0x10;
 
-const LOW: usize = 0;
-const HIGH: usize = 16;
-const LOW_PORT: usize = 32;
-const HIGH_PORT: usize = 34;
+pub(crate) const LOW: usize = 0;
+pub(crate) const HIGH: usize = 16;
+pub(crate) const LOW_PORT: usize = 32;
+pub(crate) const HIGH_PORT: usize = 34;
 const DOMAIN: usize = 36;
 const PROTOCOL: usize = 38;
 const VERSION: usize = 39;
@@ -65,7 +65,7 @@ impl PartialEq for FlowKey {
 
 impl FlowKey {
     /// No flow's key.
-    pub(crate) const ZERO: Self = Self([0; KEY_LEN]);
+    pub const ZERO: Self = Self([0; KEY_LEN]);
 
     /// The key of the flow from `source` to `destination`, and which way that is. With ends of
     /// different IP versions it counts as IPv6.
@@ -181,6 +181,15 @@ impl FlowKey {
         }
     }
 
+    /// The port of who sends in this direction.
+    #[inline]
+    pub fn source_port(&self, direction: Direction) -> u16 {
+        match direction {
+            Direction::Forward => be16(&self.0, LOW_PORT),
+            Direction::Reverse => be16(&self.0, HIGH_PORT),
+        }
+    }
+
     /// Who receives in this direction.
     #[inline]
     pub fn destination(&self, direction: Direction) -> (IpAddr, u16) {
@@ -189,12 +198,14 @@ impl FlowKey {
 
     #[inline]
     fn address(&self, at: usize) -> IpAddr {
-        let mut octets = [0; 16];
-        octets.copy_from_slice(&self.0[at..at + 16]);
-        let address = Ipv6Addr::from(octets);
-        match (self.version(), address.to_ipv4_mapped()) {
-            (Version::V4, Some(v4)) => IpAddr::V4(v4),
-            (Version::V4 | Version::V6, _) => IpAddr::V6(address),
+        match self.version() {
+            // Canonical: the rest says that it is IPv4-mapped.
+            Version::V4 => IpAddr::V4(Ipv4Addr::from_bits(be32(&self.0, at + 12))),
+            Version::V6 => {
+                let mut octets = [0; 16];
+                octets.copy_from_slice(&self.0[at..at + 16]);
+                IpAddr::V6(Ipv6Addr::from(octets))
+            }
         }
     }
 }

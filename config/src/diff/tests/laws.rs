@@ -4,10 +4,11 @@ use core::fmt::Write as _;
 use core::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-use super::{Change, diff, policy};
+use super::{Change, Place, diff, policy};
 use crate::Policy;
 use crate::limits::MEMBERS_TOLD;
 
@@ -18,6 +19,7 @@ const IDS: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
 struct Parts {
     zones: Vec<&'static str>,
     rules: Vec<(&'static str, &'static str)>,
+    nat: Vec<(&'static str, &'static str)>,
 }
 
 impl Parts {
@@ -28,6 +30,10 @@ impl Parts {
         self.zones.iter().for_each(|zone| text += &format!("of-{zone} = [\"10.0.0.0/9\"]\n"));
         for (id, field) in &self.rules {
             let _ = write!(text, "[[rule]]\nid = \"{id}\"\naction = \"permit\"\n{field}\n");
+        }
+        text.push_str("[[nat-pool]]\nname = \"p\"\naddresses = \"192.0.2.1\"\n");
+        for (id, field) in &self.nat {
+            let _ = write!(text, "[[nat]]\nid = \"{id}\"\n{field}\n");
         }
         policy(&text)
     }
@@ -42,18 +48,98 @@ fn parts() -> impl Strategy<Value = Parts> {
         "service = [\"tcp/1\", \"udp/2\"]",
         "from = \"x\"\nlog = \"open\"",
     ];
-    let ids = subsequence(IDS.to_vec(), 0..=7).prop_shuffle();
+    let of_nat = [
+        "type = \"source\"\ntranslate = \"pool:p\"",
+        "type = \"source\"\ntranslate = \"none\"\nsource = [\"10.0.0.0/8\", \"of-x\"]",
+        "type = \"destination\"\ndestination = \"of-x\"\nto-address = \"10.0.0.1\"",
+        "type = \"nat64\"\nprefix = \"64:ff9b::/96\"\ntranslate = \"interface\"",
+    ];
+    let ids = || subsequence(IDS.to_vec(), 0..=7).prop_shuffle();
     let zones = subsequence(vec!["y", "z"], 0..=2);
-    (ids, proptest::collection::vec(select(fields.to_vec()), 7), zones).prop_map(
-        |(ids, fields, more)| {
-            let zones = ["x"].into_iter().chain(more).collect();
-            Parts { zones, rules: ids.into_iter().zip(fields).collect() }
-        },
-    )
+    let rules = (ids(), vec(select(fields.to_vec()), 7));
+    let nat = (ids(), vec(select(of_nat.to_vec()), 7));
+    (rules, nat, zones).prop_map(|((ids, fields), (nat, of_nat), more)| Parts {
+        zones: ["x"].into_iter().chain(more).collect(),
+        rules: ids.into_iter().zip(fields).collect(),
+        nat: nat.into_iter().zip(of_nat).collect(),
+    })
 }
 
-fn ids(policy: &Policy) -> Vec<&str> {
+fn rules(policy: &Policy) -> Vec<&str> {
     policy.rules.iter().map(|rule| rule.id.as_str()).collect()
+}
+
+fn nat(policy: &Policy) -> Vec<&str> {
+    policy.nat.rules.iter().map(|rule| rule.id.as_str()).collect()
+}
+
+/// Carries out the changes of places on the ids of `old`, and compares with those of `new`.
+fn follow(old: &[&str], new: &[&str], steps: &[Step]) -> Result<(), TestCaseError> {
+    let mut order: Vec<String> = old.iter().map(|id| (*id).to_owned()).collect();
+    let mut placed = Vec::new();
+    for step in steps {
+        match step {
+            Step::Removed(rule, place) => {
+                prop_assert_eq!(old[place.position - 1], rule);
+                order.retain(|id| id != rule);
+            }
+            Step::Moved(rule, from, place) => {
+                prop_assert_eq!(old[from - 1], rule);
+                order.retain(|id| id != rule);
+                placed.push((place.position, rule, place));
+            }
+            Step::Added(rule, place) => placed.push((place.position, rule, place)),
+        }
+    }
+    placed.sort_by_key(|(position, _, _)| *position);
+    for (position, rule, place) in placed {
+        order.insert(position - 1, rule.clone());
+        let at = |position: usize| new.get(position).copied();
+        prop_assert_eq!(place.after.as_deref(), position.checked_sub(2).and_then(at));
+        prop_assert_eq!(place.before.as_deref(), at(position));
+    }
+    prop_assert_eq!(order, new);
+    Ok(())
+}
+
+enum Step {
+    Removed(String, Place),
+    Moved(String, usize, Place),
+    Added(String, Place),
+}
+
+/// Changes of places, of rules and of rules of translation.
+fn steps(changes: Vec<Change>) -> [Vec<Step>; 2] {
+    let [mut rules, mut nat] = [Vec::new(), Vec::new()];
+    for change in changes {
+        match change {
+            Change::RuleRemoved { rule, place, .. } => rules.push(Step::Removed(rule, place)),
+            Change::RuleMoved { rule, from, place } => rules.push(Step::Moved(rule, from, place)),
+            Change::RuleAdded { rule, place, .. } => rules.push(Step::Added(rule, place)),
+            Change::NatRuleRemoved { rule, place, .. } => nat.push(Step::Removed(rule, place)),
+            Change::NatRuleMoved { rule, from, place } => nat.push(Step::Moved(rule, from, place)),
+            Change::NatRuleAdded { rule, place, .. } => nat.push(Step::Added(rule, place)),
+            Change::ZoneAdded { .. }
+            | Change::ZoneRemoved { .. }
+            | Change::ZoneChanged { .. }
+            | Change::ZoneSessionsChanged { .. }
+            | Change::AddressSetAdded { .. }
+            | Change::AddressSetRemoved { .. }
+            | Change::AddressSetChanged { .. }
+            | Change::RuleChanged { .. }
+            | Change::HostInboundChanged { .. }
+            | Change::TimeoutChanged { .. }
+            | Change::IntegrityChanged { .. }
+            | Change::ScreenAdded { .. }
+            | Change::ScreenRemoved { .. }
+            | Change::ScreenChanged { .. }
+            | Change::NatPoolAdded { .. }
+            | Change::NatPoolRemoved { .. }
+            | Change::NatPoolChanged { .. }
+            | Change::NatRuleChanged { .. } => {}
+        }
+    }
+    [rules, nat]
 }
 
 proptest! {
@@ -86,44 +172,9 @@ proptest! {
     #[test]
     fn the_new_order_follows_from_the_changes(one in parts(), other in parts()) {
         let (old, new) = (one.policy(), other.policy());
-        let mut order: Vec<String> = ids(&old).into_iter().map(str::to_owned).collect();
-        let mut placed = Vec::new();
-        for change in diff(&old, &new) {
-            match change {
-                Change::RuleRemoved { rule, place, .. } => {
-                    prop_assert_eq!(&old.rules[place.position - 1].id, &rule);
-                    order.retain(|id| *id != rule);
-                }
-                Change::RuleMoved { rule, from, place } => {
-                    prop_assert_eq!(&old.rules[from - 1].id, &rule);
-                    order.retain(|id| *id != rule);
-                    placed.push((place.position, rule, place));
-                }
-                Change::RuleAdded { rule, place, .. } => placed.push((place.position, rule, place)),
-                Change::ZoneAdded { .. }
-                | Change::ZoneRemoved { .. }
-                | Change::ZoneChanged { .. }
-                | Change::ZoneSessionsChanged { .. }
-                | Change::AddressSetAdded { .. }
-                | Change::AddressSetRemoved { .. }
-                | Change::AddressSetChanged { .. }
-                | Change::RuleChanged { .. }
-                | Change::HostInboundChanged { .. }
-                | Change::TimeoutChanged { .. }
-                | Change::IntegrityChanged { .. }
-                | Change::ScreenAdded { .. }
-                | Change::ScreenRemoved { .. }
-                | Change::ScreenChanged { .. } => {}
-            }
-        }
-        placed.sort_by_key(|(position, _, _)| *position);
-        for (position, rule, place) in placed {
-            order.insert(position - 1, rule);
-            let at = |position: usize| new.rules.get(position).map(|rule| rule.id.clone());
-            prop_assert_eq!(place.after, position.checked_sub(2).and_then(at));
-            prop_assert_eq!(place.before, at(position));
-        }
-        prop_assert_eq!(order, ids(&new));
+        let [of_rules, of_nat] = steps(diff(&old, &new));
+        follow(&rules(&old), &rules(&new), &of_rules)?;
+        follow(&nat(&old), &nat(&new), &of_nat)?;
     }
 }
 

@@ -1,6 +1,8 @@
 //! Whatever differs in a policy is told, in both directions. A field that is new does not compile here
 //! until somebody has thought of it.
 
+mod nat;
+
 use core::time::Duration;
 
 use super::{BASE, diff, policy};
@@ -35,17 +37,19 @@ fn every_timeout_is_told() {
 }
 
 fn all() -> Vec<Mutant> {
-    [of_policy(), of_rule(), of_addresses(), of_service(), of_screen(), of_detectors()].concat()
+    let of_screens = [of_screen(), of_detectors()].concat();
+    [of_policy(), of_rule(), of_addresses(), of_service(), of_screens, nat::all()].concat()
 }
 
 fn of_policy() -> Vec<Mutant> {
     // All fields, so that none is forgotten.
-    let Policy { zones, sets, rules, host_inbound, timeouts, integrity, screens } = policy(BASE);
+    let Policy { zones, sets, rules, host_inbound, timeouts, integrity, screens, nat } =
+        policy(BASE);
     let Zone { name: _, ports: _, sessions_max: _ } = &zones[0];
     let AddressSet { name: _, v4: _, v6: _ } = &sets[0];
     let HostInbound { zone: _, services: _ } = &host_inbound[0];
     let Integrity { tcp_window: _ } = integrity;
-    let _ = (rules, timeouts, screens);
+    let _ = (rules, timeouts, screens, nat);
     vec![
         ("a zone more", |it| {
             it.zones.push(Zone { name: "z".into(), ports: vec![], sessions_max: None })

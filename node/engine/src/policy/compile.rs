@@ -10,6 +10,8 @@ use super::names::Names;
 use super::{Indexed, Linear, Policy, Rule};
 use crate::ids::{PortId, RuleIndex, ZoneId};
 use crate::limits::{OWN_LIVES_MAX, RULES_MAX};
+use crate::nat;
+use crate::nat::Translations;
 use crate::screen::Screens;
 
 pub(super) fn compile(
@@ -27,12 +29,13 @@ pub(super) fn compile(
         rules: policy.rules.iter().map(facts).collect(),
         by_id: index_by_id(policy)?,
         matcher: Indexed::new(linear(policy)?),
-        timeouts: policy.timeouts,
+        timeouts: nat::timeouts(policy),
         lives: Lives::of(&policy.rules).ok_or(CompileError::TooManyTimeouts)?,
         integrity: policy.integrity,
         picks_up: policy.rules.iter().any(|rule| rule.terms.pick_up),
         names: Names::of(policy),
         screens: Screens::compile(policy)?,
+        translations: Translations::compile(policy)?,
     })
 }
 
@@ -78,6 +81,11 @@ pub enum CompileError {
         /// Place of the zone in `config::Policy::zones`.
         zone: usize,
     },
+    /// A rule of translation names a prefix that is too long to be translated without state.
+    NatPrefix {
+        /// Id of the rule.
+        rule: String,
+    },
     /// More rules than the limit.
     TooManyRules {
         /// How many there are.
@@ -105,6 +113,9 @@ impl fmt::Display for CompileError {
             }
             Self::ScreenOutOfRange { zone } => {
                 write!(f, "the screen of zone {zone} refers to something out of range")
+            }
+            Self::NatPrefix { rule } => {
+                write!(f, "rule {rule:?} names a prefix of no or of more than 64 bits")
             }
             Self::TooManyRules { rules } => write!(f, "{rules} rules; at most {RULES_MAX}"),
         }
@@ -169,7 +180,8 @@ fn index_by_id(policy: &config::Policy) -> Result<BTreeMap<String, RuleIndex>, C
     Ok(by_id)
 }
 
-fn linear(policy: &config::Policy) -> Result<Linear, CompileError> {
+/// Finds the first of a model's rules, one by one.
+pub(crate) fn linear(policy: &config::Policy) -> Result<Linear, CompileError> {
     let mut tables = Tables::default();
     for (at, set) in policy.sets.iter().enumerate() {
         if !tables.book.add_set(set) {

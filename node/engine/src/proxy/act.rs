@@ -2,14 +2,15 @@
 
 use wire::build::Builder;
 use wire::cookie::Proof;
-use wire::{FlowKey, Packet, TcpFlags, Time, Transport, Version, ethernet};
+use wire::{Ends, Packet, Tcp, TcpFlags, Time, Transport, Version, ethernet};
 
-use super::{Asked, Join, Proxied};
+use super::{Asked, Joined, Proxied};
 use crate::answer;
 use crate::commit::{Body, Context};
 use crate::engine::{Engine, Keyed};
 use crate::fib::Lookup;
 use crate::limits::{ANSWER_FRAME_BYTES, ASK_TRIES, ASKS_PER_TICK, REMADE_FRAME_BYTES};
+use crate::nat::Turn;
 use crate::pipeline::{self, Change, Outcome, Way};
 use crate::replication::Role;
 use crate::session::{Flags, Peer, Session};
@@ -82,10 +83,18 @@ impl Asked {
     }
 }
 
-impl Join {
+/// The moment when the server answers.
+struct Join<'a> {
+    asked: Asked,
+    joined: Joined,
+    /// The server's SYN-ACK as it came.
+    answer: &'a Tcp,
+}
+
+impl Join<'_> {
     /// The ACK of the server's SYN-ACK: what its client would say. `packet` is the SYN-ACK.
     fn acknowledgment(&self, packet: &Packet) -> Builder<'static> {
-        let (asked, answer) = (&self.asked, &self.answer);
+        let (asked, answer) = (&self.asked, self.answer);
         let ack = Builder::new(packet.destination, packet.source)
             .tcp(answer.destination_port, answer.source_port)
             .flags(TcpFlags::ACK)
@@ -100,7 +109,7 @@ impl Join {
 
     /// What opens the window of the client, in the server's place.
     fn opening(&self, packet: &Packet) -> Builder<'static> {
-        let (asked, answer) = (&self.asked, &self.answer);
+        let (asked, answer) = (&self.asked, self.answer);
         // The SYN-ACK's window was not scaled; the client scales this one as it was told.
         let window = match asked.offer.window_scale() {
             Some(_) => answer.window >> wire::cookie::SCALE,
@@ -135,12 +144,15 @@ impl Engine {
             return Decision::bare(Verdict::Drop(crate::Reason::BadCookie));
         };
         let asking = syn.keyed(keyed);
-        let watch = &mut pipeline::Unwatched;
-        let plan = pipeline::judge_vouched(self, &asking, arrived, syn.frame(), now, watch);
+        let (watch, chosen) = (&mut pipeline::Unwatched, pipeline::Chosen::default());
+        let seen = (syn.frame(), &chosen);
+        let plan = pipeline::judge_vouched(self, &asking, arrived, seen, now, watch);
+        let chosen = chosen.into_inner();
+        let decided = (&plan, chosen.as_ref());
         let decision = match plan.outcome {
             Outcome::Forward(way) => {
                 let mut frame = Body::Frame(syn.frame_mut());
-                let mut decision = self.commit(&plan, &asking, arrived, &mut frame, now);
+                let mut decision = self.commit(decided, &asking, arrived, &mut frame, now);
                 if matches!(plan.session, Change::Open { .. }) {
                     let Transport::Tcp(tcp) = &keyed.packet.body else { return decision };
                     self.begin_asking(&asking, Asked::by(proof, tcp.window), now);
@@ -153,7 +165,7 @@ impl Engine {
             }
             // What is said, is said of the packet that came: its sender knows no other number.
             Outcome::Answer(_) | Outcome::Consume | Outcome::Drop(_) | Outcome::Vouched(_) => {
-                self.commit(&plan, keyed, arrived, body, now)
+                self.commit(decided, keyed, arrived, body, now)
             }
         };
         if self.screening.is_some() {
@@ -176,31 +188,47 @@ impl Engine {
         self.proxies.ask_later(handle.place(), session.id, 1, now);
     }
 
+    /// What a session's server was asked, while it has not answered.
+    fn asked(&self, handle: Handle) -> Option<Asked> {
+        match self.proxies.of(handle, self.table.get(handle)?)? {
+            Proxied::Asked(asked) => Some(asked),
+            Proxied::Joined(_) => None,
+        }
+    }
+
     /// The client's ACK, come again, has the server asked again.
+    #[cold]
     pub(crate) fn ask_again(
         &mut self,
         way: &Way,
-        asked: &Asked,
+        handle: Handle,
         context: &Context<'_>,
         body: &Body<'_>,
     ) -> (Verdict, bool) {
         let packet = &context.keyed.packet;
-        let Some((from, to)) = packet.ports() else { return self.nothing_leaves(way) };
+        let (Some(asked), Some((from, to))) = (self.asked(handle), packet.ports()) else {
+            return self.nothing_leaves(way);
+        };
         let syn = asked.syn(packet.source, packet.destination, (from, to));
         let syn = Remade::new(body.bytes(), packet, &syn.hop_limit(packet.hop_limit));
-        self.send_instead(way, syn, context)
+        self.send_instead(way, syn, context, self.turn_of(handle, Peer::Initiator))
     }
 
     /// The server has answered: from now on both speak to each other.
+    #[cold]
     pub(crate) fn join(
         &mut self,
         way: &Way,
-        join: &Join,
+        handle: Handle,
         context: &Context<'_>,
         body: &Body<'_>,
     ) -> (Verdict, bool) {
         let packet = &context.keyed.packet;
-        self.proxies.set(join.handle, &Proxied::Joined(join.joined));
+        let (Some(asked), Transport::Tcp(answer)) = (self.asked(handle), &packet.body) else {
+            return self.nothing_leaves(way);
+        };
+        let join = Join { asked, joined: asked.joined_by(answer), answer };
+        self.proxies.set(handle, &Proxied::Joined(join.joined));
         let ack = join.acknowledgment(packet);
         let frame = body.bytes();
         let written = self.outbox.push_with(context.ingress(), ANSWER_FRAME_BYTES, |space| {
@@ -210,7 +238,13 @@ impl Engine {
             self.ledger.output_lost();
         }
         let opening = join.opening(packet).hop_limit(packet.hop_limit);
-        self.send_instead(way, Remade::new(frame, packet, &opening), context)
+        let opening = Remade::new(frame, packet, &opening);
+        self.send_instead(way, opening, context, self.turn_of(handle, Peer::Responder))
+    }
+
+    fn turn_of(&self, handle: Handle, sender: Peer) -> Turn {
+        let of = |session| Turn::of(handle, session, sender);
+        self.table.get(handle).map_or(Turn::Not, of)
     }
 
     /// Sends a frame on its way in the place of the one in hand.
@@ -219,19 +253,21 @@ impl Engine {
         way: &Way,
         remade: Option<Remade>,
         context: &Context<'_>,
+        turn: Turn,
     ) -> (Verdict, bool) {
         let Some(mut remade) = remade else { return self.nothing_leaves(way) };
         let keyed = remade.keyed(context.keyed);
         let context = context.of(&keyed);
         let mut frame = Body::Frame(remade.frame_mut());
-        let (verdict, in_hand) = self.forward(way, &context, &mut frame);
+        let (verdict, in_hand) = self.forward(way, &context, turn, &mut frame);
         if in_hand && !self.outbox.push(way.port, remade.frame()) {
             self.ledger.output_lost();
         }
         (verdict, false)
     }
 
-    /// A link header that is longer than any that the parser takes: it cannot be.
+    /// A link header that is longer than any that the parser takes, or a session that is not what its judge
+    /// saw: it cannot be.
     fn nothing_leaves(&mut self, way: &Way) -> (Verdict, bool) {
         self.ledger.output_lost();
         (Verdict::Forward(way.port), false)
@@ -260,10 +296,11 @@ impl Engine {
 
     /// One SYN. At a wire nobody knows the stations: there the client's ACK alone asks again.
     fn ask_by_timer(&mut self, handle: Handle, session: &Session, asked: &Asked, now: Time) {
-        let Some((port, next)) = self.next_station(&session.key, session) else { return };
+        let Some((port, next)) = self.next_station(handle, session) else { return };
         let direction = session.direction(Peer::Initiator);
-        let (source, from) = session.key.source(direction);
-        let (destination, to) = session.key.destination(direction);
+        let came = Ends::of_key(&session.key, direction);
+        let leaves = self.ends_beyond(handle, session, Peer::Initiator).unwrap_or(came);
+        let ((source, from), (destination, to)) = (leaves.source, leaves.destination);
         let syn = asked.syn(source, destination, (from, to));
         let own = self.settings.ports[port.index()].mac;
         let written = self.outbox.push_with(port, REMADE_FRAME_BYTES, |space| {
@@ -282,8 +319,9 @@ impl Engine {
     }
 
     /// The port and the station that leads to a flow's responder.
-    fn next_station(&mut self, key: &FlowKey, session: &Session) -> Option<(PortId, [u8; 6])> {
-        let (destination, _) = key.destination(session.direction(Peer::Initiator));
+    fn next_station(&mut self, handle: Handle, session: &Session) -> Option<(PortId, [u8; 6])> {
+        let key = &session.key;
+        let [_, (destination, _)] = Self::seen_by_policy(session, self.table.twin(handle, session));
         let flow = self.table.hash(key) as u32;
         let Lookup::Hop(hop) = self.fib.lookup(key.domain(), destination, flow) else {
             return None;

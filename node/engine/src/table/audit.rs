@@ -4,7 +4,7 @@
 //! follow from it, so a table that fails the audit is rebuilt from its slab.
 
 use super::SessionTable;
-use super::bucket::FREE;
+use super::twins::SECOND;
 use crate::session::Flags;
 
 /// What an audit found.
@@ -68,16 +68,16 @@ impl SessionTable {
     }
 
     fn is_sound(&self, (at, tag, index): (usize, u16, u32)) -> bool {
-        index != FREE
-            && self.slab.get(index as usize).is_some_and(|session| {
-                let hash = self.keyed.hash(&session.key);
-                session.flags.has(Flags::LIVE) && self.buckets.belongs(hash, at, tag)
-            })
+        self.hash_of(index).is_some_and(|hash| self.buckets.belongs(hash, at, tag))
     }
 
     fn is_found(&self, index: u32) -> bool {
-        let hash = self.keyed.hash(&self.slab[index as usize].key);
-        self.buckets.find(hash, |found| found == index).is_some()
+        let keys =
+            [index, index | SECOND].into_iter().filter_map(|it| Some((it, self.hash_of(it)?)));
+        let missing = |(index, hash): &(u32, u64)| {
+            self.buckets.find(*hash, |found| found == *index).is_none()
+        };
+        !keys.into_iter().any(|key| missing(&key))
     }
 
     /// Whether the primary bucket of `hash` counts fewer spilled keys than its secondary one shows.
@@ -93,8 +93,7 @@ impl SessionTable {
         primary: usize,
     ) -> u32 {
         let from = |&(at, _, index): &(usize, u16, u32)| {
-            self.slab.get(index as usize).is_some_and(|session| {
-                let hash = self.keyed.hash(&session.key);
+            self.hash_of(index).is_some_and(|hash| {
                 self.buckets.primary(hash) == primary && self.buckets.is_spilled(hash, at)
             })
         };
@@ -104,7 +103,7 @@ impl SessionTable {
     fn spills_wrong(&self) -> usize {
         let mut spills = vec![0_u32; self.buckets.len()];
         for (at, _, index) in self.buckets.entries().filter(|&entry| self.is_sound(entry)) {
-            let hash = self.keyed.hash(&self.slab[index as usize].key);
+            let Some(hash) = self.hash_of(index) else { continue };
             spills[self.buckets.primary(hash)] += u32::from(self.buckets.is_spilled(hash, at));
         }
         spills.iter().enumerate().filter(|&(at, &spill)| spill != self.buckets.spill_of(at)).count()
@@ -127,7 +126,7 @@ impl SessionTable {
     }
 
     /// Buckets and free list anew from the slab; returns how many sessions were given up.
-    fn rebuild(&mut self) -> usize {
+    pub(super) fn rebuild(&mut self) -> usize {
         self.buckets.clear();
         self.free.clear();
         self.fresh = self.live().last().map_or(0, |index| index + 1);
@@ -136,13 +135,28 @@ impl SessionTable {
             let session = self.slab[index as usize];
             let hash = self.keyed.hash(&session.key);
             let live = session.flags.has(Flags::LIVE);
-            let unique = live && self.find(hash, &session.key).is_none();
-            if !(unique && self.buckets.insert(hash, index)) {
+            let unique = live && self.locate(hash, &session.key).is_none();
+            let found = unique && self.buckets.insert(hash, index) && self.restore_twin(index);
+            if !found {
                 dropped += usize::from(live);
                 self.slab[index as usize].flags.set(Flags::LIVE, false);
                 self.free.push(index);
             }
         }
         dropped
+    }
+
+    /// Puts the second key of a session in again, if it has one; without a place for it, the first one goes,
+    /// too.
+    fn restore_twin(&mut self, index: u32) -> bool {
+        let session = self.slab[index as usize];
+        let Some(key) = self.twins.of(index, &session).map(|twin| twin.key) else { return true };
+        let hash = self.keyed.hash(&key);
+        let restored =
+            self.locate(hash, &key).is_none() && self.buckets.insert(hash, index | SECOND);
+        if !restored {
+            self.buckets.remove(self.keyed.hash(&session.key), index);
+        }
+        restored
     }
 }

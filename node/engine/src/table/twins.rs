@@ -1,0 +1,284 @@
+//! The second keys of translated sessions: what their packets look like on the other side.
+//!
+//! A session stands in the table under the key of its first packet. Is it translated, then its responder
+//! sends packets with another key. That one stands in the same buckets, marked by a bit of its index, so that
+//! either is found by one look; and here, one line for each place of the slab. A table without translation has
+//! neither.
+
+use wire::{Delta, Direction, Ends, FlowKey};
+
+use super::bucket::{Buckets, FREE};
+use super::hash::Keyed;
+use super::{Guess, Handle, SessionTable};
+use crate::limits::SESSIONS_MAX;
+use crate::nat::NatRule;
+use crate::session::{Flags, Peer, Session};
+
+/// How a session is translated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Twin {
+    /// The key of its packets as the responder sends them.
+    pub key: FlowKey,
+    /// What the initiator's packets change by; those of its responder by the opposite.
+    pub delta: Delta,
+    /// Which way the initiator's packets go within the key, once translated.
+    pub initiator: Direction,
+    /// What is known of it, bit by bit.
+    pub marks: Marks,
+    /// The rules that translate source and destination.
+    pub rules: [NatRule; 2],
+    /// Where the engine keeps the ports of its public address; [`NO_PLACE`] if it has none, or has not asked.
+    pub(crate) place: u16,
+}
+
+/// No public address is kept there.
+pub(crate) const NO_PLACE: u16 = u16::MAX;
+
+/// Bits of a [`Twin`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks(u8);
+
+impl Marks {
+    /// Its source has a port of a pool.
+    pub const PORT: Self = Self(1);
+    /// That port is of an endpoint-independent mapping.
+    pub const MAPPED: Self = Self(2);
+    /// That port is not of its slot's run.
+    pub const BORROWED: Self = Self(4);
+    /// It was opened from outside, by a mapping: the mapped endpoint is its responder.
+    pub const INWARD: Self = Self(8);
+
+    /// Anybody may open sessions by that mapping.
+    pub const OPEN: Self = Self(16);
+    /// Addresses may that its endpoint has sent to.
+    pub const KNOWN: Self = Self(32);
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// Those of a record; `None` if one of them is unknown.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Option<Self> {
+        if bits < 64 { Some(Self(bits)) } else { None }
+    }
+
+    /// As a record has them.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Whether all bits of `other` are set.
+    #[must_use]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The bits of both.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// Which of its keys a session was found by: how its packets look before they are translated, those of its
+/// initiator by the first one and those of its responder by the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    First,
+    Second,
+}
+
+impl Twin {
+    const EMPTY: Self = Self {
+        key: FlowKey::ZERO,
+        delta: Delta { header: 0, transport: 0 },
+        initiator: Direction::Forward,
+        marks: Marks(0),
+        rules: [NatRule::NONE; 2],
+        place: NO_PLACE,
+    };
+
+    /// Who sends the packets that go this way within the key.
+    #[inline]
+    #[must_use]
+    pub fn sender(&self, direction: Direction) -> Peer {
+        if direction == self.initiator { Peer::Initiator } else { Peer::Responder }
+    }
+
+    /// Both ends of the initiator's packets, once translated.
+    #[inline]
+    #[must_use]
+    pub fn ends(&self) -> Ends {
+        Ends::of_key(&self.key, self.initiator)
+    }
+}
+
+/// The second keys by the places of the slab. Nothing until there is translation.
+#[derive(Debug, Default)]
+pub(super) struct Twins {
+    slab: Box<[Line]>,
+}
+
+/// One of them, in a cache line of its own.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Line(Twin);
+
+const _: () = assert!(size_of::<Line>() == 64, "one cache line");
+
+/// In an index of a bucket: it is a second key's. No table has so many places.
+pub(super) const SECOND: u32 = 1 << 31;
+
+const _: () = assert!(SESSIONS_MAX < SECOND);
+
+impl Twins {
+    #[inline]
+    fn at(&self, place: u32) -> Option<&Twin> {
+        self.slab.get(place as usize).map(|line| &line.0)
+    }
+
+    /// How the session of a place is translated, if it is.
+    #[inline]
+    pub(super) fn of(&self, place: u32, session: &Session) -> Option<&Twin> {
+        if session.flags.has(Flags::TRANSLATED) { self.at(place) } else { None }
+    }
+
+    /// The line of a place, if there are any.
+    #[inline]
+    pub(super) fn line(&self, place: u32) -> Option<*const u8> {
+        self.slab.get(place as usize).map(|line| std::ptr::from_ref(line).cast())
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        self.slab.len() * size_of::<Line>()
+    }
+}
+
+impl SessionTable {
+    /// Takes the memory for translated sessions, the first time, and room for their second keys: not on the
+    /// packet path.
+    pub(crate) fn reserve_twins(&mut self) {
+        if !self.twins.slab.is_empty() {
+            return;
+        }
+        self.twins.slab = vec![Line(Twin::EMPTY); self.slab.len()].into_boxed_slice();
+        self.buckets = Buckets::new(self.slab.len() as u32 * 2);
+        self.rebuild();
+    }
+
+    /// The session of a packet with this key: by its first key, or by its second one.
+    #[inline]
+    pub(crate) fn locate(&self, hash: u64, key: &FlowKey) -> Option<(Handle, Side)> {
+        let is_it = |at: u32| self.key_of(at).is_some_and(|it| it == key);
+        self.buckets.find(hash, is_it).map(found)
+    }
+
+    /// [`Self::locate`], with a look at `guess` first.
+    #[inline]
+    pub(crate) fn locate_at(
+        &self,
+        guess: Guess,
+        hash: u64,
+        key: &FlowKey,
+    ) -> Option<(Handle, Side)> {
+        match self.get(Handle(guess.0)) {
+            Some(session) if session.key == *key => Some((Handle(guess.0), Side::First)),
+            Some(_) | None => self.locate_second(guess, hash, key),
+        }
+    }
+
+    #[inline]
+    fn locate_second(&self, guess: Guess, hash: u64, key: &FlowKey) -> Option<(Handle, Side)> {
+        if guess.0 & SECOND == 0 {
+            return self.locate(hash, key);
+        }
+        let handle = Handle(guess.0 & !SECOND);
+        let twin = self.get(handle).and_then(|session| self.twin(handle, session));
+        match twin {
+            Some(twin) if twin.key == *key => Some((handle, Side::Second)),
+            Some(_) | None => self.locate(hash, key),
+        }
+    }
+
+    /// The key that an index of a bucket stands for.
+    #[inline]
+    fn key_of(&self, index: u32) -> Option<&FlowKey> {
+        if index & SECOND == 0 {
+            self.slab.get(index as usize).map(|session| &session.key)
+        } else {
+            self.twins.at(index & !SECOND).map(|twin| &twin.key)
+        }
+    }
+
+    /// The hash of that key, if the index is of a session that lives.
+    pub(super) fn hash_of(&self, index: u32) -> Option<u64> {
+        let session = self.slab.get((index & !SECOND) as usize).filter(|_| index != FREE)?;
+        let second = index & SECOND != 0;
+        let lives = session.flags.has(Flags::LIVE);
+        let has = lives && (!second || session.flags.has(Flags::TRANSLATED));
+        self.key_of(index).filter(|_| has).map(|key| self.keyed.hash(key))
+    }
+
+    /// How the session of this place is translated, if it is.
+    #[inline]
+    pub(crate) fn twin(&self, handle: Handle, session: &Session) -> Option<&Twin> {
+        self.twins.of(handle.0, session)
+    }
+
+    /// What a place has of a translated session, though it may have ended with the packet in hand.
+    pub(crate) fn remains(&self, handle: Handle) -> Option<(&Session, &Twin)> {
+        let session = self.slab.get(handle.0 as usize)?;
+        Some((session, self.twins.of(handle.0, session)?))
+    }
+
+    /// Whether there is room for a second key that nobody can have.
+    pub(crate) fn has_twin_room(&self, key: &FlowKey) -> bool {
+        !self.twins.slab.is_empty() && self.buckets.has_room(self.keyed.hash(key))
+    }
+
+    /// Whether a session may have this second key: nobody has it but `stale`, which is about to end, and
+    /// there is room.
+    pub(crate) fn twin_room(&self, key: &FlowKey, stale: Option<Handle>) -> bool {
+        let hash = self.keyed.hash(key);
+        let room = !self.twins.slab.is_empty() && self.buckets.has_room(hash);
+        room && self.locate(hash, key).is_none_or(|(handle, _)| Some(handle) == stale)
+    }
+
+    /// Has a session translated; nobody has this second key ([`Self::twin_room`]). `false`, and nothing done,
+    /// if there is no room.
+    pub(crate) fn translate(&mut self, handle: Handle, twin: &Twin) -> bool {
+        let place = handle.0 as usize;
+        let (Some(line), Some(session)) =
+            (self.twins.slab.get_mut(place), self.slab.get_mut(place))
+        else {
+            return false;
+        };
+        let hash = self.keyed.hash(&twin.key);
+        if session.flags.has(Flags::TRANSLATED) || !self.buckets.insert(hash, handle.0 | SECOND) {
+            return false;
+        }
+        line.0 = *twin;
+        session.flags.set(Flags::TRANSLATED, true);
+        true
+    }
+
+    /// Takes the second key of a session out of the buckets.
+    pub(super) fn forget_twin(
+        keyed: &Keyed,
+        buckets: &mut Buckets,
+        twins: &Twins,
+        session: &Session,
+        place: u32,
+    ) {
+        if let Some(twin) = twins.of(place, session) {
+            buckets.remove(keyed.hash(&twin.key), place | SECOND);
+        }
+    }
+}
+
+/// The place that an index of a bucket means, and by which key.
+#[inline]
+const fn found(index: u32) -> (Handle, Side) {
+    let side = if index & SECOND == 0 { Side::First } else { Side::Second };
+    (Handle(index & !SECOND), side)
+}
