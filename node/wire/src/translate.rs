@@ -14,6 +14,7 @@
 //!
 //! AH covers addresses, and some protocols carry addresses as data: those do not survive translation,
 //! unless something above this module helps.
+pub mod nat64;
 pub mod nptv6;
 mod quotation;
 

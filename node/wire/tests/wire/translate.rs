@@ -1,4 +1,5 @@
 //! A packet with other ends is the packet that would have been built with them.
+mod nat64;
 mod quotation;
 mod recipe;
 
