@@ -73,6 +73,8 @@ pub(crate) struct Nat {
     pub(crate) counters: Counted,
     /// Where frames of another family are written; nothing until there is one.
     pub(crate) space: Box<[u8]>,
+    /// That of the last packet that became IPv4.
+    pub(crate) identification: u16,
 }
 
 /// One public address.
@@ -108,6 +110,7 @@ impl Nat {
             half: Half::Both,
             counters: Counted::default(),
             space: Box::default(),
+            identification: seed as u16,
         }
     }
 

@@ -742,7 +742,9 @@ impl Judge<'_> {
         let longest = pieces.map_or(self.packet.ip_len(), |pieces| pieces.largest);
         let growth = self.growth();
         let longest = longest.saturating_add_signed(growth);
-        let fragmentable = pieces.map_or_else(|| may_fragment(self.packet), |p| p.fragmentable);
+        // What becomes IPv6 is not cut here: its sender is told, as of any path that is too small.
+        let fragmentable = growth <= 0
+            && pieces.map_or_else(|| may_fragment(self.packet), |pieces| pieces.fragmentable);
         if longest > egress.mtu && !fragmentable {
             let mtu = egress.mtu.saturating_add_signed(-growth);
             return Outcome::Answer(Answer::TooBig { mtu });

@@ -163,7 +163,9 @@ impl Engine {
         if space.is_empty() {
             space = vec![0; NAT_FRAME_BYTES].into_boxed_slice();
         }
-        let written = rewriting.write(body.bytes(), &context.keyed.packet, &mut space);
+        self.nat.identification = self.nat.identification.wrapping_add(1);
+        let id = self.nat.identification;
+        let written = rewriting.write(body.bytes(), &context.keyed.packet, id, &mut space);
         let forwarded = written.and_then(|len| {
             let frame = &mut space[..len];
             let packet = Packet::parse(frame).ok()?;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use wire::translate::{self, Delta, Ends};
+use wire::translate::{self, Delta, Ends, nat64};
 use wire::{Embedded, Packet, Version};
 
 use crate::commit::Body;
@@ -36,14 +36,32 @@ impl Rewriting {
         matches!(self, Self::Across(_) | Self::Error { across: true, .. })
     }
 
-    /// Writes the frame of the other family. `None`: it cannot be.
+    /// Writes the frame of the other family; `id` is the identification that it gets if it becomes IPv4.
+    /// `None`: it cannot be.
     pub(crate) fn write(
         &self,
-        _frame: &[u8],
-        _packet: &Packet,
-        _space: &mut [u8],
+        frame: &[u8],
+        packet: &Packet,
+        id: u16,
+        space: &mut [u8],
     ) -> Option<usize> {
-        None
+        let written = match (self, packet.version) {
+            (Self::Across(to), Version::V4) => nat64::to_v6(frame, packet, to, space),
+            (Self::Across(to), Version::V6) => nat64::to_v4(frame, packet, to, id, space),
+            (Self::Error { outer, quoted, across: true }, version) => {
+                let embedded = Embedded::parse(frame, packet).ok()?;
+                match version {
+                    Version::V4 => {
+                        nat64::error_to_v6(frame, packet, &embedded, *outer, quoted, space)
+                    }
+                    Version::V6 => {
+                        nat64::error_to_v4(frame, packet, &embedded, *outer, quoted, id, space)
+                    }
+                }
+            }
+            (Self::Within(..) | Self::Error { across: false, .. }, _) => return None,
+        };
+        written.ok()
     }
 
     /// Carries it out within one family.
