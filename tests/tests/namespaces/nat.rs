@@ -404,6 +404,71 @@ inside = "fd01::/64"
 }
 
 #[test]
+fn clients_with_ipv6_alone_reach_ipv4() {
+    require!(root(), tool("curl"));
+    let nat = r#"
+[[nat]]
+id = "six-to-four"
+type = "nat64"
+from = "trust"
+prefix = "64:ff9b::/96"
+translate = "interface"
+"#;
+    // 10.2.0.2 behind the prefix.
+    let server = "64:ff9b::a02:2";
+    for workers in [1, 2] {
+        let world = world(workers, nat);
+        world.client.add_route("64:ff9b::/96", ROUTER[1]).unwrap();
+        let _mirror = mirror(&world.server, SERVER[0], 80);
+        let _echo = udp_echo(&world.server, SERVER[0], 7);
+        assert_eq!(seen_as(&world.client, at(server, 80)).ip(), ip(ROUTER_WAN[0]));
+        assert!(udp_answers(&world.client, at(server, 7), SOON));
+        assert!(pings(&world.client, server));
+        let _sink = tcp_server(&world.server, SERVER[0], 81, |mut stream| {
+            let good = receive_pattern(&mut stream, 7, BULK / 10).is_ok();
+            let _ = stream.write_all(if good { b"all" } else { b"bad" });
+        });
+        let mut stream = connect(&world.client, at(server, 81), SOON).unwrap();
+        send_pattern(&mut stream, 7, BULK / 10).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut told = [0; 3];
+        stream.read_exact(&mut told).unwrap();
+        assert_eq!(&told, b"all");
+        // A smaller path of IPv4 is told in the measure of IPv6.
+        world.router.set_mtu("wan0", 1_300).unwrap();
+        world.server.set_mtu("s0", 1_300).unwrap();
+        wait_for(SOON, "the smaller interface", || {
+            let args = ["-6", "-n", "-c1", "-W1", "-M", "do", "-s", "1400", server];
+            let told = in_client(&world, "ping", &args);
+            (told.stdout + &told.stderr).contains("1320")
+        });
+        world.end();
+    }
+}
+
+#[test]
+fn a_prefix_of_ipv6_stands_for_another_without_state() {
+    require!(root());
+    let nat = r#"
+[[nat]]
+id = "v6"
+type = "nptv6"
+inside = "fd01::/64"
+outside = "fd09::/64"
+"#;
+    let world = world(2, nat);
+    route_pool(&world);
+    let _mirror = mirror(&world.server, SERVER[1], 80);
+    let seen = seen_as(&world.client, at(SERVER[1], 80)).ip();
+    let IpAddr::V6(outside) = seen else { panic!("{seen}") };
+    assert_eq!(outside.segments()[..4], [0xfd09, 0, 0, 0], "{seen}");
+    let _inside = mirror(&world.client, CLIENT[1], 80);
+    seen_as(&world.server, SocketAddr::new(seen, 80));
+    assert!(pings(&world.server, &seen.to_string()));
+    world.end();
+}
+
+#[test]
 fn a_smaller_path_is_told_to_the_client_and_large_datagrams_arrive_in_pieces() {
     require!(root());
     let world = world(1, MASQUERADE);
