@@ -140,7 +140,13 @@ pub fn rewrite_simple(
     let (checksum, udp) = match &packet.body {
         Transport::Tcp(_) => (tcp::CHECKSUM, false),
         Transport::Udp(udp) if udp.checksum != 0 => (udp::CHECKSUM, true),
-        _ => return false,
+        Transport::Udp(_)
+        | Transport::Icmp(_)
+        | Transport::Sctp(_)
+        | Transport::Gre(_)
+        | Transport::Esp { .. }
+        | Transport::None
+        | Transport::Other => return false,
     };
     let (network, transport) = (packet.network as usize, packet.transport as usize);
     let one_family = packet.version == Version::V4 && key.version() == Version::V4;

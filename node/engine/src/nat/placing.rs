@@ -34,7 +34,13 @@ impl Engine {
         }
         let icmp = match &keyed.packet.body {
             Transport::Icmp(icmp) => Some((icmp.kind, icmp.code)),
-            _ => None,
+            Transport::Tcp(_)
+            | Transport::Udp(_)
+            | Transport::Sctp(_)
+            | Transport::Gre(_)
+            | Transport::Esp { .. }
+            | Transport::None
+            | Transport::Other => None,
         };
         Some(self.slot_of_travel(ingress, key, *direction, icmp))
     }

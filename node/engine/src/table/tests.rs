@@ -266,7 +266,7 @@ fn ops(keys: u32) -> impl Strategy<Value = Op> {
         2 => (key.clone(), life).prop_map(|(key, life)| Op::PutOff { key, life }),
         2 => (0..300_u64, prop_oneof![Just(2_usize), Just(1_000)])
             .prop_map(|(secs, budget)| Op::Expire { secs, budget }),
-        3 => (key.clone(), beyond).prop_map(|(key, beyond)| Op::Translate { key, beyond }),
+        3 => (key, beyond).prop_map(|(key, beyond)| Op::Translate { key, beyond }),
         1 => Just(Op::Rebuild),
         1 => Just(Op::Audit),
     ]
