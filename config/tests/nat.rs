@@ -272,10 +272,10 @@ fn every_mistake_of_a_pool_has_its_place() {
     );
 }
 
-#[test]
-fn every_mistake_of_a_source_rule_has_its_place() {
+/// Lines of a source rule that cannot be, by what they say of translating, and what is said of them.
+fn mistakes_of_translating() -> Vec<(&'static str, String)> {
     let mapping = "it needs `mapping = \"endpoint-independent\"`";
-    let cases = [
+    vec![
         ("", "-2:1 the nat rule has no `translate`".to_owned()),
         (
             "translate = \"pool:v5\"",
@@ -311,6 +311,12 @@ fn every_mistake_of_a_source_rule_has_its_place() {
             "2:1 `mapping` in a rule that translates nothing [`translate = \"none\"` is an exception]"
                 .to_owned(),
         ),
+    ]
+}
+
+/// The same by what they match, and by keys that are none.
+fn mistakes_of_matching() -> Vec<(&'static str, String)> {
+    vec![
         (
             "translate = \"pool:v4\"\nsource = \"six\"",
             "1:13 pool `v4` has no IPv6 address [`source` is IPv6, pool `v4` IPv4: they never meet]"
@@ -350,8 +356,12 @@ fn every_mistake_of_a_source_rule_has_its_place() {
             "translate = \"interface\"\nport-parity = 1",
             "2:15 expected true or false, found an integer".to_owned(),
         ),
-    ];
-    for (lines, problem) in cases {
+    ]
+}
+
+#[test]
+fn every_mistake_of_a_source_rule_has_its_place() {
+    for (lines, problem) in mistakes_of_translating().into_iter().chain(mistakes_of_matching()) {
         assert_eq!(in_rule("source", lines), [problem], "{lines}");
     }
     assert_eq!(in_rule("source", "translate = \"none\"\nservice = \"esp\""), [""; 0], "untouched");

@@ -10,8 +10,9 @@
 //! Every kind is these two keys: one more source, one more destination, both, other prefixes, another
 //! family. So lookup, tracker, replication and fragments know of one thing only, the [`Twin`].
 //!
-//! - `compiled.rs`: the rules as they are asked, which `making.rs` puts together. `choose.rs`: what a first packet becomes; part of the
-//!   judge, so it changes nothing. `act.rs`: carries that out, and what a session's end gives back.
+//! - `compiled.rs`: the rules as they are asked, which `making.rs` puts together. `choose.rs`: what a
+//!   first packet becomes; part of the judge, so it changes nothing. `act.rs`: carries that out, and
+//!   what a session's end gives back.
 //! - `ports.rs`: a public address's ports by slots. `mappings.rs`: endpoint-independent mappings.
 //! - `placing.rs`: which slot a packet belongs to when it is not yet, or no more, as the inside sees it.
 //!

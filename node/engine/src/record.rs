@@ -27,11 +27,11 @@
 //! | 184 | 4 | rest of its life, milliseconds |
 //! | 188 | 4 | own idle life, milliseconds; 0 if it has none |
 //! | 192 | 24 | version 2: how to translate numbers, laid out in `proxy.rs` |
-//! | | | version 3: 36 + 2, the ends of the second key, low first (address, port), and its domain; 2 × 4, |
-//! | | | hashes of the ids of the rules of translation; or, with bit 8, the 24 bytes of version 2 and the 38 |
+//! | | | version 3: 36 + 2, the ends of the second key as `wire` lays it out, and its domain; 2 × 4, hashes |
+//! | | | of the ids of the rules of translation; or, with bit 8, the 24 bytes of version 2, and the 38 |
 //!
-//! Byte 122: 1 translated, 2 the second key is of IPv6, 4 the initiator is its high end, 8 opened by a SYN cookie,
-//! too.
+//! Byte 122: 1 translated, 2 the second key is of IPv6, 4 the initiator is its high end, 8 opened by
+//! a SYN cookie, too.
 //!
 //! So a node of an earlier version reads all sessions but for what it could not translate. Such a session it
 //! has, and breaks if it takes over.

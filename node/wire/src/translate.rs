@@ -128,8 +128,8 @@ pub fn rewrite(frame: &mut [u8], packet: &Packet, to: &Ends, delta: Delta) {
     place.rewrite(frame, to, delta);
 }
 
-/// [`rewrite`] of what nearly every first packet is, TCP over IPv4 or UDP with a checksum: the ends of packets
-/// that go one way within a key. `false`, and nothing done, for any other.
+/// [`rewrite`] of what nearly every first packet is, TCP over IPv4 or UDP with a checksum: the ends
+/// of packets that go one way within a key. `false`, and nothing done, for any other.
 #[inline]
 pub fn rewrite_simple(
     frame: &mut [u8],

@@ -2,8 +2,8 @@
 //!
 //! A session stands in the table under the key of its first packet. Is it translated, then its responder
 //! sends packets with another key. That one stands in the same buckets, marked by a bit of its index, so that
-//! either is found by one look; and here, one line for each place of the slab. A table without translation has
-//! neither.
+//! either is found by one look; and here, one line for each place of the slab. A table without
+//! translation has neither.
 
 use wire::{Delta, Direction, Ends, FlowKey};
 
