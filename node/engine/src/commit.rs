@@ -11,6 +11,7 @@ use crate::event::{Event, EventKind};
 use crate::fib::Fib;
 use crate::fragment::{Datagram, Fragments};
 use crate::ledger::Ledger;
+use crate::nat::{Binding, Rewriting};
 use crate::limits::ANSWER_FRAME_BYTES;
 use crate::outbox::Outbox;
 use crate::pipeline::{Change, Link, Outcome, Permission, Plan, Way};
@@ -19,7 +20,7 @@ use crate::proxy::Relay;
 use crate::replication::{Ending, Goes, HeldPacket, NoteKind, Origins};
 use crate::rules::{NO_EPOCH, short_epoch};
 use crate::session::{CloseReason, Egress, Flags, Opening, Peer, Session};
-use crate::table::Handle;
+use crate::table::{Handle, Twin};
 use crate::track::{self, Update};
 use crate::{Anomaly, Arrived, Checksum, Decision, Mode, PortId, Reason, Verdict, ZoneId};
 
@@ -49,6 +50,8 @@ impl Body<'_> {
 pub(crate) struct Context<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) keyed: &'a Keyed,
+    /// How the packet changes, if its session is translated.
+    pub(crate) rewriting: Option<&'a Rewriting>,
     arrived: Arrived,
     /// Bytes of the IP datagram.
     bytes: u32,
@@ -61,8 +64,16 @@ impl<'a> Context<'a> {
     where
         'a: 'b,
     {
-        let Self { plan, keyed: _, arrived, bytes: _, now } = *self;
-        Context { plan, keyed, arrived, bytes: keyed.packet.ip_len(), now }
+        let Self { plan, keyed: _, rewriting, arrived, bytes: _, now } = *self;
+        Context { plan, keyed, rewriting, arrived, bytes: keyed.packet.ip_len(), now }
+    }
+
+    /// The same about a packet that is what it will be when it leaves.
+    pub(crate) const fn of_translated<'b>(&'b self, keyed: &'b Keyed) -> Context<'b>
+    where
+        'a: 'b,
+    {
+        Context { rewriting: None, ..self.of(keyed) }
     }
 
     /// Packets that it is about.
@@ -80,21 +91,27 @@ impl Engine {
     /// Does what `plan` says and returns the verdict, which the caller enters into the books.
     pub(crate) fn commit(
         &mut self,
-        plan: &Plan,
+        (plan, bound): (&Plan, Option<Binding>),
         keyed: &Keyed,
         arrived: Arrived,
         body: &mut Body<'_>,
         now: Time,
     ) -> Decision {
-        let context = Context { plan, keyed, arrived, bytes: keyed.packet.ip_len(), now };
-        let session = self.change(&context);
+        // Before its session may end with it.
+        let rewriting = self.rewriting(plan, bound.as_ref(), keyed);
+        let (rewriting, bytes) = (rewriting.as_ref(), keyed.packet.ip_len());
+        let context = Context { plan, keyed, rewriting, arrived, bytes, now };
+        let session = self.change(&context, bound);
         let (verdict, in_hand) = match plan.outcome {
             Outcome::Forward(way) => match &plan.relay {
                 Some(Relay::Join(join)) => self.join(&way, join, &context, body),
                 Some(Relay::Ask(asked)) => self.ask_again(&way, asked, &context, body),
-                Some(Relay::Translate(..) | Relay::Quotation(_)) | None => {
-                    self.forward(&way, &context, body)
-                }
+                Some(Relay::Translate(..) | Relay::Quotation(_)) | None => match rewriting {
+                    Some(rewriting) if rewriting.makes_another() => {
+                        self.forward_across(&way, rewriting, &context, body)
+                    }
+                    Some(_) | None => self.forward(&way, &context, body),
+                },
             },
             // Its SYN was to be judged in its place.
             Outcome::Vouched(_) => (Verdict::Drop(Reason::BadCookie), false),
@@ -116,7 +133,7 @@ impl Engine {
     }
 
     /// The session table's part. Returns the number of the packet's session.
-    fn change(&mut self, context: &Context<'_>) -> Option<u64> {
+    fn change(&mut self, context: &Context<'_>, bound: Option<Binding>) -> Option<u64> {
         let plan = context.plan;
         if plan.hit {
             self.rules.hit(plan.rule, context.now);
@@ -130,7 +147,7 @@ impl Engine {
                 if let Some((handle, reason)) = stale {
                     self.close(handle, reason, context.now);
                 }
-                self.open(&update, zones, life, context)
+                self.open(&update, zones, (life, bound), context)
             }
             Change::Close { handle, reason } => {
                 self.close(handle, reason, context.now);
@@ -218,7 +235,7 @@ impl Engine {
         &mut self,
         update: &Update,
         zones: [ZoneId; 2],
-        life: LifeIndex,
+        (life, bound): (LifeIndex, Option<Binding>),
         context: &Context<'_>,
     ) -> Option<u64> {
         let (key, direction) = context.keyed.flow?;
@@ -243,6 +260,9 @@ impl Engine {
         // The judge saw that there is room; nothing has changed since.
         let handle = self.table.insert(context.keyed.hash, session).ok()?;
         self.last_session = id;
+        if let Some(twin) = bound {
+            self.translate_from_now(handle, &session, twin);
+        }
         self.rules.begun(&session);
         self.ledger.opened();
         if let Some(anomaly) = Anomaly::at_opening(&context.keyed.packet) {
@@ -256,20 +276,23 @@ impl Engine {
         }
         if self.policy.rule(rule).log_open {
             let event = event(&self.replication.origins, EventKind::Open, &session, context.now);
-            self.tell(Event { ingress: Some(context.arrived.ingress), ..event });
+            let translated = bound.map(|twin| twin.ends());
+            self.tell(Event { ingress: Some(context.arrived.ingress), translated, ..event });
         }
         Some(id)
     }
 
     /// Ends a session.
     pub(crate) fn close(&mut self, handle: Handle, reason: CloseReason, now: Time) {
+        let twin = self.twin_of(handle.place()).copied();
         let Some(session) = self.table.remove(handle) else { return };
-        self.ending().tell(handle.place(), &session, reason, now);
+        self.ending().tell(handle.place(), &session, twin.as_ref(), reason, now);
     }
 
     fn ending(&mut self) -> Ending<'_> {
-        let Self { replication, rules, ledger, events, screening, policy, .. } = self;
-        Ending { replication, rules, ledger, events, screening: screening.as_deref_mut(), policy }
+        let Self { replication, rules, ledger, events, screening, policy, nat, .. } = self;
+        let screening = screening.as_deref_mut();
+        Ending { replication, rules, ledger, events, screening, policy, nat }
     }
 
     /// Tells the replication's sender what a packet changed of a session.
@@ -304,6 +327,7 @@ impl Engine {
             kind: EventKind::Deny(reason),
             key,
             initiator,
+            translated: None,
             session: None,
             rule: context.plan.rule,
             epoch: short_epoch(&self.policy),
@@ -324,14 +348,21 @@ impl Engine {
     }
 }
 
+/// A session that is told of, and the epoch of the policy in force.
+pub(crate) struct Told<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) twin: Option<&'a Twin>,
+    pub(crate) epoch: u32,
+}
+
 /// The event of a session's end under the policy of an epoch, if its rule wants one.
 pub(crate) fn close_event(
     origins: &Origins,
-    session: &Session,
+    told: &Told<'_>,
     reason: CloseReason,
-    epoch: u32,
     now: Time,
 ) -> Option<Event> {
+    let Told { session, twin, epoch } = *told;
     if !session.flags.has(Flags::LOG_CLOSE) {
         return None;
     }
@@ -340,7 +371,8 @@ pub(crate) fn close_event(
     // A session that came by a record of a policy that is not known here has no rule of its own.
     let known = session.epoch != NO_EPOCH;
     let (rule, zones) = if known { (event.rule, event.zones) } else { (None, [None; 2]) };
-    Some(Event { judged, rule, zones, ..event })
+    let translated = twin.map(|twin| twin.ends());
+    Some(Event { judged, rule, zones, translated, ..event })
 }
 
 fn event(origins: &Origins, kind: EventKind, session: &Session, now: Time) -> Event {
@@ -348,6 +380,7 @@ fn event(origins: &Origins, kind: EventKind, session: &Session, now: Time) -> Ev
         kind,
         key: session.key,
         initiator: session.direction(Peer::Initiator),
+        translated: None,
         session: Some(origins.name(session.id)),
         rule: Some(session.rule),
         epoch: session.epoch,
@@ -396,6 +429,9 @@ impl Engine {
         if let Some(relay) = &context.plan.relay {
             relay.rewrite(frame, packet);
         }
+        if let Some(rewriting) = context.rewriting {
+            rewriting.apply(frame, packet);
+        }
         let own = ports[way.port.index()].mac;
         let next = match way.link {
             Link::Untouched => None,
@@ -408,7 +444,8 @@ impl Engine {
                 Some(next)
             }
         };
-        let waiting = Waiting { ingress: context.arrived.ingress, packets: 0, link };
+        let domain = ports[way.port.index()].domain;
+        let waiting = Waiting { ingress: context.arrived.ingress, packets: 0, link, domain };
         let mut behind = false;
         if let Some(session) = self.held_session(context) {
             let longest = body.bytes().len().min(way.mtu as usize + LINK_HEADER_MAX);

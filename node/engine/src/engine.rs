@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use wire::{Direction, FlowKey, FragmentKey, Packet, PlacementKey, SLOTS, Slot, Time, slot};
+use wire::{Direction, FlowKey, FragmentKey, Packet, SLOTS, Slot, Time};
 
 use crate::answer::{Limiter, Rates};
 use crate::commit::Body;
@@ -12,6 +12,7 @@ use crate::event::{Event, Events};
 use crate::fib::{Applied, Fib, FibChange};
 use crate::fragment::{self, Datagram, Fragments};
 use crate::ledger::Ledger;
+use crate::nat::Nat;
 use crate::limits::{RESOLVE_QUEUE, SESSIONS_MAX};
 use crate::outbox::Outbox;
 use crate::pending::Pending;
@@ -88,6 +89,8 @@ pub struct Engine {
     pub(crate) cookie_slot: u32,
     /// Of sessions that a cookie has opened: also when there are no screens any more.
     pub(crate) proxies: Proxies,
+    /// Public addresses and mappings.
+    pub(crate) nat: Nat,
     pub(crate) last_session: u64,
     /// The bucket that the packet in hand works on, for re-adoption after a panic.
     pub(crate) touched: Option<u64>,
@@ -112,6 +115,8 @@ pub(crate) struct Waiting {
     pub(crate) packets: u32,
     /// The link-layer addresses that it came with.
     pub(crate) link: [u8; 12],
+    /// The routing domain that it leaves in.
+    pub(crate) domain: u16,
 }
 
 /// Where a packet came from, for counting it once.
@@ -184,27 +189,6 @@ pub(crate) struct Keyed {
     pub(crate) sides: Sides,
 }
 
-impl Content {
-    /// The slot that it belongs to. Not worked out with the rest: SipHash is a tenth of a packet's
-    /// work, and on a node with one worker nobody asks.
-    pub(crate) fn slot(&self, secret: [u64; 2]) -> Option<Slot> {
-        match self {
-            Self::Ip(keyed) => keyed.slot(secret),
-            Self::Link | Self::Consume | Self::Refused(_) => None,
-        }
-    }
-}
-
-impl Keyed {
-    fn slot(&self, secret: [u64; 2]) -> Option<Slot> {
-        let key = match (&self.fragment, &self.flow) {
-            (Some(key), _) => PlacementKey::of_fragment(key),
-            (None, Some((key, _))) => PlacementKey::of_flow(key),
-            (None, None) => return None,
-        };
-        Some(slot(secret, &key))
-    }
-}
 
 impl Engine {
     /// An engine without routes, under a policy that denies everything, at `now`.
@@ -236,6 +220,7 @@ impl Engine {
             screening: None,
             cookie_slot: 0,
             proxies: Proxies::default(),
+            nat: Nat::new(seed ^ other.rotate_left(32)),
             last_session: 0,
             touched: None,
             settings,
@@ -324,12 +309,21 @@ impl Engine {
         if self.owns_all {
             return None;
         }
-        let secret = self.settings.secret;
+        let ingress = parsed.ingress;
         let slot = match parsed.straight() {
-            Some(Straight { plain, .. }) => slot(secret, &PlacementKey::of_flow(&plain.key)),
-            None => self.read(parsed.ingress, frame).slot(secret)?,
+            Some(Straight { plain, .. }) => self.slot_of_plain(ingress, &plain.key, plain.direction),
+            None => self.slot_of(ingress, &self.read(ingress, frame))?,
         };
         self.owner_of(slot)
+    }
+
+    /// The slot that a frame belongs to. Not worked out with the rest: SipHash is a tenth of a packet's
+    /// work, and on a node with one worker nobody asks.
+    pub(crate) fn slot_of(&self, ingress: PortId, content: &Content) -> Option<Slot> {
+        match content {
+            Content::Ip(keyed) => self.slot_of_packet(ingress, keyed),
+            Content::Link | Content::Consume | Content::Refused(_) => None,
+        }
     }
 
     /// The other worker that this slot belongs to, if it is not ours.
@@ -434,12 +428,13 @@ impl Engine {
         now: Time,
     ) -> Decision {
         self.touched = Some(keyed.hash);
-        let plan =
-            pipeline::judge(self, keyed, arrived, body.bytes(), now, &mut pipeline::Unwatched);
+        let chosen = pipeline::Chosen::default();
+        let seen = (body.bytes(), &chosen);
+        let plan = pipeline::judge(self, keyed, arrived, seen, now, &mut pipeline::Unwatched);
         if let Outcome::Vouched(proof) = plan.outcome {
             return self.vouch(&proof, keyed, arrived, body, now);
         }
-        let decision = self.commit(&plan, keyed, arrived, body, now);
+        let decision = self.commit((&plan, chosen.get()), keyed, arrived, body, now);
         if self.screening.is_some() {
             self.observe(&plan, keyed, arrived, now);
         }
@@ -458,7 +453,17 @@ impl Engine {
         self.policy = policy;
         self.tracking = sweep::tracking(self);
         self.set_screens(same_zones);
+        self.prepare_nat();
         self.sweep.start();
+    }
+
+    /// Takes what the policy in force needs for translation.
+    fn prepare_nat(&mut self) {
+        let Self { nat, policy, fib, settings, table, .. } = self;
+        if !policy.translations().is_empty() {
+            nat.prepare(policy, fib, &settings.ports, table.capacity());
+            table.reserve_twins();
+        }
     }
 
     /// The policy in force.
@@ -492,6 +497,11 @@ impl Engine {
                 Applied::Changed | Applied::Unchanged => {}
             }
             self.release_waiting(change);
+        }
+        if self.policy.translations().masquerades
+            && changes.iter().any(|change| matches!(change, FibChange::PortAddresses { .. }))
+        {
+            self.prepare_nat();
         }
         worst
     }
@@ -560,12 +570,6 @@ impl Engine {
     #[must_use]
     pub fn session_id(&self, stored: u64) -> SessionId {
         self.replication.origins.name(stored)
-    }
-
-    /// The slot that a flow falls into, on every node.
-    #[must_use]
-    pub fn slot_of(&self, key: &FlowKey) -> Slot {
-        slot(self.settings.secret, &PlacementKey::of_flow(key))
     }
 
     /// What was counted so far.

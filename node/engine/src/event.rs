@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use wire::{Direction, FlowKey};
+use wire::{Direction, Ends, FlowKey};
 
 use crate::limits::EVENTS;
 use crate::session::{CloseReason, SessionId};
@@ -19,6 +19,8 @@ pub struct Event {
     pub key: FlowKey,
     /// The direction of the first packet within the canonical key.
     pub initiator: Direction,
+    /// Both ends of the initiator's packets once translated, if they are.
+    pub translated: Option<Ends>,
     /// The session; `None` for a denial.
     pub session: Option<SessionId>,
     /// The rule of the epoch; `None` when none matched.

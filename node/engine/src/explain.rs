@@ -40,12 +40,15 @@ impl Engine {
         };
         let arrived = Arrived { ingress, packets: 1, pieces: None };
         let mut notes = Notes::default();
-        let mut plan = pipeline::judge(self, keyed, arrived, frame, now, &mut notes);
+        let chosen = pipeline::Chosen::default();
+        let seen = (frame, &chosen);
+        let mut plan = pipeline::judge(self, keyed, arrived, seen, now, &mut notes);
         if let Outcome::Vouched(proof) = plan.outcome
             && let Some(syn) = Remade::syn(&proof, frame, &keyed.packet)
         {
             let (keyed, frame) = (syn.keyed(keyed), syn.frame());
-            plan = pipeline::judge_vouched(self, &keyed, arrived, frame, now, &mut notes);
+            let seen = (frame, &chosen);
+            plan = pipeline::judge_vouched(self, &keyed, arrived, seen, now, &mut notes);
         }
         notes.explain(&plan)
     }

@@ -136,6 +136,11 @@ impl Fib {
         self.ports.get(port.index()).map(|port| port.domain)
     }
 
+    /// The addresses of a port.
+    pub(crate) fn addresses_of(&self, port: PortId) -> &[IpNet] {
+        self.ports.get(port.index()).map_or(&[], |port| &port.addresses)
+    }
+
     /// Whether `address` is one of our own in `domain`.
     pub fn is_own(&self, domain: u16, address: IpAddr) -> bool {
         self.own.get(&(domain, address)) == Some(&Own::Address)

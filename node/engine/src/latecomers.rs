@@ -4,14 +4,14 @@
 
 use std::net::IpAddr;
 
-use wire::{Packet, Time};
+use wire::{Ends, Packet, Time, Version};
 
 use crate::commit::change_hop_limit;
 use crate::engine::{Engine, Origin};
 use crate::fib::{Hop, Lookup};
 use crate::replication::Role;
 use crate::session::Peer;
-use crate::table::Handle;
+use crate::table::{Handle, SessionTable, Side};
 use crate::{PortId, Reason};
 
 /// A packet that waited in the engine, as it came in.
@@ -50,7 +50,7 @@ impl Engine {
     /// Takes out a packet that waits for the backup or for a next hop's link-layer address, undone to what
     /// it was when it came in. It still counts as held: [`Self::pass_on`] it as [`Origin::Held`].
     pub fn next_latecomer(&mut self) -> Option<Latecomer<'_>> {
-        let Self { replication, pending, .. } = self;
+        let Self { replication, pending, table, .. } = self;
         let (bytes, waiting) = match replication.held.expire(Time::MAX) {
             Some(frame) => (frame.bytes, frame.meta.waiting()),
             None => {
@@ -58,7 +58,9 @@ impl Engine {
                 (frame.bytes, frame.meta)
             }
         };
-        undo(bytes, &waiting.link);
+        if undo(bytes, &waiting.link) {
+            untranslate(table, bytes, waiting.domain);
+        }
         Some(Latecomer { ingress: waiting.ingress, packets: waiting.packets, frame: bytes })
     }
 }
@@ -73,7 +75,8 @@ impl Engine {
         }
         let Some(session) = self.table.get(handle) else { return };
         let (key, hash) = (session.key, self.table.hash(&session.key) as u32);
-        let ways = Peer::BOTH.map(|peer| key.destination(session.direction(peer)).0);
+        let ends = Self::seen_by_policy(session, self.table.twin(handle, session));
+        let ways = ends.map(|(address, _)| address);
         for to in ways {
             if let Some((port, next)) = self.unresolved(key.domain(), to, hash) {
                 self.want(port, next);
@@ -98,13 +101,40 @@ impl Engine {
 
 /// Gives a frame that was readied for its next hop the link-layer addresses that it came with, and the hop
 /// that it was charged. One that passed a wire has its addresses, and was charged none.
-fn undo(frame: &mut [u8], link: &[u8; 12]) {
-    let Some(addresses) = frame.first_chunk_mut::<12>() else { return };
+///
+/// Whether it was routed.
+fn undo(frame: &mut [u8], link: &[u8; 12]) -> bool {
+    let Some(addresses) = frame.first_chunk_mut::<12>() else { return false };
     if addresses == link {
-        return;
+        return false;
     }
     *addresses = *link;
     if let Ok(packet) = Packet::parse(frame) {
         change_hop_limit(frame, &packet, |hops| hops.saturating_add(1));
+    }
+    true
+}
+
+/// Gives a frame of a translated session the ends back that it came with. One whose session is over, and
+/// one that was made of the other family, stays as it is: its sender sends it again.
+pub(crate) fn untranslate(table: &SessionTable, frame: &mut [u8], domain: u16) {
+    let Ok(packet) = Packet::parse(frame) else { return };
+    let Some((key, direction)) = wire::flow_key(&packet, domain) else { return };
+    let Some((handle, side)) = table.locate(table.hash(&key), &key) else { return };
+    let Some(session) = table.get(handle) else { return };
+    let Some(twin) = table.twin(handle, session) else { return };
+    let (sender, to, delta) = match side {
+        Side::First => (session.sender(direction), twin.ends().reversed(), twin.delta),
+        Side::Second => {
+            let came = Ends::of_key(&session.key, session.direction(Peer::Initiator));
+            (twin.sender(direction), came, twin.delta.reversed())
+        }
+    };
+    let left = match side {
+        Side::First => Peer::Responder,
+        Side::Second => Peer::Initiator,
+    };
+    if sender == left && Version::of(to.source.0) == packet.version {
+        wire::translate::rewrite(frame, &packet, &to, delta);
     }
 }

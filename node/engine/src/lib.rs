@@ -31,6 +31,7 @@ pub mod answer;
 pub mod fib;
 pub mod fragment;
 pub mod limits;
+pub mod nat;
 pub mod pending;
 pub mod policy;
 pub mod proxy;

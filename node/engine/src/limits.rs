@@ -358,3 +358,27 @@ pub const ASK_TRIES: u8 = 9;
 
 /// SYNs of one turn by the timer: 100 ns each, and all of [`ASKED_MAX`] in 64 turns.
 pub const ASKS_PER_TICK: usize = 256;
+
+// --- translation ------------------------------------------------------------------------------
+
+/// Public addresses of an engine: 32 KiB of ports each, so 48 MiB at most. Configuration allows 1,024 in
+/// pools; the rest is for those of ports.
+pub const NAT_ADDRESSES_MAX: usize = 1_536;
+
+/// Endpoint-independent mappings of an engine: a carrier's million of subscribers on 16 workers has as many,
+/// about 200 bytes each.
+pub const NAT_MAPPINGS_MAX: u32 = 1 << 20;
+
+/// Rules of translation that are told apart over all commits since the start; configuration allows 1,024 at
+/// once.
+pub const NAT_NAMES_MAX: usize = 16_384;
+
+/// Bytes of the longest frame that translation between the families writes: an IPv6 datagram, and a link
+/// header with two VLAN tags.
+pub const NAT_FRAME_BYTES: usize = 40 + 65_535 + 22;
+
+/// Least life of a UDP mapping (RFC 4787 §4.3, REQ-5).
+pub const NAT_UDP_LIFE: Duration = Duration::from_secs(120);
+
+/// Least life of the mapping of an ICMP query (RFC 5508 §3.2, REQ-2).
+pub const NAT_QUERY_LIFE: Duration = Duration::from_secs(60);

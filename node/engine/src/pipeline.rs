@@ -12,8 +12,10 @@
 //! same judge with somebody watching.
 
 mod proxied;
+mod translated;
 mod watch;
 
+use core::cell::Cell;
 use core::net::IpAddr;
 
 use config::WindowCheck;
@@ -27,16 +29,21 @@ pub(crate) use self::watch::{Unwatched, Watch};
 use crate::answer::{Answer, Unreachable};
 use crate::engine::{Engine, Keyed};
 use crate::fib::Lookup;
+use crate::nat::{Binding, Toward};
 use crate::policy::{self, LifeIndex, Question};
 use crate::proxy::Relay;
 use crate::rematch::{self, Rematch};
 use crate::replication::Role;
 use crate::rules::short_epoch;
 use crate::screen::Gate;
-use crate::session::{CloseReason, Egress, Peer, Session};
-use crate::table::{Handle, Refused};
+use crate::session::{CloseReason, Egress, Flags, Peer, Session};
+use crate::sweep;
+use crate::table::{Handle, Refused, Side};
 use crate::track::{self, Update};
 use crate::{Anomaly, Arrived, Mode, PortId, Reason, RuleIndex, State, ZoneId, integrity};
+
+/// A session, and by which of its keys it was found.
+type Located<'a> = ((Handle, Side), &'a Session);
 
 /// What is to happen to a packet.
 #[derive(Clone, Copy, Debug)]
@@ -150,11 +157,11 @@ pub(crate) fn judge(
     engine: &Engine,
     keyed: &Keyed,
     arrived: Arrived,
-    frame: &[u8],
+    (frame, chosen): (&[u8], &Chosen),
     now: Time,
     watch: &mut impl Watch,
 ) -> Plan {
-    let judge = Judge { engine, keyed, packet: &keyed.packet, arrived, frame, now, vouched: false };
+    let judge = Judge::new(engine, keyed, arrived, (frame, chosen), now);
     let plan =
         judge.owner().or_else(|| judge.entrance(watch)).unwrap_or_else(|| judge.lookup(watch));
     let plan = judge.audible(plan);
@@ -172,6 +179,25 @@ struct Judge<'a> {
     now: Time,
     /// Its sender has proved that it is there.
     vouched: bool,
+    /// What its destination means, where `packet` says that.
+    toward: Option<Toward>,
+    chosen: &'a Chosen,
+}
+
+/// Where the judge leaves how a new session will be translated: few are, so the plan has no room for it.
+pub(crate) type Chosen = Cell<Option<Binding>>;
+
+impl<'a> Judge<'a> {
+    const fn new(
+        engine: &'a Engine,
+        keyed: &'a Keyed,
+        arrived: Arrived,
+        (frame, chosen): (&'a [u8], &'a Chosen),
+        now: Time,
+    ) -> Self {
+        let (packet, vouched, toward) = (&keyed.packet, false, None);
+        Self { engine, keyed, packet, arrived, frame, now, vouched, toward, chosen }
+    }
 }
 
 impl Judge<'_> {
@@ -218,29 +244,34 @@ impl Judge<'_> {
     /// The screen that the packet meets, where there are any.
     #[inline]
     fn gate(&self) -> Option<Gate<'_>> {
-        self.engine.gate(self.arrived.ingress, (self.packet, self.keyed.sides), self.now)
+        self.engine.gate(self.arrived.ingress, (&self.keyed.packet, self.keyed.sides), self.now)
     }
 
     fn lookup(&self, watch: &mut impl Watch) -> Plan {
         let Some((key, direction)) = &self.keyed.flow else {
             return Plan::drop(Reason::IcmpUnrelated);
         };
-        let found = self.engine.table.find(self.keyed.hash, key);
-        let live = found.and_then(|handle| Some((handle, self.engine.table.get(handle)?)));
+        let found = self.engine.table.locate(self.keyed.hash, key);
+        let live = found.and_then(|found| Some((found, self.engine.table.get(found.0)?)));
         if self.packet.is_icmp_error() {
             return self.related(live, watch);
         }
-        let Some((handle, session)) = live else {
+        let Some((found, session)) = live else {
             watch.stage(Stage::Lookup, || "no session".to_owned());
             return self.open(None, watch);
         };
         if self.engine.replication.ends(session) <= self.now {
             watch.stage(Stage::Lookup, || "its session's time is over".to_owned());
-            return self.open(Some((handle, session.expiry_reason())), watch);
+            return self.open(Some((found.0, session.expiry_reason())), watch);
         }
-        let sender = session.sender(*direction);
+        let Some(sender) = self.engine.sender(found, session, *direction) else {
+            return self.bypassed(watch);
+        };
         watch.stage(Stage::Lookup, || format!("session {}, from its {sender:?}", session.id));
-        self.follow(handle, session, sender, watch)
+        match self.leaving(found.0, session, sender) {
+            None => self.follow(found.0, session, sender, watch),
+            Some(packet) => self.of(&packet).follow(found.0, session, sender, watch),
+        }
     }
 
     /// A packet of a session.
@@ -305,7 +336,7 @@ impl Judge<'_> {
             false => State::New,
         };
         let current = session.epoch == short_epoch(&self.engine.policy);
-        let (rule, rematched) = match (!current).then(|| self.rematch(session, sender, watch)) {
+        let (rule, rematched) = match (!current).then(|| self.rematch(handle, session, sender, watch)) {
             None => (Some(session.rule), None),
             Some(Rematch::Postponed(rule)) => (rule, None),
             Some(Rematch::Kept(rule)) => (Some(rule), None),
@@ -357,6 +388,11 @@ impl Judge<'_> {
     /// A packet that opens its session from the other side too: it needs a permission of its own.
     fn ask(&self, handle: Handle, sender: Peer, update: Update, watch: &mut impl Watch) -> Plan {
         watch.stage(Stage::Tracker, || "opens its session from the other side".to_owned());
+        // To a public address nobody asks but by a mapping, and queries have none.
+        let translated = |session: &Session| session.flags.has(Flags::TRANSLATED);
+        if self.engine.table.get(handle).is_some_and(translated) {
+            return Plan::invalid(Reason::NatUnmapped);
+        }
         match self.ask_policy(watch) {
             Ok(Permitted { way, permission }) => {
                 let session = Change::Follow { handle, sender, update, rematched: None };
@@ -367,14 +403,24 @@ impl Judge<'_> {
     }
 
     /// A session of an older epoch is looked at again.
-    fn rematch(&self, session: &Session, sender: Peer, watch: &mut impl Watch) -> Rematch {
+    fn rematch(
+        &self,
+        handle: Handle,
+        session: &Session,
+        sender: Peer,
+        watch: &mut impl Watch,
+    ) -> Rematch {
         let policy = &self.engine.policy;
         // Without a way on, this packet goes nowhere; the next one is asked again.
         let zones = self.other_port(session, sender).map(|there| {
             let zones = [self.arrived.ingress, there].map(|port| policy.zone_of_port(port));
             in_order(sender, zones)
         });
+        let twin = self.engine.table.twin(handle, session);
         let rematch = rematch::judge(self.engine, session, zones, |zones| {
+            if twin.is_some() {
+                return sweep::question(session, twin, zones);
+            }
             let [here, there] = in_order(sender, zones);
             Some(self.first_question(sender, here, there))
         });
@@ -394,11 +440,11 @@ impl Judge<'_> {
         })
     }
 
-    /// A packet that would open a session.
-    fn open(&self, stale: Option<(Handle, CloseReason)>, watch: &mut impl Watch) -> Plan {
+    /// A packet that would open a session where it leads.
+    fn open_here(&self, stale: Option<(Handle, CloseReason)>, watch: &mut impl Watch) -> Plan {
         // With a session this is answered by its route; without, before anything else.
         let domain = self.engine.fib.domain_of(self.arrived.ingress).unwrap_or_default();
-        if self.engine.fib.is_own(domain, self.packet.destination) {
+        if self.toward.is_none() && self.engine.fib.is_own(domain, self.packet.destination) {
             return Plan::drop(Reason::LocalDestination);
         }
         // Nobody sends from all hosts of a network; whoever answers would answer to all (smurf).
@@ -469,7 +515,16 @@ impl Judge<'_> {
         let Some(stale) = stale.map_or_else(|| self.make_room(), |stale| Some(Some(stale))) else {
             return Plan { state: State::New, ..Plan::drop(Reason::TableFull) };
         };
+        let ending = stale.map(|(handle, _)| handle);
+        let bound = match self.bind(&permitted, ending, watch) {
+            Ok(bound) => bound,
+            Err(reason) => {
+                let (outcome, toward) = (Outcome::Drop(reason), Some((zones[1], way.port)));
+                return self.refuse(Refusal { outcome, rule: Some(rule), hit: true, toward });
+            }
+        };
         let session = Change::Open { update, zones, life, stale };
+        self.chosen.set(bound);
         Plan { session, ..permitted_by(rule, way) }
     }
 
@@ -579,40 +634,41 @@ impl Judge<'_> {
     }
 
     /// An ICMP error: it passes because of the session that its embedded packet belongs to.
-    fn related(&self, live: Option<(Handle, &Session)>, watch: &mut impl Watch) -> Plan {
+    fn related(&self, live: Option<Located<'_>>, watch: &mut impl Watch) -> Plan {
         let ends = |session: &Session| self.engine.replication.ends(session);
         let alive = live.filter(|(_, session)| ends(session) > self.now);
-        let valid = alive.filter(|(_, session)| self.fits(session));
-        let Some((handle, session)) = valid else {
+        let valid = alive.and_then(|(found, session)| {
+            let (_, direction) = self.keyed.flow?;
+            let sender = self.engine.quoted_sender(found, session, direction)?;
+            self.fits(session, sender).then_some((found.0, session, sender))
+        });
+        let Some((handle, session, sender)) = valid else {
             watch.stage(Stage::Lookup, || "an ICMP error about no session".to_owned());
             return Plan::invalid(Reason::IcmpUnrelated);
         };
         watch.stage(Stage::Lookup, || "an ICMP error about a session".to_owned());
-        let outcome = self.route(watch);
+        let outcome = self.route_of_error(handle, session, sender, watch);
         let passes = matches!(outcome, Outcome::Forward(_));
-        let odd = passes.then(|| self.unreachable(session)).flatten();
+        let odd = passes.then(|| self.unreachable(session, sender)).flatten();
         let relay = passes.then(|| self.quoted(handle, session)).flatten();
         let session = odd.map_or(Change::None, |anomaly| Change::Unreachable { handle, anomaly });
         Plan { state: State::Related, session, relay, ..Plan::bare(outcome) }
     }
 
     /// What the ICMP error in hand, which is about `session`, says for the first time.
-    fn unreachable(&self, session: &Session) -> Option<Anomaly> {
+    fn unreachable(&self, session: &Session, sender: Peer) -> Option<Anomaly> {
         let Transport::Icmp(error) = &self.packet.body else { return None };
-        let (_, direction) = self.keyed.flow?;
-        Anomaly::of_error(session, session.sender(direction), self.packet.version, error)
+        Anomaly::of_error(session, sender, self.packet.version, error)
     }
 
     /// Whether the packet embedded in this ICMP error was sent within `session`: of TCP, its sequence
     /// number must be one that may still be on its way (RFC 5927 §4.1).
-    fn fits(&self, session: &Session) -> bool {
-        let Some((_, direction)) = self.keyed.flow else { return false };
+    fn fits(&self, session: &Session, sender: Peer) -> bool {
         let Ok(embedded) = Packet::parse_embedded(self.frame, self.packet) else { return false };
         // An error goes to the sender of the packet it is about, and to nobody else.
         if embedded.source != self.packet.destination {
             return false;
         }
-        let sender = session.sender(direction);
         let check = self.engine.tracking.tcp_window == WindowCheck::Check;
         let sequence = embedded.tcp_sequence.filter(|_| check);
         sequence.is_none_or(|sequence| session.tcp.has_in_flight(sender, sequence))
@@ -679,9 +735,12 @@ impl Judge<'_> {
         // A datagram that came in pieces leaves in pieces no longer than the longest it came in.
         let pieces = self.arrived.pieces;
         let longest = pieces.map_or(self.packet.ip_len(), |pieces| pieces.largest);
+        let growth = self.growth();
+        let longest = longest.saturating_add_signed(growth);
         let fragmentable = pieces.map_or_else(|| may_fragment(self.packet), |p| p.fragmentable);
         if longest > egress.mtu && !fragmentable {
-            return Outcome::Answer(Answer::TooBig { mtu: egress.mtu });
+            let mtu = egress.mtu.saturating_add_signed(-growth);
+            return Outcome::Answer(Answer::TooBig { mtu });
         }
         Outcome::Forward(Way { port, link, mtu: egress.mtu })
     }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use config::{Action, Integrity, OnChange, Replication, Timeouts};
 
 use crate::ids::{PortId, RuleIndex, ZoneId};
+use crate::nat::Translations;
 use crate::screen::Screens;
 
 mod addresses;
@@ -31,6 +32,7 @@ pub use criteria::Mismatch;
 pub use indexed::Indexed;
 pub use lives::LifeIndex;
 pub use matcher::{Linear, Matcher};
+pub(crate) use compile::matcher;
 pub use question::Question;
 
 /// One epoch's policy.
@@ -50,6 +52,7 @@ pub struct Policy {
     picks_up: bool,
     names: names::Names,
     screens: Screens,
+    translations: Translations,
 }
 
 impl Policy {
@@ -207,6 +210,11 @@ impl Policy {
     /// What its zones do about attacks.
     pub(crate) const fn screens(&self) -> &Screens {
         &self.screens
+    }
+
+    /// What it translates.
+    pub(crate) const fn translations(&self) -> &Translations {
+        &self.translations
     }
 
     /// Packet checks that can be switched.

@@ -214,6 +214,23 @@ reasons! {
     /// The policy in force no longer permits the session.
     PolicyChanged = "policy-changed",
 
+    // Translation
+    /// Its source would need a port of a public address, and none is left there, nor room for its session.
+    /// Give the pool more addresses, or the rule a pool of its own.
+    NatExhausted = "nat-exhausted",
+    /// Many hosts cannot share an address by its protocol, which has no ports (ESP, AH, GRE): give the host
+    /// an address of its own by a static rule.
+    NatProtocol = "nat-protocol",
+    /// A rule of translation fits it, and cannot be carried out: the port it leaves by has no address of its
+    /// family, or its address has no counterpart in the other prefix.
+    NatImpossible = "nat-impossible",
+    /// A packet to a public address of translation, of no session, and nobody has that port.
+    NatUnmapped = "nat-unmapped",
+    /// A packet to the mapping of an inside endpoint, from whom the rule's `filtering` does not admit.
+    NatFiltered = "nat-filtered",
+    /// A packet of a translated session that came past the translation: as it looks on the other side.
+    NatBypassed = "nat-bypassed",
+
     // Routing
     /// No route to the destination.
     NoRoute = "no-route",

@@ -8,6 +8,7 @@ use crate::engine::{Content, Engine, Keyed, Origin, Reassembled, Waiting};
 use crate::fib::FibChange;
 use crate::fragment::{Datagram, GivenUp, Outcome};
 use crate::limits::{EXPIRIES_PER_TICK, TIMER_VISITS_PER_TURN};
+use crate::latecomers::untranslate;
 use crate::replication::{Ending, Role};
 use crate::{Arrived, Decision, Pieces, PortId, Reason, Verdict};
 
@@ -55,7 +56,7 @@ impl Engine {
 
     fn complete(&mut self, mut datagram: Datagram, ingress: PortId, now: Time) -> Decision {
         let content = self.read(ingress, datagram.frame());
-        let slot = content.slot(self.settings.secret);
+        let slot = self.slot_of(ingress, &content);
         if let Some(worker) = slot.and_then(|slot| self.owner_of(slot)) {
             let packets = datagram.fragments();
             self.reassembled = Some(Reassembled { datagram, ingress });
@@ -141,13 +142,14 @@ impl Engine {
     }
 
     fn expire_sessions(&mut self, now: Time) -> bool {
-        let Self { table, rules, ledger, events, replication, screening, policy, .. } = self;
-        let advance = table.review(now, TIMER_VISITS_PER_TURN, |handle, session| {
+        let Self { table, rules, ledger, events, replication, screening, policy, nat, .. } = self;
+        let advance = table.review(now, TIMER_VISITS_PER_TURN, |handle, session, twin| {
             let kept = replication.keeps(session, now);
             if kept.is_none() {
                 let screening = screening.as_deref_mut();
-                let mut ending = Ending { replication, rules, ledger, events, screening, policy };
-                ending.tell(handle.place(), session, session.expiry_reason(), now);
+                let mut ending =
+                    Ending { replication, rules, ledger, events, screening, policy, nat };
+                ending.tell(handle.place(), session, twin, session.expiry_reason(), now);
             }
             kept
         });
@@ -167,13 +169,14 @@ impl Engine {
 
     /// Packets whose next hop did not answer in time.
     fn expire_waiting(&mut self, now: Time) {
-        let Self { settings, fib, limiter, outbox, ledger, pending, .. } = self;
+        let Self { settings, fib, limiter, outbox, ledger, pending, table, .. } = self;
         while let Some(waiting) = pending.expire(now) {
-            let Waiting { ingress, packets, link } = waiting.meta;
+            let Waiting { ingress, packets, link, domain } = waiting.meta;
             // As it came in, so that the answer finds its sender.
             if let Some(addresses) = waiting.bytes.get_mut(..link.len()) {
                 addresses.copy_from_slice(&link);
             }
+            untranslate(table, waiting.bytes, domain);
             ledger.expire(Reason::NeighbourUnresolved, packets);
             if packets > 0 {
                 let mut answerer = Answerer { settings, fib, limiter, outbox, ledger };

@@ -6,7 +6,7 @@
 //!
 //! | offset | bytes | field |
 //! |---|---|---|
-//! | 0 | 1 | version: 1, or 2 of a session that a SYN cookie has opened |
+//! | 0 | 1 | version: 1; 2 of a session that a SYN cookie has opened; 3 of one that is translated |
 //! | 1 | 1 | length of the whole record, bytes |
 //! | 2 | 2 | flags, below |
 //! | 4 | 40 | flow key, as `wire` lays it out |
@@ -15,7 +15,8 @@
 //! | 72 | 48 | TCP tracker, laid out in `tcp/record.rs`; of another protocol, an idle one |
 //! | 120 | 1 | close reason by its place, from 1; 0 if none is decided |
 //! | 121 | 1 | type of the ICMP query that opened it; 0 of other protocols, and where it is not known |
-//! | 122 | 2 | zero |
+//! | 122 | 1 | from version 3 on: what stands behind 192, below; else zero |
+//! | 123 | 1 | from version 3 on: marks of the translation, `table::Marks`; else zero |
 //! | 124 | 2 × 6 | packets of initiator and responder |
 //! | 136 | 2 × 8 | bytes of both |
 //! | 152 | 8 | hash of the rule's id; 0 if the rule is gone |
@@ -25,7 +26,12 @@
 //! | 180 | 4 | idle for, milliseconds |
 //! | 184 | 4 | rest of its life, milliseconds |
 //! | 188 | 4 | own idle life, milliseconds; 0 if it has none |
-//! | 192 | 24 | from version 2 on: how to translate, laid out in `proxy.rs`; zeros if there is nothing to |
+//! | 192 | 24 | version 2: how to translate numbers, laid out in `proxy.rs` |
+//! | | | version 3: 36 + 2, the ends of the second key, low first (address, port), and its domain; 2 × 4, |
+//! | | | hashes of the ids of the rules of translation; or, with bit 8, the 24 bytes of version 2 and the 38 |
+//!
+//! Byte 122: 1 translated, 2 the second key is of IPv6, 4 the initiator is its high end, 8 opened by a SYN cookie,
+//! too.
 //!
 //! So a node of an earlier version reads all sessions but for what it could not translate. Such a session it
 //! has, and breaks if it takes over.
@@ -37,9 +43,11 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use wire::{Direction, FlowKey, Protocol};
+use wire::{Direction, FlowKey, Protocol, Version};
 
+use crate::nat::protocol_in;
 use crate::proxy::Proxied;
+use crate::table::Marks;
 use crate::session::{CloseReason, Flags, SessionId};
 use crate::tcp::{State, Tcp};
 
@@ -54,11 +62,19 @@ pub const LEN: usize = 192;
 pub const VERSION_PROXIED: u8 = 2;
 /// Bytes of a record of that one.
 pub const LEN_PROXIED: usize = LEN + Proxied::RECORD_LEN;
+/// Version that is written of sessions that are translated.
+pub const VERSION_TRANSLATED: u8 = 3;
+/// Bytes of a record of that one.
+pub const LEN_TRANSLATED: usize = LEN + ENDS + 8;
+/// The same of a session that a SYN cookie has opened, too.
+pub const LEN_BOTH: usize = LEN + Proxied::RECORD_LEN + ENDS;
+/// Bytes of both ends and the domain of a second key.
+const ENDS: usize = 38;
 
 /// A record in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes {
-    bytes: [u8; LEN_PROXIED],
+    bytes: [u8; LEN_BOTH],
     len: usize,
 }
 
@@ -115,6 +131,21 @@ pub struct Record {
     pub own_life: Option<Duration>,
     /// How its packets are translated, if a SYN cookie has opened it.
     pub proxied: Option<Proxied>,
+    /// How they look beyond, if they are given other ends.
+    pub translated: Option<Translated>,
+}
+
+/// How a session's packets look beyond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translated {
+    /// The key of its packets as the responder sends them.
+    pub key: FlowKey,
+    /// Which way the initiator's packets go within that key.
+    pub initiator: Direction,
+    /// What is known of its port.
+    pub marks: Marks,
+    /// Hashes of the ids of the rules for source and destination; 0 for none.
+    pub rules: [u32; 2],
 }
 
 /// Why bytes are no record.
@@ -140,6 +171,8 @@ pub enum Malformed {
     Idle,
     /// No session is translated so; or it is not TCP.
     Proxied,
+    /// The second key is not canonical, or of another protocol.
+    Translated,
 }
 
 impl Record {
@@ -152,6 +185,7 @@ impl Record {
         let wrong = match version {
             VERSION => usize::from(length) != LEN,
             VERSION_PROXIED => usize::from(length) != LEN_PROXIED,
+            VERSION_TRANSLATED => !matches!(usize::from(length), LEN_TRANSLATED | LEN_BOTH),
             _ => usize::from(length) < LEN,
         };
         if wrong {
@@ -161,15 +195,33 @@ impl Record {
             return Err(Malformed::Truncated);
         }
         let mut record = Self::read(&Reader(bytes.first_chunk().ok_or(Malformed::Truncated)?))?;
-        let later = bytes.get(LEN..usize::from(length)).filter(|_| version >= VERSION_PROXIED);
-        if let Some(words) = later.and_then(|later| later.first_chunk()) {
-            record.proxied = proxied(words, version)?;
-            let is_tcp = record.key.protocol() == Protocol::TCP;
-            if record.proxied.is_some() && !is_tcp {
+        record.read_later(version, &bytes[..usize::from(length)])?;
+        Ok((record, usize::from(length)))
+    }
+
+    /// What stands behind the first version.
+    fn read_later(&mut self, version: u8, bytes: &[u8]) -> Result<(), Malformed> {
+        let mut later = bytes.get(LEN..).unwrap_or(&[]);
+        let content = if version >= VERSION_TRANSLATED { bytes[CONTENT] } else { 0 };
+        if version == VERSION_PROXIED || content & CONTENT_PROXIED != 0 {
+            let words = later.split_first_chunk();
+            let (words, rest) = words.ok_or(Malformed::Truncated)?;
+            self.proxied = Some(Proxied::from_bytes(words).ok_or(Malformed::Proxied)?);
+            if self.key.protocol() != Protocol::TCP {
                 return Err(Malformed::Proxied);
             }
+            later = rest;
         }
-        Ok((record, usize::from(length)))
+        if content & CONTENT_TRANSLATED != 0 {
+            let (ends, rest) = later.split_first_chunk().ok_or(Malformed::Truncated)?;
+            let hash = |at: usize| rest.get(at..)?.first_chunk().copied();
+            let rules = [hash(0), hash(4)].map(|it| it.map_or(0, u32::from_be_bytes));
+            let marks = Marks::from_bits(bytes[CONTENT + 1]).ok_or(Malformed::Translated)?;
+            let (key, initiator) =
+                Translated::key(self.key.protocol(), ends, content).ok_or(Malformed::Translated)?;
+            self.translated = Some(Translated { key, initiator, marks, rules });
+        }
+        Ok(())
     }
 
     fn read(from: &Reader<'_>) -> Result<Self, Malformed> {
@@ -208,16 +260,19 @@ impl Record {
             remaining: milliseconds(from.word(184)),
             own_life: (own_life != Duration::ZERO).then_some(own_life),
             proxied: None,
+            translated: None,
         })
     }
 
     /// The record as bytes, of the earliest version that can tell it. What does not fit is the largest that
     /// does.
     pub fn to_bytes(&self) -> Bytes {
-        let mut bytes = [0; LEN_PROXIED];
-        let (version, len) = match self.proxied {
-            None => (VERSION, LEN),
-            Some(_) => (VERSION_PROXIED, LEN_PROXIED),
+        let mut bytes = [0; LEN_BOTH];
+        let (version, len) = match (&self.proxied, &self.translated) {
+            (None, None) => (VERSION, LEN),
+            (Some(_), None) => (VERSION_PROXIED, LEN_PROXIED),
+            (None, Some(_)) => (VERSION_TRANSLATED, LEN_TRANSLATED),
+            (Some(_), Some(_)) => (VERSION_TRANSLATED, LEN_BOTH),
         };
         let mut put = |at: usize, field: &[u8]| {
             bytes[at..at + field.len()].copy_from_slice(field);
@@ -244,8 +299,19 @@ impl Record {
         put(180, &in_milliseconds(self.idle).to_be_bytes());
         put(184, &in_milliseconds(self.remaining).to_be_bytes());
         put(188, &self.own_life.map_or(0, |life| in_milliseconds(life).max(1)).to_be_bytes());
+        let mut at = LEN;
         if let Some(proxied) = &self.proxied {
-            put(LEN, &proxied.to_bytes());
+            put(at, &proxied.to_bytes());
+            at += Proxied::RECORD_LEN;
+        }
+        if let Some(translated) = &self.translated {
+            let both = if self.proxied.is_some() { CONTENT_PROXIED } else { 0 };
+            put(CONTENT, &[translated.content() | both, translated.marks.bits()]);
+            put(at, &translated.ends());
+            if both == 0 {
+                put(at + ENDS, &translated.rules[0].to_be_bytes());
+                put(at + ENDS + 4, &translated.rules[1].to_be_bytes());
+            }
         }
         Bytes { bytes, len }
     }
@@ -258,11 +324,35 @@ impl Record {
     }
 }
 
-/// What stands behind the first version. A later one may know more kinds; of those this one knows none.
-fn proxied(words: &[u8; Proxied::RECORD_LEN], version: u8) -> Result<Option<Proxied>, Malformed> {
-    match Proxied::from_bytes(words) {
-        None if version == VERSION_PROXIED => Err(Malformed::Proxied),
-        proxied => Ok(proxied),
+/// Where the kinds of what stands behind the first version stand.
+const CONTENT: usize = 122;
+const CONTENT_TRANSLATED: u8 = 1;
+const CONTENT_V6: u8 = 2;
+const CONTENT_REVERSE: u8 = 4;
+const CONTENT_PROXIED: u8 = 8;
+
+impl Translated {
+    fn content(&self) -> u8 {
+        let v6 = if self.key.version() == Version::V6 { CONTENT_V6 } else { 0 };
+        let reverse = if self.initiator == Direction::Reverse { CONTENT_REVERSE } else { 0 };
+        CONTENT_TRANSLATED | v6 | reverse
+    }
+
+    /// Both ends and the domain.
+    fn ends(&self) -> [u8; ENDS] {
+        std::array::from_fn(|at| self.key.as_bytes()[at])
+    }
+
+    /// The second key of a session of this protocol.
+    fn key(protocol: Protocol, ends: &[u8; ENDS], content: u8) -> Option<(FlowKey, Direction)> {
+        let version = if content & CONTENT_V6 != 0 { Version::V6 } else { Version::V4 };
+        let mut bytes = [0; wire::key::KEY_LEN];
+        bytes[..ENDS].copy_from_slice(ends);
+        bytes[ENDS] = protocol_in(version, protocol).0;
+        bytes[ENDS + 1] = if version == Version::V6 { 6 } else { 4 };
+        let reverse = content & CONTENT_REVERSE != 0;
+        let direction = if reverse { Direction::Reverse } else { Direction::Forward };
+        Some((FlowKey::from_bytes(&bytes)?, direction))
     }
 }
 
@@ -299,7 +389,7 @@ impl Reader<'_> {
     /// A later version may have more flags; this one has none.
     fn flags(&self, bits: u16) -> Result<Flags, Malformed> {
         let known = FLAGS.iter().fold(INITIATOR_REVERSE, |known, (bit, _)| known | bit);
-        if bits & !known != 0 && self.0[0] <= VERSION_PROXIED {
+        if bits & !known != 0 && self.0[0] <= VERSION_TRANSLATED {
             return Err(Malformed::Flags(bits));
         }
         let set = FLAGS.iter().filter(|(bit, _)| bits & bit != 0);
@@ -310,7 +400,7 @@ impl Reader<'_> {
         let code = self.0[at];
         let known = CloseReason::ALL.get(usize::from(code).wrapping_sub(1)).copied();
         match known {
-            None if code != 0 && self.0[0] <= VERSION_PROXIED => Err(Malformed::CloseReason(code)),
+            None if code != 0 && self.0[0] <= VERSION_TRANSLATED => Err(Malformed::CloseReason(code)),
             _ => Ok(known),
         }
     }
@@ -329,6 +419,7 @@ impl fmt::Display for Malformed {
             Self::CloseReason(code) => write!(f, "no close reason has the number {code}"),
             Self::Idle => f.write_str("idle for longer than it exists"),
             Self::Proxied => f.write_str("no session is translated so"),
+            Self::Translated => f.write_str("no session has such a second key"),
         }
     }
 }

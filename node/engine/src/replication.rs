@@ -36,12 +36,13 @@ use crate::Anomaly;
 use crate::engine::Engine;
 use crate::event::Events;
 use crate::ledger::Ledger;
+use crate::nat::Nat;
 use crate::limits::{REPLICA_GRACE, REPLICA_REVISIT, TAKEOVER_GRACE};
 use crate::policy::Policy;
 use crate::rules::Rules;
 use crate::screen::Screening;
 use crate::session::{CloseReason, Flags, Session, SessionId};
-use crate::table::Handle;
+use crate::table::{Handle, Twin};
 use crate::{Reason, commit};
 
 /// What an engine is to its sessions.
@@ -160,17 +161,28 @@ pub(crate) struct Ending<'a> {
     pub(crate) events: &'a mut Events,
     pub(crate) screening: Option<&'a mut Screening>,
     pub(crate) policy: &'a Policy,
+    pub(crate) nat: &'a mut Nat,
 }
 
 impl Ending<'_> {
     /// The session that was in `place` is gone.
-    pub(crate) fn tell(&mut self, place: u32, session: &Session, reason: CloseReason, now: Time) {
+    pub(crate) fn tell(
+        &mut self,
+        place: u32,
+        session: &Session,
+        twin: Option<&Twin>,
+        reason: CloseReason,
+        now: Time,
+    ) {
         let replication = &mut *self.replication;
         let ledger = &mut *self.ledger;
         if session.flags.has(Flags::HELD) {
             replication.drop_held(place, |packets| ledger.expire(Reason::HoldClosed, packets));
         }
         self.rules.ended(session);
+        if let Some(twin) = twin {
+            self.nat.end(session, twin);
+        }
         ledger.closed(reason);
         // Of a replica's end its owner tells.
         let owner = replication.role == Role::Owner;
@@ -185,7 +197,8 @@ impl Ending<'_> {
             ledger.anomalous(anomaly);
         }
         let epoch = self.rules.epoch();
-        let event = commit::close_event(&replication.origins, session, reason, epoch, now);
+        let told = commit::Told { session, twin, epoch };
+        let event = commit::close_event(&replication.origins, &told, reason, now);
         let event = event.filter(|_| owner);
         if event.is_some_and(|event| !self.events.push(event)) {
             self.ledger.event_lost();

@@ -318,6 +318,8 @@ impl Flags {
     pub const UNREACHABLE: Self = Self(1 << 8);
     /// A SYN cookie has opened it: see [`crate::proxy`].
     pub const PROXIED: Self = Self(1 << 12);
+    /// Its packets are translated: see [`crate::nat`].
+    pub const TRANSLATED: Self = Self(1 << 13);
     /// Its packets wait for the backup.
     pub const HELD: Self = Self(1 << 14);
     /// Its record was made, and no packet has come since.

@@ -9,11 +9,11 @@
 //! First everything is decided and nothing changed, then everything is changed and nothing can
 //! fail, as in the long way.
 
-use wire::{Plain, Time};
+use wire::{Ends, Plain, Time};
 
 use crate::engine::Engine;
 use crate::rules::short_epoch;
-use crate::session::{Egress, Peer, Session};
+use crate::session::{Egress, Flags, Peer, Session};
 use crate::table::{Guess, Handle, SessionTable};
 use crate::track::{self, Progress};
 use crate::{Checksum, Decision, Mode, Port, PortId, State, Verdict};
@@ -34,6 +34,8 @@ struct Course {
     progress: Progress,
     egress: Egress,
     mac: [u8; 6],
+    /// The session is translated.
+    translated: bool,
 }
 
 impl Straight {
@@ -68,8 +70,11 @@ impl Engine {
         now: Time,
     ) -> Option<Decision> {
         let plain = &straight.plain;
-        let Course { handle, sender, progress, egress, mac } =
+        let Course { handle, sender, progress, egress, mac, translated } =
             self.course(straight, ingress, frame, now)?;
+        if translated {
+            self.translate_plain(handle, sender, plain, frame)?;
+        }
         let session = self.table.get_mut(handle)?;
         let state = match session.is_established_for(sender) {
             true => State::Established,
@@ -101,9 +106,14 @@ impl Engine {
         now: Time,
     ) -> Option<Course> {
         let plain = &straight.plain;
-        let handle = self.table.find_at(straight.guess, straight.hash, &plain.key)?;
+        let (handle, side) = self.table.locate_at(straight.guess, straight.hash, &plain.key)?;
         let session = self.table.get(handle)?;
-        let sender = session.sender(plain.direction);
+        let translated = session.flags.has(Flags::TRANSLATED);
+        let sender = if translated {
+            self.sender((handle, side), session, plain.direction)?
+        } else {
+            session.sender(plain.direction)
+        };
         if session.deadline <= now || !self.is_current(session, sender, ingress) {
             return None;
         }
@@ -114,7 +124,33 @@ impl Engine {
             return None;
         }
         let progress = track::predict(session, sender, plain, &self.tracking, now)?;
-        Some(Course { handle, sender, progress, egress, mac: port.mac })
+        Some(Course { handle, sender, progress, egress, mac: port.mac, translated })
+    }
+
+    /// Gives a plain packet the ends that it has beyond. `None`, and nothing done, if those are of the other
+    /// family.
+    #[inline]
+    fn translate_plain(
+        &self,
+        handle: Handle,
+        sender: Peer,
+        plain: &Plain,
+        frame: &mut [u8],
+    ) -> Option<()> {
+        let session = self.table.get(handle)?;
+        let twin = self.table.twin(handle, session)?;
+        if twin.key.version() != session.key.version() {
+            return None;
+        }
+        let (to, delta) = match sender {
+            Peer::Initiator => (twin.ends(), twin.delta),
+            Peer::Responder => {
+                let back = Ends::of_key(&session.key, session.direction(Peer::Responder));
+                (back, twin.delta.reversed())
+            }
+        };
+        plain.translate(frame, &to, delta);
+        Some(())
     }
 
     /// Whether the session is of the policy in force, and the packet enters from its sender's zone.

@@ -29,7 +29,7 @@ use crate::rematch::{self, Rematch};
 use crate::replication::Role;
 use crate::rules::short_epoch;
 use crate::session::{CloseReason, Peer, Session};
-use crate::table::Handle;
+use crate::table::{Handle, Twin};
 use crate::{Mode, PortId, ZoneId, track};
 
 #[cfg(test)]
@@ -147,7 +147,7 @@ impl Engine {
 
     fn sweep_one(&mut self, handle: Handle, session: &Session, now: Time) {
         if session.epoch != short_epoch(&self.policy) {
-            let zones = zones_today(self, session);
+            let zones = zones_today(self, handle, session);
             match self.judge_again(handle, session, zones, now) {
                 Judged::Lives => {}
                 Judged::Waits => self.sweep.postponed = self.sweep.postponed.saturating_add(1),
@@ -173,7 +173,8 @@ impl Engine {
         zones: Option<[Option<ZoneId>; 2]>,
         now: Time,
     ) -> Judged {
-        match rematch::judge(self, session, zones, |zones| question(session, zones)) {
+        let twin = self.table.twin(handle, session).copied();
+        match rematch::judge(self, session, zones, |zones| question(session, twin.as_ref(), zones)) {
             Rematch::Permitted(permission) => self.renew(handle, permission, session.last_seen()),
             Rematch::Refused(_) => {
                 self.close(handle, CloseReason::Policy, now);
@@ -216,10 +217,15 @@ pub(crate) fn tracking(engine: &Engine) -> track::Settings {
 }
 
 /// The zones of initiator and responder. `None` if one of them is not to be told.
-fn zones_today(engine: &Engine, session: &Session) -> Option<[Option<ZoneId>; 2]> {
+fn zones_today(
+    engine: &Engine,
+    handle: Handle,
+    session: &Session,
+) -> Option<[Option<ZoneId>; 2]> {
+    let twin = engine.table.twin(handle, session);
     let zone = |peer| {
         let told = rematch::zone_today(engine, session, peer);
-        let routed = || Some(engine.policy.zone_of_port(port_toward(engine, session, peer)?));
+        let routed = || Some(engine.policy.zone_of_port(port_toward(engine, session, twin, peer)?));
         told.or_else(routed)
     };
     Some([zone(Peer::Initiator)?, zone(Peer::Responder)?])
@@ -227,13 +233,18 @@ fn zones_today(engine: &Engine, session: &Session) -> Option<[Option<ZoneId>; 2]
 
 /// The port that leads to a peer whose packets were never answered here: the other end of the wire that they
 /// go through, or as the routes say.
-fn port_toward(engine: &Engine, session: &Session, peer: Peer) -> Option<PortId> {
+fn port_toward(
+    engine: &Engine,
+    session: &Session,
+    twin: Option<&Twin>,
+    peer: Peer,
+) -> Option<PortId> {
     if let Some(egress) = session.last_egress(peer)
         && let Mode::Wire(other) = engine.ports().get(egress.port.index())?.mode
     {
         return Some(other);
     }
-    let (address, _) = session.key.source(session.direction(peer));
+    let (address, _) = Engine::seen_by_policy(session, twin)[peer.index()];
     // Among equal ways any tells: an interface's zone is that of all that lead to a network, or nobody's.
     match engine.fib.lookup(session.key.domain(), address, 0) {
         Lookup::Hop(hop) => Some(hop.port),
@@ -248,10 +259,13 @@ fn port_toward(engine: &Engine, session: &Session, peer: Peer) -> Option<PortId>
 
 /// The question that the session's first packet would raise. `None` of ICMP whose type an older node did
 /// not tell: its next packet does, and it lives for half a minute.
-fn question(session: &Session, [from_zone, to_zone]: [ZoneId; 2]) -> Option<Question> {
-    let direction = session.direction(Peer::Initiator);
-    let (source, source_port) = session.key.source(direction);
-    let (destination, destination_port) = session.key.destination(direction);
+pub(crate) fn question(
+    session: &Session,
+    twin: Option<&Twin>,
+    [from_zone, to_zone]: [ZoneId; 2],
+) -> Option<Question> {
+    let [(source, source_port), (destination, destination_port)] =
+        Engine::seen_by_policy(session, twin);
     let protocol = session.key.protocol();
     let mut icmp = None;
     let (source_port, destination_port) = match protocol {

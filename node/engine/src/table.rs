@@ -22,10 +22,14 @@ mod bucket;
 mod hash;
 #[cfg(test)]
 mod tests;
+mod twins;
 
 use wire::{FlowKey, Time};
 
 pub use self::audit::Audit;
+pub use self::twins::{Marks, Twin};
+use self::twins::Twins;
+pub(crate) use self::twins::Side;
 use self::bucket::Buckets;
 use self::hash::Keyed;
 use crate::limits::{SESSIONS_MAX, SESSIONS_PER_PAGE, VICTIMS_TRIED};
@@ -44,6 +48,7 @@ pub struct SessionTable {
     /// Places from here on were never used.
     fresh: u32,
     wheel: TimerWheel,
+    twins: Twins,
     refused_full: u64,
     refused_buckets: u64,
 }
@@ -123,6 +128,7 @@ impl SessionTable {
             free: Vec::with_capacity(capacity as usize),
             fresh: 0,
             wheel: TimerWheel::new(capacity, start),
+            twins: Twins::default(),
             refused_full: 0,
             refused_buckets: 0,
         }
@@ -155,27 +161,21 @@ impl SessionTable {
     #[inline]
     pub fn touch(&self, hash: u64, prefetch: impl Fn(*const u8)) {
         prefetch(self.buckets.line(hash));
+        self.touch_twin(hash, prefetch);
     }
 
     /// Where the session of this hash probably is, and has its lines fetched; a burst later than
     /// [`Self::touch`].
     #[inline]
     pub fn guess(&self, hash: u64, prefetch: impl Fn(*const u8)) -> Guess {
-        let place = self.buckets.first(hash).unwrap_or(bucket::FREE);
+        let place = self.buckets.first(hash);
+        let place = place.or_else(|| self.guess_twin(hash)).unwrap_or(bucket::FREE);
+        self.prefetch_twin(place, &prefetch);
         if let Some(session) = self.slab.get(place as usize) {
             let start = std::ptr::from_ref(session).cast::<u8>();
             (0..size_of::<Session>()).step_by(64).for_each(|at| prefetch(start.wrapping_add(at)));
         }
         Guess(place)
-    }
-
-    /// [`Self::find`], with a look at `guess` first.
-    #[inline]
-    pub fn find_at(&self, guess: Guess, hash: u64, key: &FlowKey) -> Option<Handle> {
-        match self.get(Handle(guess.0)) {
-            Some(session) if session.key == *key => Some(Handle(guess.0)),
-            Some(_) | None => self.find(hash, key),
-        }
     }
 
     /// The session of `key`, if there is one.
@@ -257,6 +257,7 @@ impl SessionTable {
     pub fn remove(&mut self, handle: Handle) -> Option<Session> {
         let mut session = *self.get(handle)?;
         self.buckets.remove(self.keyed.hash(&session.key), handle.0);
+        Self::forget_twin(&self.keyed, &mut self.twins, &session, handle.0);
         self.wheel.disarm(handle.0);
         self.slab[handle.0 as usize].flags.set(Flags::LIVE, false);
         self.free.push(handle.0);
@@ -311,15 +312,16 @@ impl SessionTable {
         &mut self,
         now: Time,
         budget: usize,
-        mut keep: impl FnMut(Handle, &Session) -> Option<Time>,
+        mut keep: impl FnMut(Handle, &Session, Option<&Twin>) -> Option<Time>,
     ) -> Advance {
-        let Self { keyed, buckets, slab, free, wheel, .. } = self;
+        let Self { keyed, buckets, slab, free, wheel, twins, .. } = self;
         wheel.advance(now, budget, |index| {
             let session = &mut slab[index as usize];
-            if let Some(until) = keep(Handle(index), session) {
+            if let Some(until) = keep(Handle(index), session, twins.of(index, session)) {
                 return Visit::Rearm(until);
             }
             buckets.remove(keyed.hash(&session.key), index);
+            Self::forget_twin(keyed, twins, session, index);
             session.flags.set(Flags::LIVE, false);
             free.push(index);
             Visit::Done
@@ -334,7 +336,7 @@ impl SessionTable {
         budget: usize,
         mut close: impl FnMut(&Session, crate::session::CloseReason),
     ) -> Advance {
-        self.review(now, budget, |_, session| {
+        self.review(now, budget, |_, session, _| {
             if session.deadline > now {
                 return Some(session.deadline);
             }
@@ -378,6 +380,7 @@ impl SessionTable {
         self.slab.len() * size_of::<Session>()
             + self.buckets.memory()
             + self.wheel.memory()
+            + self.twins.memory()
             + self.free.capacity() * size_of::<u32>()
     }
 }

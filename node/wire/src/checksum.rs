@@ -222,7 +222,7 @@ fn destination(frame: &[u8], packet: &Packet) -> IpAddr {
 }
 
 #[inline]
-fn address_sum(address: IpAddr) -> u32 {
+pub(crate) fn address_sum(address: IpAddr) -> u32 {
     match address {
         IpAddr::V4(v4) => {
             let bits = v4.to_bits();

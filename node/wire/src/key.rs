@@ -65,7 +65,7 @@ impl PartialEq for FlowKey {
 
 impl FlowKey {
     /// No flow's key.
-    pub(crate) const ZERO: Self = Self([0; KEY_LEN]);
+    pub const ZERO: Self = Self([0; KEY_LEN]);
 
     /// The key of the flow from `source` to `destination`, and which way that is. With ends of
     /// different IP versions it counts as IPv6.
@@ -243,18 +243,26 @@ pub fn flow_key(packet: &Packet, domain: u16) -> Option<(FlowKey, Direction)> {
     if packet.fragment.is_some() {
         return None;
     }
-    let (source_port, destination_port) = match &packet.body {
-        Transport::Tcp(tcp) => (tcp.source_port, tcp.destination_port),
-        Transport::Udp(udp) => (udp.source_port, udp.destination_port),
-        Transport::Sctp(ports) => (ports.source, ports.destination),
-        Transport::Icmp(icmp) if icmp.embedded => return None,
-        Transport::Icmp(icmp) => (icmp.id, icmp.id),
-        Transport::Gre(gre) => (0, gre.call_id().unwrap_or(0)),
-        Transport::Esp { .. } | Transport::None | Transport::Other => (0, 0),
-    };
+    if packet.is_icmp_error() {
+        return None;
+    }
+    let (source_port, destination_port) = ports(packet);
     let source = (packet.source, source_port);
     let destination = (packet.destination, destination_port);
     Some(FlowKey::new(domain, packet.protocol, source, destination))
+}
+
+/// The ports of a packet as keys have them; of an ICMP error and of a later fragment none, 0.
+#[inline]
+pub(crate) fn ports(packet: &Packet) -> (u16, u16) {
+    match &packet.body {
+        Transport::Tcp(tcp) => (tcp.source_port, tcp.destination_port),
+        Transport::Udp(udp) => (udp.source_port, udp.destination_port),
+        Transport::Sctp(ports) => (ports.source, ports.destination),
+        Transport::Icmp(icmp) => (icmp.id, icmp.id),
+        Transport::Gre(gre) => (0, gre.call_id().unwrap_or(0)),
+        Transport::Esp { .. } | Transport::None | Transport::Other => (0, 0),
+    }
 }
 
 /// The key of the flow of an embedded packet and *its* direction, the opposite of the error's.

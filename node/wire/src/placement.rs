@@ -14,6 +14,9 @@
 //! (2), protocol (1), `0x24` or `0x26` (1).
 //!
 //! The last byte tells the three apart.
+//!
+//! **Ports of translated sources** say their slot themselves: `port = 1024 + 15 · slot + i`, `i < 15`. So an
+//! answer to a pool's address needs no table to find who owns it.
 use core::fmt;
 use core::net::IpAddr;
 
@@ -24,6 +27,10 @@ use crate::{FlowKey, FragmentKey, Protocol};
 
 /// How many slots there are.
 pub const SLOTS: u16 = 4096;
+/// The first port that a translated source may have: what is below belongs to services.
+pub const FIRST_PORT: u16 = 1024;
+/// Ports of each slot; above them are the host's own, from 62,464 on.
+pub const PORTS_PER_SLOT: u16 = 15;
 /// Bytes of the placement key of an endpoint.
 pub const ENDPOINT_LEN: usize = 24;
 /// In the last byte of a placement key, added to the version: an endpoint's.
@@ -84,4 +91,19 @@ pub struct Slot(pub u16);
 pub fn slot(secret: [u64; 2], key: &PlacementKey) -> Slot {
     let hash = SipHasher13::new_with_keys(secret[0], secret[1]).hash(key.as_bytes());
     Slot((hash % u64::from(SLOTS)) as u16)
+}
+
+/// The first of a slot's ports.
+#[inline]
+pub const fn first_port_of(slot: Slot) -> u16 {
+    FIRST_PORT + slot.0 * PORTS_PER_SLOT
+}
+
+/// The slot whose port this is; `None` if it is the host's, or a service's.
+#[inline]
+pub const fn slot_of_port(port: u16) -> Option<Slot> {
+    match port.checked_sub(FIRST_PORT) {
+        Some(place) if place / PORTS_PER_SLOT < SLOTS => Some(Slot(place / PORTS_PER_SLOT)),
+        Some(_) | None => None,
+    }
 }

@@ -12,10 +12,11 @@
 //!              └───────────┴── one sum: the addresses are part of the pseudo-header
 //! ```
 
-use core::net::Ipv6Addr;
+use core::net::{IpAddr, Ipv6Addr};
 
 use crate::bytes::{be16, be32};
 use crate::checksum::{finish, sums_to_ones};
+use crate::translate::{Delta, Ends, moved};
 use crate::{Direction, FlowKey, Protocol, Seq, TcpFlags, Version};
 use crate::{ethernet, ipv4, ipv6, tcp, udp};
 
@@ -180,6 +181,49 @@ impl Plain {
             }
             Version::V6 => head[NETWORK + ipv6::HOP_LIMIT] = self.hop_limit.saturating_sub(1),
         }
+    }
+
+    /// [`rewrite`](crate::translate::rewrite) of the frame that this was read from: the ends `to` of its
+    /// IP version, of which `delta` tells the difference. The key stays that of the old ends.
+    #[inline(always)]
+    pub fn translate(&self, frame: &mut [u8], to: &Ends, delta: Delta) {
+        match (self.version, to.source.0, to.destination.0) {
+            (Version::V4, IpAddr::V4(source), IpAddr::V4(destination)) => {
+                let head: Option<&mut [u8; TRANSPORT_V4 + tcp::HEADER_LEN]> =
+                    frame.first_chunk_mut();
+                let Some(head) = head else { return };
+                head[NETWORK + ipv4::SOURCE..][..4].copy_from_slice(&source.octets());
+                head[NETWORK + ipv4::DESTINATION..][..4].copy_from_slice(&destination.octets());
+                let sum = moved(be16(head, NETWORK + ipv4::CHECKSUM), delta.header);
+                head[NETWORK + ipv4::CHECKSUM..][..2].copy_from_slice(&sum.to_be_bytes());
+                if let Some(transport) = head.last_chunk_mut() {
+                    self.translate_transport(transport, to, delta);
+                }
+            }
+            (Version::V6, IpAddr::V6(source), IpAddr::V6(destination)) => {
+                let head: Option<&mut [u8; TRANSPORT_V6 + tcp::HEADER_LEN]> =
+                    frame.first_chunk_mut();
+                let Some(head) = head else { return };
+                head[NETWORK + ipv6::SOURCE..][..16].copy_from_slice(&source.octets());
+                head[NETWORK + ipv6::DESTINATION..][..16].copy_from_slice(&destination.octets());
+                if let Some(transport) = head.last_chunk_mut() {
+                    self.translate_transport(transport, to, delta);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    #[inline(always)]
+    fn translate_transport(&self, header: &mut [u8; tcp::HEADER_LEN], to: &Ends, delta: Delta) {
+        header[..2].copy_from_slice(&to.source.1.to_be_bytes());
+        header[2..4].copy_from_slice(&to.destination.1.to_be_bytes());
+        let udp = self.key.protocol() == Protocol::UDP;
+        let at = if udp { udp::CHECKSUM } else { tcp::CHECKSUM };
+        let sum = moved(u16::from_be_bytes([header[at], header[at + 1]]), delta.transport);
+        // Zero means "none" in UDP, and is the same number as all ones (RFC 768).
+        let sum = if udp && sum == 0 { 0xffff } else { sum };
+        header[at..at + 2].copy_from_slice(&sum.to_be_bytes());
     }
 }
 

@@ -4,6 +4,8 @@ use crate::bytes::{be16, chunk};
 
 /// Bytes of the common header.
 pub const HEADER_LEN: usize = 12;
+/// Offset of the checksum, 4 bytes: a CRC32c, its lowest byte first (RFC 9260 appendix A).
+pub const CHECKSUM: usize = 8;
 
 /// The ports of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

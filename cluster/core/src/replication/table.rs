@@ -74,8 +74,10 @@ impl Sessions for Table<'_> {
         for place in from..end {
             let Some((_, session)) = self.engine.session_at(place) else { continue };
             let id = self.engine.session_id(session.id);
-            let (key, word) = (&session.key, self.engine.digest(session));
-            visit(&Row { place, id, key, slot: self.engine.slot_of(key), word });
+            let twin = self.engine.twin_of(place);
+            let (key, word) = (&session.key, self.engine.digest(session, twin));
+            let slot = self.engine.slot_of_session(key, session.direction(Peer::Initiator), twin);
+            visit(&Row { place, id, key, slot, word });
         }
         (end < capacity).then_some(end)
     }
@@ -88,7 +90,10 @@ impl Sessions for Table<'_> {
 const fn refusal(refused: Refused) -> Refusal {
     match refused {
         Refused::TableFull | Refused::OriginsFull => Refusal::Full,
-        Refused::NoDomain | Refused::OtherWorker(_) | Refused::Denied => Refusal::Unknown,
+        Refused::NoDomain
+        | Refused::OtherWorker(_)
+        | Refused::PortTaken
+        | Refused::Denied => Refusal::Unknown,
         Refused::OtherInitiator => Refusal::Malformed,
     }
 }

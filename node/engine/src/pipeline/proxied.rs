@@ -3,7 +3,7 @@
 use wire::cookie::Proof;
 use wire::{Packet, TcpFlags, Time, Transport};
 
-use super::{Judge, Outcome, Plan, Stage, Watch};
+use super::{Chosen, Judge, Outcome, Plan, Stage, Watch};
 use crate::answer::Answer;
 use crate::engine::{Engine, Keyed};
 use crate::limits::ASK_INTERVAL;
@@ -21,11 +21,12 @@ pub(crate) fn judge_vouched(
     engine: &Engine,
     keyed: &Keyed,
     arrived: Arrived,
-    frame: &[u8],
+    (frame, chosen): (&[u8], &Chosen),
     now: Time,
     watch: &mut impl Watch,
 ) -> Plan {
-    let judge = Judge { engine, keyed, packet: &keyed.packet, arrived, frame, now, vouched: true };
+    let judge = Judge::new(engine, keyed, arrived, (frame, chosen), now);
+    let judge = Judge { vouched: true, ..judge };
     let plan = judge.audible(judge.open_vouched(watch));
     watch.stage(Stage::Verdict, || format!("{:?}", plan.outcome));
     plan
@@ -33,7 +34,7 @@ pub(crate) fn judge_vouched(
 
 impl<'a> Judge<'a> {
     /// The same about another reading of the packet.
-    const fn of<'b>(&self, packet: &'b Packet) -> Judge<'b>
+    pub(super) const fn of<'b>(&self, packet: &'b Packet) -> Judge<'b>
     where
         'a: 'b,
     {

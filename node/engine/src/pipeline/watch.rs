@@ -28,6 +28,8 @@ pub enum Stage {
     Lookup,
     /// The protocol's state machine.
     Tracker,
+    /// Addresses and ports that change.
+    Translation,
     /// The rules.
     Policy,
     /// The routing table and the next hop.
@@ -44,6 +46,7 @@ impl fmt::Display for Stage {
             Self::Transit => "transit",
             Self::Lookup => "lookup",
             Self::Tracker => "tracker",
+            Self::Translation => "translation",
             Self::Policy => "policy",
             Self::Route => "route",
             Self::Verdict => "verdict",

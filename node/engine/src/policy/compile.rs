@@ -10,6 +10,8 @@ use super::names::Names;
 use super::{Indexed, Linear, Policy, Rule};
 use crate::ids::{PortId, RuleIndex, ZoneId};
 use crate::limits::{OWN_LIVES_MAX, RULES_MAX};
+use crate::nat;
+use crate::nat::Translations;
 use crate::screen::Screens;
 
 pub(super) fn compile(
@@ -27,12 +29,13 @@ pub(super) fn compile(
         rules: policy.rules.iter().map(facts).collect(),
         by_id: index_by_id(policy)?,
         matcher: Indexed::new(linear(policy)?),
-        timeouts: policy.timeouts,
+        timeouts: nat::timeouts(policy),
         lives: Lives::of(&policy.rules).ok_or(CompileError::TooManyTimeouts)?,
         integrity: policy.integrity,
         picks_up: policy.rules.iter().any(|rule| rule.terms.pick_up),
         names: Names::of(policy),
         screens: Screens::compile(policy)?,
+        translations: Translations::compile(policy)?,
     })
 }
 
@@ -167,6 +170,11 @@ fn index_by_id(policy: &config::Policy) -> Result<BTreeMap<String, RuleIndex>, C
         }
     }
     Ok(by_id)
+}
+
+/// Finds the first of a model's rules.
+pub(crate) fn matcher(policy: &config::Policy) -> Result<Indexed, CompileError> {
+    linear(policy).map(Indexed::new)
 }
 
 fn linear(policy: &config::Policy) -> Result<Linear, CompileError> {

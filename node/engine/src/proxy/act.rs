@@ -135,12 +135,14 @@ impl Engine {
             return Decision::bare(Verdict::Drop(crate::Reason::BadCookie));
         };
         let asking = syn.keyed(keyed);
-        let watch = &mut pipeline::Unwatched;
-        let plan = pipeline::judge_vouched(self, &asking, arrived, syn.frame(), now, watch);
+        let (watch, chosen) = (&mut pipeline::Unwatched, pipeline::Chosen::default());
+        let seen = (syn.frame(), &chosen);
+        let plan = pipeline::judge_vouched(self, &asking, arrived, seen, now, watch);
+        let decided = (&plan, chosen.get());
         let decision = match plan.outcome {
             Outcome::Forward(way) => {
                 let mut frame = Body::Frame(syn.frame_mut());
-                let mut decision = self.commit(&plan, &asking, arrived, &mut frame, now);
+                let mut decision = self.commit(decided, &asking, arrived, &mut frame, now);
                 if matches!(plan.session, Change::Open { .. }) {
                     let Transport::Tcp(tcp) = &keyed.packet.body else { return decision };
                     self.begin_asking(&asking, Asked::by(proof, tcp.window), now);
@@ -153,7 +155,7 @@ impl Engine {
             }
             // What is said, is said of the packet that came: its sender knows no other number.
             Outcome::Answer(_) | Outcome::Consume | Outcome::Drop(_) | Outcome::Vouched(_) => {
-                self.commit(&plan, keyed, arrived, body, now)
+                self.commit(decided, keyed, arrived, body, now)
             }
         };
         if self.screening.is_some() {

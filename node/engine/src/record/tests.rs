@@ -76,6 +76,7 @@ fn record(protocol: Protocol, v6: bool, tcp: Tcp) -> Record {
         remaining: Duration::from_secs(432_000),
         own_life: Some(Duration::from_secs(90)),
         proxied: None,
+        translated: None,
     }
 }
 
@@ -100,6 +101,16 @@ fn joined() -> Proxied {
     Proxied::Joined(Joined { shift: 0x0102_0304, stamp_shift: 0x0506_0708, up: 9, down: -7 })
 }
 
+fn translated(protocol: Protocol, v6: bool) -> Translated {
+    let [a, b]: [IpAddr; 2] = match v6 {
+        true => ["2001:db8:f::1", "2001:db8:ffff::9"].map(|text| text.parse().unwrap()),
+        false => ["192.0.2.1", "203.0.113.9"].map(|text| text.parse().unwrap()),
+    };
+    let (key, initiator) = FlowKey::new(258, protocol, (b, 2_051), (a, 443));
+    let marks = Marks::PORT.with(Marks::MAPPED).with(Marks::OPEN);
+    Translated { key, initiator, marks, rules: [0x0a0b_0c0d, 0] }
+}
+
 /// By the name in the file of golden vectors.
 fn samples() -> Vec<(&'static str, Record)> {
     let base = |protocol, v6, tcp| record(protocol, v6, tcp);
@@ -118,6 +129,19 @@ fn samples() -> Vec<(&'static str, Record)> {
         ("icmp-v6-of-a-known-type", echo),
         ("tcp-asked-v4", Record { proxied: Some(asked()), ..base(tcp, false, tracker(1)) }),
         ("tcp-joined-v6", Record { proxied: Some(joined()), ..base(tcp, true, tracker(3)) }),
+        ("tcp-translated-v4", Record { translated: Some(translated(tcp, false)), ..base(tcp, false, tracker(3)) }),
+        (
+            "icmp-translated-v6-v4",
+            Record { translated: Some(translated(Protocol::ICMP, false)), ..echo },
+        ),
+        (
+            "tcp-both-v6",
+            Record {
+                proxied: Some(joined()),
+                translated: Some(Translated { rules: [0; 2], ..translated(tcp, true) }),
+                ..base(tcp, true, tracker(3))
+            },
+        ),
     ]
 }
 
@@ -153,9 +177,9 @@ fn the_golden_vectors_are_what_is_written_and_what_is_read() {
 #[test]
 fn a_newer_record_is_read_as_far_as_it_is_known() {
     for (name, record) in samples() {
+        let record = Record { proxied: None, translated: None, ..record };
         let mut bytes = record.to_bytes()[..LEN].to_vec();
-        let record = Record { proxied: None, ..record };
-        (bytes[0], bytes[1]) = (VERSION_PROXIED + 1, LEN as u8 + 5);
+        (bytes[0], bytes[1]) = (VERSION_TRANSLATED + 1, LEN as u8 + 5);
         bytes.extend_from_slice(b"later");
         bytes[2] |= 0x80; // a flag that does not exist yet
         bytes.push(0xee); // the next record
@@ -200,11 +224,21 @@ fn what_cannot_be_is_refused_by_its_cause() {
     assert_eq!(Record::parse(&proxied[..LEN]), Err(Malformed::Truncated));
     proxied[LEN] = 3; // no such kind
     assert_eq!(Record::parse(&proxied), Err(Malformed::Proxied));
-    proxied[0] += 1; // a later version may have it
+    proxied[0] = VERSION_TRANSLATED + 1; // a later version may have it
     assert_eq!(Record::parse(&proxied), Ok((record, LEN_PROXIED)));
     proxied[1] = LEN as u8;
     proxied[0] = VERSION_PROXIED;
     assert_eq!(Record::parse(&proxied), Err(Malformed::Length(LEN as u8)));
+    let other = Record { translated: Some(translated(Protocol::TCP, false)), ..record };
+    let at = |place: usize, byte: u8| {
+        let mut bytes = other.to_bytes();
+        bytes[place] = byte;
+        Record::parse(&bytes).map(|_| ())
+    };
+    assert_eq!(at(123, 64), Err(Malformed::Translated)); // no such mark
+    assert_eq!(at(LEN, 0xff), Err(Malformed::Translated)); // the low end is the higher one
+    assert_eq!(at(122, 9), Err(Malformed::Proxied)); // says that a cookie opened it
+    assert_eq!(at(1, LEN as u8), Err(Malformed::Length(LEN as u8)));
     let udp = Record { proxied: Some(joined()), ..samples()[4].1 };
     assert_eq!(Record::parse(&udp.to_bytes()), Err(Malformed::Proxied));
 }

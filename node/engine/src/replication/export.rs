@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::record::{self, Record};
 use crate::rules::short_epoch;
 use crate::session::{Flags, Peer, Session, SessionId};
-use crate::table::Handle;
+use crate::table::{Handle, Twin};
 
 /// A record as bytes.
 pub type Exported = record::Bytes;
@@ -21,7 +21,11 @@ impl Engine {
             return None;
         }
         let record =
-            Record { proxied: self.proxies.of(handle, session), ..self.record(session, now) };
+            Record {
+            proxied: self.proxies.of(handle, session),
+            translated: self.table.twin(handle, session).map(|twin| self.translated(twin)),
+            ..self.record(session, now)
+        };
         if self.replication.connected {
             let session = self.table.get_mut(handle)?;
             session.flags.set(Flags::EXPORTED, true);
@@ -63,13 +67,14 @@ impl Engine {
             remaining: self.replication.ends(session).since(now),
             own_life: own.and_then(|place| policy.own_lives().get(place)).copied(),
             proxied: None,
+            translated: None,
         }
     }
 
     /// A word that two nodes have in common of a session that both know alike: of its key, identity,
-    /// state class and rule. Counters, windows and times differ at any moment.
+    /// state class, translation and rule. Counters, windows and times differ at any moment.
     #[must_use]
-    pub fn digest(&self, session: &Session) -> u64 {
+    pub fn digest(&self, session: &Session, twin: Option<&Twin>) -> u64 {
         let id = self.replication.origins.name(session.id);
         let rule = self.rule_of(session).map_or(0, |rule| self.policy.name_of_rule(rule));
         let words = [
@@ -80,7 +85,10 @@ impl Engine {
         ];
         let key =
             session.key.as_bytes().as_chunks::<8>().0.iter().map(|it| u64::from_be_bytes(*it));
-        key.chain(words).fold(0, |hash, word| mix(hash ^ word))
+        let own = key.chain(words).fold(0, |hash, word| mix(hash ^ word));
+        let Some(twin) = twin else { return own };
+        let beyond = twin.key.as_bytes().as_chunks::<8>().0.iter();
+        beyond.map(|it| u64::from_be_bytes(*it)).fold(own, |hash, word| mix(hash ^ word))
     }
 
     /// The session of a place, if there is one.

@@ -136,7 +136,7 @@ impl Engine {
             | Change::Deny { .. } => return None,
         }
         let (key, _) = context.keyed.flow?;
-        let handle = self.table.find(context.keyed.hash, &key)?;
+        let (handle, _) = self.table.locate(context.keyed.hash, &key)?;
         self.table.get(handle)?.flags.has(Flags::HELD).then_some(handle)
     }
 

@@ -73,6 +73,8 @@ pub enum Refused {
     NoDomain,
     /// Its slot belongs to another worker.
     OtherWorker(WorkerId),
+    /// Another session's packets look like its own, translated: two nodes have given one port.
+    PortTaken,
     /// The session of its name was opened from the other side.
     OtherInitiator,
     /// The owner's policy, which is another than the record's, does not permit it: it has ended.
@@ -213,13 +215,22 @@ impl Engine {
         if self.owns_all {
             return None;
         }
-        self.owner_of(self.slot_of(&record.key)).map(Refused::OtherWorker)
+        let twin = record.translated.as_ref().map(|it| self.twin_by(&record.key, record.initiator, it));
+        let slot = self.slot_of_session(&record.key, record.initiator, twin.as_ref());
+        self.owner_of(slot).map(Refused::OtherWorker)
     }
 
     fn open_replica(&mut self, record: &Record, hash: u64, now: Time) -> Imported {
         let Some(session) = self.replica(record, now) else {
             return Imported::Refused(Refused::OriginsFull);
         };
+        if let Some(translated) = &record.translated {
+            self.table.reserve_twins();
+            if !self.table.twin_room(&translated.key, None) {
+                self.nat.counters.twice += 1;
+                return Imported::Refused(Refused::PortTaken);
+            }
+        }
         if self.table.room(hash) == Err(table::Refused::Full)
             && let Some(victim) = self.table.victim(hash)
         {
@@ -229,6 +240,10 @@ impl Engine {
             return Imported::Refused(Refused::TableFull);
         };
         self.learn_proxied(handle, record);
+        if let Some(translated) = &record.translated {
+            let twin = self.twin_by(&record.key, record.initiator, translated);
+            self.replicate_translation(handle, &session, twin);
+        }
         self.replication.origins.hold(session.id);
         self.replication.origins.hold(session.conversation);
         self.rules.begun(&session);

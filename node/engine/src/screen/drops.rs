@@ -85,7 +85,7 @@ const TABLE: [(Option<Kind>, &[Reason]); 22] = [
     (odd(Oddity::TcpFinWithoutAck), &[TcpFinWithoutAck]),
     (odd(Oddity::TcpFlags), &[TcpFlags]),
     (denied(State), &[IcmpUnsolicited]),
-    (denied(Policy), &[NoRule, Denied, RejectLimited, LocalDestination]),
+    (denied(Policy), &[NoRule, Denied, RejectLimited, LocalDestination, NatUnmapped, NatFiltered]),
     (
         denied(Stray),
         &[
@@ -96,6 +96,7 @@ const TABLE: [(Option<Kind>, &[Reason]); 22] = [
             TcpWindow,
             IcmpUnrelated,
             PolicyChanged,
+            NatBypassed,
             FragmentTimeout,
             FragmentMemory,
             FragmentTooMany,
@@ -120,7 +121,7 @@ const TABLE: [(Option<Kind>, &[Reason]); 22] = [
     ),
     (
         denied(Resources),
-        &[TableFull, NoRoute, RouteRefused, PortDown, NeighbourUnresolved, NeighbourQueueFull],
+        &[NatExhausted, NatProtocol, NatImpossible, TableFull, NoRoute, RouteRefused, PortDown, NeighbourUnresolved, NeighbourQueueFull],
     ),
     // Told as what it is where it is looked at (Odd), no packet of ours, or no fault of its sender's.
     (

@@ -3,7 +3,7 @@
 //! The slab is what counts: a place is in use if its session says so. Buckets, free list and timers
 //! follow from it, so a table that fails the audit is rebuilt from its slab.
 
-use super::SessionTable;
+use super::{Handle, SessionTable};
 use super::bucket::FREE;
 use crate::session::Flags;
 
@@ -20,6 +20,8 @@ pub struct Audit {
     pub places: usize,
     /// Timers that were missing, superfluous or badly linked.
     pub timers: usize,
+    /// Second keys of translated sessions that were missing or pointed to another.
+    pub twins: usize,
     /// Sessions that had to be given up: their key was there twice, or found no room any more.
     pub dropped: usize,
 }
@@ -27,7 +29,8 @@ pub struct Audit {
 impl Audit {
     /// Everything that was wrong, and is right now.
     pub const fn repairs(&self) -> usize {
-        self.entries + self.lost + self.spills + self.places + self.timers + self.dropped
+        let keys = self.entries + self.lost + self.spills + self.twins;
+        keys + self.places + self.timers + self.dropped
     }
 }
 
@@ -48,10 +51,11 @@ impl SessionTable {
             spills: self.spills_wrong(),
             places: self.places_wrong(),
             timers: 0,
+            twins: self.twins_wrong(),
             dropped: 0,
         };
         if audit.repairs() > 0 {
-            audit.dropped = self.rebuild();
+            audit.dropped = self.rebuild() + self.rebuild_twins();
         }
         let Self { wheel, slab, .. } = self;
         audit.timers = wheel.audit(|index| {
@@ -144,5 +148,14 @@ impl SessionTable {
             }
         }
         dropped
+    }
+
+    /// Takes a session out whose second key found no place.
+    pub(super) fn give_up(&mut self, handle: Handle) -> bool {
+        let Some(session) = self.slab.get_mut(handle.0 as usize) else { return false };
+        session.flags.set(Flags::LIVE, false);
+        let hash = self.keyed.hash(&session.key);
+        self.free.push(handle.0);
+        self.buckets.remove(hash, handle.0)
     }
 }

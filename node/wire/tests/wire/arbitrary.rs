@@ -2,8 +2,9 @@
 use proptest::prelude::*;
 use ringwall_wire::arp::Arp;
 use ringwall_wire::ndp::Neighbor;
-use ringwall_wire::{FragmentKey, Packet, PlacementKey, SLOTS, Transport, flow_key, slot};
-use ringwall_wire::{build::Fragments, checksum, embedded_key};
+use ringwall_wire::translate::{rewrite, rewrite_quotation};
+use ringwall_wire::{Delta, Ends, FragmentKey, Packet, PlacementKey, SLOTS, Transport, Version};
+use ringwall_wire::{build::Fragments, checksum, embedded_key, flow_key, slot};
 
 use crate::samples;
 
@@ -27,6 +28,7 @@ fn exercise(frame: &[u8]) {
     }
     let _ = Neighbor::parse(frame, &packet);
     change(frame, &packet);
+    translate(frame, &packet);
 }
 
 fn inside(frame: &[u8], packet: &Packet) {
@@ -65,6 +67,34 @@ fn change(frame: &[u8], packet: &Packet) {
             assert!(Packet::parse(&out[..len]).is_ok(), "a fragment of a good packet is good");
         }
     }
+}
+
+/// Other ends leave checksums as right or wrong as they were, and can be taken back.
+fn translate(frame: &[u8], packet: &Packet) {
+    let old = Ends::of(packet);
+    let to = match packet.version {
+        Version::V4 => ([9, 8, 7, 6].into(), [5, 4, 3, 2].into()),
+        Version::V6 => ([0x2a; 16].into(), [0xfd; 16].into()),
+    };
+    let port = if matches!(packet.body, Transport::Icmp(_)) { 40_001 } else { 53 };
+    let new = Ends { source: (to.0, 40_001), destination: (to.1, port) };
+    let mut copy = frame.to_vec();
+    rewrite(&mut copy, packet, &new, Delta::between(&old, &new));
+    right_or_wrong(frame, &copy, packet);
+    if let Ok(embedded) = Packet::parse_embedded(frame, packet) {
+        let mut copy = frame.to_vec();
+        rewrite_quotation(&mut copy, packet, &embedded, to, &new);
+        right_or_wrong(frame, &copy, packet);
+        assert_eq!(Ends::of(&Packet::parse(&copy).unwrap()).source.0, to.0);
+    }
+}
+
+fn right_or_wrong(old: &[u8], new: &[u8], packet: &Packet) {
+    let translated = Packet::parse(new).unwrap();
+    let header = checksum::ipv4_header_checksum_ok;
+    assert_eq!(header(new, &translated), header(old, packet));
+    let transport = checksum::transport_checksum_ok;
+    assert_eq!(transport(new, &translated), transport(old, packet), "{old:02x?}");
 }
 
 #[test]

@@ -11,4 +11,5 @@ mod keys;
 mod malformed;
 mod neighbors;
 mod samples;
+mod translate;
 mod vectors;

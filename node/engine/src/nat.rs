@@ -1,0 +1,211 @@
+//! Address translation: a session's packets look one way on the side that opened it, and another beyond.
+//!
+//! ```text
+//!              first key                                  second key (the session's twin)
+//!  initiator   10.0.0.5:1234 → 203.0.113.7:80             198.51.100.1:2051 → 203.0.113.7:80
+//!  ──────────► looked up as it comes ────► translated ────────────────────────────────────► responder
+//!  ◄────────── translated ◄──── looked up as it comes, by the second key ◄──────────────────
+//! ```
+//!
+//! Every kind is these two keys: one more source, one more destination, both, other prefixes, another
+//! family. So lookup, tracker, replication and fragments know of one thing only, the [`Twin`].
+//!
+//! - `compiled.rs`: the rules as they are asked. `choose.rs`: what a first packet becomes; part of the
+//!   judge, so it changes nothing. `act.rs`: carries that out, and what a session's end gives back.
+//! - `ports.rs`: a public address's ports by slots. `mappings.rs`: endpoint-independent mappings.
+//! - `placing.rs`: which slot a packet belongs to when it is not yet, or no more, as the inside sees it.
+//!
+//! **Order.** Destination, route, source; the policy is asked with the source as it came and the destination
+//! as it leaves. A session's translation is its own: commits do not change it.
+
+mod act;
+mod choose;
+mod compiled;
+mod fixed_map;
+mod mappings;
+mod names;
+mod placing;
+mod ports;
+mod rewriting;
+mod shim;
+mod usage;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use wire::{Protocol, slot};
+
+pub(crate) use self::act::Binding;
+pub(crate) use self::choose::{First, Toward};
+pub(crate) use self::compiled::Translations;
+use self::mappings::Mappings;
+pub use self::names::NatRule;
+use self::names::Names;
+pub(crate) use self::placing::protocol_in;
+pub use self::ports::{Class, Half};
+use self::ports::Runs;
+pub(crate) use self::rewriting::Rewriting;
+pub use self::usage::{AddressUse, RuleUse, Usage};
+use crate::fib::Fib;
+use crate::keyed::Keyed;
+use crate::limits::{NAT_ADDRESSES_MAX, NAT_MAPPINGS_MAX, NAT_QUERY_LIFE, NAT_UDP_LIFE};
+use crate::policy::Policy;
+use crate::{Mode, Port, PortId};
+
+/// What an engine keeps for translation.
+#[derive(Debug)]
+pub(crate) struct Nat {
+    seed: u64,
+    /// Public addresses that have ports to give, or had.
+    book: HashMap<(u16, IpAddr), u16, Keyed>,
+    addresses: Vec<Public>,
+    mappings: Option<Mappings>,
+    pub(crate) names: Names,
+    /// The engine's numbers of the rules of the policy in force, in its order.
+    numbers: Box<[NatRule]>,
+    pub(crate) half: Half,
+    pub(crate) counters: Counted,
+    /// Where frames of another family are written; nothing until there is one.
+    pub(crate) space: Box<[u8]>,
+}
+
+/// One public address.
+#[derive(Debug)]
+struct Public {
+    domain: u16,
+    address: IpAddr,
+    /// By [`Class`].
+    runs: [Runs; Class::ALL.len()],
+    borrowed: u64,
+}
+
+/// What was counted of translation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Ports given of another slot's run.
+    pub borrowed: u64,
+    /// Records whose second key another session had.
+    pub twice: u64,
+}
+
+impl Nat {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            book: HashMap::with_hasher(Keyed::new(seed)),
+            addresses: Vec::new(),
+            mappings: None,
+            names: Names::default(),
+            numbers: Box::default(),
+            half: Half::Both,
+            counters: Counted::default(),
+            space: Box::default(),
+        }
+    }
+
+    /// Whether any address has ports to give, or had.
+    #[inline]
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.addresses.is_empty()
+    }
+
+    /// Takes what a policy needs: not on the packet path.
+    pub(crate) fn prepare(&mut self, policy: &Policy, fib: &Fib, ports: &[Port], sessions: usize) {
+        let rules = policy.translations();
+        self.numbers = rules.rules.iter().map(|id| self.names.number(id)).collect();
+        for pool in &rules.pools {
+            for address in pool.addresses() {
+                self.add(pool.domain, address);
+            }
+        }
+        if rules.masquerades {
+            self.add_own(fib, ports);
+        }
+        for public in &mut self.addresses {
+            for (class, protocol) in Class::ALL.into_iter().zip(Class::PROTOCOLS) {
+                let served = rules.served(public.address).filter(|it| Some(it.0) == protocol);
+                let ports = served.map(|(_, first, last)| (first, last));
+                public.runs[class as usize].keep(ports);
+            }
+        }
+        if rules.has_mappings() && self.mappings.is_none() {
+            let most = sessions.min(NAT_MAPPINGS_MAX as usize) as u32;
+            self.mappings = Some(Mappings::new(most, self.seed));
+        }
+    }
+
+    /// The addresses of routed ports.
+    fn add_own(&mut self, fib: &Fib, ports: &[Port]) {
+        for (at, port) in ports.iter().enumerate().filter(|(_, port)| port.mode == Mode::Routed) {
+            for network in fib.addresses_of(PortId(at as u16)) {
+                if !is_link_local(network.addr()) {
+                    self.add(port.domain, network.addr());
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, domain: u16, address: IpAddr) {
+        if self.book.contains_key(&(domain, address)) || self.addresses.len() == NAT_ADDRESSES_MAX {
+            return;
+        }
+        self.book.insert((domain, address), self.addresses.len() as u16);
+        let runs = Class::ALL.map(|_| Runs::new());
+        self.addresses.push(Public { domain, address, runs, borrowed: 0 });
+    }
+
+    /// The place of a public address.
+    fn place(&self, domain: u16, address: IpAddr) -> Option<u16> {
+        self.book.get(&(domain, address)).copied()
+    }
+
+    fn runs(&self, place: u16, class: Class) -> Option<&Runs> {
+        self.addresses.get(usize::from(place)).map(|public| &public.runs[class as usize])
+    }
+
+    fn runs_mut(&mut self, place: u16, class: Class) -> Option<&mut Runs> {
+        self.addresses.get_mut(usize::from(place)).map(|public| &mut public.runs[class as usize])
+    }
+
+    /// The engine's number of a rule of the policy in force.
+    fn number(&self, rule: u16) -> NatRule {
+        self.numbers.get(usize::from(rule)).copied().unwrap_or(NatRule::NONE)
+    }
+}
+
+/// A number below 4,096 that all nodes agree on, from an inside address alone.
+fn spread(secret: [u64; 2], domain: u16, address: IpAddr) -> u32 {
+    let key = wire::PlacementKey::of_endpoint(domain, Protocol(0), (address, 0));
+    u32::from(slot(secret, &key).0)
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+/// The timeouts of a policy, none shorter than what mappings must live (RFC 4787 §4.3: two minutes; RFC 5508
+/// §3.2: one for queries), where it has endpoint-independent ones: a mapping lives by its sessions.
+pub(crate) fn timeouts(policy: &config::Policy) -> config::Timeouts {
+    let independent = policy.nat.rules.iter().any(|rule| match &rule.kind {
+        config::NatKind::Source(nat) => nat.mapping.endpoint_independent,
+        config::NatKind::Nat64(nat) => nat.mapping.endpoint_independent,
+        config::NatKind::Destination(_)
+        | config::NatKind::Static(_)
+        | config::NatKind::Prefix(_) => false,
+    });
+    let given = policy.timeouts;
+    if !independent {
+        return given;
+    }
+    config::Timeouts {
+        udp_first: given.udp_first.max(NAT_UDP_LIFE),
+        udp_stream: given.udp_stream.max(NAT_UDP_LIFE),
+        icmp: given.icmp.max(NAT_QUERY_LIFE),
+        ..given
+    }
+}

@@ -1,0 +1,211 @@
+//! What a translated session takes when it opens, and gives back when it ends.
+
+use config::Filtering;
+use wire::{Delta, Direction, Ends, FlowKey, Packet};
+
+use super::mappings::{Inside, Mappings, Outside};
+use super::ports::Class;
+use super::{Nat, Rewriting};
+use crate::commit::{Body, Context};
+use crate::engine::{Engine, Keyed};
+use crate::limits::{NAT_FRAME_BYTES, NAT_MAPPINGS_MAX};
+use crate::pipeline::{Change, Plan, Way};
+use crate::record::Translated;
+use crate::session::{Peer, Session};
+use crate::table::{Handle, Marks, Twin};
+use crate::{Reason, State, Verdict};
+
+/// How a session that is about to open will be translated.
+pub(crate) type Binding = Twin;
+
+impl Marks {
+    /// Who may open sessions by the mapping.
+    pub(crate) const fn of_filtering(filtering: Filtering) -> Self {
+        match filtering {
+            Filtering::EndpointIndependent => Self::OPEN,
+            Filtering::AddressDependent => Self::KNOWN,
+            Filtering::AddressAndPortDependent => Self::NONE,
+        }
+    }
+
+    const fn filtering(self) -> Filtering {
+        if self.has(Self::OPEN) {
+            Filtering::EndpointIndependent
+        } else if self.has(Self::KNOWN) {
+            Filtering::AddressDependent
+        } else {
+            Filtering::AddressAndPortDependent
+        }
+    }
+}
+
+/// A mapping that a session goes by.
+struct Going {
+    inside: Inside,
+    outside: Outside,
+    remote: std::net::IpAddr,
+}
+
+impl Nat {
+    /// A session begins: its port is taken. One that came by a record may be of an address that is not here
+    /// yet.
+    pub(crate) fn begin(&mut self, session: &Session, twin: &Twin) {
+        self.names.begun(twin.rules);
+        let ends = twin.ends();
+        if let Some((outside, class)) = self.port_of(twin) {
+            if let Some(runs) = self.runs_mut(outside.place, class) {
+                runs.take(ends.source.1);
+            }
+            if twin.marks.has(Marks::BORROWED) {
+                self.counters.borrowed += 1;
+                self.addresses[usize::from(outside.place)].borrowed += 1;
+            }
+        }
+        for going in self.goings(session, twin).into_iter().flatten() {
+            let mappings =
+                self.mappings.get_or_insert_with(|| Mappings::new(NAT_MAPPINGS_MAX, self.seed));
+            let filtering = twin.marks.filtering();
+            mappings.begin(going.inside, going.outside, going.remote, filtering);
+        }
+    }
+
+    /// It is over.
+    pub(crate) fn end(&mut self, session: &Session, twin: &Twin) {
+        self.names.ended(twin.rules);
+        let mapped = twin.marks.has(Marks::MAPPED);
+        if let Some((outside, class)) = self.port_of(twin).filter(|_| !mapped)
+            && let Some(runs) = self.runs_mut(outside.place, class)
+        {
+            runs.give_back(outside.port);
+        }
+        for going in self.goings(session, twin).into_iter().flatten() {
+            let Some(mappings) = self.mappings.as_mut() else { continue };
+            if mappings.end(&going.inside, &going.outside, going.remote)
+                && let Some(runs) = self.runs_mut(going.outside.place, going.outside.class)
+            {
+                runs.give_back(going.outside.port);
+            }
+        }
+    }
+
+    /// The port that its source has.
+    fn port_of(&mut self, twin: &Twin) -> Option<(Outside, Class)> {
+        let class = Class::of(twin.key.protocol()).filter(|_| twin.marks.has(Marks::PORT))?;
+        let (address, port) = twin.ends().source;
+        self.add(twin.key.domain(), address);
+        let place = self.place(twin.key.domain(), address)?;
+        Some((Outside { place, class, port }, class))
+    }
+
+    /// The mappings that it goes by: that of its source, and that of whom it means.
+    fn goings(&mut self, session: &Session, twin: &Twin) -> [Option<Going>; 2] {
+        let direction = session.direction(Peer::Initiator);
+        let (source, sent) = (session.key.source(direction), session.key.destination(direction));
+        let ends = twin.ends();
+        let class = Class::of(twin.key.protocol());
+        let own = class.filter(|_| twin.marks.has(Marks::MAPPED)).and_then(|class| {
+            let (outside, _) = self.port_of(twin)?;
+            let inside = Inside { domain: session.key.domain(), class, endpoint: source };
+            Some(Going { inside, outside, remote: ends.destination.0 })
+        });
+        let meant = class.filter(|_| twin.marks.has(Marks::INWARD)).and_then(|class| {
+            let place = self.place(session.key.domain(), sent.0)?;
+            let outside = Outside { place, class, port: sent.1 };
+            let inside = Inside { domain: twin.key.domain(), class, endpoint: ends.destination };
+            Some(Going { inside, outside, remote: source.0 })
+        });
+        [own, meant]
+    }
+}
+
+impl Engine {
+    /// How the packet in hand changes; `bound` is how its session will be translated that it opens.
+    #[inline]
+    pub(crate) fn rewriting(
+        &self,
+        plan: &Plan,
+        bound: Option<&Binding>,
+        keyed: &Keyed,
+    ) -> Option<Rewriting> {
+        match plan.session {
+            Change::Open { .. } => {
+                let twin = bound?;
+                Some(Rewriting::of(&keyed.packet, twin.ends(), twin.delta))
+            }
+            Change::Follow { handle, sender, .. } => {
+                let session = self.table.get(handle)?;
+                self.rewriting_of(handle, session, sender, &keyed.packet)
+            }
+            Change::None | Change::Unreachable { .. } if plan.state == State::Related => {
+                self.rewriting_of_error(keyed)
+            }
+            Change::None
+            | Change::Unreachable { .. }
+            | Change::Close { .. }
+            | Change::Deny { .. } => None,
+        }
+    }
+
+    /// A session that has just opened is translated. The judge saw that there is room.
+    pub(crate) fn translate_from_now(&mut self, handle: Handle, session: &Session, twin: Twin) {
+        if self.table.translate(handle, twin) {
+            self.nat.begin(session, &twin);
+            self.nat.names.hit(twin.rules);
+        }
+    }
+
+    /// A frame of the other family leaves in the place of the one in hand.
+    #[cold]
+    pub(crate) fn forward_across(
+        &mut self,
+        way: &Way,
+        rewriting: &Rewriting,
+        context: &Context<'_>,
+        body: &Body<'_>,
+    ) -> (Verdict, bool) {
+        let mut space = std::mem::take(&mut self.nat.space);
+        if space.is_empty() {
+            space = vec![0; NAT_FRAME_BYTES].into_boxed_slice();
+        }
+        let written = rewriting.write(body.bytes(), &context.keyed.packet, &mut space);
+        let forwarded = written.and_then(|len| {
+            let frame = &mut space[..len];
+            let packet = Packet::parse(frame).ok()?;
+            let keyed = Keyed { packet, ..*context.keyed };
+            let context = context.of_translated(&keyed);
+            let (verdict, in_hand) = self.forward(way, &context, &mut Body::Frame(frame));
+            if in_hand && !self.outbox.push(way.port, &space[..len]) {
+                self.ledger.output_lost();
+            }
+            Some(verdict)
+        });
+        self.nat.space = space;
+        (forwarded.unwrap_or(Verdict::Drop(Reason::NatImpossible)), false)
+    }
+}
+
+/// Records.
+impl Engine {
+    /// How a session is translated, as another node may see it.
+    pub(crate) fn translated(&self, twin: &Twin) -> Translated {
+        let rules = twin.rules.map(|rule| self.nat.names.hash_of(rule));
+        Translated { key: twin.key, initiator: twin.initiator, marks: twin.marks, rules }
+    }
+
+    /// The same as it is here.
+    pub(crate) fn twin_by(&self, key: &FlowKey, initiator: Direction, told: &Translated) -> Twin {
+        let Translated { key: beyond, initiator: there, marks, rules } = *told;
+        let (came, leaves) = (Ends::of_key(key, initiator), Ends::of_key(&beyond, there));
+        let one_family = key.version() == beyond.version();
+        let delta = if one_family { Delta::between(&came, &leaves) } else { Delta::default() };
+        let rules = rules.map(|rule| self.nat.names.of_hash(rule));
+        Twin { key: beyond, delta, initiator: there, marks, rules }
+    }
+
+    /// A session that came by a record is translated.
+    pub(crate) fn replicate_translation(&mut self, handle: Handle, session: &Session, twin: Twin) {
+        if self.table.translate(handle, twin) {
+            self.nat.begin(session, &twin);
+        }
+    }
+}

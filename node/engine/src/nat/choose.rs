@@ -1,0 +1,349 @@
+//! What a first packet becomes. Nothing changes here: what is chosen is taken when the session opens.
+
+use std::net::IpAddr;
+
+use config::{Filtering, Mapping, SourceTo};
+use wire::placement::slot_of_port;
+use wire::{Delta, Ends, FlowKey, Packet, Protocol, Slot, Version};
+
+use super::act::Binding;
+use super::compiled::{Origin, Pool};
+use super::mappings::{Inside, Outside};
+use super::placing::protocol_in;
+use super::ports::{Class, Offer, Wanted};
+use super::{NatRule, spread};
+use crate::engine::Engine;
+use crate::policy::Question;
+use crate::table::{Handle, Marks};
+use crate::{PortId, Reason, ZoneId};
+
+/// What the destination of a first packet becomes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Toward {
+    pub(crate) to: (IpAddr, u16),
+    rule: NatRule,
+    /// By the mapping of an inside endpoint.
+    inward: bool,
+    /// By the prefix of this rule of the policy in force.
+    nat64: Option<u16>,
+}
+
+/// A first packet that a rule permits, when its source is chosen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct First<'a> {
+    /// As it came.
+    pub(crate) ends: Ends,
+    pub(crate) protocol: Protocol,
+    pub(crate) toward: Option<Toward>,
+    /// As the policy was asked.
+    pub(crate) question: &'a Question,
+    /// By which ports it comes and leaves.
+    pub(crate) ports: [PortId; 2],
+    pub(crate) hash: u64,
+    /// The session that gives way to it.
+    pub(crate) stale: Option<Handle>,
+}
+
+/// A public endpoint for a source.
+#[derive(Clone, Copy, Debug)]
+struct Chosen {
+    to: (IpAddr, u16),
+    marks: Marks,
+}
+
+impl Engine {
+    /// What becomes of the destination of a first packet that comes from a zone; `None`: nothing.
+    pub(crate) fn toward(
+        &self,
+        zone: ZoneId,
+        domain: u16,
+        packet: &Packet,
+    ) -> Result<Option<Toward>, Reason> {
+        let rules = self.policy.translations();
+        if rules.is_empty() && self.nat.is_idle() {
+            return Ok(None);
+        }
+        if rules.has_targets() {
+            let question = Question::of(packet, zone, zone);
+            let spread = |client| spread(self.settings.secret, 0, client);
+            let target = rules.target(&question, spread).map_err(|_| Reason::NatImpossible)?;
+            if let Some(target) = target {
+                let port = target.port.unwrap_or(Ends::of(packet).destination.1);
+                return Ok(Some(Toward {
+                    to: (target.to, port),
+                    rule: self.nat.number(target.rule),
+                    inward: false,
+                    nat64: target.nat64.then_some(target.rule),
+                }));
+            }
+        }
+        self.toward_mapped(domain, packet)
+    }
+
+    /// The inside endpoint that a packet to a public one means.
+    fn toward_mapped(&self, domain: u16, packet: &Packet) -> Result<Option<Toward>, Reason> {
+        let Ends { source, destination } = Ends::of(packet);
+        let (Some(place), Some(class)) =
+            (self.nat.place(domain, destination.0), Class::of(packet.protocol))
+        else {
+            return Ok(None);
+        };
+        if slot_of_port(destination.1).is_none() {
+            return Ok(None);
+        }
+        let outside = Outside { place, class, port: destination.1 };
+        let mappings = self.nat.mappings.as_ref();
+        let mapped = mappings.and_then(|mappings| Some((mappings, mappings.of_outside(&outside)?)));
+        let Some((mappings, (inside, filtering))) = mapped else { return Err(Reason::NatUnmapped) };
+        let admitted = match filtering {
+            Filtering::EndpointIndependent => true,
+            Filtering::AddressDependent => mappings.knows(&outside, source.0),
+            Filtering::AddressAndPortDependent => false,
+        };
+        if !admitted {
+            return Err(Reason::NatFiltered);
+        }
+        let rule = NatRule::NONE;
+        Ok(Some(Toward { to: inside.endpoint, rule, inward: true, nat64: None }))
+    }
+
+    /// How the session of a first packet will be translated; `None`: not at all.
+    pub(crate) fn binding(&self, first: &First<'_>) -> Result<Option<Binding>, Reason> {
+        let rules = self.policy.translations();
+        if rules.is_empty() && first.toward.is_none() {
+            return Ok(None);
+        }
+        let ends = first.ends;
+        let destination = first.toward.map_or(ends.destination, |toward| toward.to);
+        let (rule, chosen) = self.source(first, destination)?;
+        // A query has one identifier, which both ends know.
+        let query = Class::of(first.protocol) == Some(Class::Icmp);
+        let port = if query { chosen.to.1 } else { destination.1 };
+        let to = Ends { source: chosen.to, destination: (destination.0, port) };
+        if to == ends {
+            return Ok(None);
+        }
+        let version = Version::of(destination.0);
+        let protocol = protocol_in(version, first.protocol);
+        let domain = self.fib.domain_of(first.ports[1]).unwrap_or_default();
+        let (key, initiator) = FlowKey::new(domain, protocol, to.source, to.destination);
+        if !self.table.twin_room(&key, first.stale) {
+            return Err(Reason::NatExhausted);
+        }
+        let inward = first.toward.is_some_and(|toward| toward.inward);
+        let marks = if inward { chosen.marks.with(Marks::INWARD) } else { chosen.marks };
+        let one_family = version == Version::of(ends.destination.0);
+        let delta = if one_family { Delta::between(&ends, &to) } else { Delta::default() };
+        let rules = [rule, first.toward.map_or(NatRule::NONE, |toward| toward.rule)];
+        Ok(Some(Binding { key, delta, initiator, marks, rules }))
+    }
+
+    fn source(
+        &self,
+        first: &First<'_>,
+        destination: (IpAddr, u16),
+    ) -> Result<(NatRule, Chosen), Reason> {
+        let rules = self.policy.translations();
+        let nat64 = first.toward.and_then(|toward| toward.nat64);
+        let origin = match nat64 {
+            Some(rule) => rules.origin_of(rule).ok_or(Reason::NatImpossible)?,
+            None => rules.origin(first.question).map_err(|_| Reason::NatImpossible)?,
+        };
+        let untouched = Chosen { to: first.ends.source, marks: Marks::default() };
+        match origin {
+            // Who is on the side of the server that it means must be answered by way of here.
+            Origin::Untouched if self.turns_back(first) => {
+                let mapping = Mapping::default();
+                let chosen = match first.toward {
+                    // RFC 4787 §6, REQ-9: as a mapping shows it.
+                    Some(toward) if toward.inward => self.beside_mapped(first, destination)?,
+                    _ => self.public(first, destination, SourceTo::Interface, mapping)?,
+                };
+                Ok((NatRule::NONE, chosen))
+            }
+            Origin::Untouched => Ok((NatRule::NONE, untouched)),
+            Origin::Own(rule, address) => {
+                let to = (address, first.ends.source.1);
+                Ok((self.nat.number(rule), Chosen { to, ..untouched }))
+            }
+            Origin::Shared(rule, to, mapping) => {
+                Ok((self.nat.number(rule), self.public(first, destination, to, mapping)?))
+            }
+        }
+    }
+
+    /// An endpoint of the address that a packet was sent to.
+    fn beside_mapped(
+        &self,
+        first: &First<'_>,
+        destination: (IpAddr, u16),
+    ) -> Result<Chosen, Reason> {
+        let class = Class::of(first.protocol).ok_or(Reason::NatProtocol)?;
+        let slot = self.slot_of_first(first, destination, true);
+        let source = Source { first, class, slot, mapping: Mapping::default(), inward: true };
+        let domain = self.fib.domain_of(first.ports[0]).unwrap_or_default();
+        self.of_address(&source, domain, first.ends.destination.0)
+    }
+
+    /// Whether a packet leaves by the port that it came by, because of its destination's translation.
+    fn turns_back(&self, first: &First<'_>) -> bool {
+        let [ingress, egress] = first.ports;
+        first.toward.is_some() && ingress == egress
+    }
+
+    /// An endpoint of a public address.
+    fn public(
+        &self,
+        first: &First<'_>,
+        destination: (IpAddr, u16),
+        to: SourceTo,
+        mapping: Mapping,
+    ) -> Result<Chosen, Reason> {
+        let class = Class::of(first.protocol).ok_or(Reason::NatProtocol)?;
+        let inward = first.toward.is_some_and(|toward| toward.inward);
+        let slot = self.slot_of_first(first, destination, inward);
+        let source = Source { first, class, slot, mapping, inward };
+        let domain = self.fib.domain_of(first.ports[1]).unwrap_or_default();
+        let v4 = destination.0.is_ipv4();
+        match to {
+            SourceTo::Untouched => {
+                Ok(Chosen { to: first.ends.source, marks: Marks::default() })
+            }
+            SourceTo::Interface => {
+                let own = self.fib.source_for(first.ports[1], destination.0);
+                let address = own.ok_or(Reason::NatImpossible)?;
+                self.of_address(&source, domain, address)
+            }
+            SourceTo::Pool(pool) => {
+                let pools = &self.policy.translations().pools;
+                self.of_pool(&source, pools.get(pool).ok_or(Reason::NatImpossible)?, v4)
+            }
+        }
+    }
+
+    fn slot_of_first(
+        &self,
+        first: &First<'_>,
+        destination: (IpAddr, u16),
+        inward: bool,
+    ) -> Slot {
+        let Ends { source, destination: sent } = first.ends;
+        let one_family = sent.0.is_ipv4() == destination.0.is_ipv4();
+        let seen = if one_family { destination } else { sent };
+        let domain = self.fib.domain_of(first.ports[0]).unwrap_or_default();
+        let told = inward.then(|| slot_of_port(sent.1)).flatten();
+        told.unwrap_or_else(|| self.home(domain, first.protocol, source, seen))
+    }
+
+    /// The address of a pool that an inside address has, or, where the pool says so, any other.
+    fn of_pool(&self, source: &Source<'_>, pool: &Pool, v4: bool) -> Result<Chosen, Reason> {
+        let count = pool.count(v4);
+        let inside = source.first.ends.source.0;
+        let from = match count {
+            0 => return Err(Reason::NatImpossible),
+            1 => 0,
+            _ => spread(self.settings.secret, pool.domain, inside) as usize,
+        };
+        let tries = if pool.arbitrary { count } else { 1 };
+        let mut refused = Reason::NatExhausted;
+        for step in 0..tries {
+            let address = pool.address(v4, (from + step) % count).ok_or(Reason::NatImpossible)?;
+            match self.of_address(source, pool.domain, address) {
+                Ok(chosen) => return Ok(chosen),
+                Err(reason) => refused = reason,
+            }
+        }
+        Err(refused)
+    }
+
+    /// A port of a public address.
+    fn of_address(
+        &self,
+        source: &Source<'_>,
+        domain: u16,
+        address: IpAddr,
+    ) -> Result<Chosen, Reason> {
+        let place = self.nat.place(domain, address).ok_or(Reason::NatImpossible)?;
+        let Source { first, class, slot, mapping, inward } = *source;
+        let inside = first.ends.source;
+        let independent = mapping.endpoint_independent && !inward;
+        if independent
+            && let Some(chosen) = self.known_mapping(source, place, address)?
+        {
+            return Ok(chosen);
+        }
+        let runs = self.nat.runs(place, class).ok_or(Reason::NatImpossible)?;
+        let wanted = Wanted {
+            slot,
+            start: (first.hash >> 7) as u8 % 15,
+            parity: mapping.parity.then_some(inside.1),
+            half: self.nat.half,
+            slots: self.slots,
+        };
+        let owns = |slot| self.owns_all || self.owner_of(slot).is_none();
+        let beside = independent.then(|| self.beside(source, place)).flatten();
+        let offer = match beside {
+            Some(port) => Some(Offer { port, borrowed: false }),
+            None => runs.offer(&wanted, owns),
+        };
+        let Offer { port, borrowed } = offer.ok_or(Reason::NatExhausted)?;
+        let mut marks = Marks::PORT;
+        if borrowed {
+            marks = marks.with(Marks::BORROWED);
+        }
+        if independent {
+            marks = marks.with(Marks::MAPPED).with(Marks::of_filtering(mapping.filtering));
+        }
+        Ok(Chosen { to: (address, port), marks })
+    }
+
+    /// The mapping that an inside endpoint has already.
+    fn known_mapping(
+        &self,
+        source: &Source<'_>,
+        place: u16,
+        address: IpAddr,
+    ) -> Result<Option<Chosen>, Reason> {
+        let mappings = self.nat.mappings.as_ref().ok_or(Reason::NatExhausted)?;
+        if mappings.is_full() {
+            return Err(Reason::NatExhausted);
+        }
+        let known = mappings.of_inside(&source.inside(self)).filter(|it| it.place == place);
+        Ok(known.map(|Outside { port, .. }| {
+            let filtering = Marks::of_filtering(source.mapping.filtering);
+            let marks = Marks::PORT.with(Marks::MAPPED).with(filtering);
+            let borrowed = slot_of_port(port) != Some(source.slot);
+            let marks = if borrowed { marks.with(Marks::BORROWED) } else { marks };
+            Chosen { to: (address, port), marks }
+        }))
+    }
+
+    /// The port beside that of the other one of a pair of ports, where such pairs stay together.
+    fn beside(&self, source: &Source<'_>, place: u16) -> Option<u16> {
+        let mappings = self.nat.mappings.as_ref().filter(|_| source.mapping.parity)?;
+        let mut other = source.inside(self);
+        other.endpoint.1 ^= 1;
+        let known = mappings.of_inside(&other).filter(|known| known.place == place)?;
+        let port = known.port ^ 1;
+        let runs = self.nat.runs(place, source.class)?;
+        let fits = slot_of_port(port) == Some(source.slot) && runs.is_free(port);
+        fits.then_some(port)
+    }
+}
+
+/// Who is to get a public endpoint.
+#[derive(Clone, Copy, Debug)]
+struct Source<'a> {
+    first: &'a First<'a>,
+    class: Class,
+    slot: Slot,
+    mapping: Mapping,
+    inward: bool,
+}
+
+impl Source<'_> {
+    fn inside(&self, engine: &Engine) -> Inside {
+        let domain = engine.fib.domain_of(self.first.ports[0]).unwrap_or_default();
+        Inside { domain, class: self.class, endpoint: self.first.ends.source }
+    }
+}

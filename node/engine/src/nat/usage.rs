@@ -1,0 +1,77 @@
+//! What is in use of public addresses, for whoever asks.
+
+use std::net::IpAddr;
+
+use super::Counted;
+use super::ports::Class;
+use crate::engine::Engine;
+
+/// What an engine knows of translation; those of several engines add up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Public addresses that have ports to give, or had.
+    pub addresses: Vec<AddressUse>,
+    /// Rules that were ever in force.
+    pub rules: Vec<RuleUse>,
+    /// Endpoint-independent mappings.
+    pub mappings: u32,
+    /// What was counted.
+    pub counted: Counted,
+}
+
+/// One public address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressUse {
+    /// Its routing domain.
+    pub domain: u16,
+    /// The address.
+    pub address: IpAddr,
+    /// Ports in use, by [`Class`].
+    pub taken: [u32; Class::ALL.len()],
+    /// Ports given of another slot's run.
+    pub borrowed: u64,
+}
+
+/// One rule of translation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleUse {
+    /// Its id.
+    pub id: String,
+    /// Sessions that were opened by it here.
+    pub hits: u64,
+    /// Sessions now.
+    pub sessions: u32,
+}
+
+impl Engine {
+    /// What is in use of public addresses.
+    #[must_use]
+    pub fn nat_usage(&self) -> Usage {
+        let addresses = self.nat.addresses.iter().map(|public| AddressUse {
+            domain: public.domain,
+            address: public.address,
+            taken: public.runs.each_ref().map(super::Runs::taken),
+            borrowed: public.borrowed,
+        });
+        let counted = self.nat.names.counted();
+        let rules =
+            counted.map(|(id, hits, sessions)| RuleUse { id: id.to_owned(), hits, sessions });
+        Usage {
+            addresses: addresses.collect(),
+            rules: rules.collect(),
+            mappings: self.nat.mappings.as_ref().map_or(0, super::Mappings::len),
+            counted: self.nat.counters,
+        }
+    }
+
+    /// The id of a rule of translation.
+    #[must_use]
+    pub fn nat_rule_id(&self, rule: super::NatRule) -> Option<&str> {
+        self.nat.names.id(rule)
+    }
+
+    /// Which ports of each run are given anew.
+    pub const fn set_nat_half(&mut self, half: super::Half) {
+        self.nat.half = half;
+    }
+}
