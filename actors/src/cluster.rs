@@ -38,6 +38,7 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use cluster_core::membership::{Kind, Member};
+use cluster_core::replication::halves::Halves;
 use cluster_core::replication::{Replicas, Replication, Settings};
 use cluster_core::{Boot, NodeId};
 use cluster_net::Counters;
@@ -144,6 +145,7 @@ impl Loom {
             latecomers: self.passing.latecomers.clone(),
             standing: self.ownership.get(),
             replicas: Replicas::new(),
+            halves: Halves::new(self.own, self.partner),
             unsent: 0,
             notes_lost: 0,
             inbox_full: refused.clone(),

@@ -17,6 +17,7 @@ pub mod clock;
 pub mod cluster;
 pub mod epochs;
 pub mod flow;
+pub mod gate;
 pub mod keeper;
 pub mod lease;
 pub mod limits;

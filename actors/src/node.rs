@@ -20,13 +20,14 @@ use std::thread::JoinHandle;
 
 use config::OnExit;
 use config::api::{self, Committed, Confirmed};
-use datapath::xdp::{self, Program};
+use datapath::xdp;
 use ractor::ActorRef;
 use tokio::sync::{oneshot, watch};
 use wire::Time;
 
 use crate::cluster::{ClusterError, Part};
 use crate::epochs::Epochs;
+use crate::gate::Gate;
 use crate::keeper::Renew;
 use crate::mirror::MirrorError;
 use crate::opening::OpenError;
@@ -45,7 +46,7 @@ pub struct Node {
     started: Time,
     shards: Vec<Shard>,
     threads: Mutex<Vec<(JoinHandle<()>, oneshot::Sender<()>)>>,
-    program: Arc<Mutex<Program>>,
+    program: Arc<Mutex<Gate>>,
     in_force: watch::Receiver<InForce>,
     epochs: Epochs,
     watched: watch::Receiver<Vec<Watched>>,

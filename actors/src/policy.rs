@@ -37,7 +37,7 @@ use cluster_core::policy::{Epoch, Version};
 use ractor::{Actor, ActorRef, SpawnErr};
 use tokio::sync::watch;
 
-pub use self::compile::{Implicit, deny_all, host_inbound, implicit, set_host_inbound};
+pub use self::compile::{Implicit, deny_all, host_inbound, implicit};
 pub(crate) use self::desk::Desk;
 pub(crate) use self::driver::{PolicyMessage, Seen, Staff, Standing};
 pub use self::founding::LogError;

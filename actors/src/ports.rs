@@ -7,13 +7,14 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use config::ZeroCopy;
-use datapath::xdp::{AttachMode, BpfDir, Program};
+use datapath::xdp::{AttachMode, BpfDir};
 use engine::PortId;
 use engine::fib::FibChange;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::{mpsc, watch};
 
 use crate::flow::Wanted;
+use crate::gate::Gate;
 use crate::mirror::{LinkState, Mirror, Update};
 use crate::node::port_config;
 use crate::opening::{self, Bound, Interface, OpenError};
@@ -85,7 +86,7 @@ pub struct Ports {
     /// Where links are pinned.
     pub bpf_dir: BpfDir,
     /// The program on the ports.
-    pub program: Arc<Mutex<Program>>,
+    pub program: Arc<Mutex<Gate>>,
     /// The workers.
     pub shards: Vec<Shard>,
     /// Everybody else reads the ports here.
@@ -123,7 +124,7 @@ impl Ports {
 
     fn set_addresses(&self, addresses: &[(u16, IpAddr)]) {
         let mut program = self.program.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = program.set_host_addresses(addresses.iter().copied()) {
+        if let Err(error) = program.set_own(addresses) {
             tracing::error!(%error, "the host's addresses may be out of date");
         }
     }

@@ -170,6 +170,7 @@ mod tests {
             kind: EventKind::Open,
             key,
             initiator,
+            translated: None,
             session: None,
             rule: Some(RuleIndex(0)),
             epoch: 1,

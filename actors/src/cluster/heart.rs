@@ -476,6 +476,7 @@ impl Heart {
             let felt = until + LEASE_LAG_MAX;
             self.state.felt_until = Some(self.state.felt_until.map_or(felt, |it| it.max(felt)));
         }
+        self.ownership.rest(self.member.stands_alone());
         if until == Time::ZERO {
             self.lease.end();
         } else {
@@ -541,6 +542,7 @@ impl Heart {
             self.state.passing_until = Time::ZERO;
         }
         self.latecomers.set_term(term.0);
+        self.ownership.rest(self.member.stands_alone());
         self.ownership.set(owner, term);
         self.state.disowned = (!owner).then_some(now);
         self.worker_bells.iter().for_each(Bell::ring);

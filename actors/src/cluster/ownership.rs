@@ -1,6 +1,6 @@
 //! What membership and workers tell each other past all mailboxes, in one word each.
 
-use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use cluster_core::Term;
@@ -17,6 +17,7 @@ struct Words {
     role: AtomicU64,
     follows: AtomicU32,
     heals: AtomicU32,
+    alone: AtomicBool,
 }
 
 /// What a worker sees of it.
@@ -28,11 +29,18 @@ pub(super) struct Standing {
     pub(super) follows: u32,
     /// How often it met the other one after a split.
     pub(super) heals: u32,
+    /// Its lease rests on nobody's being heard.
+    pub(super) alone: bool,
 }
 
 impl Ownership {
     pub(super) fn set(&self, owner: bool, term: Term) {
         self.0.role.store(term.0 << 1 | u64::from(owner), Ordering::Release);
+    }
+
+    /// On what the lease rests that begins now; told before it does.
+    pub(super) fn rest(&self, alone: bool) {
+        self.0.alone.store(alone, Ordering::Release);
     }
 
     /// Another node owns, and this one stands by; told after it has ceased to own.
@@ -54,8 +62,9 @@ impl Ownership {
     pub(super) fn get(&self) -> Standing {
         let [follows, heals] =
             [&self.0.follows, &self.0.heals].map(|count| count.load(Ordering::Acquire));
+        let alone = self.0.alone.load(Ordering::Acquire);
         let word = self.0.role.load(Ordering::Acquire);
-        Standing { owner: word & 1 == 1, term: Term(word >> 1), follows, heals }
+        Standing { owner: word & 1 == 1, term: Term(word >> 1), follows, heals, alone }
     }
 }
 

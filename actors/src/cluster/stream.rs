@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use cluster_core::NodeId;
 use cluster_core::limits::BULK_DEADLINE;
+use cluster_core::membership::Readiness;
+use cluster_core::replication::halves::Halves;
 use cluster_core::replication::replicas::Event;
 use cluster_core::replication::{Input, Output, Replicas, Replication, Table, View};
 use datapath::Latecomers;
@@ -52,6 +54,8 @@ pub struct Stream {
     /// The role that the engine has, and what else it was told of the ownership.
     pub(super) standing: Standing,
     pub(super) replicas: Replicas,
+    /// Which ports of public addresses this node gives.
+    pub(super) halves: Halves,
     /// Messages that found no room on their way out; they are lost, and come again.
     pub(super) unsent: u64,
     /// Times that the engine's notes found no room; the digests find what they leave behind.
@@ -83,6 +87,8 @@ impl Stream {
     /// Before the worker's turn.
     pub(crate) fn before(&mut self, engine: &mut Engine, now: Time) {
         self.follow(engine, now);
+        let complete = self.replicas.readiness() == Readiness::Ready;
+        engine.set_nat_half(self.halves.at(self.standing.alone, complete, now));
         self.machine.set_message_bytes(self.room.get());
         for _ in 0..MESSAGES_PER_TURN {
             let Ok(word) = self.inbox.try_recv() else { break };

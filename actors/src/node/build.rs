@@ -21,6 +21,7 @@ use crate::clock;
 use crate::cluster::{ClusterError, Loom, Plan};
 use crate::epochs::Epochs;
 use crate::flow::{Wanted, XskWorker};
+use crate::gate::Gate;
 use crate::limits::WANTED_QUEUE;
 use crate::mirror::{LinkState, Mirror, MirrorPort, Update};
 use crate::opening::{self, Bound, Interface};
@@ -45,7 +46,7 @@ pub struct Seed {
 pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, StartError> {
     let plan = Plan::read(&config, Kind::Firewall)?;
     let bpf_dir = BpfDir::prepare(Path::new(&config.bpf_dir))?;
-    let mut program = Program::load()?;
+    let mut program = Gate::new(Program::load()?);
     let names: Vec<String> = config.ports.iter().map(|port| port.name.clone()).collect();
     let beginning = Beginning::read(&config, plan.as_ref(), seed, &names)?;
     let in_force = beginning.in_force.clone();
@@ -60,7 +61,7 @@ pub async fn start(config: config::Node, seed: Option<Seed>) -> Result<Node, Sta
     describe(&mut program, &config, &watched, &state)?;
     let program = Arc::new(Mutex::new(program));
     let inbound = policy::host_inbound(&in_force.source, &names, &policy::implicit(&config))?;
-    policy::set_host_inbound(&program, &inbound)?;
+    lock(&program).set_policy(&in_force.compiled, &inbound)?;
     let lease = Lease::default();
     let secrets = Secrets::draw(plan.as_ref()).map_err(StartError::Data)?;
     let mut loom = loom(plan.as_ref(), &config, &watched, &secrets).await;
@@ -172,7 +173,7 @@ fn watched(config: &config::Node, links: &[LinkState]) -> Result<Vec<Watched>, S
 }
 
 fn describe(
-    program: &mut Program,
+    program: &mut Gate,
     config: &config::Node,
     watched: &[Watched],
     state: &State,
@@ -183,7 +184,7 @@ fn describe(
         }
     }
     program.set_vips(vips(config))?;
-    program.set_host_addresses(state.addresses.iter().copied())?;
+    program.set_own(&state.addresses)?;
     Ok(())
 }
 
@@ -393,7 +394,7 @@ fn start_shards(
 }
 
 fn attach(
-    program: &Mutex<Program>,
+    program: &Mutex<Gate>,
     bpf_dir: &BpfDir,
     watched: &[Watched],
     bound: &[(PortId, Bound)],

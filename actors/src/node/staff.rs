@@ -8,7 +8,7 @@ use cluster_net::identity::Papers;
 use cluster_net::store::Roster;
 use cluster_net::transport::Sender;
 use datapath::Lease;
-use datapath::xdp::{BlockList, BpfDir, LeaseWord, Program};
+use datapath::xdp::{BlockList, BpfDir, LeaseWord};
 use engine::Event;
 use engine::screen::Observation;
 use ractor::Actor;
@@ -21,6 +21,7 @@ use crate::cluster::limits::ADMITTED;
 use crate::cluster::{Around, Loom, Part, Plan};
 use crate::epochs::Epochs;
 use crate::flow::Wanted;
+use crate::gate::Gate;
 use crate::keeper::{Keeper, KeeperActor};
 use crate::limits::DIGESTS_QUEUE;
 use crate::mirror::{Mirror, Update};
@@ -97,7 +98,7 @@ pub(super) struct Staff<'a> {
     pub(super) bpf_dir: &'a BpfDir,
     pub(super) names: Vec<String>,
     pub(super) beginning: Beginning,
-    pub(super) program: Arc<Mutex<Program>>,
+    pub(super) program: Arc<Mutex<Gate>>,
     pub(super) shards: Vec<Shard>,
     pub(super) rings: Vec<Consumer<Event>>,
     pub(super) observed: Vec<Consumer<Observation>>,
@@ -119,7 +120,7 @@ pub(super) struct Staff<'a> {
 }
 
 /// What others than the ports' actor write to the XDP program.
-fn take_maps(program: &Mutex<Program>) -> Result<(LeaseWord, Option<BlockList>), StartError> {
+fn take_maps(program: &Mutex<Gate>) -> Result<(LeaseWord, Option<BlockList>), StartError> {
     let mut program = lock(program);
     Ok((program.lease_word()?, program.take_blocks()))
 }

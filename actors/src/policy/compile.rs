@@ -2,11 +2,11 @@
 
 use std::hash::Hasher as _;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use cluster_core::policy::Version;
 use config::api;
-use datapath::xdp::{HostInbound, Program};
+use datapath::xdp::HostInbound;
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
 use super::InForce;
@@ -159,22 +159,6 @@ pub fn host_inbound(
         Ok(inbound)
     };
     ports.iter().enumerate().map(of_port).collect()
-}
-
-/// Tells the XDP program what may reach the host.
-///
-/// # Errors
-/// A map cannot be written.
-pub fn set_host_inbound(
-    program: &Mutex<Program>,
-    inbound: &[HostInbound],
-) -> Result<(), api::Error> {
-    let mut program = program.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for (index, inbound) in inbound.iter().enumerate() {
-        let set = program.set_host_inbound(index as u16, inbound);
-        set.map_err(|error| api::Error::new(format!("host-inbound: {error}")))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

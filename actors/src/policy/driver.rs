@@ -108,7 +108,7 @@ pub(crate) struct Staff {
     pub(crate) ports: Vec<String>,
     pub(crate) implicit: Vec<super::Implicit>,
     pub(crate) shards: Vec<crate::shard::Shard>,
-    pub(crate) program: Option<Arc<std::sync::Mutex<datapath::xdp::Program>>>,
+    pub(crate) program: Option<Arc<std::sync::Mutex<crate::gate::Gate>>>,
 }
 
 impl Staff {

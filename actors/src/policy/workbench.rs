@@ -1,9 +1,9 @@
 //! Where policies are compiled, and from where workers and the XDP program get them.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cluster_core::policy::{Line, PolicyText, Version};
-use datapath::xdp::{HostInbound, Program};
+use datapath::xdp::HostInbound;
 
 use super::InForce;
 use super::compile::{self, Implicit};
@@ -11,6 +11,7 @@ use super::disk::Disk;
 use super::limits::{COMPILED_KEPT, SWITCH_AGAIN};
 use super::room::{ALONE, BESIDE};
 use crate::epochs::Epochs;
+use crate::gate::Gate;
 use crate::shard::Shard;
 
 /// A policy that can be run.
@@ -26,7 +27,7 @@ pub(super) struct Workbench {
     pub(super) implicit: Vec<Implicit>,
     pub(super) shards: Vec<Shard>,
     /// None on a witness, which has neither ports nor workers.
-    pub(super) program: Option<Arc<Mutex<Program>>>,
+    pub(super) program: Option<Arc<Mutex<Gate>>>,
     pub(super) ready: Vec<Ready>,
     /// Where what is run is entered, for those who tell of sessions.
     pub(super) epochs: Epochs,
@@ -123,12 +124,13 @@ impl Workbench {
 
 async fn switch(
     shards: &[Shard],
-    program: Option<&Mutex<Program>>,
+    program: Option<&Mutex<Gate>>,
     compiled: &Arc<engine::policy::Policy>,
     inbound: &[HostInbound],
 ) -> Result<(), config::api::Error> {
     if let Some(program) = program {
-        compile::set_host_inbound(program, inbound)?;
+        let mut gate = program.lock().unwrap_or_else(PoisonError::into_inner);
+        gate.set_policy(compiled, inbound)?;
     }
     for shard in shards {
         let policy = Arc::clone(compiled);

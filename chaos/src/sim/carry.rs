@@ -12,7 +12,7 @@ use super::log::Fact;
 use super::network::End;
 use super::node::Message;
 use super::planted::Planted;
-use super::topology::{FABRIC, segment_of};
+use super::topology::{FABRIC, segment_of, service};
 use super::world::{Event, World};
 use crate::limits::{BURST, HOSTS};
 
@@ -173,6 +173,10 @@ impl World {
 pub(crate) fn flow_of(read: &Read, flows: usize) -> Option<(usize, usize)> {
     let number = |port: u16| port.checked_sub(FIRST_PORT).map(usize::from);
     let (from, to) = read.ports;
-    let client = number(to).map(|flow| (flow, 0));
-    client.or_else(|| number(from).map(|flow| (flow, 1))).filter(|(flow, _)| *flow < flows)
+    let client = number(to).filter(|flow| *flow < flows).map(|flow| (flow, 0));
+    let shared = to.checked_sub(service::SHARED).map(|flow| (usize::from(flow), 1));
+    client
+        .or(shared)
+        .or_else(|| number(from).map(|flow| (flow, 1)))
+        .filter(|(flow, _)| *flow < flows)
 }

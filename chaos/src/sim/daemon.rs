@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cluster_core::membership::messages::{Event, Facts};
 use cluster_core::membership::{self, Fitness, Member, Output, PathId, Readiness, Request, Role};
+use cluster_core::replication::halves::Halves;
 use cluster_core::replication::replicas::Event as Fate;
 use cluster_core::replication::{self, Release, Replicas, Replication};
 use cluster_core::{Boot, Term};
@@ -30,6 +31,7 @@ pub(crate) struct Daemon {
     pub(crate) revision: Revision,
     pub(crate) watch: Monotone,
     pub(crate) replicas: Replicas,
+    halves: Halves,
     /// The transport's connection: up, and which attempt it is.
     pub(crate) connected: bool,
     pub(crate) attempt: u32,
@@ -100,6 +102,7 @@ impl Daemon {
             revision: Revision::First,
             watch: Monotone::default(),
             replicas: Replicas::new(),
+            halves: Halves::new(topology::node_id(index), topology::node_id(1 - index)),
             connected: false,
             attempt: 0,
             owner: false,
@@ -262,8 +265,8 @@ impl Daemon {
     }
 
     fn replicate(&mut self, input: replication::Input<'_>, now: Time) {
-        let Self { engine, watch, .. } = self;
-        self.replication.handle(input, &mut Watched::new(engine, watch), now);
+        let Self { engine, watch, planted, .. } = self;
+        self.replication.handle(input, &mut Watched::new(engine, watch, *planted), now);
     }
 
     /// Takes everything out that engine and machines have to say.
@@ -271,6 +274,7 @@ impl Daemon {
         while self.obey(now, effects) || self.drain_engine(now, effects) || self.send(now, effects)
         {
         }
+        self.share_ports(now);
         self.finish_stop(now, effects);
     }
 
@@ -294,6 +298,13 @@ impl Daemon {
             }
         }
         noted
+    }
+
+    /// Who may not be the only one gives ports from its half.
+    fn share_ports(&mut self, now: Time) {
+        let complete = self.replicas.readiness() == Readiness::Ready;
+        let half = self.halves.at(self.member.stands_alone(), complete, now);
+        self.engine.set_nat_half(half);
     }
 
     /// The one match over what a member wants. Whether there was anything.
@@ -334,8 +345,9 @@ impl Daemon {
     fn send(&mut self, now: Time, effects: &mut Vec<Effect>) -> bool {
         let mut any = false;
         loop {
-            let Self { engine, watch, .. } = self;
-            let Some(output) = self.replication.poll_output(&mut Watched::new(engine, watch), now)
+            let Self { engine, watch, planted, .. } = self;
+            let Some(output) =
+                self.replication.poll_output(&mut Watched::new(engine, watch, *planted), now)
             else {
                 return any;
             };

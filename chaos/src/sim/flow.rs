@@ -86,9 +86,11 @@ impl Flow {
         let mut starts = Time::from_millis(dice.within(1_500..end));
         let port = FIRST_PORT + number as u16;
         let (side, service, mut content) = match dice.below(100) {
-            0..45 => (0, service::WEB, Content::conversation(dice)),
+            0..30 => (0, service::WEB, Content::conversation(dice)),
+            30..45 => (0, service::SHARED + number as u16, Content::conversation(dice)),
             45..60 => (1, service::MAIL, Content::conversation(dice)),
-            60..78 => (0, service::ECHO, Content::exchange(starts, dice)),
+            60..69 => (0, service::ECHO, Content::exchange(starts, dice)),
+            69..78 => (0, service::SHARED + number as u16, Content::exchange(starts, dice)),
             78..84 => (0, service::HASTY, Content::exchange(starts, dice)),
             84..88 => (0, service::SOMETIMES, Content::exchange(starts, dice)),
             88..90 => (0, service::NEVER, Content::exchange(starts, dice)),
@@ -106,7 +108,7 @@ impl Flow {
         }
         let hosts = [0; 2].map(|_| dice.below(HOSTS as u64) as usize);
         let v6 = dice.per_mille(400);
-        let ends = Ends { v6, side, hosts, ports: [port, service] };
+        let ends = Ends { v6, side, hosts, ports: [port, service], public: None };
         Self { ends, starts, content, due: None, begun: false }
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod monotone;
 pub(crate) mod overlap;
 pub(crate) mod policy;
 pub(crate) mod survival;
+pub(crate) mod translation;
 
 use std::fmt;
 

@@ -20,6 +20,8 @@ pub enum Planted {
     GoesBack,
     /// A network that lets a forger's frame in behind the firewall.
     LetsForgeryIn,
+    /// A table that does not learn from records how sessions are translated.
+    LosesTranslations,
     /// A driver that never asks for the owner's sessions.
     NeverJoins,
 }

@@ -44,6 +44,7 @@ impl World {
         // At its end once more: for those that were opened meanwhile.
         if self.excused[number] {
             self.survival.excuse_all();
+            self.translations.excuse_all();
         }
         self.apply(&planned.fault, node, begins);
     }
@@ -99,6 +100,7 @@ impl World {
                 }
                 if !begins {
                     self.survival.excuse_all();
+                    self.translations.excuse_all();
                 }
             }
             Fault::Down { segment } => {

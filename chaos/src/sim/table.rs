@@ -2,21 +2,28 @@
 
 use cluster_core::replication::{Exported, Imported, Row, Sessions, Table};
 use engine::Engine;
+use engine::record::Record;
 use engine::replication::Contest;
 use engine::session::{CloseReason, SessionId};
 use wire::{FlowKey, Time};
 
 use super::invariants::monotone::{Monotone, Picture};
+use super::planted::Planted;
 
 /// An engine, asked by its node's replication.
 pub(crate) struct Watched<'a> {
     table: Table<'a>,
     watch: &'a mut Monotone,
+    planted: Planted,
 }
 
 impl<'a> Watched<'a> {
-    pub(crate) const fn new(engine: &'a mut Engine, watch: &'a mut Monotone) -> Self {
-        Self { table: Table { engine }, watch }
+    pub(crate) const fn new(
+        engine: &'a mut Engine,
+        watch: &'a mut Monotone,
+        planted: Planted,
+    ) -> Self {
+        Self { table: Table { engine }, watch, planted }
     }
 
     fn see(&mut self, place: u32) {
@@ -37,6 +44,11 @@ impl Sessions for Watched<'_> {
     }
 
     fn import(&mut self, record: &[u8], contest: Contest, now: Time) -> Imported {
+        let untranslated = (self.planted == Planted::LosesTranslations)
+            .then(|| Record::parse(record).ok())
+            .flatten()
+            .map(|(record, _)| Record { translated: None, ..record }.to_bytes());
+        let record = untranslated.as_deref().unwrap_or(record);
         let imported = self.table.import(record, contest, now);
         match imported {
             Imported::Applied { place, .. } | Imported::Stale { place, .. } => self.see(place),

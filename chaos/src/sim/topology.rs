@@ -193,7 +193,7 @@ impl Revision {
 
     pub(crate) fn policy(self) -> Arc<Policy> {
         let more = if self.permits_the_sometimes_denied() { SOMETIMES } else { "" };
-        let text = format!("{RULES}{more}");
+        let text = format!("{RULES}{more}{SHARED_BY_ALL}");
         let compiled = Policy::from_text(&text, u64::from(self.0), &["lan0", "wan0"]);
         Arc::new(compiled.expect("the policy is right"))
     }
@@ -213,6 +213,15 @@ pub(crate) mod service {
     pub(crate) const SOMETIMES: u16 = 777;
     /// TCP and UDP, under no policy.
     pub(crate) const NEVER: u16 = 23;
+    /// TCP and UDP from LAN to WAN, with a translated source: the flow's number is added, since its client's
+    /// port does not tell the server who it is.
+    pub(crate) const SHARED: u16 = 30_000;
+}
+
+/// Whether an address is of the pool that sources are translated to.
+pub(crate) fn is_public(address: IpAddr) -> bool {
+    let pool = [IpAddr::from([10, 2, 0, 200]), IpAddr::from([0x2001, 0xdb8, 2, 0, 0, 0, 0, 200])];
+    pool.contains(&address)
 }
 
 const RULES: &str = r#"
@@ -223,7 +232,7 @@ wan = ["wan0"]
 id = "out"
 from = "lan"
 to = "wan"
-service = ["tcp/80", "udp/7"]
+service = ["tcp/80", "udp/7", "tcp/30000-39999", "udp/30000-39999"]
 action = "permit"
 [[rule]]
 id = "hasty"
@@ -238,6 +247,20 @@ from = "wan"
 to = "lan"
 service = ["tcp/25"]
 action = "permit"
+"#;
+
+/// One public address of each family: all translated flows share its ports.
+const SHARED_BY_ALL: &str = r#"
+[[nat-pool]]
+name = "public"
+addresses = ["10.2.0.200", "2001:db8:2::c8"]
+[[nat]]
+id = "shared"
+type = "source"
+from = "lan"
+to = "wan"
+service = ["tcp/30000-39999", "udp/30000-39999"]
+translate = "pool:public"
 "#;
 
 const SOMETIMES: &str = r#"

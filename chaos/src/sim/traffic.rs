@@ -7,13 +7,13 @@ use super::carry::flow_of;
 use super::dice::Dice;
 use super::flow::{Content, Flow};
 use super::hosts::forger::Forgery;
-use super::hosts::frame::{self, Body, Segment};
+use super::hosts::frame::{self, Body, Read, Segment};
 use super::hosts::tcp::Fate;
-use super::invariants::{forgery, survival};
+use super::invariants::{forgery, survival, translation};
 use super::log::Fact;
 use super::network::{End, Weather};
 use super::planted::Planted;
-use super::topology::{port_of, service};
+use super::topology::{is_public, port_of, service};
 use super::world::{Event, World};
 use crate::limits::{HEALING, QUIET, UNREACHABLE_AFTER};
 
@@ -83,7 +83,9 @@ impl World {
         let Some(node) = self.gateway(number, 0) else { return };
         let frame = ends.udp(0, node, datagram);
         self.send_to_gateway(ends.side, node, &frame);
-        if self.is_settled() && matches!(ends.ports[1], service::ECHO | service::HASTY) {
+        if self.is_settled()
+            && matches!(ends.ports[1], service::ECHO | service::HASTY | service::SHARED..)
+        {
             let event = Event::Answered { flow: number, number: datagram };
             self.queue.push(self.now + ANSWERED_WITHIN, event);
         }
@@ -155,11 +157,34 @@ impl World {
                 Some(format!("flow {number} got other data than were sent")),
             );
         }
+        self.translated(number, end, &read);
         match read.body {
             Body::Tcp(segment) => self.segment(number, end, &segment),
             Body::Udp(datagram) => self.datagram(number, end, datagram),
             Body::Other => {}
         }
+    }
+
+    /// What the server of a translated flow sees its client as.
+    fn translated(&mut self, number: usize, end: usize, read: &Read) {
+        let shared = self.flows[number].ends.ports[1] >= service::SHARED;
+        if end == 0 || !shared {
+            return;
+        }
+        let (source, port) = (read.source, read.ports.0);
+        if !is_public(source) {
+            let what = format!("flow {number} came out as {source}");
+            return self.breaks(translation::NAME, Some(what));
+        }
+        self.tally.translated += 1;
+        self.flows[number].ends.public = Some((source, port));
+        let protocol = if matches!(read.body, Body::Tcp(_)) { 6 } else { 17 };
+        let nanos = |ago: core::time::Duration| ago.as_nanos() as u64;
+        let apart = self.network.apart_ago(self.now);
+        let apart_until = apart.map(|ago| Time(self.now.0.saturating_sub(nanos(ago))) + HEALING);
+        let public = (protocol, source, port);
+        let found = self.translations.seen(number, public, self.now, apart_until);
+        self.breaks(translation::NAME, found);
     }
 
     fn segment(&mut self, number: usize, end: usize, segment: &Segment) {
@@ -222,9 +247,11 @@ impl World {
             it.over = true;
             self.note(Fact::Done { flow: number });
             self.survival.done(number);
+            self.translations.over(number);
         } else if let Some(fate) = fate {
             it.over = true;
             self.note(Fact::Broken { flow: number, fate });
+            self.translations.over(number);
             let found = self.survival.broke(number, fate);
             self.breaks(survival::NAME, found);
         }

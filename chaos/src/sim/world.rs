@@ -17,6 +17,7 @@ use super::flow::Flow;
 use super::hosts::Neighbourhood;
 use super::invariants::overlap::Overlap;
 use super::invariants::survival::Survival;
+use super::invariants::translation::Translations;
 use super::invariants::{Violation, agreement, conservation, monotone, overlap, survival};
 use super::log::{Fact, Log};
 use super::network::{End, Network};
@@ -46,6 +47,7 @@ pub(crate) struct World {
     pub(crate) log: Log,
     pub(crate) overlap: Overlap,
     pub(crate) survival: Survival,
+    pub(crate) translations: Translations,
     pub(crate) violation: Option<Violation>,
     /// For the hosts, and for what nodes and their disks do.
     pub(crate) dice: [Dice; 2],
@@ -104,11 +106,14 @@ pub struct Tally {
     pub takeovers: u64,
     /// Frames that waited for the backup for too long.
     pub holds_expired: u64,
+    /// Frames that came to their servers with a translated source.
+    pub translated: u64,
 }
 
 impl Tally {
     /// Adds what another run saw.
     pub fn add(&mut self, other: &Self) {
+        self.translated += other.translated;
         self.events += other.events;
         self.flows += other.flows;
         self.forwarded += other.forwarded;
@@ -148,6 +153,7 @@ impl World {
             struck: vec![None; faults.len()],
             excused: vec![false; faults.len()],
             survival: Survival::new(flows.len()),
+            translations: Translations::new(flows.len()),
             flows,
             faults,
             revision,

@@ -443,3 +443,7 @@ pub const UNUSUAL_SAMPLES_MAX: u32 = 1_440;
 
 /// Samples over which the drift of a whole day is averaged.
 pub const DRIFT_SAMPLES: f64 = 1_440.0;
+
+/// How long a node that was alone gives ports of its own half only, after it has met its peer: for the peer's
+/// lease to rest on votes, and for both to say that they were apart.
+pub const HALF_KEPT: Duration = Duration::from_secs(5);

@@ -20,6 +20,7 @@ mod bulk;
 mod deletes;
 mod digest;
 mod emit;
+pub mod halves;
 mod histogram;
 mod keyed;
 mod link;

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 use ringwall_datapath as datapath;
 
 use bare::BareProgram;
-use datapath::xdp::{Action, PortConfig, Program};
+use datapath::xdp::{Action, NatAddress, PortConfig, Program};
 use wire::Time;
-use xdp_bench::{Bench, HOST, MAC, PEER, PEER6, Xsk, frame, ready};
+use xdp_bench::{Bench, DOMAIN, HOST, MAC, PEER, PEER6, Xsk, frame, ready};
 
 /// Runs of one measurement, some 20 ms, and measurements of each.
 const REPEAT: u32 = 500_000;
@@ -52,11 +52,25 @@ fn main() {
         ("denied at the host", frame::tcp4(PEER, HOST, 1000, 80, 0x02), Action::Drop),
     ];
     for (name, frame, expected) in cases {
-        let (program, bare) = measure(&bench, &bare, &padded(frame), expected);
-        let (program, bare) = (program.as_nanos(), bare.as_nanos());
-        let ratio = program as f64 / bare as f64;
-        println!("{name:24}{program:12}{bare:8}{:12}{ratio:8.2}", program.abs_diff(bare));
+        report(&bench, &bare, name, frame, expected);
     }
+    let own = HOST.parse().unwrap();
+    let range = NatAddress { range: true, ..NatAddress::new(DOMAIN, own) };
+    bench.program.set_nat_inbound(&[range]).unwrap();
+    let cases = [
+        ("translated, to the host", frame::tcp4(PEER, HOST, 80, 40_000, 0x10), Action::Redirect),
+        ("denied beside it", frame::tcp4(PEER, HOST, 1000, 80, 0x02), Action::Drop),
+    ];
+    for (name, frame, expected) in cases {
+        report(&bench, &bare, name, frame, expected);
+    }
+}
+
+fn report(bench: &Bench, bare: &BareProgram, name: &str, frame: Vec<u8>, expected: Action) {
+    let (program, bare) = measure(bench, bare, &padded(frame), expected);
+    let (program, bare) = (program.as_nanos(), bare.as_nanos());
+    let ratio = program as f64 / bare as f64;
+    println!("{name:24}{program:12}{bare:8}{:12}{ratio:8.2}", program.abs_diff(bare));
 }
 
 /// The least time of one run of each, in turn.

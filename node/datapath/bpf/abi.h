@@ -31,7 +31,13 @@ typedef u32 be32;
 
 enum action { XDP_DROP = 1, XDP_PASS = 2, XDP_TX = 3, XDP_REDIRECT = 4 };
 
-enum map_type { MAP_HASH = 1, MAP_ARRAY = 2, MAP_PERCPU_ARRAY = 6, MAP_XSK = 17 };
+enum map_type {
+	MAP_HASH = 1,
+	MAP_ARRAY = 2,
+	MAP_PERCPU_ARRAY = 6,
+	MAP_LRU_HASH = 9,
+	MAP_XSK = 17,
+};
 
 #define F_NO_PREALLOC 1
 #define F_CURRENT_NETNS (-1L)
@@ -61,6 +67,7 @@ struct tuple6 {
 };
 
 static void *(*map_lookup)(void *map, const void *key) = (void *)1;
+static long (*map_update)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
 static u64 (*ktime_get_ns)(void) = (void *)5;
 static long (*adjust_tail)(void *ctx, int delta) = (void *)65;
 static long (*redirect_map)(void *map, u64 key, u64 flags) = (void *)51;

@@ -20,6 +20,8 @@
 //! Without a valid lease nothing that is sent to an address of the cluster's (VIP) or asks for one
 //! (ARP request, neighbour solicitation), whether or not the kernel has the address.
 //!
+//! Nor what of its own addresses is the workers', for translation ([`NatAddress`]).
+//!
 //! Never what is source-routed through the host: the kernel would send it on. Everything else is
 //! transit and needs the lease and a socket; on a wire, everything is.
 
@@ -31,6 +33,7 @@ mod filter;
 mod guard;
 mod inbound;
 mod limits;
+mod nat;
 mod port;
 mod stats;
 mod vlan;
@@ -49,8 +52,11 @@ pub use attach::{AttachMode, Attached, detach, detach_all};
 pub use block::{BlockList, SourceBits};
 pub use bpffs::BpfDir;
 pub use error::Error;
-pub use inbound::{HostInbound, Unsupported};
-pub use limits::{MAX_ADDRESSES, MAX_BLOCKED, MAX_GUARDED, MAX_PORTS, MAX_QUEUES};
+pub use inbound::{HostInbound, ServiceSet, Unsupported};
+pub use limits::{
+    MAX_ADDRESSES, MAX_BLOCKED, MAX_FORWARDED, MAX_GUARDED, MAX_PORTS, MAX_QUEUES, NAT_PORTS,
+};
+pub use nat::NatAddress;
 pub use port::{Mode, PortConfig};
 pub use stats::{Stat, Stats};
 
@@ -58,6 +64,7 @@ use attach::Attachment;
 use filter::{FilterWords, filter};
 use inbound::{ServiceKey, ServiceWords};
 use limits::CPU_WORDS;
+use nat::{Forwarded, NatTables};
 use port::{AddressKey, OWN, PortValue, VIP, address_key, ifindex_of, slot};
 
 /// Built by `bpf/build.sh`.
@@ -74,6 +81,9 @@ pub struct Program {
     /// The host's own in `addresses`, and the cluster's.
     own: BTreeSet<AddressKey>,
     vips: BTreeSet<AddressKey>,
+    /// What of its own addresses is the workers', in `addresses` as well.
+    nat: NatTables,
+    forwarded: Forwarded,
     filter: Array<MapData, FilterWords>,
     inbound: HashMap<MapData, ServiceKey, ServiceWords>,
     cpus: PerCpuArray<MapData, [u64; CPU_WORDS]>,
@@ -98,6 +108,8 @@ impl Program {
             addresses: take(&mut ebpf, "addresses")?,
             own: BTreeSet::new(),
             vips: BTreeSet::new(),
+            nat: NatTables::default(),
+            forwarded: Forwarded::take(&mut ebpf)?,
             filter: take(&mut ebpf, "filter")?,
             inbound: take(&mut ebpf, "inbound")?,
             cpus: take(&mut ebpf, "cpus")?,
@@ -170,11 +182,27 @@ impl Program {
         self.set_addresses()
     }
 
+    /// Makes this of the host's own addresses the workers', and nothing else. An address need not be the
+    /// host's yet, or any more: it counts while it is.
+    ///
+    /// Services of one protocol of an address change in one step.
+    ///
+    /// # Errors
+    /// [`Error::Forwarded`], with nothing changed; [`Error::Map`].
+    pub fn set_nat_inbound(&mut self, wanted: &[NatAddress]) -> Result<(), Error> {
+        self.nat = NatTables::new(wanted)?;
+        self.forwarded.set(&self.nat)?;
+        self.set_addresses()
+    }
+
     fn set_addresses(&mut self) -> Result<(), Error> {
         let failed = Error::map("addresses");
         let mut wanted: BTreeMap<AddressKey, u8> =
             self.vips.iter().map(|key| (*key, VIP)).collect();
-        self.own.iter().for_each(|key| *wanted.entry(*key).or_default() |= OWN);
+        for key in &self.own {
+            let nat = self.nat.standings.get(key).copied().unwrap_or(0);
+            *wanted.entry(*key).or_default() |= OWN | nat;
+        }
         let present: BTreeMap<AddressKey, u8> =
             self.addresses.iter().collect::<Result<_, _>>().map_err(&failed)?;
         self.set_filter(wanted.keys().chain(present.keys()))?;

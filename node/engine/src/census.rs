@@ -24,10 +24,14 @@ impl Census {
 
     /// One session more, or one less.
     pub(crate) fn count(&mut self, rule: Option<RuleIndex>, zone: Option<ZoneId>, change: i32) {
-        let of_rule = rule.and_then(|rule| self.rules.get_mut(rule.index()));
-        let of_zone = zone.and_then(|zone| self.zones.get_mut(zone.index()));
-        let counts = of_rule.into_iter().chain(of_zone).chain([&mut self.total]);
-        counts.for_each(|count| *count = count.saturating_add_signed(change));
+        let add = |count: &mut u32| *count = count.saturating_add_signed(change);
+        if let Some(of_rule) = rule.and_then(|rule| self.rules.get_mut(rule.index())) {
+            add(of_rule);
+        }
+        if let Some(of_zone) = zone.and_then(|zone| self.zones.get_mut(zone.index())) {
+            add(of_zone);
+        }
+        add(&mut self.total);
     }
 
     /// Takes over those whom `other` counts, each where the maps say it is here.

@@ -11,8 +11,8 @@ use crate::event::{Event, EventKind};
 use crate::fib::Fib;
 use crate::fragment::{Datagram, Fragments};
 use crate::ledger::Ledger;
-use crate::nat::{Binding, Rewriting};
 use crate::limits::ANSWER_FRAME_BYTES;
+use crate::nat::{Binding, Rewriting};
 use crate::outbox::Outbox;
 use crate::pipeline::{Change, Link, Outcome, Permission, Plan, Way};
 use crate::policy::LifeIndex;
@@ -89,6 +89,7 @@ impl<'a> Context<'a> {
 
 impl Engine {
     /// Does what `plan` says and returns the verdict, which the caller enters into the books.
+    #[inline]
     pub(crate) fn commit(
         &mut self,
         (plan, bound): (&Plan, Option<Binding>),
@@ -104,8 +105,8 @@ impl Engine {
         let session = self.change(&context, bound);
         let (verdict, in_hand) = match plan.outcome {
             Outcome::Forward(way) => match &plan.relay {
-                Some(Relay::Join(join)) => self.join(&way, join, &context, body),
-                Some(Relay::Ask(asked)) => self.ask_again(&way, asked, &context, body),
+                Some(Relay::Join(handle)) => self.join(&way, *handle, &context, body),
+                Some(Relay::Ask(handle)) => self.ask_again(&way, *handle, &context, body),
                 Some(Relay::Translate(..) | Relay::Quotation(_)) | None => match rewriting {
                     Some(rewriting) if rewriting.makes_another() => {
                         self.forward_across(&way, rewriting, &context, body)
@@ -258,7 +259,7 @@ impl Engine {
             session.set_egress(Peer::Initiator, self.fib.generation(), egress);
         }
         // The judge saw that there is room; nothing has changed since.
-        let handle = self.table.insert(context.keyed.hash, session).ok()?;
+        let handle = self.table.insert(context.keyed.hash, &session).ok()?;
         self.last_session = id;
         if let Some(twin) = bound {
             self.translate_from_now(handle, &session, twin);
@@ -407,7 +408,8 @@ fn egress(plan: &Plan) -> Option<Egress> {
 /// Frames.
 impl Engine {
     /// Rewrites the packet and sends it on its way. Returns the verdict, and whether the frame in
-    /// hand itself is to be sent.
+    /// hand itself is to be sent. Inlined, for nearly all packets come by one of its two callers.
+    #[inline(always)]
     pub(crate) fn forward(
         &mut self,
         way: &Way,

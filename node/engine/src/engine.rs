@@ -12,8 +12,8 @@ use crate::event::{Event, Events};
 use crate::fib::{Applied, Fib, FibChange};
 use crate::fragment::{self, Datagram, Fragments};
 use crate::ledger::Ledger;
-use crate::nat::Nat;
 use crate::limits::{RESOLVE_QUEUE, SESSIONS_MAX};
+use crate::nat::Nat;
 use crate::outbox::Outbox;
 use crate::pending::Pending;
 use crate::pipeline::Outcome;
@@ -189,7 +189,6 @@ pub(crate) struct Keyed {
     pub(crate) sides: Sides,
 }
 
-
 impl Engine {
     /// An engine without routes, under a policy that denies everything, at `now`.
     #[must_use]
@@ -256,33 +255,36 @@ impl Engine {
         let Some(port) = self.settings.ports.get(ingress.index()) else {
             return Content::Refused(Reason::NoZone);
         };
-        match Packet::parse(frame) {
-            Ok(packet) => match integrity::network(port, frame, &packet) {
-                Ok(()) => integrity::resolution(port, frame, &packet)
-                    .unwrap_or_else(|| self.keyed((ingress, port.domain), frame, packet)),
+        match &Packet::parse(frame) {
+            Ok(packet) => match integrity::network(port, frame, packet) {
+                Ok(()) => match integrity::resolution(port, frame, packet) {
+                    Some(content) => content,
+                    None => self.keyed((ingress, port.domain), frame, packet),
+                },
                 Err(reason) => Content::Refused(reason),
             },
-            Err(malformed) => integrity::not_a_packet(port, malformed),
+            Err(malformed) => integrity::not_a_packet(port, *malformed),
         }
     }
 
     /// The packet with its keys.
-    fn keyed(&self, (ingress, domain): (PortId, u16), frame: &[u8], packet: Packet) -> Content {
-        let sides = self.sides(ingress, &packet);
-        if let Some(key) = FragmentKey::of(&packet, domain) {
+    fn keyed(&self, (ingress, domain): (PortId, u16), frame: &[u8], packet: &Packet) -> Content {
+        let sides = self.sides(ingress, packet);
+        if let Some(key) = FragmentKey::of(packet, domain) {
+            let packet = *packet;
             return Content::Ip(Keyed { packet, flow: None, fragment: Some(key), hash: 0, sides });
         }
         let flow = if packet.is_icmp_error() {
-            match Packet::parse_embedded(frame, &packet) {
+            match Packet::parse_embedded(frame, packet) {
                 Ok(embedded) => wire::embedded_key(&embedded, domain),
                 Err(malformed) => return Content::Refused(malformed.into()),
             }
         } else {
-            wire::flow_key(&packet, domain)
+            wire::flow_key(packet, domain)
         };
         let Some((key, _)) = flow else { return Content::Refused(Reason::IcmpUnrelated) };
         let hash = self.table.hash(&key);
-        Content::Ip(Keyed { packet, flow, fragment: None, hash, sides })
+        Content::Ip(Keyed { packet: *packet, flow, fragment: None, hash, sides })
     }
 
     /// Has the memory fetched that deciding about a burst will need. In two passes, since the place of
@@ -311,7 +313,9 @@ impl Engine {
         }
         let ingress = parsed.ingress;
         let slot = match parsed.straight() {
-            Some(Straight { plain, .. }) => self.slot_of_plain(ingress, &plain.key, plain.direction),
+            Some(Straight { plain, .. }) => {
+                self.slot_of_plain(ingress, &plain.key, plain.direction)
+            }
             None => self.slot_of(ingress, &self.read(ingress, frame))?,
         };
         self.owner_of(slot)

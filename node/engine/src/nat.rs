@@ -28,9 +28,9 @@ mod placing;
 mod ports;
 mod rewriting;
 mod shim;
-mod usage;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -39,13 +39,14 @@ use wire::{Protocol, slot};
 
 pub(crate) use self::act::Binding;
 pub(crate) use self::choose::{First, Toward};
+pub use self::compiled::PublicUse;
 pub(crate) use self::compiled::Translations;
 use self::mappings::Mappings;
-pub use self::names::NatRule;
 use self::names::Names;
+pub use self::names::NatRule;
 pub(crate) use self::placing::protocol_in;
-pub use self::ports::{Class, Half};
 use self::ports::Runs;
+pub use self::ports::{Class, Half};
 pub(crate) use self::rewriting::Rewriting;
 pub use self::usage::{AddressUse, RuleUse, Usage};
 use crate::fib::Fib;

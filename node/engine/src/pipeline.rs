@@ -153,6 +153,7 @@ pub(crate) struct Permission {
 }
 
 /// Decides about a whole packet (never a fragment).
+#[inline]
 pub(crate) fn judge(
     engine: &Engine,
     keyed: &Keyed,
@@ -162,9 +163,13 @@ pub(crate) fn judge(
     watch: &mut impl Watch,
 ) -> Plan {
     let judge = Judge::new(engine, keyed, arrived, (frame, chosen), now);
-    let plan =
-        judge.owner().or_else(|| judge.entrance(watch)).unwrap_or_else(|| judge.lookup(watch));
-    let plan = judge.audible(plan);
+    let mut plan = match judge.entrance(watch) {
+        Some(outcome) => Plan::bare(outcome),
+        None => judge.lookup(watch),
+    };
+    if let Outcome::Answer(answer) = plan.outcome {
+        plan.outcome = judge.audible(answer);
+    }
     watch.stage(Stage::Verdict, || format!("{:?}", plan.outcome));
     plan
 }
@@ -201,36 +206,33 @@ impl<'a> Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// A backup judges nothing.
-    fn owner(&self) -> Option<Plan> {
-        let backup = self.engine.replication.role == Role::Backup;
-        backup.then(|| Plan::drop(Reason::NotOwner))
-    }
-
     /// What needs no session. `None` lets the packet in.
-    fn entrance(&self, watch: &mut impl Watch) -> Option<Plan> {
+    #[inline]
+    fn entrance(&self, watch: &mut impl Watch) -> Option<Outcome> {
+        // A backup judges nothing.
+        if self.engine.replication.role == Role::Backup {
+            return Some(Outcome::Drop(Reason::NotOwner));
+        }
         let port = self.engine.settings.ports.get(self.arrived.ingress.index())?;
         if let Err(reason) = integrity::transport(port, self.frame, self.packet) {
             watch.stage(Stage::Integrity, || reason.explain().to_owned());
-            return Some(Plan::drop(reason));
+            return Some(Outcome::Drop(reason));
         }
         watch.stage(Stage::Integrity, || "headers and checksums are right".to_owned());
-        if let Some(reason) = self.gate().and_then(|gate| gate.entrance()) {
-            watch.stage(Stage::Screen, || reason.explain().to_owned());
-            return Some(Plan::drop(reason));
-        }
-        if let Some(plan) = self.cookie(watch) {
-            return Some(plan);
+        if let Some(gate) = self.gate()
+            && let Some(outcome) = self.screen(&gate, watch)
+        {
+            return Some(outcome);
         }
         if port.mode != Mode::Routed {
             return None;
         }
         match integrity::transit(self.packet) {
             integrity::Transit::Yes => {}
-            integrity::Transit::ForRouter => return Some(Plan::consume()),
+            integrity::Transit::ForRouter => return Some(Outcome::Consume),
             integrity::Transit::No(reason) => {
                 watch.stage(Stage::Transit, || reason.explain().to_owned());
-                return Some(Plan::drop(reason));
+                return Some(Outcome::Drop(reason));
             }
         }
         let expired = self.packet.hop_limit <= 1;
@@ -238,7 +240,7 @@ impl Judge<'_> {
             true => "the hop limit runs out here".to_owned(),
             false => "a packet to be routed".to_owned(),
         });
-        expired.then(|| Plan::answer(Answer::HopLimit))
+        expired.then_some(Outcome::Answer(Answer::HopLimit))
     }
 
     /// The screen that the packet meets, where there are any.
@@ -247,6 +249,7 @@ impl Judge<'_> {
         self.engine.gate(self.arrived.ingress, (&self.keyed.packet, self.keyed.sides), self.now)
     }
 
+    #[inline]
     fn lookup(&self, watch: &mut impl Watch) -> Plan {
         let Some((key, direction)) = &self.keyed.flow else {
             return Plan::drop(Reason::IcmpUnrelated);
@@ -336,16 +339,17 @@ impl Judge<'_> {
             false => State::New,
         };
         let current = session.epoch == short_epoch(&self.engine.policy);
-        let (rule, rematched) = match (!current).then(|| self.rematch(handle, session, sender, watch)) {
-            None => (Some(session.rule), None),
-            Some(Rematch::Postponed(rule)) => (rule, None),
-            Some(Rematch::Kept(rule)) => (Some(rule), None),
-            Some(Rematch::Permitted(permission)) => (Some(permission.rule), Some(permission)),
-            Some(Rematch::Refused(rule)) => {
-                let session = Change::Close { handle, reason: CloseReason::Policy };
-                return Plan { state, rule, session, ..Plan::drop(Reason::PolicyChanged) };
-            }
-        };
+        let (rule, rematched) =
+            match (!current).then(|| self.rematch(handle, session, sender, watch)) {
+                None => (Some(session.rule), None),
+                Some(Rematch::Postponed(rule)) => (rule, None),
+                Some(Rematch::Kept(rule)) => (Some(rule), None),
+                Some(Rematch::Permitted(permission)) => (Some(permission.rule), Some(permission)),
+                Some(Rematch::Refused(rule)) => {
+                    let session = Change::Close { handle, reason: CloseReason::Policy };
+                    return Plan { state, rule, session, ..Plan::drop(Reason::PolicyChanged) };
+                }
+            };
         let change = Change::Follow { handle, sender, update, rematched };
         let cached = session.egress(sender, self.engine.fib.generation());
         let outcome = match cached {
@@ -746,17 +750,13 @@ impl Judge<'_> {
     }
 
     /// An answer that may not be given becomes a drop.
-    fn audible(&self, plan: Plan) -> Plan {
-        let Outcome::Answer(answer) = plan.outcome else { return plan };
+    fn audible(&self, answer: Answer) -> Outcome {
         let domain = self.engine.fib.domain_of(self.arrived.ingress).unwrap_or_default();
         let broadcast = self.engine.fib.is_broadcast(domain, self.packet.destination);
         let allowed = !broadcast
             && answer.may(self.frame, self.packet).is_ok()
             && (answer.is_cookie() || self.engine.limiter.permits(self.packet.source, self.now));
-        if allowed {
-            return plan;
-        }
-        Plan { outcome: Outcome::Drop(silent_reason(answer)), ..plan }
+        if allowed { Outcome::Answer(answer) } else { Outcome::Drop(silent_reason(answer)) }
     }
 }
 
@@ -812,10 +812,6 @@ impl Plan {
 
     const fn drop(reason: Reason) -> Self {
         Self::bare(Outcome::Drop(reason))
-    }
-
-    const fn consume() -> Self {
-        Self::bare(Outcome::Consume)
     }
 
     const fn answer(answer: Answer) -> Self {

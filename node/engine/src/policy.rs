@@ -28,11 +28,11 @@ mod question;
 mod tests;
 
 pub use compile::CompileError;
+pub(crate) use compile::matcher;
 pub use criteria::Mismatch;
 pub use indexed::Indexed;
 pub use lives::LifeIndex;
 pub use matcher::{Linear, Matcher};
-pub(crate) use compile::matcher;
 pub use question::Question;
 
 /// One epoch's policy.
@@ -210,6 +210,15 @@ impl Policy {
     /// What its zones do about attacks.
     pub(crate) const fn screens(&self) -> &Screens {
         &self.screens
+    }
+
+    /// What of an address of the firewall's own is for translation and not for its host.
+    pub fn public_use(
+        &self,
+        domain: u16,
+        address: std::net::IpAddr,
+    ) -> Option<crate::nat::PublicUse> {
+        self.translations.public_use(domain, address)
     }
 
     /// What it translates.

@@ -71,28 +71,21 @@ pub struct Joined {
     pub down: i8,
 }
 
-/// The moment when the server answers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Join {
-    pub(crate) handle: Handle,
-    pub(crate) asked: Asked,
-    pub(crate) joined: Joined,
-    /// The server's SYN-ACK as it came.
-    pub(crate) answer: Tcp,
-}
-
-/// What is done to a packet of such a session when it is forwarded.
+/// What is done to a packet of such a session when it is forwarded. In few words, since every plan has room
+/// for it; the rest is looked up when it is carried out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Relay {
     /// It is translated; who sent it.
     Translate(Joined, Peer),
     /// What it quotes is translated back: an ICMP error for the server.
     Quotation(Joined),
-    /// A SYN leaves in its place.
-    Ask(Asked),
-    /// It opens the window of the client, and an ACK goes back to its sender.
-    Join(Join),
+    /// A SYN for this session leaves in its place.
+    Ask(Handle),
+    /// It opens the window of the client of this session, and an ACK goes back to its sender.
+    Join(Handle),
 }
+
+const _: () = assert!(size_of::<Option<Relay>>() <= 16, "beside what every packet needs");
 
 /// By the sessions' places: what is known of those with [`Flags::PROXIED`].
 #[derive(Debug, Default)]

@@ -7,8 +7,8 @@ use crate::commit::{Answerer, Body};
 use crate::engine::{Content, Engine, Keyed, Origin, Reassembled, Waiting};
 use crate::fib::FibChange;
 use crate::fragment::{Datagram, GivenUp, Outcome};
-use crate::limits::{EXPIRIES_PER_TICK, TIMER_VISITS_PER_TURN};
 use crate::latecomers::untranslate;
+use crate::limits::{EXPIRIES_PER_TICK, TIMER_VISITS_PER_TURN};
 use crate::replication::{Ending, Role};
 use crate::{Arrived, Decision, Pieces, PortId, Reason, Verdict};
 

@@ -47,8 +47,8 @@ use wire::{Direction, FlowKey, Protocol, Version};
 
 use crate::nat::protocol_in;
 use crate::proxy::Proxied;
-use crate::table::Marks;
 use crate::session::{CloseReason, Flags, SessionId};
+use crate::table::Marks;
 use crate::tcp::{State, Tcp};
 
 #[cfg(test)]
@@ -400,7 +400,9 @@ impl Reader<'_> {
         let code = self.0[at];
         let known = CloseReason::ALL.get(usize::from(code).wrapping_sub(1)).copied();
         match known {
-            None if code != 0 && self.0[0] <= VERSION_TRANSLATED => Err(Malformed::CloseReason(code)),
+            None if code != 0 && self.0[0] <= VERSION_TRANSLATED => {
+                Err(Malformed::CloseReason(code))
+            }
             _ => Ok(known),
         }
     }

@@ -174,7 +174,8 @@ impl Engine {
         now: Time,
     ) -> Judged {
         let twin = self.table.twin(handle, session).copied();
-        match rematch::judge(self, session, zones, |zones| question(session, twin.as_ref(), zones)) {
+        match rematch::judge(self, session, zones, |zones| question(session, twin.as_ref(), zones))
+        {
             Rematch::Permitted(permission) => self.renew(handle, permission, session.last_seen()),
             Rematch::Refused(_) => {
                 self.close(handle, CloseReason::Policy, now);
@@ -217,11 +218,7 @@ pub(crate) fn tracking(engine: &Engine) -> track::Settings {
 }
 
 /// The zones of initiator and responder. `None` if one of them is not to be told.
-fn zones_today(
-    engine: &Engine,
-    handle: Handle,
-    session: &Session,
-) -> Option<[Option<ZoneId>; 2]> {
+fn zones_today(engine: &Engine, handle: Handle, session: &Session) -> Option<[Option<ZoneId>; 2]> {
     let twin = engine.table.twin(handle, session);
     let zone = |peer| {
         let told = rematch::zone_today(engine, session, peer);

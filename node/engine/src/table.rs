@@ -27,11 +27,11 @@ mod twins;
 use wire::{FlowKey, Time};
 
 pub use self::audit::Audit;
-pub use self::twins::{Marks, Twin};
-use self::twins::Twins;
-pub(crate) use self::twins::Side;
 use self::bucket::Buckets;
 use self::hash::Keyed;
+pub(crate) use self::twins::Side;
+use self::twins::Twins;
+pub use self::twins::{Marks, Twin};
 use crate::limits::{SESSIONS_MAX, SESSIONS_PER_PAGE, VICTIMS_TRIED};
 use crate::session::{Flags, Peer, Session};
 use crate::timer::{Advance, TimerWheel, Visit};
@@ -224,7 +224,7 @@ impl SessionTable {
     }
 
     /// Puts a session in and arms its timer.
-    pub fn insert(&mut self, hash: u64, session: Session) -> Result<Handle, Refused> {
+    pub fn insert(&mut self, hash: u64, session: &Session) -> Result<Handle, Refused> {
         if self.find(hash, &session.key).is_some() {
             return Err(Refused::Duplicate);
         }
@@ -238,7 +238,7 @@ impl SessionTable {
         });
         self.buckets.insert(hash, index);
         let place = &mut self.slab[index as usize];
-        *place = session;
+        *place = *session;
         place.flags.set(Flags::LIVE, true);
         self.wheel.arm(index, session.deadline);
         Ok(Handle(index))

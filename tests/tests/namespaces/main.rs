@@ -20,6 +20,7 @@
 //! | `remote.rs` | the API for other machines: certificates, tokens, authors |
 //! | `programs.rs` | `nmap`, `iperf3`, `curl`, path MTU discovery, hop limits |
 //! | `screens.rs` | scanners, floods and odd packets by attackers' own tools are named and stopped |
+//! | `nat.rs` | translated addresses, as servers, strangers and programs see them |
 //! | `wire.rs` | a bump in the wire |
 //! | `sockets.rs` | not a test: clients and servers made of plain sockets |
 //!
@@ -30,6 +31,7 @@ mod closed;
 mod commits;
 mod host;
 mod members;
+mod nat;
 mod operate;
 mod pair;
 mod panics;

@@ -58,6 +58,7 @@ impl Node {
             latecomers: Latecomers::default(),
             standing: ownership.get(),
             replicas: Replicas::new(),
+            halves: Halves::new(NodeId(1), NodeId(2)),
             unsent: 0,
             notes_lost: 0,
             inbox_full: InboxFull::default(),

@@ -19,6 +19,7 @@
 //! | | open connections in a SYN flood | the same in peace | ≤ 1.1 times as dear |
 //! | `sweep` | a commit until all of a million sessions are judged | a loop over as much memory | 500 ms |
 //! | `memory` | what the process grows by until the table is full | an array of sessions | ≤ 256 bytes |
+//! | `translated` | an engine that translates sources | the same without | ≤ 1.15; + 200 ns |
 //! | `raft` | small proposals of three voters, and leaders that are killed | a bare write and fsync | |
 //!
 //! Subject and baseline take turns (A B A B …), so that whatever else the machine does hits both; what
@@ -42,6 +43,7 @@ mod screened;
 mod sweep;
 mod system;
 mod times;
+mod translated;
 #[path = "../../../../node/engine/benches/workload/mod.rs"]
 mod workload;
 
@@ -88,6 +90,8 @@ enum What {
     Flood(flood::Options),
     /// Nanoseconds a packet that screens cost.
     Screened,
+    /// Nanoseconds a packet that translation costs.
+    Translated,
     /// Milliseconds from a commit until every session is judged.
     Sweep(sweep::Options),
     /// Bytes a session of a full table.
@@ -105,6 +109,7 @@ fn main() -> ExitCode {
         What::Engine(options) => engine_bench::run(options, cli.rounds),
         What::Flood(options) => flood::run(options, cli.rounds),
         What::Screened => Ok(screened::run(cli.rounds).into()),
+        What::Translated => Ok(translated::run(cli.rounds)),
         What::Sweep(options) => sweep::run(options, cli.rounds),
         What::Memory(options) => memory::run(options, cli.rounds),
         What::Raft(options) => return finish(tell_times(&cli, options)),

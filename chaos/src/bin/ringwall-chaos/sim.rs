@@ -105,7 +105,8 @@ fn print_lines(outcome: &Outcome) -> io::Result<()> {
 
 fn tell(options: &Options, sum: &Sum, seconds: f64) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let Tally { events, flows, forwarded, forged, answered, faults, takeovers, .. } = sum.tally;
+    let Tally { events, flows, forwarded, forged, answered, faults, takeovers, translated, .. } =
+        sum.tally;
     let [acknowledged, completed, exempt] = sum.connections;
     for outcome in &sum.broken {
         writeln!(out, "{outcome}")?;
@@ -129,7 +130,7 @@ fn tell(options: &Options, sum: &Sum, seconds: f64) -> io::Result<()> {
     let [counted, clean] = sum.counted;
     writeln!(out, "{counted} of them count (at least {bar}): {clean} clean")?;
     writeln!(out, "{flows} flows, {forwarded} frames forwarded, {forged} forged sent")?;
-    writeln!(out, "{answered} datagrams answered in quiet")?;
+    writeln!(out, "{answered} datagrams answered in quiet, {translated} frames translated")?;
     writeln!(
         out,
         "{acknowledged} connections acknowledged, {completed} of them completed, {exempt} excused"

@@ -1,5 +1,7 @@
 //! Real frames of the hosts, and what they say.
 
+use std::net::IpAddr;
+
 use wire::build::Builder;
 use wire::{Packet, TcpFlags, Transport};
 
@@ -16,6 +18,8 @@ pub(crate) struct Ends {
     pub(crate) side: usize,
     pub(crate) hosts: [usize; 2],
     pub(crate) ports: [u16; 2],
+    /// What its server sees the client as, if that is another endpoint.
+    pub(crate) public: Option<(IpAddr, u16)>,
 }
 
 /// A TCP segment as the hosts speak of it.
@@ -48,6 +52,7 @@ pub(crate) enum Body {
 /// A frame that has been read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Read {
+    pub(crate) source: IpAddr,
     pub(crate) ports: (u16, u16),
     pub(crate) body: Body,
     pub(crate) forged: bool,
@@ -71,8 +76,15 @@ impl Ends {
         let address = |end| host_address(self.side_of(end), self.hosts[end], self.v6);
         let side = self.side_of(from);
         let port = port_of(side + 1);
-        Builder::new(address(from), address(to))
+        let seen = self.public.filter(|_| from == 1).map(|(address, _)| address);
+        Builder::new(address(from), seen.unwrap_or_else(|| address(to)))
             .ethernet(host_mac(side, self.hosts[from]), node_mac(node, port))
+    }
+
+    /// The port that `end` sends to.
+    fn port_beyond(&self, end: usize) -> u16 {
+        let seen = self.public.filter(|_| end == 1).map(|(_, port)| port);
+        seen.unwrap_or(self.ports[1 - end])
     }
 
     /// A segment of `end`, to the gateway `node`.
@@ -82,7 +94,7 @@ impl Ends {
         let mut builder = self
             .builder(end, node)
             .traffic_class(if forged { FORGED } else { 0 })
-            .tcp(self.ports[end], self.ports[1 - end])
+            .tcp(self.ports[end], self.port_beyond(end))
             .flags(TcpFlags(segment.flags))
             .seq(segment.sequence)
             .ack(segment.ack)
@@ -97,7 +109,7 @@ impl Ends {
     /// A datagram of `end`, to the gateway `node`.
     pub(crate) fn udp(&self, end: usize, node: usize, number: u64) -> Vec<u8> {
         let data = number.to_be_bytes();
-        let builder = self.builder(end, node).udp(self.ports[end], self.ports[1 - end]);
+        let builder = self.builder(end, node).udp(self.ports[end], self.port_beyond(end));
         written(&builder.payload(&data))
     }
 }
@@ -153,6 +165,7 @@ pub(crate) fn read(frame: &[u8]) -> Option<Read> {
         | Transport::Other => Body::Other,
     };
     Some(Read {
+        source: packet.source,
         ports: packet.ports().unwrap_or_default(),
         body,
         forged: traffic_class == FORGED,

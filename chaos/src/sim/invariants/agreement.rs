@@ -52,7 +52,12 @@ fn sessions(engine: &Engine) -> impl Iterator<Item = (SessionId, &Session)> {
 }
 
 fn words(engine: &Engine) -> BTreeMap<SessionId, u64> {
-    sessions(engine).map(|(id, session)| (id, engine.digest(session))).collect()
+    let places = 0..engine.sessions().capacity() as u32;
+    let word = |place| {
+        let (_, session) = engine.session_at(place)?;
+        Some((engine.session_id(session.id), engine.digest(session, engine.twin_of(place))))
+    };
+    places.filter_map(word).collect()
 }
 
 fn picture(engine: &Engine, id: SessionId) -> String {

@@ -6,7 +6,7 @@ use wire::Time;
 
 use super::super::fault::{Fault, Planned, Target};
 use super::super::invariants::{
-    agreement, conservation, forgery, monotone, overlap, policy, survival,
+    agreement, conservation, forgery, monotone, overlap, policy, survival, translation,
 };
 use super::super::world::World;
 use super::super::{Outcome, Planted, Sim};
@@ -59,6 +59,11 @@ fn a_packet_that_the_engine_dropped_and_the_driver_sent_is_found() {
 #[test]
 fn connections_that_were_not_replicated_are_found_to_break() {
     finds(Planted::LosesNotes, &[CRASH], survival::NAME);
+}
+
+#[test]
+fn a_standby_that_does_not_know_how_to_translate_is_found() {
+    finds(Planted::LosesTranslations, &[CRASH], translation::NAME);
 }
 
 #[test]

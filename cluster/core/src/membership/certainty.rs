@@ -50,6 +50,12 @@ impl Member {
         self.is_alone_for(peer.patience(&self.config.timing), now)
     }
 
+    /// Whether this node's lease rests on nobody's being heard: its peer may forward as well.
+    #[must_use]
+    pub fn stands_alone(&self) -> bool {
+        self.lease.ground() == Some(Ground::Alone)
+    }
+
     fn dark_at(&self, silent: &Peer, now: Time) -> Time {
         match silent.kind {
             Kind::Witness => return now,

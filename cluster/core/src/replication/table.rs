@@ -6,7 +6,7 @@ mod tests;
 use engine::Engine;
 use engine::record::Record;
 use engine::replication::{Contest, Imported as Import, Refused};
-use engine::session::{CloseReason, Flags, SessionId};
+use engine::session::{CloseReason, Flags, Peer, SessionId};
 use wire::{FlowKey, Time};
 
 use super::note::Release;
@@ -90,10 +90,9 @@ impl Sessions for Table<'_> {
 const fn refusal(refused: Refused) -> Refusal {
     match refused {
         Refused::TableFull | Refused::OriginsFull => Refusal::Full,
-        Refused::NoDomain
-        | Refused::OtherWorker(_)
-        | Refused::PortTaken
-        | Refused::Denied => Refusal::Unknown,
+        Refused::NoDomain | Refused::OtherWorker(_) | Refused::PortTaken | Refused::Denied => {
+            Refusal::Unknown
+        }
         Refused::OtherInitiator => Refusal::Malformed,
     }
 }

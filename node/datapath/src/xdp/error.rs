@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use aya::maps::MapError;
 use aya::programs::ProgramError;
 
-use super::limits::{MAX_PORTS, MAX_QUEUES};
+use super::limits::{MAX_FORWARDED, MAX_PORTS, MAX_QUEUES};
 
 /// Why the program could not be loaded, told something, attached or removed.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub enum Error {
     PortIndex(u16),
     /// Not a receive queue the program has room for.
     Queue(u16),
+    /// More services are forwarded from addresses of the host's than the program has room for.
+    Forwarded { entries: usize },
     /// The program was asked onto an interface that it knows nothing about.
     NotConfigured { ifindex: u32 },
     /// Another live process holds the port.
@@ -64,6 +66,10 @@ impl fmt::Display for Error {
             }
             Self::PortIndex(index) => write!(f, "port number {index}: at most {MAX_PORTS} ports"),
             Self::Queue(queue) => write!(f, "receive queue {queue}: at most {MAX_QUEUES} a port"),
+            Self::Forwarded { entries } => write!(
+                f,
+                "services of {entries} protocols of addresses are forwarded: at most {MAX_FORWARDED}"
+            ),
             Self::NotConfigured { ifindex } => {
                 write!(f, "interface {ifindex} was not described before it was attached")
             }
@@ -107,6 +113,7 @@ impl std::error::Error for Error {
             Self::Object(_)
             | Self::PortIndex(_)
             | Self::Queue(_)
+            | Self::Forwarded { .. }
             | Self::NotConfigured { .. }
             | Self::Locked { .. }
             | Self::Foreign { .. }

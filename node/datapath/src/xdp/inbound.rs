@@ -1,4 +1,4 @@
-//! What may reach the host itself by a port, compiled to a bitmap per protocol.
+//! What may reach the host itself by a port, compiled to a bitmap per protocol; so is what is forwarded.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,16 +20,19 @@ const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
 
 /// The services that may reach the host by one port; the default is none.
+pub type HostInbound = ServiceSet;
+
+/// A set of services; the default is none.
 ///
 /// A service number is the destination port of TCP, UDP and SCTP, type × 256 + code of ICMP, and 0
 /// for any other protocol.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct HostInbound {
+pub struct ServiceSet {
     protocols: BTreeMap<u8, Box<ServiceWords>>,
 }
 
-impl HostInbound {
-    /// Nothing is allowed.
+impl ServiceSet {
+    /// No service.
     pub fn new() -> Self {
         Self::default()
     }
@@ -50,7 +53,7 @@ impl HostInbound {
     /// Allows one more service.
     ///
     /// # Errors
-    /// [`Unsupported`], as [`HostInbound::from_services`].
+    /// [`Unsupported`], as [`Self::from_services`].
     pub fn allow(&mut self, service: &Service) -> Result<(), Unsupported> {
         if service.source_ports.is_some_and(|range| range != (0, u16::MAX)) {
             return Err(Unsupported { service: *service });
@@ -72,16 +75,21 @@ impl HostInbound {
         }
     }
 
-    /// Whether a packet with this protocol and service number may reach the host.
+    /// Whether a packet with this protocol and service number is of one of the services.
     pub fn allows(&self, protocol: u8, number: u16) -> bool {
         let words = self.protocols.get(&protocol);
         words.is_some_and(|words| words[usize::from(number / 64)] >> (number % 64) & 1 == 1)
     }
 
+    /// The services by protocol.
+    pub(super) fn protocols(&self) -> impl Iterator<Item = (u8, &ServiceWords)> {
+        self.protocols.iter().map(|(protocol, words)| (*protocol, &**words))
+    }
+
     /// The map entries of port number `port`.
     pub(super) fn entries(&self, port: u16) -> impl Iterator<Item = (ServiceKey, &ServiceWords)> {
         let [low, high] = port.to_ne_bytes();
-        self.protocols.iter().map(move |(protocol, words)| ([low, high, *protocol, 0], &**words))
+        self.protocols().map(move |(protocol, words)| ([low, high, protocol, 0], words))
     }
 }
 
@@ -102,7 +110,7 @@ fn icmp_numbers(icmp: Option<(u8, Option<u8>)>) -> (u16, u16) {
     }
 }
 
-impl fmt::Debug for HostInbound {
+impl fmt::Debug for ServiceSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = |words: &ServiceWords| words.iter().map(|word| word.count_ones()).sum::<u32>();
         let numbers = self.protocols.iter().map(|(protocol, words)| (protocol, count(words)));

@@ -1,6 +1,7 @@
 //! Bounds of the XDP program's tables: the same numbers as in `bpf/ringwall.c`, which a test
 //! compares.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Ports a node may have: the socket table has a row for each.
@@ -19,6 +20,14 @@ pub const MAX_BLOCKED: usize = 4_096;
 /// Destinations that the program answers SYNs for at a time: as many attacks as are followed at once, and
 /// as many again. Beyond it the engines answer.
 pub const MAX_GUARDED: usize = 128;
+
+/// Ports, and identifiers of ICMP queries, that source NAT gives away: 15 for each slot. Below are well-known
+/// ones, and above the host's own.
+pub const NAT_PORTS: RangeInclusive<u16> = 1_024..=62_463;
+
+/// (address, protocol) pairs with a service that is forwarded from an address of the host's: 8 KiB of the
+/// program's memory each.
+pub const MAX_FORWARDED: usize = 1_024;
 
 /// 64-bit words of the bitmap over the host's addresses: 8 bits for each, so that also a full table
 /// has 7 of 8 foreign addresses known by it. Of the one over blocked sources, 16 bits for each.

@@ -16,6 +16,15 @@ pub(super) const OWN: u8 = 1;
 /// `VIP` of the program: the address is the cluster's.
 pub(super) const VIP: u8 = 2;
 
+/// `NAT_ALL` of the program: the address is the host's, and all that is sent there the workers'.
+pub(super) const NAT_ALL: u8 = 4;
+
+/// `NAT_RANGE` of the program: of it, what source NAT gives away.
+pub(super) const NAT_RANGE: u8 = 8;
+
+/// `NAT_FORWARDED` of the program: of it, what the map `forwarded` has.
+pub(super) const NAT_FORWARDED: u8 = 16;
+
 /// `PORT_CHECK_MAC` of the program.
 const CHECK_MAC: u8 = 1;
 

@@ -114,12 +114,16 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::xdp::limits::{
-        COUNTERS, FILTER_WORDS, MAX_ADDRESSES, MAX_BLOCKED, MAX_GUARDED, MAX_PORTS, MAX_QUEUES,
-        SERVICE_WORDS, SLOTS,
+        COUNTERS, FILTER_WORDS, MAX_ADDRESSES, MAX_BLOCKED, MAX_FORWARDED, MAX_GUARDED, MAX_PORTS,
+        MAX_QUEUES, NAT_PORTS, SERVICE_WORDS, SLOTS,
     };
+    use crate::xdp::port::{NAT_ALL, NAT_FORWARDED, NAT_RANGE, OWN, VIP};
 
-    const SOURCE: &str =
-        concat!(include_str!("../../bpf/ringwall.c"), include_str!("../../bpf/cookie.h"));
+    const SOURCE: &str = concat!(
+        include_str!("../../bpf/ringwall.c"),
+        include_str!("../../bpf/cookie.h"),
+        include_str!("../../bpf/nat.h")
+    );
 
     /// The members of an enum of the program, in order.
     fn members(name: &str) -> Vec<String> {
@@ -132,7 +136,7 @@ mod tests {
     fn constant(name: &str) -> usize {
         let define = format!("#define {name} ");
         let line = SOURCE.lines().find_map(|line| line.strip_prefix(&define)).unwrap();
-        line.trim().parse().unwrap()
+        line.split("//").next().unwrap().trim().parse().unwrap()
     }
 
     #[test]
@@ -159,7 +163,24 @@ mod tests {
         assert_eq!(constant("MAX_BLOCKED"), MAX_BLOCKED);
         assert_eq!(constant("COUNTERS"), COUNTERS);
         assert_eq!(constant("MAX_GUARDED"), MAX_GUARDED);
+        assert_eq!(constant("MAX_FORWARDED"), MAX_FORWARDED);
+        let range = constant("NAT_FIRST")..=constant("NAT_LAST");
+        assert_eq!(range, usize::from(*NAT_PORTS.start())..=usize::from(*NAT_PORTS.end()));
+        assert_eq!(range.count(), 15 * usize::from(wire::SLOTS));
         assert_eq!(constant("SCALE"), usize::from(wire::cookie::SCALE));
+    }
+
+    #[test]
+    fn the_program_has_the_same_bits_of_an_address() {
+        for (name, bit) in [
+            ("OWN", OWN),
+            ("VIP", VIP),
+            ("NAT_ALL", NAT_ALL),
+            ("NAT_RANGE", NAT_RANGE),
+            ("NAT_FORWARDED", NAT_FORWARDED),
+        ] {
+            assert_eq!(constant(name), usize::from(bit), "{name}");
+        }
     }
 
     #[test]

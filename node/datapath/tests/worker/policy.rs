@@ -169,6 +169,7 @@ fn open_and_close_tell_the_whole_session() {
         kind: EventKind::Open,
         key,
         initiator,
+        translated: None,
         session: Some(id),
         rule: Some(RuleIndex(0)),
         epoch: 1,

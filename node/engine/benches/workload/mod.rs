@@ -100,6 +100,15 @@ pub(crate) fn screened(rules: u32, epoch: u64) -> Arc<Policy> {
     compiled(&(rules_text(rules) + &screen), epoch)
 }
 
+/// The same with the clients behind sixteen public addresses.
+#[allow(dead_code, reason = "not every user of this file translates")]
+pub(crate) fn translated(rules: u32, epoch: u64) -> Arc<Policy> {
+    let pool = "[[nat-pool]]\nname = \"public\"\naddresses = [\"203.0.113.0/28\"]\n";
+    let rule = "[[nat]]\nid = \"out\"\ntype = \"source\"\nfrom = \"inside\"\nto = \"outside\"\n\
+                translate = \"pool:public\"\n";
+    compiled(&(rules_text(rules) + pool + rule), epoch)
+}
+
 fn compiled(text: &str, epoch: u64) -> Arc<Policy> {
     Arc::new(Policy::from_text(text, epoch, &["lan", "wan"]).expect("a valid policy"))
 }
@@ -126,6 +135,8 @@ pub(crate) struct Flows {
     order: Vec<u32>,
     next: usize,
     answers: bool,
+    /// What each client looks like to its server, once it was seen: address and port.
+    seen: Vec<([u8; 4], u16)>,
 }
 
 /// Packets of one burst, all of one port.
@@ -172,7 +183,8 @@ impl Flows {
             random ^= random << 17;
             order.swap(at, (random % (at as u64 + 1)) as usize);
         }
-        Self { sent: vec![0; count as usize], order, next: 0, answers: false }
+        let seen = (0..count).map(|flow| (client(flow), client_port(flow))).collect();
+        Self { sent: vec![0; count as usize], order, next: 0, answers: false, seen }
     }
 
     /// How many there are.
@@ -192,7 +204,19 @@ impl Flows {
                 self.write_burst(&mut burst, step, |at| (start + at) as u32);
                 let forwarded = bench.decide(&mut burst);
                 assert_eq!(forwarded, BURST, "{step:?}: {:?}", bench.engine.counters());
+                if step == Step::Syn {
+                    self.look_at(&burst);
+                }
             }
+        }
+    }
+
+    /// Notes whom the servers see, from SYNs that have been forwarded: answers go there.
+    fn look_at(&mut self, burst: &Burst) {
+        for (at, &flow) in burst.flows.iter().enumerate() {
+            let frame = burst.frame(at);
+            let address = [frame[26], frame[27], frame[28], frame[29]];
+            self.seen[flow as usize] = (address, u16::from_be_bytes([frame[34], frame[35]]));
         }
     }
 
@@ -232,8 +256,9 @@ impl Flows {
         burst.ingress = step.ingress();
         for at in 0..BURST {
             let flow = flow(at);
+            let seen = self.seen[flow as usize];
             let sent = &mut self.sent[flow as usize];
-            burst.write(at, flow, &packet(flow, *sent, step));
+            burst.write(at, flow, &packet_seen(flow, *sent, step, seen));
             *sent = sent.wrapping_add(u32::from(step == Step::Answer));
         }
     }
@@ -267,17 +292,22 @@ impl Step {
 
 /// A packet of a flow whose client has had `sent` pieces acknowledged.
 fn packet(flow: u32, sent: u32, step: Step) -> Builder<'static> {
+    packet_seen(flow, sent, step, (client(flow), client_port(flow)))
+}
+
+/// The same of a client that its server sees as another one.
+fn packet_seen(flow: u32, sent: u32, step: Step, seen: ([u8; 4], u16)) -> Builder<'static> {
     let (client, server) = (client(flow), server(flow % SERVERS));
-    let client_port = 0x8000 | (flow & 0xf) as u16;
+    let client_port = client_port(flow);
     let client_seq = flow.wrapping_add(1).wrapping_add(sent.wrapping_mul(PAYLOAD.len() as u32));
     let server_seq = flow.wrapping_mul(31);
     let there = Builder::v4(client, server)
         .ethernet(PEER_MACS[0], PORT_MACS[0])
         .tcp(client_port, 443)
         .dont_fragment();
-    let back = Builder::v4(server, client)
+    let back = Builder::v4(server, seen.0)
         .ethernet(PEER_MACS[1], PORT_MACS[1])
-        .tcp(443, client_port)
+        .tcp(443, seen.1)
         .dont_fragment();
     let start = |builder: Builder<'static>| {
         builder.mss(1_460).window_scale(7).sack_permitted().timestamps(1, 0)
@@ -304,6 +334,10 @@ fn packet(flow: u32, sent: u32, step: Step) -> Builder<'static> {
             .flags(TcpFlags::ACK)
             .timestamps(2, 1),
     }
+}
+
+const fn client_port(flow: u32) -> u16 {
+    0x8000 | (flow & 0xf) as u16
 }
 
 const fn client(flow: u32) -> [u8; 4] {

@@ -206,9 +206,7 @@ impl Engine {
         let domain = self.fib.domain_of(first.ports[1]).unwrap_or_default();
         let v4 = destination.0.is_ipv4();
         match to {
-            SourceTo::Untouched => {
-                Ok(Chosen { to: first.ends.source, marks: Marks::default() })
-            }
+            SourceTo::Untouched => Ok(Chosen { to: first.ends.source, marks: Marks::default() }),
             SourceTo::Interface => {
                 let own = self.fib.source_for(first.ports[1], destination.0);
                 let address = own.ok_or(Reason::NatImpossible)?;
@@ -221,12 +219,7 @@ impl Engine {
         }
     }
 
-    fn slot_of_first(
-        &self,
-        first: &First<'_>,
-        destination: (IpAddr, u16),
-        inward: bool,
-    ) -> Slot {
+    fn slot_of_first(&self, first: &First<'_>, destination: (IpAddr, u16), inward: bool) -> Slot {
         let Ends { source, destination: sent } = first.ends;
         let one_family = sent.0.is_ipv4() == destination.0.is_ipv4();
         let seen = if one_family { destination } else { sent };
@@ -267,9 +260,7 @@ impl Engine {
         let Source { first, class, slot, mapping, inward } = *source;
         let inside = first.ends.source;
         let independent = mapping.endpoint_independent && !inward;
-        if independent
-            && let Some(chosen) = self.known_mapping(source, place, address)?
-        {
+        if independent && let Some(chosen) = self.known_mapping(source, place, address)? {
             return Ok(chosen);
         }
         let runs = self.nat.runs(place, class).ok_or(Reason::NatImpossible)?;

@@ -5,11 +5,11 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::shim::{nat64, nptv6};
 use config::{
     AddressMatch, AddressSet, DestinationNat, DestinationTo, Mapping, NatKind, PrefixNat, Service,
     SourceNat, SourceTo, StaticNat,
 };
-use super::shim::{nat64, nptv6};
 
 use crate::policy::{self, CompileError, Indexed, Matcher, Question};
 
@@ -96,6 +96,19 @@ struct Independent {
 struct Served {
     destination: AddressMatch,
     services: Box<[(u8, u16, u16)]>,
+    /// Any service.
+    all: bool,
+}
+
+/// What of an address of the firewall's own is not for its host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PublicUse {
+    /// Everything: it stands for another address.
+    pub all: bool,
+    /// The ports that translated sources have.
+    pub range: bool,
+    /// Services that somebody inside has: protocol, first and last port.
+    pub served: Vec<(u8, u16, u16)>,
 }
 
 /// The answer about a destination.
@@ -218,6 +231,32 @@ impl Translations {
         }
     }
 
+    /// What is sent to an address of the firewall's own and is not for its host; `None`: nothing.
+    pub(crate) fn public_use(&self, domain: u16, address: IpAddr) -> Option<PublicUse> {
+        let pooled = || {
+            let of = self.pools.iter().filter(|pool| pool.domain == domain);
+            of.flat_map(Pool::addresses).any(|of| of == address)
+        };
+        let toward = self.toward.iter().flat_map(|list| &list.effects);
+        let outside = toward.filter_map(|(_, toward)| match toward {
+            Toward::Outside(pair) => Some(pair.ranges()),
+            Toward::Server { .. } | Toward::Nat64(_) => None,
+        });
+        let mut of_address = outside.filter(|[outside, _]| outside.contains(address));
+        let public = PublicUse {
+            all: of_address.next().is_some() || self.serves_all(address),
+            range: self.masquerades && !super::is_link_local(address) || pooled(),
+            served: self.served(address).collect(),
+        };
+        (public != PublicUse::default()).then_some(public)
+    }
+
+    /// Whether a rule sends everything to a server that comes to an address.
+    fn serves_all(&self, address: IpAddr) -> bool {
+        let of = self.served.iter().filter(|of| of.all);
+        of.map(|of| &of.destination).any(|of| of.matches(&self.sets, address))
+    }
+
     /// The ports of a public address that rules send to servers: protocol, first and last.
     pub(crate) fn served(&self, address: IpAddr) -> impl Iterator<Item = (u8, u16, u16)> + '_ {
         let of = self.served.iter().filter(move |of| of.destination.matches(&self.sets, address));
@@ -274,16 +313,17 @@ impl Pool {
 
 impl Served {
     fn of(destination: AddressMatch, services: Option<&[Service]>) -> Self {
-        let all = (0, u16::MAX);
+        let any = (0, u16::MAX);
+        let all = services.is_none();
         let ranges = |service: &Service| {
-            let (first, last) = service.destination_ports.unwrap_or(all);
+            let (first, last) = service.destination_ports.unwrap_or(any);
             (service.protocol, first, last)
         };
         let services = match services {
             Some(services) => services.iter().map(ranges).collect(),
-            None => [6, 17, 132].map(|protocol| (protocol, all.0, all.1)).into(),
+            None => [6, 17, 132].map(|protocol| (protocol, any.0, any.1)).into(),
         };
-        Self { destination, services }
+        Self { destination, services, all }
     }
 }
 
@@ -499,13 +539,8 @@ impl<'a> Making<'a> {
         self.served.push(Served::of(destination.clone(), services.as_deref()));
         let ports = nat.to_port.zip(services.clone());
         let ports = ports.map(|(to, services)| Ports { services: services.into(), to });
-        let fields = Fields {
-            from: rule.from,
-            to: None,
-            source,
-            destination: Some(destination),
-            services,
-        };
+        let fields =
+            Fields { from: rule.from, to: None, source, destination: Some(destination), services };
         let toward = Toward::Server { first, count: count.saturating_add(1), ports };
         push(&mut self.toward, place, rule, fields, toward);
         Ok(())

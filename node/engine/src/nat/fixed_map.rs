@@ -29,7 +29,8 @@ impl<K: Hash + Eq + Copy, V: Copy> FixedMap<K, V> {
     /// For `capacity` entries; `nothing` stands where none is.
     pub(crate) fn new(capacity: u32, seed: u64, nothing: (K, V)) -> Self {
         let (key, value) = nothing;
-        let entry = |at: u32| Entry { key, value, next: if at + 1 < capacity { at + 1 } else { END } };
+        let entry =
+            |at: u32| Entry { key, value, next: if at + 1 < capacity { at + 1 } else { END } };
         Self {
             keyed: Keyed::new(seed),
             heads: vec![END; capacity.next_power_of_two() as usize].into_boxed_slice(),

@@ -42,7 +42,11 @@ impl Mappings {
         let outside = Outside { place: 0, class: Class::Tcp, port: 0 };
         Self {
             by_inside: FixedMap::new(most, seed, (inside, (outside, 0))),
-            by_outside: FixedMap::new(most, seed.rotate_left(17), (outside, (inside, Filtering::default()))),
+            by_outside: FixedMap::new(
+                most,
+                seed.rotate_left(17),
+                (outside, (inside, Filtering::default())),
+            ),
             contacts: FixedMap::new(most, seed.rotate_left(31), ((outside, NOWHERE), 0)),
         }
     }

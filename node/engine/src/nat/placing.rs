@@ -133,7 +133,12 @@ impl Engine {
 
     /// The slot of a session, the same on every node.
     #[must_use]
-    pub fn slot_of_session(&self, key: &FlowKey, initiator: Direction, twin: Option<&Twin>) -> Slot {
+    pub fn slot_of_session(
+        &self,
+        key: &FlowKey,
+        initiator: Direction,
+        twin: Option<&Twin>,
+    ) -> Slot {
         let Some(twin) = twin else {
             return self.home(key.domain(), key.protocol(), key.low(), key.high());
         };
@@ -159,10 +164,7 @@ impl Engine {
 
     /// Both ends of its first packet as the policy sees them: the source as it comes, the destination as it
     /// leaves.
-    pub(crate) fn seen_by_policy(
-        session: &Session,
-        twin: Option<&Twin>,
-    ) -> [(IpAddr, u16); 2] {
+    pub(crate) fn seen_by_policy(session: &Session, twin: Option<&Twin>) -> [(IpAddr, u16); 2] {
         let direction = session.direction(Peer::Initiator);
         let as_sent = session.key.destination(direction);
         let destination = twin.map_or(as_sent, |twin| twin.ends().destination);

@@ -36,7 +36,12 @@ impl Rewriting {
     }
 
     /// Writes the frame of the other family. `None`: it cannot be.
-    pub(crate) fn write(&self, _frame: &[u8], _packet: &Packet, _space: &mut [u8]) -> Option<usize> {
+    pub(crate) fn write(
+        &self,
+        _frame: &[u8],
+        _packet: &Packet,
+        _space: &mut [u8],
+    ) -> Option<usize> {
         None
     }
 

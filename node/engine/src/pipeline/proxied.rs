@@ -7,8 +7,8 @@ use super::{Chosen, Judge, Outcome, Plan, Stage, Watch};
 use crate::answer::Answer;
 use crate::engine::{Engine, Keyed};
 use crate::limits::ASK_INTERVAL;
-use crate::proxy::{Asked, Join, Proxied, Relay};
-use crate::screen::Guarded;
+use crate::proxy::{Asked, Proxied, Relay};
+use crate::screen::{Gate, Guarded};
 use crate::session::{CloseReason, Peer, Session};
 use crate::table::Handle;
 use crate::tcp::State;
@@ -27,7 +27,10 @@ pub(crate) fn judge_vouched(
 ) -> Plan {
     let judge = Judge::new(engine, keyed, arrived, (frame, chosen), now);
     let judge = Judge { vouched: true, ..judge };
-    let plan = judge.audible(judge.open_vouched(watch));
+    let mut plan = judge.open_vouched(watch);
+    if let Outcome::Answer(answer) = plan.outcome {
+        plan.outcome = judge.audible(answer);
+    }
     watch.stage(Stage::Verdict, || format!("{:?}", plan.outcome));
     plan
 }
@@ -47,16 +50,22 @@ impl<'a> Judge<'a> {
         self.open(found.map(|handle| (handle, CloseReason::Reopened)), watch)
     }
 
-    /// A SYN to a destination that is guarded is answered in its place, whatever it belongs to, as the XDP
-    /// program does it.
-    pub(super) fn cookie(&self, watch: &mut impl Watch) -> Option<Plan> {
-        let (context, mss) = self.gate()?.guards()?;
+    /// What becomes of a packet at its screen, whatever it belongs to. `None` lets it through.
+    pub(super) fn screen(&self, gate: &Gate<'_>, watch: &mut impl Watch) -> Option<Outcome> {
+        let Some(reason) = gate.entrance() else { return self.cookie(gate, watch) };
+        watch.stage(Stage::Screen, || reason.explain().to_owned());
+        Some(Outcome::Drop(reason))
+    }
+
+    /// A SYN to a destination that is guarded is answered in its place, as the XDP program does it.
+    fn cookie(&self, gate: &Gate<'_>, watch: &mut impl Watch) -> Option<Outcome> {
+        let (context, mss) = gate.guards()?;
         let domain = self.engine.fib.domain_of(self.arrived.ingress).unwrap_or_default();
         if self.engine.fib.is_own(domain, self.packet.destination) {
             return None;
         }
         watch.stage(Stage::Screen, || "answered with a cookie".to_owned());
-        Some(Plan::answer(Answer::Cookie { context, mss }))
+        Some(Outcome::Answer(Answer::Cookie { context, mss }))
     }
 
     /// A packet that contradicts what is known, or needs a session and has none: it may bring a cookie.
@@ -170,7 +179,7 @@ impl<'a> Judge<'a> {
         }
         watch.stage(Stage::Tracker, || "asks its server again".to_owned());
         let judgement = track::Judgement::Pass(Update::noted());
-        self.follow_judged(handle, session, sender, judgement, Some(Relay::Ask(*asked)), watch)
+        self.follow_judged(handle, session, sender, judgement, Some(Relay::Ask(handle)), watch)
     }
 
     /// What a server says to the SYN that was sent in its client's place.
@@ -186,10 +195,8 @@ impl<'a> Judge<'a> {
         let kind = [TcpFlags::SYN, TcpFlags::ACK, TcpFlags::RST].map(|it| tcp.flags.contains(it));
         match kind {
             [true, true, false] => {
-                let joined = asked.joined_by(tcp);
                 let judgement = track::join(session, asked, tcp, &self.engine.tracking);
-                let join = Join { handle, asked: *asked, joined, answer: *tcp };
-                let relay = Some(Relay::Join(join));
+                let relay = Some(Relay::Join(handle));
                 self.follow_judged(handle, session, sender, judgement, relay, watch)
             }
             [_, _, true] => {

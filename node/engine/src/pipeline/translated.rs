@@ -144,7 +144,10 @@ impl Judge<'_> {
             Ok(None) => "neither source nor destination change".to_owned(),
             Ok(Some(binding)) => {
                 let Ends { source, destination } = binding.ends();
-                format!("leaves as {} port {} to {} port {}", source.0, source.1, destination.0, destination.1)
+                format!(
+                    "leaves as {} port {} to {} port {}",
+                    source.0, source.1, destination.0, destination.1
+                )
             }
             Err(reason) => reason.explain().to_owned(),
         });

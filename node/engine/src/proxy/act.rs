@@ -2,9 +2,9 @@
 
 use wire::build::Builder;
 use wire::cookie::Proof;
-use wire::{FlowKey, Packet, TcpFlags, Time, Transport, Version, ethernet};
+use wire::{FlowKey, Packet, Tcp, TcpFlags, Time, Transport, Version, ethernet};
 
-use super::{Asked, Join, Proxied};
+use super::{Asked, Joined, Proxied};
 use crate::answer;
 use crate::commit::{Body, Context};
 use crate::engine::{Engine, Keyed};
@@ -82,10 +82,18 @@ impl Asked {
     }
 }
 
-impl Join {
+/// The moment when the server answers.
+struct Join<'a> {
+    asked: Asked,
+    joined: Joined,
+    /// The server's SYN-ACK as it came.
+    answer: &'a Tcp,
+}
+
+impl Join<'_> {
     /// The ACK of the server's SYN-ACK: what its client would say. `packet` is the SYN-ACK.
     fn acknowledgment(&self, packet: &Packet) -> Builder<'static> {
-        let (asked, answer) = (&self.asked, &self.answer);
+        let (asked, answer) = (&self.asked, self.answer);
         let ack = Builder::new(packet.destination, packet.source)
             .tcp(answer.destination_port, answer.source_port)
             .flags(TcpFlags::ACK)
@@ -100,7 +108,7 @@ impl Join {
 
     /// What opens the window of the client, in the server's place.
     fn opening(&self, packet: &Packet) -> Builder<'static> {
-        let (asked, answer) = (&self.asked, &self.answer);
+        let (asked, answer) = (&self.asked, self.answer);
         // The SYN-ACK's window was not scaled; the client scales this one as it was told.
         let window = match asked.offer.window_scale() {
             Some(_) => answer.window >> wire::cookie::SCALE,
@@ -178,31 +186,47 @@ impl Engine {
         self.proxies.ask_later(handle.place(), session.id, 1, now);
     }
 
+    /// What a session's server was asked, while it has not answered.
+    fn asked(&self, handle: Handle) -> Option<Asked> {
+        match self.proxies.of(handle, self.table.get(handle)?)? {
+            Proxied::Asked(asked) => Some(asked),
+            Proxied::Joined(_) => None,
+        }
+    }
+
     /// The client's ACK, come again, has the server asked again.
+    #[cold]
     pub(crate) fn ask_again(
         &mut self,
         way: &Way,
-        asked: &Asked,
+        handle: Handle,
         context: &Context<'_>,
         body: &Body<'_>,
     ) -> (Verdict, bool) {
         let packet = &context.keyed.packet;
-        let Some((from, to)) = packet.ports() else { return self.nothing_leaves(way) };
+        let (Some(asked), Some((from, to))) = (self.asked(handle), packet.ports()) else {
+            return self.nothing_leaves(way);
+        };
         let syn = asked.syn(packet.source, packet.destination, (from, to));
         let syn = Remade::new(body.bytes(), packet, &syn.hop_limit(packet.hop_limit));
         self.send_instead(way, syn, context)
     }
 
     /// The server has answered: from now on both speak to each other.
+    #[cold]
     pub(crate) fn join(
         &mut self,
         way: &Way,
-        join: &Join,
+        handle: Handle,
         context: &Context<'_>,
         body: &Body<'_>,
     ) -> (Verdict, bool) {
         let packet = &context.keyed.packet;
-        self.proxies.set(join.handle, &Proxied::Joined(join.joined));
+        let (Some(asked), Transport::Tcp(answer)) = (self.asked(handle), &packet.body) else {
+            return self.nothing_leaves(way);
+        };
+        let join = Join { asked, joined: asked.joined_by(answer), answer };
+        self.proxies.set(handle, &Proxied::Joined(join.joined));
         let ack = join.acknowledgment(packet);
         let frame = body.bytes();
         let written = self.outbox.push_with(context.ingress(), ANSWER_FRAME_BYTES, |space| {
@@ -233,7 +257,8 @@ impl Engine {
         (verdict, false)
     }
 
-    /// A link header that is longer than any that the parser takes: it cannot be.
+    /// A link header that is longer than any that the parser takes, or a session that is not what its judge
+    /// saw: it cannot be.
     fn nothing_leaves(&mut self, way: &Way) -> (Verdict, bool) {
         self.ledger.output_lost();
         (Verdict::Forward(way.port), false)

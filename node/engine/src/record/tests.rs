@@ -129,7 +129,10 @@ fn samples() -> Vec<(&'static str, Record)> {
         ("icmp-v6-of-a-known-type", echo),
         ("tcp-asked-v4", Record { proxied: Some(asked()), ..base(tcp, false, tracker(1)) }),
         ("tcp-joined-v6", Record { proxied: Some(joined()), ..base(tcp, true, tracker(3)) }),
-        ("tcp-translated-v4", Record { translated: Some(translated(tcp, false)), ..base(tcp, false, tracker(3)) }),
+        (
+            "tcp-translated-v4",
+            Record { translated: Some(translated(tcp, false)), ..base(tcp, false, tracker(3)) },
+        ),
         (
             "icmp-translated-v6-v4",
             Record { translated: Some(translated(Protocol::ICMP, false)), ..echo },

@@ -20,8 +20,7 @@ impl Engine {
         if self.replication.origins.name(session.id) != id {
             return None;
         }
-        let record =
-            Record {
+        let record = Record {
             proxied: self.proxies.of(handle, session),
             translated: self.table.twin(handle, session).map(|twin| self.translated(twin)),
             ..self.record(session, now)

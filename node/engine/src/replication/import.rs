@@ -215,7 +215,8 @@ impl Engine {
         if self.owns_all {
             return None;
         }
-        let twin = record.translated.as_ref().map(|it| self.twin_by(&record.key, record.initiator, it));
+        let twin =
+            record.translated.as_ref().map(|it| self.twin_by(&record.key, record.initiator, it));
         let slot = self.slot_of_session(&record.key, record.initiator, twin.as_ref());
         self.owner_of(slot).map(Refused::OtherWorker)
     }
@@ -236,7 +237,7 @@ impl Engine {
         {
             self.close(victim, CloseReason::Evicted, now);
         }
-        let Ok(handle) = self.table.insert(hash, session) else {
+        let Ok(handle) = self.table.insert(hash, &session) else {
             return Imported::Refused(Refused::TableFull);
         };
         self.learn_proxied(handle, record);

@@ -121,7 +121,17 @@ const TABLE: [(Option<Kind>, &[Reason]); 22] = [
     ),
     (
         denied(Resources),
-        &[NatExhausted, NatProtocol, NatImpossible, TableFull, NoRoute, RouteRefused, PortDown, NeighbourUnresolved, NeighbourQueueFull],
+        &[
+            NatExhausted,
+            NatProtocol,
+            NatImpossible,
+            TableFull,
+            NoRoute,
+            RouteRefused,
+            PortDown,
+            NeighbourUnresolved,
+            NeighbourQueueFull,
+        ],
     ),
     // Told as what it is where it is looked at (Odd), no packet of ours, or no fault of its sender's.
     (

@@ -3,8 +3,8 @@
 //! The slab is what counts: a place is in use if its session says so. Buckets, free list and timers
 //! follow from it, so a table that fails the audit is rebuilt from its slab.
 
-use super::{Handle, SessionTable};
 use super::bucket::FREE;
+use super::{Handle, SessionTable};
 use crate::session::Flags;
 
 /// What an audit found.

@@ -27,7 +27,7 @@ fn session(key: FlowKey, id: u64, now: Time) -> Session {
 }
 
 fn insert(table: &mut SessionTable, key: FlowKey, id: u64) -> Result<Handle, Refused> {
-    table.insert(table.hash(&key), session(key, id, Time::ZERO))
+    table.insert(table.hash(&key), &session(key, id, Time::ZERO))
 }
 
 fn id_of(table: &SessionTable, key: &FlowKey) -> Option<u64> {
@@ -179,7 +179,7 @@ fn an_earlier_deadline_counts_once_the_wheel_is_told() {
     let mut table = SessionTable::new(10, SEED, Time::ZERO);
     let mut long = session(key(0, 1), 1, Time::ZERO);
     long.deadline = Time::from_secs(432_000);
-    let handle = table.insert(table.hash(&long.key), long).unwrap();
+    let handle = table.insert(table.hash(&long.key), &long).unwrap();
     table.get_mut(handle).unwrap().deadline = Time::from_secs(10);
     table.rearm(handle);
     let mut closed = 0;
@@ -308,7 +308,7 @@ impl Twins {
         new.deadline = self.now + std::time::Duration::from_secs(life);
         let hash = self.table.hash(&key);
         let room = self.table.room(hash);
-        let inserted = self.table.insert(hash, new);
+        let inserted = self.table.insert(hash, &new);
         match inserted {
             Ok(_) => {
                 assert_eq!(room, Ok(()));

@@ -154,9 +154,9 @@ impl Twins {
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.parts.as_ref().map_or(0, |parts| {
-            parts.slab.len() * size_of::<Line>() + parts.buckets.memory()
-        })
+        self.parts
+            .as_ref()
+            .map_or(0, |parts| parts.slab.len() * size_of::<Line>() + parts.buckets.memory())
     }
 }
 

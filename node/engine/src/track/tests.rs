@@ -76,7 +76,7 @@ impl World {
         let opening =
             Opening { key, direction, id: 1, rule: RuleIndex(0), epoch: 1, zones: [ZoneId(0); 2] };
         let session = Session::new(&opening, self.now);
-        let handle = self.table.insert(self.table.hash(&key), session).unwrap();
+        let handle = self.table.insert(self.table.hash(&key), &session).unwrap();
         self.table.commit(handle, &update, Peer::Initiator, packet.ip_len(), self.now);
         Outcome::Opened
     }

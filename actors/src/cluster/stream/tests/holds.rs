@@ -78,6 +78,7 @@ fn owner() -> (Stream, Around) {
         latecomers: Latecomers::default(),
         standing: Standing::default(),
         replicas: Replicas::new(),
+        halves: Halves::new(NodeId(1), NodeId(2)),
         unsent: 0,
         notes_lost: 0,
         inbox_full: InboxFull::default(),

@@ -55,7 +55,9 @@ fn a_port_that_came_by_a_record_is_not_given_again() {
     let (mut first, mut second) = (Wall::new(nat()), backup(nat()));
     let mut given = std::collections::BTreeSet::new();
     for port in 0_u16..200 {
-        given.insert(first.pass(LAN, &udp(("10.0.0.5", 2_000 + port), ("198.18.0.1", 53))).ends().source);
+        given.insert(
+            first.pass(LAN, &udp(("10.0.0.5", 2_000 + port), ("198.18.0.1", 53))).ends().source,
+        );
     }
     for record in records(&mut first) {
         second.engine.import(&record, Contest::Owners, second.now);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{
-    AddressMatch, AddressSet, Filtering, Mapping, Nat, NatKind, NatPool, NatRule, Pooling, SourceNat,
-    SourceTo,
+    AddressMatch, AddressSet, Filtering, Mapping, Nat, NatKind, NatPool, NatRule, Pooling,
+    SourceNat, SourceTo,
 };
 use wire::build::Builder;
 use wire::{Ends, Packet, TcpFlags, Time, Transport};
@@ -55,7 +55,10 @@ pub(super) struct Left {
 impl Left {
     fn new(port: PortId, frame: &[u8]) -> Self {
         let packet = Packet::parse(frame).expect("what leaves is a packet");
-        assert!(wire::checksum::ipv4_header_checksum_ok(frame, &packet), "header checksum of {packet:?}");
+        assert!(
+            wire::checksum::ipv4_header_checksum_ok(frame, &packet),
+            "header checksum of {packet:?}"
+        );
         assert!(wire::checksum::transport_checksum_ok(frame, &packet), "checksum of {packet:?}");
         Self { port, frame: frame.to_vec(), packet }
     }
@@ -178,13 +181,19 @@ pub(super) fn ip(text: &str) -> IpAddr {
 
 pub(super) fn policy(rules: &str, nat: Nat, epoch: u64) -> Arc<Policy> {
     let mut no_lists = |_: &str| Err("no list files here".to_owned());
-    let checked = config::parse_policy("policy", rules, &mut no_lists).expect("the rules are right");
+    let checked =
+        config::parse_policy("policy", rules, &mut no_lists).expect("the rules are right");
     let mut policy = checked.value;
     // Sets of rules of translation are made by `set`: they stand behind those of the rules.
-    policy.sets.extend(SETS.iter().map(|(v4, v6)| AddressSet {
-        name: None,
-        v4: v4.map(|(a, b)| (a.to_bits(), b.to_bits())).into_iter().collect(),
-        v6: v6.map(|(a, b): (std::net::Ipv6Addr, std::net::Ipv6Addr)| (a.to_bits(), b.to_bits())).into_iter().collect(),
+    policy.sets.extend(SETS.iter().map(|(v4, v6)| {
+        AddressSet {
+            name: None,
+            v4: v4.map(|(a, b)| (a.to_bits(), b.to_bits())).into_iter().collect(),
+            v6: v6
+                .map(|(a, b): (std::net::Ipv6Addr, std::net::Ipv6Addr)| (a.to_bits(), b.to_bits()))
+                .into_iter()
+                .collect(),
+        }
     }));
     policy.nat = nat;
     Arc::new(Policy::compile(&policy, epoch, &["a", "b"]).expect("it compiles"))

@@ -47,7 +47,10 @@ fn who_comes_past_the_translation_is_dropped() {
     assert_eq!(wall.drop(WAN, &udp(server, client)), Reason::NatBypassed);
     let from_public = Builder::new(public.0, ip(server.0)).udp(public.1, server.1);
     assert_eq!(wall.drop(WAN, &from_public), Reason::NatBypassed);
-    assert_eq!(wall.pass(WAN, &Builder::new(ip(server.0), public.0).udp(server.1, public.1)).port, LAN);
+    assert_eq!(
+        wall.pass(WAN, &Builder::new(ip(server.0), public.0).udp(server.1, public.1)).port,
+        LAN
+    );
 }
 
 #[test]
@@ -229,7 +232,8 @@ fn one_address_carries_sixty_one_thousand_flows() {
     let mut at_52_000 = 0;
     for flow in 0..61_000_u32 {
         let client = format!("10.1.{}.{}", flow / 251, flow % 251);
-        let left = wall.pass(LAN, &udp((&client, (1_024 + flow % 64_000) as u16), ("198.18.0.1", 53)));
+        let left =
+            wall.pass(LAN, &udp((&client, (1_024 + flow % 64_000) as u16), ("198.18.0.1", 53)));
         assert!(given.insert(left.ends().source), "{:?} twice", left.ends().source);
         if flow + 1 == 52_000 {
             at_52_000 = wall.engine.nat_usage().counted.borrowed;

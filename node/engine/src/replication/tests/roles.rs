@@ -145,7 +145,8 @@ fn pair() -> (Node, Node) {
 
 fn digests(node: &Node) -> Vec<u64> {
     let sessions = (0..64).filter_map(|place| node.engine.session_at(place));
-    let mut digests: Vec<u64> = sessions.map(|(_, session)| node.engine.digest(session, None)).collect();
+    let mut digests: Vec<u64> =
+        sessions.map(|(_, session)| node.engine.digest(session, None)).collect();
     digests.sort_unstable();
     digests
 }
