@@ -188,6 +188,12 @@ fn describe(
     Ok(())
 }
 
+/// The same by port.
+fn shared(config: &config::Node) -> Vec<(PortId, std::net::IpAddr)> {
+    let shared = if config.cluster.is_some() { config.vips.as_slice() } else { &[] };
+    shared.iter().map(|vip| (PortId(vip.port as u16), vip.address)).collect()
+}
+
 /// The addresses that this node shares with others, by domain.
 fn vips(config: &config::Node) -> impl Iterator<Item = (u16, std::net::IpAddr)> {
     let shared = if config.cluster.is_some() { config.vips.as_slice() } else { &[] };
@@ -230,6 +236,7 @@ fn crew(
         let ports = open_ports(&mut umem, config, watched, index as u16, &mut crew.bound)?;
         let settings = settings(config, watched, index, secrets);
         let mut engine = Engine::new(settings, clock::now());
+        engine.set_shared(&shared(config));
         engine.set_policy(Arc::clone(&in_force.compiled));
         engine.set_owners(Arc::clone(&owners));
         engine.apply(changes);

@@ -50,7 +50,8 @@ impl Pair {
             processes: Node::ALL.map(|_| None),
             bpf: Node::ALL.map(|node| bpf(node.number()).into()),
         };
-        pair.write("policy.toml", &policy())?;
+        let nat = if wants.masquerades { MASQUERADE } else { "" };
+        pair.write("policy.toml", &(policy() + nat))?;
         for &node in wants.nodes {
             pair.write(&format!("{}.toml", node.name()), &pair.node_text(node))?;
         }
@@ -323,6 +324,10 @@ pub(crate) fn policy() -> String {
          action = \"permit\"\n"
     )
 }
+
+/// Behind a policy: what leaves to the server comes from the address that its port shares.
+const MASQUERADE: &str = "\n[[nat]]\nid = \"out\"\ntype = \"source\"\nfrom = \"trust\"\nto = \"untrust\"\n\
+                          translate = \"interface\"\n";
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("our own path")

@@ -68,6 +68,7 @@ pub const SCENARIOS: &[Scenario] = &[
     crash::POWER_LOSS,
     crash::CRASH,
     crash::CLOCK,
+    crash::NAT_CRASH,
     pause::PAUSE,
     switchover::SWITCHOVER,
     comeback::RETURN,

@@ -26,13 +26,21 @@ pub(crate) struct Wants {
     pub(crate) small_disks: bool,
     /// Clocks of the wall that can be set while a daemon runs.
     pub(crate) wall_clocks: bool,
+    /// The client behind the server's gateway, the address that moves.
+    pub(crate) masquerades: bool,
 }
 
 impl Default for Wants {
     fn default() -> Self {
         let clock_ahead = [0; Node::ALL.len()];
-        let (small_disks, wall_clocks) = (false, false);
-        Self { nodes: &Node::BOTH, sessions: 65_536, clock_ahead, small_disks, wall_clocks }
+        Self {
+            nodes: &Node::BOTH,
+            sessions: 65_536,
+            clock_ahead,
+            small_disks: false,
+            wall_clocks: false,
+            masquerades: false,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! that watching costs little: a stream of 1,000 datagrams a second tells a millisecond.
 
 use std::io::IoSliceMut;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -218,9 +219,10 @@ impl Tap {
 
 /// What a frame tells that a node emitted into `segment`.
 fn kind(segment: Segment, frame: &[u8]) -> Option<Kind> {
-    let far = match segment {
-        Segment::Lan => SERVER,
-        Segment::Wan => CLIENT,
+    // The client may be behind the address that moves, which nobody else speaks IP from.
+    let far: &[Ipv4Addr] = match segment {
+        Segment::Lan => &[SERVER],
+        Segment::Wan => &[CLIENT, VIPS[1]],
         Segment::Fabric => return None,
     };
     let at = |range: std::ops::Range<usize>| frame.get(range);
@@ -231,7 +233,10 @@ fn kind(segment: Segment, frame: &[u8]) -> Option<Kind> {
             let own = at(28..32)?;
             VIPS.iter().any(|it| it.octets() == *own).then_some(Kind::Arp)
         }
-        [0x08, 0x00] => (at(26..30)? == far.octets()).then_some(Kind::Forward),
+        [0x08, 0x00] => {
+            let source = at(26..30)?;
+            far.iter().any(|it| it.octets() == *source).then_some(Kind::Forward)
+        }
         _ => None,
     }
 }
@@ -256,6 +261,7 @@ mod tests {
         assert_eq!(kind(Segment::Lan, &ip([10, 2, 0, 2])), Some(Kind::Forward));
         assert_eq!(kind(Segment::Lan, &ip([10, 1, 0, 11])), None, "a heartbeat");
         assert_eq!(kind(Segment::Wan, &ip([10, 1, 0, 2])), Some(Kind::Forward));
+        assert_eq!(kind(Segment::Wan, &ip([10, 2, 0, 1])), Some(Kind::Forward), "translated");
         assert_eq!(kind(Segment::Wan, &ip([10, 1, 0, 2])[..20]), None, "cut off");
     }
 }

@@ -31,6 +31,10 @@ const ESTABLISHED_MOST: u64 = 843_000;
 /// standby's notes. That a cookie may open a connection and a screen count it, costs five where no screen is.
 const NEW_MOST: u64 = 4_337_000;
 
+/// The same with translated sources.
+const TRANSLATED_MOST: u64 = 9_000_000;
+const NEW_TRANSLATED_MOST: u64 = 90_000_000;
+
 /// Nothing: valgrind knows no such thing.
 fn prefetch(_: *const u8) {}
 
@@ -49,6 +53,22 @@ fn established() -> Work {
 
 fn fresh() -> Work {
     let bench = Bench::new(workload::engine(2 * FLOWS, RULES, WorkerId(0), START), START);
+    let mut flows = Flows::new(FLOWS);
+    Work { bench, bursts: bursts(|burst| flows.next_new(burst)) }
+}
+
+/// The same with translated sources.
+fn translated() -> Work {
+    let mut bench = Bench::new(workload::engine(2 * FLOWS, 1, WorkerId(0), START), START);
+    bench.engine.set_policy(workload::translated(1, 2));
+    let mut flows = Flows::new(FLOWS);
+    flows.open(&mut bench);
+    Work { bench, bursts: bursts(|burst| flows.next(burst)) }
+}
+
+fn fresh_translated() -> Work {
+    let mut bench = Bench::new(workload::engine(2 * FLOWS, RULES, WorkerId(0), START), START);
+    bench.engine.set_policy(workload::translated(RULES, 2));
     let mut flows = Flows::new(FLOWS);
     Work { bench, bursts: bursts(|burst| flows.next_new(burst)) }
 }
@@ -80,6 +100,18 @@ fn decide_new(work: Work) -> Work {
     decide(work)
 }
 
+#[library_benchmark(config = limit(TRANSLATED_MOST))]
+#[bench::open_connections(setup = translated)]
+fn decide_translated(work: Work) -> Work {
+    decide(work)
+}
+
+#[library_benchmark(config = limit(NEW_TRANSLATED_MOST))]
+#[bench::first_packets(setup = fresh_translated)]
+fn decide_new_translated(work: Work) -> Work {
+    decide(work)
+}
+
 // What the least that any stateful forwarder must touch takes.
 #[library_benchmark]
 #[bench::open_connections(setup = memory)]
@@ -105,6 +137,7 @@ fn limit(most: u64) -> LibraryBenchmarkConfig {
 
 library_benchmark_group!(
     name = engine_path,
-    benchmarks = [decide_established, decide_new, baseline]
+    benchmarks =
+        [decide_established, decide_new, decide_translated, decide_new_translated, baseline]
 );
 main!(library_benchmark_groups = engine_path);

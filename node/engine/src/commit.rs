@@ -12,7 +12,7 @@ use crate::fib::Fib;
 use crate::fragment::{Datagram, Fragments};
 use crate::ledger::Ledger;
 use crate::limits::ANSWER_FRAME_BYTES;
-use crate::nat::{Binding, Rewriting};
+use crate::nat::{Binding, Turn};
 use crate::outbox::Outbox;
 use crate::pipeline::{Change, Link, Outcome, Permission, Plan, Way};
 use crate::policy::LifeIndex;
@@ -38,7 +38,7 @@ impl Body<'_> {
         }
     }
 
-    fn bytes_mut(&mut self) -> &mut [u8] {
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         match self {
             Self::Frame(frame) => frame,
             Self::Datagram(datagram) => datagram.frame_mut(),
@@ -50,8 +50,6 @@ impl Body<'_> {
 pub(crate) struct Context<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) keyed: &'a Keyed,
-    /// How the packet changes, if its session is translated.
-    pub(crate) rewriting: Option<&'a Rewriting>,
     arrived: Arrived,
     /// Bytes of the IP datagram.
     bytes: u32,
@@ -64,16 +62,8 @@ impl<'a> Context<'a> {
     where
         'a: 'b,
     {
-        let Self { plan, keyed: _, rewriting, arrived, bytes: _, now } = *self;
-        Context { plan, keyed, rewriting, arrived, bytes: keyed.packet.ip_len(), now }
-    }
-
-    /// The same about a packet that is what it will be when it leaves.
-    pub(crate) const fn of_translated<'b>(&'b self, keyed: &'b Keyed) -> Context<'b>
-    where
-        'a: 'b,
-    {
-        Context { rewriting: None, ..self.of(keyed) }
+        let Self { plan, keyed: _, arrived, bytes: _, now } = *self;
+        Context { plan, keyed, arrived, bytes: keyed.packet.ip_len(), now }
     }
 
     /// Packets that it is about.
@@ -92,27 +82,21 @@ impl Engine {
     #[inline]
     pub(crate) fn commit(
         &mut self,
-        (plan, bound): (&Plan, Option<Binding>),
+        (plan, bound): (&Plan, Option<&Binding>),
         keyed: &Keyed,
         arrived: Arrived,
         body: &mut Body<'_>,
         now: Time,
     ) -> Decision {
-        // Before its session may end with it.
-        let rewriting = self.rewriting(plan, bound.as_ref(), keyed);
-        let (rewriting, bytes) = (rewriting.as_ref(), keyed.packet.ip_len());
-        let context = Context { plan, keyed, rewriting, arrived, bytes, now };
-        let session = self.change(&context, bound);
+        let context = Context { plan, keyed, arrived, bytes: keyed.packet.ip_len(), now };
+        let (session, turn) = self.change(&context, bound);
         let (verdict, in_hand) = match plan.outcome {
             Outcome::Forward(way) => match &plan.relay {
                 Some(Relay::Join(handle)) => self.join(&way, *handle, &context, body),
                 Some(Relay::Ask(handle)) => self.ask_again(&way, *handle, &context, body),
-                Some(Relay::Translate(..) | Relay::Quotation(_)) | None => match rewriting {
-                    Some(rewriting) if rewriting.makes_another() => {
-                        self.forward_across(&way, rewriting, &context, body)
-                    }
-                    Some(_) | None => self.forward(&way, &context, body),
-                },
+                Some(Relay::Translate(..) | Relay::Quotation(_)) | None => {
+                    self.forward(&way, &context, turn, body)
+                }
             },
             // Its SYN was to be judged in its place.
             Outcome::Vouched(_) => (Verdict::Drop(Reason::BadCookie), false),
@@ -134,13 +118,13 @@ impl Engine {
     }
 
     /// The session table's part. Returns the number of the packet's session.
-    fn change(&mut self, context: &Context<'_>, bound: Option<Binding>) -> Option<u64> {
+    fn change(&mut self, context: &Context<'_>, bound: Option<&Binding>) -> (Option<u64>, Turn) {
         let plan = context.plan;
         if plan.hit {
             self.rules.hit(plan.rule, context.now);
         }
         match plan.session {
-            Change::None => None,
+            Change::None => (None, self.turn_of_error(context.keyed)),
             Change::Follow { handle, sender, update, rematched } => {
                 self.follow(handle, sender, &update, rematched, context)
             }
@@ -152,15 +136,15 @@ impl Engine {
             }
             Change::Close { handle, reason } => {
                 self.close(handle, reason, context.now);
-                None
+                (None, Turn::Not)
             }
             Change::Unreachable { handle, anomaly } => {
                 self.note_unreachable(handle, anomaly);
-                None
+                (None, self.turn_of_error(context.keyed))
             }
             Change::Deny { to, egress } => {
                 self.log_denial(to, egress, context);
-                None
+                (None, Turn::Not)
             }
         }
     }
@@ -172,8 +156,8 @@ impl Engine {
         update: &Update,
         rematched: Option<Permission>,
         context: &Context<'_>,
-    ) -> Option<u64> {
-        let before = *self.table.get(handle)?;
+    ) -> (Option<u64>, Turn) {
+        let Some(before) = self.table.get(handle).copied() else { return (None, Turn::Not) };
         self.settle(handle, &before, update.jumped().then_some(sender));
         self.table.commit(handle, update, sender, context.bytes, context.now);
         if let Some(permission) = rematched {
@@ -183,11 +167,11 @@ impl Engine {
         if self.screening.is_some() {
             self.observe_follow(handle, &before, context.now);
         }
-        let after = self.table.get(handle)?;
+        let Some(after) = self.table.get(handle) else { return (None, Turn::Not) };
         if after.tcp.begins_since(&before.tcp) && self.is_sync(self.rule_of(after)) {
             self.begin_hold(handle, NoteKind::Changed);
         }
-        let session = self.table.get_mut(handle)?;
+        let Some(session) = self.table.get_mut(handle) else { return (None, Turn::Not) };
         let held = self.replication.connected && session.flags.has(Flags::HELD);
         // Not noted yet, for want of room: the next packet goes the long way, too.
         let held = held || session.flags.has(Flags::EXPORTED);
@@ -196,11 +180,11 @@ impl Engine {
         if let Some(egress) = egress(context.plan).filter(|_| !held) {
             session.set_egress(sender, self.fib.generation(), egress);
         }
-        let id = session.id;
+        let (id, turn) = (session.id, Turn::of(handle, session, sender));
         if let Some(reason) = update.finished() {
             self.close(handle, reason, context.now);
         }
-        Some(id)
+        (Some(id), turn)
     }
 
     /// Makes a session, whose last packet came at `seen`, one of the policy in force.
@@ -236,11 +220,12 @@ impl Engine {
         &mut self,
         update: &Update,
         zones: [ZoneId; 2],
-        (life, bound): (LifeIndex, Option<Binding>),
+        (life, bound): (LifeIndex, Option<&Binding>),
         context: &Context<'_>,
-    ) -> Option<u64> {
-        let (key, direction) = context.keyed.flow?;
-        let rule = context.plan.rule?;
+    ) -> (Option<u64>, Turn) {
+        let nothing = (None, Turn::Not);
+        let Some((key, direction)) = context.keyed.flow else { return nothing };
+        let Some(rule) = context.plan.rule else { return nothing };
         let id = self.last_session + 1;
         let epoch = short_epoch(&self.policy);
         let opening = Opening { key, direction, id, rule, epoch, zones };
@@ -259,11 +244,12 @@ impl Engine {
             session.set_egress(Peer::Initiator, self.fib.generation(), egress);
         }
         // The judge saw that there is room; nothing has changed since.
-        let handle = self.table.insert(context.keyed.hash, &session).ok()?;
+        let Ok(handle) = self.table.insert(context.keyed.hash, &session) else { return nothing };
         self.last_session = id;
-        if let Some(twin) = bound {
-            self.translate_from_now(handle, &session, twin);
-        }
+        let turn = match bound {
+            Some(twin) => self.translate_from_now(handle, &session, twin),
+            None => Turn::Not,
+        };
         self.rules.begun(&session);
         self.ledger.opened();
         if let Some(anomaly) = Anomaly::at_opening(&context.keyed.packet) {
@@ -280,7 +266,7 @@ impl Engine {
             let translated = bound.map(|twin| twin.ends());
             self.tell(Event { ingress: Some(context.arrived.ingress), translated, ..event });
         }
-        Some(id)
+        (Some(id), turn)
     }
 
     /// Ends a session.
@@ -414,25 +400,26 @@ impl Engine {
         &mut self,
         way: &Way,
         context: &Context<'_>,
+        turn: Turn,
         body: &mut Body<'_>,
     ) -> (Verdict, bool) {
         let packet = &context.keyed.packet;
+        if turn != Turn::Done {
+            self.make_ready(context, body);
+        }
+        if !self.rewrites_simply(turn, packet, body)
+            && let Some(rewriting) = self.rewriting(turn, context.keyed)
+        {
+            if rewriting.makes_another() {
+                return self.forward_across(way, &rewriting, context, body);
+            }
+            rewriting.apply(body.bytes_mut(), packet);
+        }
         let ports = &self.settings.ports;
         let frame = body.bytes_mut();
         let mut link = [0; 12];
         if let Some(addresses) = frame.first_chunk() {
             link = *addresses;
-        }
-        if ports[context.arrived.ingress.index()].checksum == Checksum::Trust
-            && checksum::transport_checksum_partial(frame, packet)
-        {
-            checksum::fill_transport_checksum(frame, packet);
-        }
-        if let Some(relay) = &context.plan.relay {
-            relay.rewrite(frame, packet);
-        }
-        if let Some(rewriting) = context.rewriting {
-            rewriting.apply(frame, packet);
         }
         let own = ports[way.port.index()].mac;
         let next = match way.link {
@@ -466,6 +453,22 @@ impl Engine {
             self.send_by_outbox(way, context, body);
         }
         (Verdict::Forward(way.port), in_hand)
+    }
+
+    /// Completes a checksum that a sender left to hardware, and translates the numbers of a connection that a
+    /// cookie has opened.
+    #[inline]
+    fn make_ready(&self, context: &Context<'_>, body: &mut Body<'_>) {
+        let packet = &context.keyed.packet;
+        let port = self.settings.ports.get(context.arrived.ingress.index());
+        if port.is_some_and(|port| port.checksum == Checksum::Trust)
+            && checksum::transport_checksum_partial(body.bytes(), packet)
+        {
+            checksum::fill_transport_checksum(body.bytes_mut(), packet);
+        }
+        if let Some(relay) = &context.plan.relay {
+            relay.rewrite(body.bytes_mut(), packet);
+        }
     }
 
     /// Sends the packet behind what is in the outbox, in pieces if it is too long for its way.

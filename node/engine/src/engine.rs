@@ -438,7 +438,8 @@ impl Engine {
         if let Outcome::Vouched(proof) = plan.outcome {
             return self.vouch(&proof, keyed, arrived, body, now);
         }
-        let decision = self.commit((&plan, chosen.get()), keyed, arrived, body, now);
+        let decision =
+            self.commit((&plan, chosen.into_inner().as_ref()), keyed, arrived, body, now);
         if self.screening.is_some() {
             self.observe(&plan, keyed, arrived, now);
         }
@@ -462,7 +463,7 @@ impl Engine {
     }
 
     /// Takes what the policy in force needs for translation.
-    fn prepare_nat(&mut self) {
+    pub(crate) fn prepare_nat(&mut self) {
         let Self { nat, policy, fib, settings, table, .. } = self;
         if !policy.translations().is_empty() {
             nat.prepare(policy, fib, &settings.ports, table.capacity());

@@ -10,7 +10,7 @@
 //! Every kind is these two keys: one more source, one more destination, both, other prefixes, another
 //! family. So lookup, tracker, replication and fragments know of one thing only, the [`Twin`].
 //!
-//! - `compiled.rs`: the rules as they are asked. `choose.rs`: what a first packet becomes; part of the
+//! - `compiled.rs`: the rules as they are asked, which `making.rs` puts together. `choose.rs`: what a first packet becomes; part of the
 //!   judge, so it changes nothing. `act.rs`: carries that out, and what a session's end gives back.
 //! - `ports.rs`: a public address's ports by slots. `mappings.rs`: endpoint-independent mappings.
 //! - `placing.rs`: which slot a packet belongs to when it is not yet, or no more, as the inside sees it.
@@ -22,12 +22,12 @@ mod act;
 mod choose;
 mod compiled;
 mod fixed_map;
+mod making;
 mod mappings;
 mod names;
 mod placing;
 mod ports;
 mod rewriting;
-mod shim;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -35,10 +35,9 @@ mod usage;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use wire::{Protocol, slot};
-
 pub(crate) use self::act::Binding;
 pub(crate) use self::choose::{First, Toward};
+use self::compiled::Pool;
 pub use self::compiled::PublicUse;
 pub(crate) use self::compiled::Translations;
 use self::mappings::Mappings;
@@ -47,7 +46,8 @@ pub use self::names::NatRule;
 pub(crate) use self::placing::protocol_in;
 use self::ports::Runs;
 pub use self::ports::{Class, Half};
-pub(crate) use self::rewriting::Rewriting;
+use self::rewriting::Rewriting;
+pub(crate) use self::rewriting::Turn;
 pub use self::usage::{AddressUse, RuleUse, Usage};
 use crate::fib::Fib;
 use crate::keyed::Keyed;
@@ -64,12 +64,18 @@ pub(crate) struct Nat {
     addresses: Vec<Public>,
     mappings: Option<Mappings>,
     pub(crate) names: Names,
+    /// The addresses that ports share with those of other nodes: what interfaces are translated to.
+    shared: Box<[(PortId, IpAddr)]>,
     /// The engine's numbers of the rules of the policy in force, in its order.
     numbers: Box<[NatRule]>,
+    /// The places of the addresses of its pools: IPv4, IPv6.
+    pools: Box<[[Box<[u16]>; 2]]>,
     pub(crate) half: Half,
     pub(crate) counters: Counted,
     /// Where frames of another family are written; nothing until there is one.
     pub(crate) space: Box<[u8]>,
+    /// That of the last packet that became IPv4.
+    pub(crate) identification: u16,
 }
 
 /// One public address.
@@ -99,10 +105,13 @@ impl Nat {
             addresses: Vec::new(),
             mappings: None,
             names: Names::default(),
+            shared: Box::default(),
             numbers: Box::default(),
+            pools: Box::default(),
             half: Half::Both,
             counters: Counted::default(),
             space: Box::default(),
+            identification: seed as u16,
         }
     }
 
@@ -124,6 +133,12 @@ impl Nat {
         if rules.masquerades {
             self.add_own(fib, ports);
         }
+        let places = |pool: &Pool, v4: bool| {
+            let of = pool.addresses().filter(|address| address.is_ipv4() == v4);
+            of.filter_map(|address| self.place(pool.domain, address)).collect()
+        };
+        let pools = rules.pools.iter().map(|pool| [true, false].map(|v4| places(pool, v4)));
+        self.pools = pools.collect();
         for public in &mut self.addresses {
             for (class, protocol) in Class::ALL.into_iter().zip(Class::PROTOCOLS) {
                 let served = rules.served(public.address).filter(|it| Some(it.0) == protocol);
@@ -137,8 +152,18 @@ impl Nat {
         }
     }
 
-    /// The addresses of routed ports.
+    /// The address of a port that moves with the ownership, of the family of `like`.
+    fn shared_by(&self, port: PortId, like: IpAddr) -> Option<IpAddr> {
+        let of = self.shared.iter().filter(|(of, _)| *of == port);
+        of.map(|(_, address)| *address).find(|address| address.is_ipv4() == like.is_ipv4())
+    }
+
+    /// The addresses of routed ports, and those that they share, though they may be elsewhere now.
     fn add_own(&mut self, fib: &Fib, ports: &[Port]) {
+        for (port, address) in self.shared.clone() {
+            let domain = fib.domain_of(port).unwrap_or_default();
+            self.add(domain, address);
+        }
         for (at, port) in ports.iter().enumerate().filter(|(_, port)| port.mode == Mode::Routed) {
             for network in fib.addresses_of(PortId(at as u16)) {
                 if !is_link_local(network.addr()) {
@@ -162,6 +187,10 @@ impl Nat {
         self.book.get(&(domain, address)).copied()
     }
 
+    fn address(&self, place: u16) -> Option<IpAddr> {
+        self.addresses.get(usize::from(place)).map(|public| public.address)
+    }
+
     fn runs(&self, place: u16, class: Class) -> Option<&Runs> {
         self.addresses.get(usize::from(place)).map(|public| &public.runs[class as usize])
     }
@@ -176,10 +205,19 @@ impl Nat {
     }
 }
 
-/// A number below 4,096 that all nodes agree on, from an inside address alone.
-fn spread(secret: [u64; 2], domain: u16, address: IpAddr) -> u32 {
-    let key = wire::PlacementKey::of_endpoint(domain, Protocol(0), (address, 0));
-    u32::from(slot(secret, &key).0)
+/// A number that all nodes agree on, from an address alone: two folded multiplications. It shares a load;
+/// who guesses it gains a public address that it may have anyway.
+fn spread(secret: [u64; 2], address: IpAddr) -> u32 {
+    let bits = match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    };
+    let fold = |a: u64, b: u64| {
+        let product = u128::from(a) * u128::from(b);
+        product as u64 ^ (product >> 64) as u64
+    };
+    let low = fold(bits as u64 ^ secret[0], secret[1] | 1);
+    fold(low ^ (bits >> 64) as u64, secret[0] | 1) as u32
 }
 
 fn is_link_local(address: IpAddr) -> bool {

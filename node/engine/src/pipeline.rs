@@ -12,14 +12,14 @@
 //! same judge with somebody watching.
 
 mod proxied;
+mod related;
 mod translated;
 mod watch;
 
 use core::cell::Cell;
 use core::net::IpAddr;
 
-use config::WindowCheck;
-use wire::{Options, Packet, Time, Transport, Version};
+use wire::{Options, Packet, Time, Version};
 
 use wire::cookie::Proof;
 
@@ -519,16 +519,17 @@ impl Judge<'_> {
         let Some(stale) = stale.map_or_else(|| self.make_room(), |stale| Some(Some(stale))) else {
             return Plan { state: State::New, ..Plan::drop(Reason::TableFull) };
         };
-        let ending = stale.map(|(handle, _)| handle);
-        let bound = match self.bind(&permitted, ending, watch) {
-            Ok(bound) => bound,
-            Err(reason) => {
-                let (outcome, toward) = (Outcome::Drop(reason), Some((zones[1], way.port)));
-                return self.refuse(Refusal { outcome, rule: Some(rule), hit: true, toward });
+        if !self.engine.is_untranslated() {
+            let ending = stale.map(|(handle, _)| handle);
+            match self.bind(&permitted, ending, watch) {
+                Ok(bound) => self.chosen.set(bound),
+                Err(reason) => {
+                    let (outcome, toward) = (Outcome::Drop(reason), Some((zones[1], way.port)));
+                    return self.refuse(Refusal { outcome, rule: Some(rule), hit: true, toward });
+                }
             }
-        };
+        }
         let session = Change::Open { update, zones, life, stale };
-        self.chosen.set(bound);
         Plan { session, ..permitted_by(rule, way) }
     }
 
@@ -637,47 +638,6 @@ impl Judge<'_> {
         }
     }
 
-    /// An ICMP error: it passes because of the session that its embedded packet belongs to.
-    fn related(&self, live: Option<Located<'_>>, watch: &mut impl Watch) -> Plan {
-        let ends = |session: &Session| self.engine.replication.ends(session);
-        let alive = live.filter(|(_, session)| ends(session) > self.now);
-        let valid = alive.and_then(|(found, session)| {
-            let (_, direction) = self.keyed.flow?;
-            let sender = self.engine.quoted_sender(found, session, direction)?;
-            self.fits(session, sender).then_some((found.0, session, sender))
-        });
-        let Some((handle, session, sender)) = valid else {
-            watch.stage(Stage::Lookup, || "an ICMP error about no session".to_owned());
-            return Plan::invalid(Reason::IcmpUnrelated);
-        };
-        watch.stage(Stage::Lookup, || "an ICMP error about a session".to_owned());
-        let outcome = self.route_of_error(handle, session, sender, watch);
-        let passes = matches!(outcome, Outcome::Forward(_));
-        let odd = passes.then(|| self.unreachable(session, sender)).flatten();
-        let relay = passes.then(|| self.quoted(handle, session)).flatten();
-        let session = odd.map_or(Change::None, |anomaly| Change::Unreachable { handle, anomaly });
-        Plan { state: State::Related, session, relay, ..Plan::bare(outcome) }
-    }
-
-    /// What the ICMP error in hand, which is about `session`, says for the first time.
-    fn unreachable(&self, session: &Session, sender: Peer) -> Option<Anomaly> {
-        let Transport::Icmp(error) = &self.packet.body else { return None };
-        Anomaly::of_error(session, sender, self.packet.version, error)
-    }
-
-    /// Whether the packet embedded in this ICMP error was sent within `session`: of TCP, its sequence
-    /// number must be one that may still be on its way (RFC 5927 §4.1).
-    fn fits(&self, session: &Session, sender: Peer) -> bool {
-        let Ok(embedded) = Packet::parse_embedded(self.frame, self.packet) else { return false };
-        // An error goes to the sender of the packet it is about, and to nobody else.
-        if embedded.source != self.packet.destination {
-            return false;
-        }
-        let check = self.engine.tracking.tcp_window == WindowCheck::Check;
-        let sequence = embedded.tcp_sequence.filter(|_| check);
-        sequence.is_none_or(|sequence| session.tcp.has_in_flight(sender, sequence))
-    }
-
     /// The question that the session's first packet would raise today: the packet in hand, seen from
     /// its initiator. `here` is the zone that this packet comes from.
     fn first_question(&self, sender: Peer, here: ZoneId, there: ZoneId) -> Question {
@@ -741,7 +701,9 @@ impl Judge<'_> {
         let longest = pieces.map_or(self.packet.ip_len(), |pieces| pieces.largest);
         let growth = self.growth();
         let longest = longest.saturating_add_signed(growth);
-        let fragmentable = pieces.map_or_else(|| may_fragment(self.packet), |p| p.fragmentable);
+        // What becomes IPv6 is not cut here: its sender is told, as of any path that is too small.
+        let fragmentable = growth <= 0
+            && pieces.map_or_else(|| may_fragment(self.packet), |pieces| pieces.fragmentable);
         if longest > egress.mtu && !fragmentable {
             let mtu = egress.mtu.saturating_add_signed(-growth);
             return Outcome::Answer(Answer::TooBig { mtu });

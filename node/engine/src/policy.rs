@@ -28,7 +28,7 @@ mod question;
 mod tests;
 
 pub use compile::CompileError;
-pub(crate) use compile::matcher;
+pub(crate) use compile::linear as scan;
 pub use criteria::Mismatch;
 pub use indexed::Indexed;
 pub use lives::LifeIndex;

@@ -135,6 +135,9 @@ impl Meter {
         hash ^ GOLDEN_RATIO.wrapping_mul(1 + self as u64)
     }
 
+    /// How many there are.
+    const ALL: usize = Self::Connections as usize + 1;
+
     const fn is_of_source(self) -> bool {
         match self {
             Self::SynsOfSource | Self::Connections => true,
@@ -231,6 +234,12 @@ impl Screening {
         core::hint::black_box(seen);
     }
 
+    /// Counts a packet of these sides.
+    #[inline]
+    fn meter(&mut self, meter: Meter, sides: Sides, now: Time) {
+        self.meters.add(meter, sides.of(meter), now);
+    }
+
     fn meter_of_zone(&self, number: u8) -> u64 {
         Meter::SynsOfZone.key(self.hash_place(&Place::zone(number)))
     }
@@ -273,8 +282,9 @@ impl Screening {
     #[inline]
     fn begun_as(&mut self, screens: &Screens, zone: ZoneId, sides: Sides) -> u32 {
         let Some(limits) = screens.sessions(zone) else { return 0 };
-        let keys = sides.sessions(self.own).into_iter().zip(limits);
-        keys.filter(|(_, limit)| limit.is_some()).for_each(|(key, _)| self.open.begin(key));
+        let keys = sides.sessions(self.own);
+        let limited = (0..3).filter(|side| limits[*side].is_some());
+        limited.for_each(|side| self.open.begin(side, keys[side]));
         self.generation
     }
 
@@ -485,8 +495,9 @@ impl Engine {
         let (destination, _) = plain.key.destination(plain.direction);
         let destination = screening.hash_place(&Place::of(number, destination));
         let key = Meter::Udp.key(destination);
-        let over = screening.meters.count(key, now) >= screening.curbs.lowered(limit, key, now);
-        screening.meters.add(key, now);
+        let limit = screening.curbs.lowered(limit, key, now);
+        let over = screening.meters.reaches(limit, Meter::Udp, key, now);
+        screening.meters.add(Meter::Udp, key, now);
         screening.metered = true;
         let exempt = || screen.exempts(plain.key.source(plain.direction).0);
         (over && !exempt()).then_some(Reason::UdpFlood)

@@ -9,7 +9,7 @@
 //! First everything is decided and nothing changed, then everything is changed and nothing can
 //! fail, as in the long way.
 
-use wire::{Ends, Plain, Time};
+use wire::{Plain, Time};
 
 use crate::engine::Engine;
 use crate::rules::short_epoch;
@@ -142,14 +142,13 @@ impl Engine {
         if twin.key.version() != session.key.version() {
             return None;
         }
-        let (to, delta) = match sender {
-            Peer::Initiator => (twin.ends(), twin.delta),
+        match sender {
+            Peer::Initiator => plain.translate(frame, (&twin.key, twin.initiator), twin.delta),
             Peer::Responder => {
-                let back = Ends::of_key(&session.key, session.direction(Peer::Responder));
-                (back, twin.delta.reversed())
+                let back = (&session.key, session.direction(Peer::Responder));
+                plain.translate(frame, back, twin.delta.reversed());
             }
-        };
-        plain.translate(frame, &to, delta);
+        }
         Some(())
     }
 

@@ -29,9 +29,10 @@ use wire::{FlowKey, Time};
 pub use self::audit::Audit;
 use self::bucket::Buckets;
 use self::hash::Keyed;
+pub(crate) use self::twins::NO_PLACE;
 pub(crate) use self::twins::Side;
-use self::twins::Twins;
 pub use self::twins::{Marks, Twin};
+use self::twins::{SECOND, Twins};
 use crate::limits::{SESSIONS_MAX, SESSIONS_PER_PAGE, VICTIMS_TRIED};
 use crate::session::{Flags, Peer, Session};
 use crate::timer::{Advance, TimerWheel, Visit};
@@ -161,21 +162,22 @@ impl SessionTable {
     #[inline]
     pub fn touch(&self, hash: u64, prefetch: impl Fn(*const u8)) {
         prefetch(self.buckets.line(hash));
-        self.touch_twin(hash, prefetch);
     }
 
     /// Where the session of this hash probably is, and has its lines fetched; a burst later than
     /// [`Self::touch`].
     #[inline]
     pub fn guess(&self, hash: u64, prefetch: impl Fn(*const u8)) -> Guess {
-        let place = self.buckets.first(hash);
-        let place = place.or_else(|| self.guess_twin(hash)).unwrap_or(bucket::FREE);
-        self.prefetch_twin(place, &prefetch);
+        let index = self.buckets.first(hash).unwrap_or(bucket::FREE);
+        let place = index & !SECOND;
+        if let Some(line) = self.twins.line(place) {
+            prefetch(line);
+        }
         if let Some(session) = self.slab.get(place as usize) {
             let start = std::ptr::from_ref(session).cast::<u8>();
             (0..size_of::<Session>()).step_by(64).for_each(|at| prefetch(start.wrapping_add(at)));
         }
-        Guess(place)
+        Guess(index)
     }
 
     /// The session of `key`, if there is one.
@@ -257,7 +259,8 @@ impl SessionTable {
     pub fn remove(&mut self, handle: Handle) -> Option<Session> {
         let mut session = *self.get(handle)?;
         self.buckets.remove(self.keyed.hash(&session.key), handle.0);
-        Self::forget_twin(&self.keyed, &mut self.twins, &session, handle.0);
+        let Self { keyed, buckets, twins, .. } = self;
+        Self::forget_twin(keyed, buckets, twins, &session, handle.0);
         self.wheel.disarm(handle.0);
         self.slab[handle.0 as usize].flags.set(Flags::LIVE, false);
         self.free.push(handle.0);
@@ -321,7 +324,7 @@ impl SessionTable {
                 return Visit::Rearm(until);
             }
             buckets.remove(keyed.hash(&session.key), index);
-            Self::forget_twin(keyed, twins, session, index);
+            Self::forget_twin(keyed, buckets, twins, session, index);
             session.flags.set(Flags::LIVE, false);
             free.push(index);
             Visit::Done

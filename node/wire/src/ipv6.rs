@@ -97,6 +97,24 @@ pub fn final_destination(frame: &[u8], network: usize) -> Option<Ipv6Addr> {
     last.map(|address: &[u8; 16]| Ipv6Addr::from(*address))
 }
 
+/// Where the first extension header of this protocol begins, if the packet has one.
+pub(crate) fn find_extension(frame: &[u8], network: usize, wanted: Protocol) -> Option<usize> {
+    let header: &[u8; HEADER_LEN] = chunk(frame, network)?;
+    let (mut protocol, mut at) = (Protocol(header[NEXT_HEADER]), network + HEADER_LEN);
+    for _ in 0..MAX_EXTENSION_HEADERS {
+        if protocol == wanted {
+            return Some(at);
+        }
+        if !is_extension(protocol) {
+            return None;
+        }
+        let start: &[u8; 2] = chunk(frame, at)?;
+        at += extension_len(protocol, start[1]);
+        protocol = Protocol(start[0]);
+    }
+    None
+}
+
 fn fixed(header: &[u8; HEADER_LEN], at: usize) -> Result<Network, Malformed> {
     if header[0] >> 4 != 6 {
         return Err(Malformed::BadVersion);

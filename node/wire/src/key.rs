@@ -29,9 +29,9 @@
 //! key of the packet embedded in it; a fragment has no flow key before it is reassembled.
 use core::fmt;
 use core::hash::{Hash, Hasher};
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::bytes::be16;
+use crate::bytes::{be16, be32};
 use crate::{Embedded, Packet, Protocol, Transport, Version};
 
 /// Bytes of a [`FlowKey`] and of a [`FragmentKey`].
@@ -39,10 +39,10 @@ pub const KEY_LEN: usize = 40;
 /// In the last byte of a key, added to the version: a fragment key.
 pub const FRAGMENT_TAG: u8 = 0x10;
 
-const LOW: usize = 0;
-const HIGH: usize = 16;
-const LOW_PORT: usize = 32;
-const HIGH_PORT: usize = 34;
+pub(crate) const LOW: usize = 0;
+pub(crate) const HIGH: usize = 16;
+pub(crate) const LOW_PORT: usize = 32;
+pub(crate) const HIGH_PORT: usize = 34;
 const DOMAIN: usize = 36;
 const PROTOCOL: usize = 38;
 const VERSION: usize = 39;
@@ -181,6 +181,31 @@ impl FlowKey {
         }
     }
 
+    /// Both ends of IPv4 as they stand in headers, address and port: who sends in this direction, then who
+    /// receives.
+    #[inline]
+    pub(crate) fn v4_ends(&self, direction: Direction) -> [([u8; 4], [u8; 2]); 2] {
+        let end = |address: usize, port: usize| {
+            let at = |at: usize| self.0[at];
+            let from = address + 12;
+            ([at(from), at(from + 1), at(from + 2), at(from + 3)], [at(port), at(port + 1)])
+        };
+        let (low, high) = (end(LOW, LOW_PORT), end(HIGH, HIGH_PORT));
+        match direction {
+            Direction::Forward => [low, high],
+            Direction::Reverse => [high, low],
+        }
+    }
+
+    /// The port of who sends in this direction.
+    #[inline]
+    pub fn source_port(&self, direction: Direction) -> u16 {
+        match direction {
+            Direction::Forward => be16(&self.0, LOW_PORT),
+            Direction::Reverse => be16(&self.0, HIGH_PORT),
+        }
+    }
+
     /// Who receives in this direction.
     #[inline]
     pub fn destination(&self, direction: Direction) -> (IpAddr, u16) {
@@ -189,12 +214,14 @@ impl FlowKey {
 
     #[inline]
     fn address(&self, at: usize) -> IpAddr {
-        let mut octets = [0; 16];
-        octets.copy_from_slice(&self.0[at..at + 16]);
-        let address = Ipv6Addr::from(octets);
-        match (self.version(), address.to_ipv4_mapped()) {
-            (Version::V4, Some(v4)) => IpAddr::V4(v4),
-            (Version::V4 | Version::V6, _) => IpAddr::V6(address),
+        match self.version() {
+            // Canonical: the rest says that it is IPv4-mapped.
+            Version::V4 => IpAddr::V4(Ipv4Addr::from_bits(be32(&self.0, at + 12))),
+            Version::V6 => {
+                let mut octets = [0; 16];
+                octets.copy_from_slice(&self.0[at..at + 16]);
+                IpAddr::V6(Ipv6Addr::from(octets))
+            }
         }
     }
 }

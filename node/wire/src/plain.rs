@@ -12,11 +12,12 @@
 //!              └───────────┴── one sum: the addresses are part of the pseudo-header
 //! ```
 
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::Ipv6Addr;
 
 use crate::bytes::{be16, be32};
 use crate::checksum::{finish, sums_to_ones};
-use crate::translate::{Delta, Ends, moved};
+use crate::key::{HIGH, HIGH_PORT, KEY_LEN, LOW, LOW_PORT};
+use crate::translate::{Delta, moved};
 use crate::{Direction, FlowKey, Protocol, Seq, TcpFlags, Version};
 use crate::{ethernet, ipv4, ipv6, tcp, udp};
 
@@ -183,48 +184,84 @@ impl Plain {
         }
     }
 
-    /// [`rewrite`](crate::translate::rewrite) of the frame that this was read from: the ends `to` of its
-    /// IP version, of which `delta` tells the difference. The key stays that of the old ends.
+    /// [`rewrite`](crate::translate::rewrite) of the frame that this was read from: the ends of packets that
+    /// go one way within another key of its protocol, of which `delta` tells the difference.
+    /// Bytes of the key are written as they
+    /// stand. With a key of the other IP version it does nothing. The descriptor's own key stays that of the old ends.
     #[inline(always)]
-    pub fn translate(&self, frame: &mut [u8], to: &Ends, delta: Delta) {
-        match (self.version, to.source.0, to.destination.0) {
-            (Version::V4, IpAddr::V4(source), IpAddr::V4(destination)) => {
+    pub fn translate(
+        &self,
+        frame: &mut [u8],
+        (key, direction): (&FlowKey, Direction),
+        delta: Delta,
+    ) {
+        if key.version() != self.version {
+            return;
+        }
+        let key = key.as_bytes();
+        let [source, destination] = match direction {
+            Direction::Forward => [LOW, HIGH],
+            Direction::Reverse => [HIGH, LOW],
+        };
+        match self.version {
+            Version::V4 => {
                 let head: Option<&mut [u8; TRANSPORT_V4 + tcp::HEADER_LEN]> =
                     frame.first_chunk_mut();
                 let Some(head) = head else { return };
-                head[NETWORK + ipv4::SOURCE..][..4].copy_from_slice(&source.octets());
-                head[NETWORK + ipv4::DESTINATION..][..4].copy_from_slice(&destination.octets());
+                put(head, NETWORK + ipv4::SOURCE, &key[source + V4_IN_V6..source + 16]);
+                put(
+                    head,
+                    NETWORK + ipv4::DESTINATION,
+                    &key[destination + V4_IN_V6..destination + 16],
+                );
                 let sum = moved(be16(head, NETWORK + ipv4::CHECKSUM), delta.header);
-                head[NETWORK + ipv4::CHECKSUM..][..2].copy_from_slice(&sum.to_be_bytes());
+                put(head, NETWORK + ipv4::CHECKSUM, &sum.to_be_bytes());
                 if let Some(transport) = head.last_chunk_mut() {
-                    self.translate_transport(transport, to, delta);
+                    self.translate_transport(transport, key, direction, delta);
                 }
             }
-            (Version::V6, IpAddr::V6(source), IpAddr::V6(destination)) => {
+            Version::V6 => {
                 let head: Option<&mut [u8; TRANSPORT_V6 + tcp::HEADER_LEN]> =
                     frame.first_chunk_mut();
                 let Some(head) = head else { return };
-                head[NETWORK + ipv6::SOURCE..][..16].copy_from_slice(&source.octets());
-                head[NETWORK + ipv6::DESTINATION..][..16].copy_from_slice(&destination.octets());
+                put(head, NETWORK + ipv6::SOURCE, &key[source..source + 16]);
+                put(head, NETWORK + ipv6::DESTINATION, &key[destination..destination + 16]);
                 if let Some(transport) = head.last_chunk_mut() {
-                    self.translate_transport(transport, to, delta);
+                    self.translate_transport(transport, key, direction, delta);
                 }
             }
-            _ => {}
         }
     }
 
     #[inline(always)]
-    fn translate_transport(&self, header: &mut [u8; tcp::HEADER_LEN], to: &Ends, delta: Delta) {
-        header[..2].copy_from_slice(&to.source.1.to_be_bytes());
-        header[2..4].copy_from_slice(&to.destination.1.to_be_bytes());
+    fn translate_transport(
+        &self,
+        header: &mut [u8; tcp::HEADER_LEN],
+        key: &[u8; KEY_LEN],
+        direction: Direction,
+        delta: Delta,
+    ) {
+        let [source, destination] = match direction {
+            Direction::Forward => [LOW_PORT, HIGH_PORT],
+            Direction::Reverse => [HIGH_PORT, LOW_PORT],
+        };
+        put(header, 0, &key[source..source + 2]);
+        put(header, 2, &key[destination..destination + 2]);
         let udp = self.key.protocol() == Protocol::UDP;
         let at = if udp { udp::CHECKSUM } else { tcp::CHECKSUM };
         let sum = moved(u16::from_be_bytes([header[at], header[at + 1]]), delta.transport);
         // Zero means "none" in UDP, and is the same number as all ones (RFC 768).
         let sum = if udp && sum == 0 { 0xffff } else { sum };
-        header[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+        put(header, at, &sum.to_be_bytes());
     }
+}
+
+/// Where an IPv4 address stands in the address of a key.
+const V4_IN_V6: usize = 12;
+
+#[inline(always)]
+fn put(bytes: &mut [u8], at: usize, field: &[u8]) {
+    bytes[at..at + field.len()].copy_from_slice(field);
 }
 
 impl Ack {

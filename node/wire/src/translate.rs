@@ -14,11 +14,13 @@
 //!
 //! AH covers addresses, and some protocols carry addresses as data: those do not survive translation,
 //! unless something above this module helps.
+pub mod nat64;
+pub mod nptv6;
 mod quotation;
 
 use core::net::IpAddr;
 
-use crate::bytes::{chunk, chunk_mut};
+use crate::bytes::{be16, chunk, chunk_mut};
 use crate::checksum::{address_sum, finish, fold};
 use crate::key::ports;
 use crate::{Direction, Embedded, FlowKey, Icmp, Options, Packet, Protocol, Transport, Version};
@@ -124,6 +126,47 @@ pub fn rewrite(frame: &mut [u8], packet: &Packet, to: &Ends, delta: Delta) {
         false => delta,
     };
     place.rewrite(frame, to, delta);
+}
+
+/// [`rewrite`] of what nearly every first packet is, TCP over IPv4 or UDP with a checksum: the ends of packets
+/// that go one way within a key. `false`, and nothing done, for any other.
+#[inline]
+pub fn rewrite_simple(
+    frame: &mut [u8],
+    packet: &Packet,
+    (key, direction): (&FlowKey, Direction),
+    delta: Delta,
+) -> bool {
+    let (checksum, udp) = match &packet.body {
+        Transport::Tcp(_) => (tcp::CHECKSUM, false),
+        Transport::Udp(udp) if udp.checksum != 0 => (udp::CHECKSUM, true),
+        Transport::Udp(_)
+        | Transport::Icmp(_)
+        | Transport::Sctp(_)
+        | Transport::Gre(_)
+        | Transport::Esp { .. }
+        | Transport::None
+        | Transport::Other => return false,
+    };
+    let (network, transport) = (packet.network as usize, packet.transport as usize);
+    let one_family = packet.version == Version::V4 && key.version() == Version::V4;
+    if !one_family || packet.fragment.is_some() {
+        return false;
+    }
+    let Some(ip) = chunk_mut::<{ ipv4::HEADER_LEN }>(frame, network) else { return false };
+    let [source, destination] = key.v4_ends(direction);
+    ip[ipv4::SOURCE..][..4].copy_from_slice(&source.0);
+    ip[ipv4::DESTINATION..][..4].copy_from_slice(&destination.0);
+    let sum = moved(be16(ip, ipv4::CHECKSUM), delta.header);
+    ip[ipv4::CHECKSUM..][..2].copy_from_slice(&sum.to_be_bytes());
+    let Some(header) = frame.get_mut(transport..transport + checksum + 2) else { return true };
+    header[..2].copy_from_slice(&source.1);
+    header[2..4].copy_from_slice(&destination.1);
+    let sum = u16::from_be_bytes([header[checksum], header[checksum + 1]]);
+    let sum = moved(sum, delta.transport);
+    let sum = if udp && sum == 0 { 0xffff } else { sum };
+    header[checksum..].copy_from_slice(&sum.to_be_bytes());
+    true
 }
 
 /// Whether the destination of the header at `network` is not the last one: the pseudo-header has the last

@@ -59,6 +59,39 @@ pub(crate) const CLOCK: Scenario = Scenario {
     run: |run| die(run, Fault::Kill),
 };
 
+const NAT_BARS: &[Bar] = &[
+    Bar::most("gap_ms", Of::Median, 100.0),
+    Bar::most("gap_ms", Of::Max, 200.0),
+    Bar::none("tcp_broken"),
+    Bar::none("young_dead"),
+    Bar::least("young_opened", Of::Min, 100.0),
+    Bar::least("young_opened_after", Of::Min, 100.0),
+    Bar::none("overlap_ms"),
+    Bar::none("overlap_frames"),
+    Bar::most("takeovers", Of::Max, 1.0),
+    Bar::least("takeovers", Of::Min, 1.0),
+];
+
+pub(crate) const NAT_CRASH: Scenario = Scenario {
+    name: "nat-crash",
+    about: "as crash, with all clients behind the address that moves",
+    bars: NAT_BARS,
+    peer: false,
+    wants: |_: &Settings| Wants { masquerades: true, ..Wants::default() },
+    run: die_translating,
+};
+
+/// Nothing is forged: it would have to know the ports that the firewall gave.
+fn die_translating(run: &mut Run<'_>) -> Result<(), Failure> {
+    let active = run.settle()?;
+    let plan = run.half_load()?;
+    run.while_flowing(&plan, |run, _| {
+        run.pause(BEFORE)?;
+        run.strike(Fault::Kill(active))?;
+        run.pause(run.outlast(AFTER))
+    })
+}
+
 fn die(run: &mut Run<'_>, fault: fn(Node) -> Fault) -> Result<(), Failure> {
     let active = run.settle()?;
     let plan = run.half_load()?;

@@ -5,15 +5,15 @@ use wire::{Delta, Direction, Ends, FlowKey, Packet};
 
 use super::mappings::{Inside, Mappings, Outside};
 use super::ports::Class;
-use super::{Nat, Rewriting};
+use super::{Nat, Rewriting, Turn};
 use crate::commit::{Body, Context};
 use crate::engine::{Engine, Keyed};
 use crate::limits::{NAT_FRAME_BYTES, NAT_MAPPINGS_MAX};
-use crate::pipeline::{Change, Plan, Way};
+use crate::pipeline::Way;
 use crate::record::Translated;
 use crate::session::{Peer, Session};
-use crate::table::{Handle, Marks, Twin};
-use crate::{Reason, State, Verdict};
+use crate::table::{Handle, Marks, NO_PLACE, Twin};
+use crate::{Reason, Verdict};
 
 /// How a session that is about to open will be translated.
 pub(crate) type Binding = Twin;
@@ -46,20 +46,27 @@ struct Going {
     remote: std::net::IpAddr,
 }
 
+/// Whether a mapping is what it goes by, or came by.
+const fn by_mapping(twin: &Twin) -> bool {
+    twin.marks.has(Marks::MAPPED) || twin.marks.has(Marks::INWARD)
+}
+
 impl Nat {
     /// A session begins: its port is taken. One that came by a record may be of an address that is not here
     /// yet.
     pub(crate) fn begin(&mut self, session: &Session, twin: &Twin) {
         self.names.begun(twin.rules);
-        let ends = twin.ends();
         if let Some((outside, class)) = self.port_of(twin) {
             if let Some(runs) = self.runs_mut(outside.place, class) {
-                runs.take(ends.source.1);
+                runs.take(outside.port);
             }
             if twin.marks.has(Marks::BORROWED) {
                 self.counters.borrowed += 1;
                 self.addresses[usize::from(outside.place)].borrowed += 1;
             }
+        }
+        if !by_mapping(twin) {
+            return;
         }
         for going in self.goings(session, twin).into_iter().flatten() {
             let mappings =
@@ -78,6 +85,9 @@ impl Nat {
         {
             runs.give_back(outside.port);
         }
+        if !by_mapping(twin) {
+            return;
+        }
         for going in self.goings(session, twin).into_iter().flatten() {
             let Some(mappings) = self.mappings.as_mut() else { continue };
             if mappings.end(&going.inside, &going.outside, going.remote)
@@ -91,9 +101,15 @@ impl Nat {
     /// The port that its source has.
     fn port_of(&mut self, twin: &Twin) -> Option<(Outside, Class)> {
         let class = Class::of(twin.key.protocol()).filter(|_| twin.marks.has(Marks::PORT))?;
-        let (address, port) = twin.ends().source;
-        self.add(twin.key.domain(), address);
-        let place = self.place(twin.key.domain(), address)?;
+        let port = twin.key.source_port(twin.initiator);
+        let place = match twin.place {
+            NO_PLACE => {
+                let (address, _) = twin.key.source(twin.initiator);
+                self.add(twin.key.domain(), address);
+                self.place(twin.key.domain(), address)?
+            }
+            place => place,
+        };
         Some((Outside { place, class, port }, class))
     }
 
@@ -119,39 +135,19 @@ impl Nat {
 }
 
 impl Engine {
-    /// How the packet in hand changes; `bound` is how its session will be translated that it opens.
-    #[inline]
-    pub(crate) fn rewriting(
-        &self,
-        plan: &Plan,
-        bound: Option<&Binding>,
-        keyed: &Keyed,
-    ) -> Option<Rewriting> {
-        match plan.session {
-            Change::Open { .. } => {
-                let twin = bound?;
-                Some(Rewriting::of(&keyed.packet, twin.ends(), twin.delta))
-            }
-            Change::Follow { handle, sender, .. } => {
-                let session = self.table.get(handle)?;
-                self.rewriting_of(handle, session, sender, &keyed.packet)
-            }
-            Change::None | Change::Unreachable { .. } if plan.state == State::Related => {
-                self.rewriting_of_error(keyed)
-            }
-            Change::None
-            | Change::Unreachable { .. }
-            | Change::Close { .. }
-            | Change::Deny { .. } => None,
-        }
-    }
-
     /// A session that has just opened is translated. The judge saw that there is room.
-    pub(crate) fn translate_from_now(&mut self, handle: Handle, session: &Session, twin: Twin) {
-        if self.table.translate(handle, twin) {
-            self.nat.begin(session, &twin);
-            self.nat.names.hit(twin.rules);
+    pub(crate) fn translate_from_now(
+        &mut self,
+        handle: Handle,
+        session: &Session,
+        twin: &Twin,
+    ) -> Turn {
+        if !self.table.translate(handle, twin) {
+            return Turn::Not;
         }
+        self.nat.begin(session, twin);
+        self.nat.names.hit(twin.rules);
+        Turn::Session(handle, Peer::Initiator)
     }
 
     /// A frame of the other family leaves in the place of the one in hand.
@@ -167,13 +163,16 @@ impl Engine {
         if space.is_empty() {
             space = vec![0; NAT_FRAME_BYTES].into_boxed_slice();
         }
-        let written = rewriting.write(body.bytes(), &context.keyed.packet, &mut space);
+        self.nat.identification = self.nat.identification.wrapping_add(1);
+        let id = self.nat.identification;
+        let written = rewriting.write(body.bytes(), &context.keyed.packet, id, &mut space);
         let forwarded = written.and_then(|len| {
             let frame = &mut space[..len];
             let packet = Packet::parse(frame).ok()?;
             let keyed = Keyed { packet, ..*context.keyed };
-            let context = context.of_translated(&keyed);
-            let (verdict, in_hand) = self.forward(way, &context, &mut Body::Frame(frame));
+            let context = context.of(&keyed);
+            let mut frame = Body::Frame(frame);
+            let (verdict, in_hand) = self.forward(way, &context, Turn::Done, &mut frame);
             if in_hand && !self.outbox.push(way.port, &space[..len]) {
                 self.ledger.output_lost();
             }
@@ -199,12 +198,12 @@ impl Engine {
         let one_family = key.version() == beyond.version();
         let delta = if one_family { Delta::between(&came, &leaves) } else { Delta::default() };
         let rules = rules.map(|rule| self.nat.names.of_hash(rule));
-        Twin { key: beyond, delta, initiator: there, marks, rules }
+        Twin { key: beyond, delta, initiator: there, marks, rules, place: NO_PLACE }
     }
 
     /// A session that came by a record is translated.
     pub(crate) fn replicate_translation(&mut self, handle: Handle, session: &Session, twin: Twin) {
-        if self.table.translate(handle, twin) {
+        if self.table.translate(handle, &twin) {
             self.nat.begin(session, &twin);
         }
     }

@@ -4,17 +4,17 @@ use std::net::IpAddr;
 
 use config::{Filtering, Mapping, SourceTo};
 use wire::placement::slot_of_port;
-use wire::{Delta, Ends, FlowKey, Packet, Protocol, Slot, Version};
+use wire::{Delta, Ends, FlowKey, Packet, PlacementKey, Protocol, Slot, Version, slot};
 
 use super::act::Binding;
-use super::compiled::{Origin, Pool};
+use super::compiled::Origin;
 use super::mappings::{Inside, Outside};
 use super::placing::protocol_in;
 use super::ports::{Class, Offer, Wanted};
 use super::{NatRule, spread};
 use crate::engine::Engine;
 use crate::policy::Question;
-use crate::table::{Handle, Marks};
+use crate::table::{Handle, Marks, NO_PLACE};
 use crate::{PortId, Reason, ZoneId};
 
 /// What the destination of a first packet becomes.
@@ -33,6 +33,7 @@ pub(crate) struct Toward {
 pub(crate) struct First<'a> {
     /// As it came.
     pub(crate) ends: Ends,
+    pub(crate) key: &'a FlowKey,
     pub(crate) protocol: Protocol,
     pub(crate) toward: Option<Toward>,
     /// As the policy was asked.
@@ -49,6 +50,8 @@ pub(crate) struct First<'a> {
 struct Chosen {
     to: (IpAddr, u16),
     marks: Marks,
+    /// Where its address is kept.
+    place: u16,
 }
 
 impl Engine {
@@ -65,7 +68,7 @@ impl Engine {
         }
         if rules.has_targets() {
             let question = Question::of(packet, zone, zone);
-            let spread = |client| spread(self.settings.secret, 0, client);
+            let spread = |client| spread(self.settings.secret, client);
             let target = rules.target(&question, spread).map_err(|_| Reason::NatImpossible)?;
             if let Some(target) = target {
                 let port = target.port.unwrap_or(Ends::of(packet).destination.1);
@@ -127,7 +130,14 @@ impl Engine {
         let protocol = protocol_in(version, first.protocol);
         let domain = self.fib.domain_of(first.ports[1]).unwrap_or_default();
         let (key, initiator) = FlowKey::new(domain, protocol, to.source, to.destination);
-        if !self.table.twin_room(&key, first.stale) {
+        // A port that is free is in nobody's key.
+        let new_port = chosen.marks.has(Marks::PORT) && !chosen.marks.has(Marks::MAPPED);
+        let room = if new_port {
+            self.table.has_twin_room(&key)
+        } else {
+            self.table.twin_room(&key, first.stale)
+        };
+        if !room {
             return Err(Reason::NatExhausted);
         }
         let inward = first.toward.is_some_and(|toward| toward.inward);
@@ -135,7 +145,7 @@ impl Engine {
         let one_family = version == Version::of(ends.destination.0);
         let delta = if one_family { Delta::between(&ends, &to) } else { Delta::default() };
         let rules = [rule, first.toward.map_or(NatRule::NONE, |toward| toward.rule)];
-        Ok(Some(Binding { key, delta, initiator, marks, rules }))
+        Ok(Some(Binding { key, delta, initiator, marks, rules, place: chosen.place }))
     }
 
     fn source(
@@ -149,7 +159,7 @@ impl Engine {
             Some(rule) => rules.origin_of(rule).ok_or(Reason::NatImpossible)?,
             None => rules.origin(first.question).map_err(|_| Reason::NatImpossible)?,
         };
-        let untouched = Chosen { to: first.ends.source, marks: Marks::default() };
+        let untouched = Chosen { to: first.ends.source, marks: Marks::default(), place: NO_PLACE };
         match origin {
             // Who is on the side of the server that it means must be answered by way of here.
             Origin::Untouched if self.turns_back(first) => {
@@ -182,7 +192,7 @@ impl Engine {
         let slot = self.slot_of_first(first, destination, true);
         let source = Source { first, class, slot, mapping: Mapping::default(), inward: true };
         let domain = self.fib.domain_of(first.ports[0]).unwrap_or_default();
-        self.of_address(&source, domain, first.ends.destination.0)
+        self.of_own(&source, domain, first.ends.destination.0)
     }
 
     /// Whether a packet leaves by the port that it came by, because of its destination's translation.
@@ -206,21 +216,25 @@ impl Engine {
         let domain = self.fib.domain_of(first.ports[1]).unwrap_or_default();
         let v4 = destination.0.is_ipv4();
         match to {
-            SourceTo::Untouched => Ok(Chosen { to: first.ends.source, marks: Marks::default() }),
+            SourceTo::Untouched => {
+                Ok(Chosen { to: first.ends.source, marks: Marks::default(), place: NO_PLACE })
+            }
             SourceTo::Interface => {
-                let own = self.fib.source_for(first.ports[1], destination.0);
+                let port = first.ports[1];
+                let shared = self.nat.shared_by(port, destination.0);
+                let own = shared.or_else(|| self.fib.source_for(port, destination.0));
                 let address = own.ok_or(Reason::NatImpossible)?;
-                self.of_address(&source, domain, address)
+                self.of_own(&source, domain, address)
             }
-            SourceTo::Pool(pool) => {
-                let pools = &self.policy.translations().pools;
-                self.of_pool(&source, pools.get(pool).ok_or(Reason::NatImpossible)?, v4)
-            }
+            SourceTo::Pool(pool) => self.of_pool(&source, pool, v4),
         }
     }
 
     fn slot_of_first(&self, first: &First<'_>, destination: (IpAddr, u16), inward: bool) -> Slot {
         let Ends { source, destination: sent } = first.ends;
+        if first.toward.is_none() && !self.policy.translations().has_mappings() {
+            return slot(self.settings.secret, &PlacementKey::of_flow(first.key));
+        }
         let one_family = sent.0.is_ipv4() == destination.0.is_ipv4();
         let seen = if one_family { destination } else { sent };
         let domain = self.fib.domain_of(first.ports[0]).unwrap_or_default();
@@ -229,19 +243,20 @@ impl Engine {
     }
 
     /// The address of a pool that an inside address has, or, where the pool says so, any other.
-    fn of_pool(&self, source: &Source<'_>, pool: &Pool, v4: bool) -> Result<Chosen, Reason> {
-        let count = pool.count(v4);
+    fn of_pool(&self, source: &Source<'_>, pool: usize, v4: bool) -> Result<Chosen, Reason> {
+        let places = self.nat.pools.get(pool).map(|places| &places[usize::from(!v4)]);
+        let places = places.filter(|places| !places.is_empty()).ok_or(Reason::NatImpossible)?;
+        let count = places.len();
         let inside = source.first.ends.source.0;
         let from = match count {
-            0 => return Err(Reason::NatImpossible),
             1 => 0,
-            _ => spread(self.settings.secret, pool.domain, inside) as usize,
+            _ => spread(self.settings.secret, inside) as usize,
         };
-        let tries = if pool.arbitrary { count } else { 1 };
+        let arbitrary = self.policy.translations().pools.get(pool).is_some_and(|it| it.arbitrary);
+        let tries = if arbitrary { count } else { 1 };
         let mut refused = Reason::NatExhausted;
         for step in 0..tries {
-            let address = pool.address(v4, (from + step) % count).ok_or(Reason::NatImpossible)?;
-            match self.of_address(source, pool.domain, address) {
+            match self.of_address(source, places[(from.wrapping_add(step)) % count]) {
                 Ok(chosen) => return Ok(chosen),
                 Err(reason) => refused = reason,
             }
@@ -249,14 +264,15 @@ impl Engine {
         Err(refused)
     }
 
-    /// A port of a public address.
-    fn of_address(
-        &self,
-        source: &Source<'_>,
-        domain: u16,
-        address: IpAddr,
-    ) -> Result<Chosen, Reason> {
+    /// A port of an address of the firewall's own.
+    fn of_own(&self, source: &Source<'_>, domain: u16, address: IpAddr) -> Result<Chosen, Reason> {
         let place = self.nat.place(domain, address).ok_or(Reason::NatImpossible)?;
+        self.of_address(source, place)
+    }
+
+    /// A port of a public address.
+    fn of_address(&self, source: &Source<'_>, place: u16) -> Result<Chosen, Reason> {
+        let address = self.nat.address(place).ok_or(Reason::NatImpossible)?;
         let Source { first, class, slot, mapping, inward } = *source;
         let inside = first.ends.source;
         let independent = mapping.endpoint_independent && !inward;
@@ -285,7 +301,7 @@ impl Engine {
         if independent {
             marks = marks.with(Marks::MAPPED).with(Marks::of_filtering(mapping.filtering));
         }
-        Ok(Chosen { to: (address, port), marks })
+        Ok(Chosen { to: (address, port), marks, place })
     }
 
     /// The mapping that an inside endpoint has already.
@@ -305,7 +321,7 @@ impl Engine {
             let marks = Marks::PORT.with(Marks::MAPPED).with(filtering);
             let borrowed = slot_of_port(port) != Some(source.slot);
             let marks = if borrowed { marks.with(Marks::BORROWED) } else { marks };
-            Chosen { to: (address, port), marks }
+            Chosen { to: (address, port), marks, place }
         }))
     }
 

@@ -5,13 +5,11 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::shim::{nat64, nptv6};
-use config::{
-    AddressMatch, AddressSet, DestinationNat, DestinationTo, Mapping, NatKind, PrefixNat, Service,
-    SourceNat, SourceTo, StaticNat,
-};
+use config::{AddressMatch, AddressSet, Mapping, Service, SourceTo};
+use wire::translate::nptv6::Nptv6;
 
-use crate::policy::{self, CompileError, Indexed, Matcher, Question};
+use super::making::{Making, list};
+use crate::policy::{CompileError, Indexed, Linear, Matcher, Question};
 
 /// All rules of translation of a policy.
 #[derive(Debug, Default)]
@@ -41,15 +39,22 @@ pub(crate) struct Pool {
 
 /// Rules that the matcher finds, with what they do.
 #[derive(Debug)]
-struct List<T> {
-    matcher: Indexed,
+pub(super) struct List<T> {
+    pub(super) matcher: Asked,
     /// By the matcher's place: the rule's place in the file, and what it does.
-    effects: Box<[(u16, T)]>,
+    pub(super) effects: Box<[(u16, T)]>,
+}
+
+/// A few rules are compared one by one in less time than an index is walked through.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Few(Linear),
+    Many(Box<Indexed>),
 }
 
 /// What becomes of a destination.
 #[derive(Clone, Debug)]
-enum Toward {
+pub(super) enum Toward {
     Server { first: IpAddr, count: u32, ports: Option<Ports> },
     Outside(Pair),
     Nat64(Nat64),
@@ -57,43 +62,43 @@ enum Toward {
 
 /// Ports of services, those of one protocol mapped in their order.
 #[derive(Clone, Debug)]
-struct Ports {
-    services: Box<[Service]>,
-    to: u16,
+pub(super) struct Ports {
+    pub(super) services: Box<[Service]>,
+    pub(super) to: u16,
 }
 
 /// What becomes of a source.
 #[derive(Clone, Copy, Debug)]
-enum From {
+pub(super) enum From {
     To(SourceTo, Mapping),
     Inside(Pair),
 }
 
 /// Addresses outside and as many inside.
 #[derive(Clone, Copy, Debug)]
-enum Pair {
+pub(super) enum Pair {
     V4 { outside: Ipv4Addr, inside: Ipv4Addr, length: u8 },
     V6 { outside: Ipv6Addr, inside: Ipv6Addr, length: u8 },
-    Prefix(nptv6::Prefixes),
+    Prefix { map: Nptv6, outside: Ipv6Addr, inside: Ipv6Addr, length: u8 },
 }
 
 /// What the sources of clients with IPv6 alone become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Nat64 {
-    prefix: Ipv6Addr,
+    pub(super) prefix: Ipv6Addr,
     pub(crate) to: SourceTo,
     pub(crate) mapping: Mapping,
 }
 
 #[derive(Clone, Debug)]
-struct Independent {
-    source: AddressMatch,
-    parity: bool,
+pub(super) struct Independent {
+    pub(super) source: AddressMatch,
+    pub(super) parity: bool,
 }
 
 /// Ports of a destination that a rule sends to a server.
 #[derive(Clone, Debug)]
-struct Served {
+pub(super) struct Served {
     destination: AddressMatch,
     services: Box<[(u8, u16, u16)]>,
     /// Any service.
@@ -200,7 +205,7 @@ impl Translations {
             }
             Toward::Nat64(nat64) => {
                 let IpAddr::V6(destination) = question.destination else { return Ok(None) };
-                let to = nat64::extract(nat64.prefix, destination).ok_or(Untranslatable)?;
+                let to = nat64.extract(destination).ok_or(Untranslatable)?;
                 (to.into(), None, true)
             }
         };
@@ -271,9 +276,20 @@ impl Translations {
     }
 }
 
+impl Nat64 {
+    /// The IPv4 address that an IPv6 address stands for (RFC 6052 §2.2, of a prefix of 96 bits).
+    fn extract(&self, address: Ipv6Addr) -> Option<Ipv4Addr> {
+        let bits = address.to_bits();
+        (bits >> 32 == self.prefix.to_bits() >> 32).then(|| Ipv4Addr::from_bits(bits as u32))
+    }
+}
+
 impl<T> List<T> {
     fn find(&self, question: &Question) -> Option<(u16, &T)> {
-        let place = self.matcher.find(question)?;
+        let place = match &self.matcher {
+            Asked::Few(rules) => rules.find(question),
+            Asked::Many(rules) => rules.find(question),
+        }?;
         self.effects.get(place.index()).map(|(rule, effect)| (*rule, effect))
     }
 }
@@ -291,20 +307,6 @@ impl Pool {
         }
     }
 
-    /// Addresses of a family.
-    pub(crate) const fn count(&self, v4: bool) -> usize {
-        if v4 { self.v4.len() } else { self.v6.len() }
-    }
-
-    /// One of them.
-    pub(crate) fn address(&self, v4: bool, place: usize) -> Option<IpAddr> {
-        if v4 {
-            self.v4.get(place).map(|it| IpAddr::V4(*it))
-        } else {
-            self.v6.get(place).map(|it| IpAddr::V6(*it))
-        }
-    }
-
     /// All.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
         self.v4.iter().map(|it| IpAddr::V4(*it)).chain(self.v6.iter().map(|it| IpAddr::V6(*it)))
@@ -312,7 +314,7 @@ impl Pool {
 }
 
 impl Served {
-    fn of(destination: AddressMatch, services: Option<&[Service]>) -> Self {
+    pub(super) fn of(destination: AddressMatch, services: Option<&[Service]>) -> Self {
         let any = (0, u16::MAX);
         let all = services.is_none();
         let ranges = |service: &Service| {
@@ -356,9 +358,7 @@ impl Pair {
             (Self::V6 { inside, length, .. }, IpAddr::V6(address)) => {
                 Some(exchange_v6(address, *inside, *length).into())
             }
-            (Self::Prefix(prefixes), IpAddr::V6(address)) => {
-                prefixes.inward(address).map(IpAddr::V6)
-            }
+            (Self::Prefix { map, .. }, IpAddr::V6(address)) => map.inward(address).map(IpAddr::V6),
             _ => None,
         }
     }
@@ -372,15 +372,13 @@ impl Pair {
             (Self::V6 { outside, length, .. }, IpAddr::V6(address)) => {
                 Some(exchange_v6(address, *outside, *length).into())
             }
-            (Self::Prefix(prefixes), IpAddr::V6(address)) => {
-                prefixes.outward(address).map(IpAddr::V6)
-            }
+            (Self::Prefix { map, .. }, IpAddr::V6(address)) => map.outward(address).map(IpAddr::V6),
             _ => None,
         }
     }
 
     /// The first and the last address outside, and inside.
-    fn ranges(&self) -> [AddressSet; 2] {
+    pub(super) fn ranges(&self) -> [AddressSet; 2] {
         let v4 = |address: Ipv4Addr, length: u8| {
             let host = host_v4(length);
             let bits = address.to_bits() & !host;
@@ -394,7 +392,7 @@ impl Pair {
         match *self {
             Self::V4 { outside, inside, length } => [v4(outside, length), v4(inside, length)],
             Self::V6 { outside, inside, length } => [v6(outside, length), v6(inside, length)],
-            Self::Prefix(nptv6::Prefixes { outside, inside, length }) => {
+            Self::Prefix { outside, inside, length, .. } => {
                 [v6(outside, length), v6(inside, length)]
             }
         }
@@ -427,273 +425,4 @@ fn nth(first: IpAddr, place: u32) -> IpAddr {
             Ipv6Addr::from_bits(first.to_bits().wrapping_add(u128::from(place))).into()
         }
     }
-}
-
-/// The lists while they are put together.
-struct Making<'a> {
-    policy: &'a config::Policy,
-    /// The sets that rules of translation name, and those that prefixes are.
-    sets: Vec<AddressSet>,
-    /// Where sets of the policy are among them.
-    places: Vec<(usize, usize)>,
-    toward: (Vec<config::Rule>, Vec<(u16, Toward)>),
-    from: (Vec<config::Rule>, Vec<(u16, From)>),
-    independent: Vec<Independent>,
-    served: Vec<Served>,
-}
-
-/// What a list's rule matches.
-#[derive(Default)]
-struct Fields {
-    from: Option<usize>,
-    to: Option<usize>,
-    source: Option<AddressMatch>,
-    destination: Option<AddressMatch>,
-    services: Option<Vec<Service>>,
-}
-
-impl<'a> Making<'a> {
-    fn new(policy: &'a config::Policy) -> Self {
-        let (toward, from) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
-        let (sets, places) = (Vec::new(), Vec::new());
-        let (independent, served) = (Vec::new(), Vec::new());
-        Self { policy, sets, places, toward, from, independent, served }
-    }
-
-    fn add(&mut self, place: u16, rule: &config::NatRule) -> Result<(), CompileError> {
-        let source = rule.source.as_ref().map(|of| self.known(of, rule)).transpose()?;
-        match &rule.kind {
-            NatKind::Source(nat) => self.add_source(place, rule, source, nat)?,
-            NatKind::Destination(nat) => self.add_destination(place, rule, source, nat)?,
-            NatKind::Static(nat) => {
-                let (pair, zone) = match *nat {
-                    StaticNat::V4 { outside, inside, length, zone } => {
-                        (Pair::V4 { outside, inside, length }, zone)
-                    }
-                    StaticNat::V6 { outside, inside, length, zone } => {
-                        (Pair::V6 { outside, inside, length }, zone)
-                    }
-                };
-                self.add_pair(place, rule, pair, zone);
-            }
-            NatKind::Prefix(PrefixNat { inside, outside, length, zone }) => {
-                let prefixes =
-                    nptv6::Prefixes { inside: *inside, outside: *outside, length: *length };
-                self.add_pair(place, rule, Pair::Prefix(prefixes), *zone);
-            }
-            NatKind::Nat64(nat) => {
-                let bits = nat.prefix.to_bits();
-                let v6 = vec![(bits, bits | u128::from(u32::MAX))];
-                let destination = self.own(AddressSet { name: None, v4: Vec::new(), v6 });
-                let nat64 = Nat64 { prefix: nat.prefix, to: nat.translate, mapping: nat.mapping };
-                self.add_independent(&source, nat.mapping);
-                let fields = Fields {
-                    from: rule.from,
-                    source,
-                    destination: Some(destination),
-                    ..Fields::default()
-                };
-                push(&mut self.toward, place, rule, fields, Toward::Nat64(nat64));
-            }
-        }
-        Ok(())
-    }
-
-    fn add_source(
-        &mut self,
-        place: u16,
-        rule: &config::NatRule,
-        source: Option<AddressMatch>,
-        nat: &SourceNat,
-    ) -> Result<(), CompileError> {
-        let destination = nat.destination.as_ref().map(|of| self.known(of, rule)).transpose()?;
-        self.add_independent(&source, nat.mapping);
-        let services = nat.services.clone();
-        let source = match nat.translate {
-            SourceTo::Pool(pool) => self.of_families(source, pool),
-            SourceTo::Interface | SourceTo::Untouched => source,
-        };
-        let fields = Fields { from: rule.from, to: nat.to, source, destination, services };
-        push(&mut self.from, place, rule, fields, From::To(nat.translate, nat.mapping));
-        Ok(())
-    }
-
-    fn add_destination(
-        &mut self,
-        place: u16,
-        rule: &config::NatRule,
-        source: Option<AddressMatch>,
-        nat: &DestinationNat,
-    ) -> Result<(), CompileError> {
-        let destination = self.known(&nat.destination, rule)?;
-        let (first, count) = match nat.to {
-            DestinationTo::V4(first, last) => {
-                (IpAddr::V4(Ipv4Addr::from_bits(first)), last.saturating_sub(first))
-            }
-            DestinationTo::V6(first, last) => {
-                let more = u32::try_from(last.saturating_sub(first)).unwrap_or(u32::MAX);
-                (IpAddr::V6(Ipv6Addr::from_bits(first)), more)
-            }
-        };
-        let services = nat.services.clone();
-        self.served.push(Served::of(destination.clone(), services.as_deref()));
-        let ports = nat.to_port.zip(services.clone());
-        let ports = ports.map(|(to, services)| Ports { services: services.into(), to });
-        let fields =
-            Fields { from: rule.from, to: None, source, destination: Some(destination), services };
-        let toward = Toward::Server { first, count: count.saturating_add(1), ports };
-        push(&mut self.toward, place, rule, fields, toward);
-        Ok(())
-    }
-
-    /// Both ways: who is inside leaves by the outside address, and is reached by it.
-    fn add_pair(&mut self, place: u16, rule: &config::NatRule, pair: Pair, zone: Option<usize>) {
-        let [outside, inside] = pair.ranges().map(|range| self.own(range));
-        let inward = Fields { from: zone, destination: Some(outside), ..Fields::default() };
-        push(&mut self.toward, place, rule, inward, Toward::Outside(pair));
-        let outward =
-            Fields { from: rule.from, to: zone, source: Some(inside), ..Fields::default() };
-        push(&mut self.from, place, rule, outward, From::Inside(pair));
-    }
-
-    /// Sources of those families that a pool has addresses of: others are left to the rules below.
-    fn of_families(&mut self, source: Option<AddressMatch>, pool: usize) -> Option<AddressMatch> {
-        let pool = self.policy.nat.pools.get(pool)?;
-        let (v4, v6) = (!pool.v4.is_empty(), !pool.v6.is_empty());
-        if v4 && v6 {
-            return source;
-        }
-        let mut set = match &source {
-            None => everything(),
-            Some(of) => meant(of, &self.sets),
-        };
-        if !v4 {
-            set.v4.clear();
-        }
-        if !v6 {
-            set.v6.clear();
-        }
-        Some(self.own(set))
-    }
-
-    fn add_independent(&mut self, source: &Option<AddressMatch>, mapping: Mapping) {
-        if let Some(source) = source.clone().filter(|_| mapping.endpoint_independent) {
-            self.independent.push(Independent { source, parity: mapping.parity });
-        }
-    }
-
-    /// A match of the policy, of the sets that are kept here.
-    fn known(
-        &mut self,
-        of: &AddressMatch,
-        rule: &config::NatRule,
-    ) -> Result<AddressMatch, CompileError> {
-        let sets = of.sets.iter().map(|set| self.place_of(*set, rule));
-        Ok(AddressMatch { sets: sets.collect::<Result<_, _>>()?, negate: of.negate })
-    }
-
-    fn place_of(&mut self, set: usize, rule: &config::NatRule) -> Result<usize, CompileError> {
-        if let Some((_, place)) = self.places.iter().find(|(from, _)| *from == set) {
-            return Ok(*place);
-        }
-        let missing = CompileError::NoSuchSet { rule: rule.id.clone() };
-        self.sets.push(self.policy.sets.get(set).ok_or(missing)?.clone());
-        self.places.push((set, self.sets.len() - 1));
-        Ok(self.sets.len() - 1)
-    }
-
-    fn own(&mut self, set: AddressSet) -> AddressMatch {
-        self.sets.push(set);
-        AddressMatch { sets: vec![self.sets.len() - 1], negate: false }
-    }
-}
-
-fn everything() -> AddressSet {
-    AddressSet { name: None, v4: vec![(0, u32::MAX)], v6: vec![(0, u128::MAX)] }
-}
-
-/// All addresses of a match in one set.
-fn meant(of: &AddressMatch, sets: &[AddressSet]) -> AddressSet {
-    let known = || of.sets.iter().filter_map(|set| sets.get(*set));
-    let v4 = joined(known().flat_map(|set| set.v4.iter().copied()).collect());
-    let v6 = joined(known().flat_map(|set| set.v6.iter().copied()).collect());
-    if of.negate {
-        let (v4, v6) = (complement(&v4, u32::MAX, 1), complement(&v6, u128::MAX, 1));
-        return AddressSet { name: None, v4, v6 };
-    }
-    AddressSet { name: None, v4, v6 }
-}
-
-/// Ranges, sorted and disjoint.
-fn joined<T: Copy + Ord>(mut ranges: Vec<(T, T)>) -> Vec<(T, T)> {
-    ranges.sort_unstable();
-    let mut joined: Vec<(T, T)> = Vec::new();
-    for (first, last) in ranges {
-        match joined.last_mut() {
-            Some(before) if first <= before.1 => before.1 = before.1.max(last),
-            Some(_) | None => joined.push((first, last)),
-        }
-    }
-    joined
-}
-
-/// All that is in none of these ranges; `one` is the step between two addresses.
-fn complement<T>(ranges: &[(T, T)], most: T, one: T) -> Vec<(T, T)>
-where
-    T: Copy + Ord + std::ops::Add<Output = T> + std::ops::Sub<Output = T>,
-{
-    let mut free = Vec::new();
-    let mut next = Some(most - most);
-    for (first, last) in ranges {
-        if let Some(from) = next.filter(|from| from < first) {
-            free.push((from, *first - one));
-        }
-        next = (*last < most).then(|| *last + one);
-    }
-    free.extend(next.map(|from| (from, most)));
-    free
-}
-
-fn push<T>(
-    list: &mut (Vec<config::Rule>, Vec<(u16, T)>),
-    place: u16,
-    rule: &config::NatRule,
-    fields: Fields,
-    effect: T,
-) {
-    let Fields { from, to, source, destination, services } = fields;
-    list.0.push(config::Rule {
-        id: format!("{} {}", rule.id, list.0.len()),
-        description: None,
-        from,
-        to,
-        source,
-        destination,
-        services,
-        action: config::Action::Permit,
-        log_open: false,
-        log_close: false,
-        on_change: config::OnChange::default(),
-        replication: config::Replication::default(),
-        terms: config::Terms::default(),
-        line: rule.line,
-    });
-    list.1.push((place, effect));
-}
-
-fn list<T>(
-    policy: &config::Policy,
-    sets: &[AddressSet],
-    (rules, effects): (Vec<config::Rule>, Vec<(u16, T)>),
-) -> Result<Option<List<T>>, CompileError> {
-    if rules.is_empty() {
-        return Ok(None);
-    }
-    let model = config::Policy {
-        zones: policy.zones.clone(),
-        sets: sets.to_vec(),
-        rules,
-        ..config::Policy::default()
-    };
-    Ok(Some(List { matcher: policy::matcher(&model)?, effects: effects.into() }))
 }

@@ -73,11 +73,15 @@ impl Names {
         self.each(rules, |named| named.sessions = named.sessions.saturating_sub(1));
     }
 
-    fn each(&mut self, rules: [NatRule; 2], with: impl Fn(&mut Named)) {
-        let [source, destination] = rules;
-        let other = (destination != source).then_some(destination);
-        for rule in [Some(source), other].into_iter().flatten() {
-            self.ids.get_mut(usize::from(rule.0)).into_iter().for_each(&with);
+    #[inline]
+    fn each(&mut self, [source, destination]: [NatRule; 2], with: impl Fn(&mut Named)) {
+        if let Some(named) = self.ids.get_mut(usize::from(source.0)) {
+            with(named);
+        }
+        if destination != source
+            && let Some(named) = self.ids.get_mut(usize::from(destination.0))
+        {
+            with(named);
         }
     }
 

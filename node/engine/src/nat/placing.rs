@@ -25,7 +25,7 @@ impl Engine {
             return Some(slot(secret, &PlacementKey::of_fragment(key)));
         }
         let (key, direction) = keyed.flow.as_ref()?;
-        if self.places_plainly() {
+        if self.is_untranslated() {
             return Some(slot(secret, &PlacementKey::of_flow(key)));
         }
         if keyed.packet.is_icmp_error() {
@@ -34,7 +34,13 @@ impl Engine {
         }
         let icmp = match &keyed.packet.body {
             Transport::Icmp(icmp) => Some((icmp.kind, icmp.code)),
-            _ => None,
+            Transport::Tcp(_)
+            | Transport::Udp(_)
+            | Transport::Sctp(_)
+            | Transport::Gre(_)
+            | Transport::Esp { .. }
+            | Transport::None
+            | Transport::Other => None,
         };
         Some(self.slot_of_travel(ingress, key, *direction, icmp))
     }
@@ -46,15 +52,15 @@ impl Engine {
         key: &FlowKey,
         direction: Direction,
     ) -> Slot {
-        if self.places_plainly() {
+        if self.is_untranslated() {
             return slot(self.settings.secret, &PlacementKey::of_flow(key));
         }
         self.slot_of_travel(ingress, key, direction, None)
     }
 
-    /// Whether the key alone tells the slot.
+    /// Whether nothing is translated, nor was: then the key alone tells the slot.
     #[inline]
-    fn places_plainly(&self) -> bool {
+    pub(crate) fn is_untranslated(&self) -> bool {
         self.nat.is_idle() && self.policy.translations().is_empty()
     }
 
@@ -103,7 +109,7 @@ impl Engine {
             destination_port: port(destination),
             icmp,
         };
-        let spread = |client| spread(self.settings.secret, 0, client);
+        let spread = |client| spread(self.settings.secret, client);
         let target = rules.target(&question, spread).ok().flatten()?;
         (!target.nat64).then_some((target.to, target.port.unwrap_or(destination.1)))
     }

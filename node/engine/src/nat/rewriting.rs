@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use wire::translate::{self, Delta, Ends};
+use wire::translate::{self, Delta, Ends, nat64};
 use wire::{Embedded, Packet, Version};
 
+use crate::commit::Body;
 use crate::engine::{Engine, Keyed};
-use crate::session::{Peer, Session};
+use crate::session::{Flags, Peer, Session};
 use crate::table::Handle;
 
 /// How a packet in hand changes.
@@ -35,14 +36,32 @@ impl Rewriting {
         matches!(self, Self::Across(_) | Self::Error { across: true, .. })
     }
 
-    /// Writes the frame of the other family. `None`: it cannot be.
+    /// Writes the frame of the other family; `id` is the identification that it gets if it becomes IPv4.
+    /// `None`: it cannot be.
     pub(crate) fn write(
         &self,
-        _frame: &[u8],
-        _packet: &Packet,
-        _space: &mut [u8],
+        frame: &[u8],
+        packet: &Packet,
+        id: u16,
+        space: &mut [u8],
     ) -> Option<usize> {
-        None
+        let written = match (self, packet.version) {
+            (Self::Across(to), Version::V4) => nat64::to_v6(frame, packet, to, space),
+            (Self::Across(to), Version::V6) => nat64::to_v4(frame, packet, to, id, space),
+            (Self::Error { outer, quoted, across: true }, version) => {
+                let embedded = Embedded::parse(frame, packet).ok()?;
+                match version {
+                    Version::V4 => {
+                        nat64::error_to_v6(frame, packet, &embedded, *outer, quoted, space)
+                    }
+                    Version::V6 => {
+                        nat64::error_to_v4(frame, packet, &embedded, *outer, quoted, id, space)
+                    }
+                }
+            }
+            (Self::Within(..) | Self::Error { across: false, .. }, _) => return None,
+        };
+        written.ok()
     }
 
     /// Carries it out within one family.
@@ -59,22 +78,69 @@ impl Rewriting {
     }
 }
 
+/// Whether the packet in hand is to be translated, and by what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Not,
+    /// It was translated already: it stands for another one.
+    Done,
+    /// It is of this session, from this peer. The session may have ended with it.
+    Session(Handle, Peer),
+    /// It is an ICMP error.
+    Error,
+}
+
+impl Turn {
+    /// That of a packet of a session.
+    #[inline]
+    pub(crate) const fn of(handle: Handle, session: &Session, sender: Peer) -> Self {
+        if session.flags.has(Flags::TRANSLATED) { Self::Session(handle, sender) } else { Self::Not }
+    }
+}
+
 impl Engine {
-    /// How a packet of a session changes that goes on.
-    pub(crate) fn rewriting_of(
-        &self,
-        handle: Handle,
-        session: &Session,
-        sender: Peer,
-        packet: &Packet,
-    ) -> Option<Rewriting> {
-        let twin = self.table.twin(handle, session)?;
-        let to = self.ends_beyond(handle, session, sender)?;
-        let delta = match sender {
-            Peer::Initiator => twin.delta,
-            Peer::Responder => twin.delta.reversed(),
+    /// That of an ICMP error about a session.
+    #[inline]
+    pub(crate) fn turn_of_error(&self, keyed: &Keyed) -> Turn {
+        if keyed.packet.is_icmp_error() && !self.is_untranslated() {
+            Turn::Error
+        } else {
+            Turn::Not
+        }
+    }
+
+    /// Translates what nearly every packet is; `false`, and nothing done, for any other.
+    #[inline]
+    pub(crate) fn rewrites_simply(&self, turn: Turn, packet: &Packet, body: &mut Body<'_>) -> bool {
+        let Turn::Session(handle, sender) = turn else { return false };
+        let Some((session, twin)) = self.table.remains(handle) else { return false };
+        let (beyond, delta) = match sender {
+            Peer::Initiator => ((&twin.key, twin.initiator), twin.delta),
+            Peer::Responder => {
+                let back = session.direction(Peer::Responder);
+                ((&session.key, back), twin.delta.reversed())
+            }
         };
-        Some(Rewriting::of(packet, to, delta))
+        translate::rewrite_simple(body.bytes_mut(), packet, beyond, delta)
+    }
+
+    /// What its turn means for a packet.
+    pub(crate) fn rewriting(&self, turn: Turn, keyed: &Keyed) -> Option<Rewriting> {
+        match turn {
+            Turn::Not | Turn::Done => None,
+            Turn::Session(handle, sender) => {
+                let (session, twin) = self.table.remains(handle)?;
+                let (to, delta) = match sender {
+                    Peer::Initiator => (twin.ends(), twin.delta),
+                    Peer::Responder => {
+                        let back = session.direction(Peer::Responder);
+                        (Ends::of_key(&session.key, back), twin.delta.reversed())
+                    }
+                };
+                Some(Rewriting::of(&keyed.packet, to, delta))
+            }
+            Turn::Error => self.rewriting_of_error(keyed),
+        }
     }
 
     /// How an ICMP error changes that is about a packet of a translated session.

@@ -2,6 +2,7 @@
 
 mod destination;
 mod failover;
+mod families;
 mod placing;
 mod rig;
 mod source;

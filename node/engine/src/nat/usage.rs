@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::Counted;
 use super::ports::Class;
+use crate::PortId;
 use crate::engine::Engine;
 
 /// What an engine knows of translation; those of several engines add up.
@@ -68,6 +69,13 @@ impl Engine {
     #[must_use]
     pub fn nat_rule_id(&self, rule: super::NatRule) -> Option<&str> {
         self.nat.names.id(rule)
+    }
+
+    /// The addresses that ports share with those of other nodes. Where a port has one, it is what sources are
+    /// translated to that leave by it: a node's own address would not go with its sessions.
+    pub fn set_shared(&mut self, shared: &[(PortId, IpAddr)]) {
+        self.nat.shared = shared.into();
+        self.prepare_nat();
     }
 
     /// Which ports of each run are given anew.

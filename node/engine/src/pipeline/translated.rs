@@ -92,6 +92,9 @@ impl Judge<'_> {
         stale: Option<(Handle, CloseReason)>,
         watch: &mut impl Watch,
     ) -> Plan {
+        if self.engine.is_untranslated() {
+            return self.open_here(stale, watch);
+        }
         let judge = Judge { packet: &self.keyed.packet, ..*self };
         match judge.meant() {
             Ok(None) => judge.open_here(stale, watch),
@@ -111,6 +114,7 @@ impl Judge<'_> {
     }
 
     /// How the session will be translated that the packet in hand opens.
+    #[inline(never)]
     pub(super) fn bind(
         &self,
         permitted: &Permitted,
@@ -118,9 +122,6 @@ impl Judge<'_> {
         watch: &mut impl Watch,
     ) -> Result<Option<Binding>, Reason> {
         let engine = self.engine;
-        if self.toward.is_none() && engine.policy.translations().is_empty() {
-            return Ok(None);
-        }
         let Permitted { way, permission } = permitted;
         let ports = [self.arrived.ingress, way.port];
         let routed = |port: &crate::PortId| {
@@ -130,9 +131,11 @@ impl Judge<'_> {
         if !ports.iter().all(routed) {
             return Ok(None);
         }
+        let Some((key, _)) = &self.keyed.flow else { return Ok(None) };
         let question = Question::of(self.packet, permission.zones[0], permission.zones[1]);
         let bound = engine.binding(&First {
             ends: Ends::of(&self.keyed.packet),
+            key,
             protocol: self.packet.protocol,
             toward: self.toward,
             question: &question,

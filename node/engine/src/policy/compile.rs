@@ -81,6 +81,11 @@ pub enum CompileError {
         /// Place of the zone in `config::Policy::zones`.
         zone: usize,
     },
+    /// A rule of translation names a prefix that is too long to be translated without state.
+    NatPrefix {
+        /// Id of the rule.
+        rule: String,
+    },
     /// More rules than the limit.
     TooManyRules {
         /// How many there are.
@@ -108,6 +113,9 @@ impl fmt::Display for CompileError {
             }
             Self::ScreenOutOfRange { zone } => {
                 write!(f, "the screen of zone {zone} refers to something out of range")
+            }
+            Self::NatPrefix { rule } => {
+                write!(f, "rule {rule:?} names a prefix of no or of more than 64 bits")
             }
             Self::TooManyRules { rules } => write!(f, "{rules} rules; at most {RULES_MAX}"),
         }
@@ -172,12 +180,8 @@ fn index_by_id(policy: &config::Policy) -> Result<BTreeMap<String, RuleIndex>, C
     Ok(by_id)
 }
 
-/// Finds the first of a model's rules.
-pub(crate) fn matcher(policy: &config::Policy) -> Result<Indexed, CompileError> {
-    linear(policy).map(Indexed::new)
-}
-
-fn linear(policy: &config::Policy) -> Result<Linear, CompileError> {
+/// Finds the first of a model's rules, one by one.
+pub(crate) fn linear(policy: &config::Policy) -> Result<Linear, CompileError> {
     let mut tables = Tables::default();
     for (at, set) in policy.sets.iter().enumerate() {
         if !tables.book.add_set(set) {

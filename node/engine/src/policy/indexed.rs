@@ -87,7 +87,7 @@ pub struct Indexed {
 
 impl Indexed {
     /// Indexes the rules of `linear`, and keeps it for what the index does not tell.
-    pub(super) fn new(linear: Linear) -> Self {
+    pub(crate) fn new(linear: Linear) -> Self {
         build::build(linear, Bounds::default())
     }
 

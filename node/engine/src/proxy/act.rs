@@ -2,7 +2,7 @@
 
 use wire::build::Builder;
 use wire::cookie::Proof;
-use wire::{FlowKey, Packet, Tcp, TcpFlags, Time, Transport, Version, ethernet};
+use wire::{Ends, Packet, Tcp, TcpFlags, Time, Transport, Version, ethernet};
 
 use super::{Asked, Joined, Proxied};
 use crate::answer;
@@ -10,6 +10,7 @@ use crate::commit::{Body, Context};
 use crate::engine::{Engine, Keyed};
 use crate::fib::Lookup;
 use crate::limits::{ANSWER_FRAME_BYTES, ASK_TRIES, ASKS_PER_TICK, REMADE_FRAME_BYTES};
+use crate::nat::Turn;
 use crate::pipeline::{self, Change, Outcome, Way};
 use crate::replication::Role;
 use crate::session::{Flags, Peer, Session};
@@ -146,7 +147,8 @@ impl Engine {
         let (watch, chosen) = (&mut pipeline::Unwatched, pipeline::Chosen::default());
         let seen = (syn.frame(), &chosen);
         let plan = pipeline::judge_vouched(self, &asking, arrived, seen, now, watch);
-        let decided = (&plan, chosen.get());
+        let chosen = chosen.into_inner();
+        let decided = (&plan, chosen.as_ref());
         let decision = match plan.outcome {
             Outcome::Forward(way) => {
                 let mut frame = Body::Frame(syn.frame_mut());
@@ -209,7 +211,7 @@ impl Engine {
         };
         let syn = asked.syn(packet.source, packet.destination, (from, to));
         let syn = Remade::new(body.bytes(), packet, &syn.hop_limit(packet.hop_limit));
-        self.send_instead(way, syn, context)
+        self.send_instead(way, syn, context, self.turn_of(handle, Peer::Initiator))
     }
 
     /// The server has answered: from now on both speak to each other.
@@ -236,7 +238,13 @@ impl Engine {
             self.ledger.output_lost();
         }
         let opening = join.opening(packet).hop_limit(packet.hop_limit);
-        self.send_instead(way, Remade::new(frame, packet, &opening), context)
+        let opening = Remade::new(frame, packet, &opening);
+        self.send_instead(way, opening, context, self.turn_of(handle, Peer::Responder))
+    }
+
+    fn turn_of(&self, handle: Handle, sender: Peer) -> Turn {
+        let of = |session| Turn::of(handle, session, sender);
+        self.table.get(handle).map_or(Turn::Not, of)
     }
 
     /// Sends a frame on its way in the place of the one in hand.
@@ -245,12 +253,13 @@ impl Engine {
         way: &Way,
         remade: Option<Remade>,
         context: &Context<'_>,
+        turn: Turn,
     ) -> (Verdict, bool) {
         let Some(mut remade) = remade else { return self.nothing_leaves(way) };
         let keyed = remade.keyed(context.keyed);
         let context = context.of(&keyed);
         let mut frame = Body::Frame(remade.frame_mut());
-        let (verdict, in_hand) = self.forward(way, &context, &mut frame);
+        let (verdict, in_hand) = self.forward(way, &context, turn, &mut frame);
         if in_hand && !self.outbox.push(way.port, remade.frame()) {
             self.ledger.output_lost();
         }
@@ -287,10 +296,11 @@ impl Engine {
 
     /// One SYN. At a wire nobody knows the stations: there the client's ACK alone asks again.
     fn ask_by_timer(&mut self, handle: Handle, session: &Session, asked: &Asked, now: Time) {
-        let Some((port, next)) = self.next_station(&session.key, session) else { return };
+        let Some((port, next)) = self.next_station(handle, session) else { return };
         let direction = session.direction(Peer::Initiator);
-        let (source, from) = session.key.source(direction);
-        let (destination, to) = session.key.destination(direction);
+        let came = Ends::of_key(&session.key, direction);
+        let leaves = self.ends_beyond(handle, session, Peer::Initiator).unwrap_or(came);
+        let ((source, from), (destination, to)) = (leaves.source, leaves.destination);
         let syn = asked.syn(source, destination, (from, to));
         let own = self.settings.ports[port.index()].mac;
         let written = self.outbox.push_with(port, REMADE_FRAME_BYTES, |space| {
@@ -309,8 +319,9 @@ impl Engine {
     }
 
     /// The port and the station that leads to a flow's responder.
-    fn next_station(&mut self, key: &FlowKey, session: &Session) -> Option<(PortId, [u8; 6])> {
-        let (destination, _) = key.destination(session.direction(Peer::Initiator));
+    fn next_station(&mut self, handle: Handle, session: &Session) -> Option<(PortId, [u8; 6])> {
+        let key = &session.key;
+        let [_, (destination, _)] = Self::seen_by_policy(session, self.table.twin(handle, session));
         let flow = self.table.hash(key) as u32;
         let Lookup::Hop(hop) = self.fib.lookup(key.domain(), destination, flow) else {
             return None;

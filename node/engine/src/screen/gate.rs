@@ -143,11 +143,14 @@ impl Gate<'_> {
         let ends = ending.is_some_and(|ending| self.screening.counts(ending.place()));
         let keys = self.sides.sessions(self.screening.own);
         let reasons = [Reason::SourceSessions, Reason::DestinationSessions, Reason::PairSessions];
-        let mut limits = reasons.into_iter().zip(screen.sessions).zip(keys);
-        let beyond = limits.find_map(|((reason, limit), key)| {
-            let limit = share(limit?);
-            let open = self.screening.open.count(key).saturating_sub(u32::from(ends));
-            (open >= limit).then_some(reason)
+        let open = &self.screening.open;
+        let beyond = (0..3).find_map(|side| {
+            let limit = share(screen.sessions[side]?);
+            if open.all_below(limit, side) {
+                return None;
+            }
+            let count = open.count(keys[side]).saturating_sub(u32::from(ends));
+            (count >= limit).then_some(reasons[side])
         });
         beyond.and_then(|reason| self.unless_exempt(reason))
     }
@@ -159,17 +162,18 @@ impl Gate<'_> {
 
     #[inline]
     fn is_over(&self, meter: Meter, limit: Option<u32>) -> bool {
-        limit.is_some_and(|limit| self.is_beyond(self.sides.of(meter), limit))
+        limit.is_some_and(|limit| self.is_beyond(meter, self.sides.of(meter), limit))
     }
 
     fn is_over_zone(&self, limit: Option<u32>) -> bool {
-        limit.is_some_and(|limit| self.is_beyond(self.screening.meter_of_zone(self.number), limit))
+        let key = || self.screening.meter_of_zone(self.number);
+        limit.is_some_and(|limit| self.is_beyond(Meter::SynsOfZone, key(), limit))
     }
 
     #[inline]
-    fn is_beyond(&self, key: u64, limit: u32) -> bool {
+    fn is_beyond(&self, meter: Meter, key: u64, limit: u32) -> bool {
         let Screening { meters, curbs, .. } = self.screening;
-        meters.count(key, self.now) >= curbs.lowered(limit, key, self.now)
+        meters.reaches(curbs.lowered(limit, key, self.now), meter, key, self.now)
     }
 
     fn unless_exempt(&self, reason: Reason) -> Option<Reason> {

@@ -3,15 +3,27 @@
 //! Each thing stands in one of the sets by its keyed hash, with 48 bits of it; what is not of the running
 //! second, else what happened least, gives way. So a flood from forged sources turns over the forged ones,
 //! and its destination stays. A newcomer begins at nothing: nobody answers for another one's packets.
+//!
+//! While all is quiet, the highest count of a meter says of everybody that the limit is not reached.
 
 use wire::Time;
 
+use super::Meter;
 use super::timed::{find, tag};
 use crate::limits::{METER_SETS, METER_WAYS};
 
 /// Counts of the running second, by hash.
 pub(super) struct Meters {
     sets: Box<[Set]>,
+    /// By [`Meter`].
+    highest: [Highest; Meter::ALL],
+}
+
+/// What was counted most in a second.
+#[derive(Clone, Copy, Default)]
+struct Highest {
+    second: u32,
+    count: u32,
 }
 
 /// One cache line.
@@ -25,12 +37,22 @@ struct Set {
 
 impl Meters {
     pub(super) fn new() -> Self {
-        Self { sets: vec![Set::default(); METER_SETS].into() }
+        Self {
+            sets: vec![Set::default(); METER_SETS].into(),
+            highest: [Highest::default(); Meter::ALL],
+        }
+    }
+
+    /// Whether it happened so often in this second, or oftener.
+    #[inline]
+    pub(super) fn reaches(&self, limit: u32, meter: Meter, hash: u64, now: Time) -> bool {
+        let highest = self.highest[meter as usize];
+        let count = if highest.second == second(now) { highest.count } else { 0 };
+        count >= limit && self.count(hash, now) >= limit
     }
 
     /// How often it happened in this second.
-    #[inline]
-    pub(super) fn count(&self, hash: u64, now: Time) -> u32 {
+    fn count(&self, hash: u64, now: Time) -> u32 {
         let set = &self.sets[set(hash)];
         find(&set.tags, tag(hash)).map_or(0, |way| set.count(way, second(now)))
     }
@@ -43,14 +65,19 @@ impl Meters {
 
     /// It happened once more.
     #[inline]
-    pub(super) fn add(&mut self, hash: u64, now: Time) {
+    pub(super) fn add(&mut self, meter: Meter, hash: u64, now: Time) {
+        let highest = &mut self.highest[meter as usize];
         let (set, tag, second) = (&mut self.sets[set(hash)], tag(hash), second(now));
         let (way, before) = match find(&set.tags, tag) {
             Some(way) => (way, set.count(way, second)),
             None => (set.least(second), 0),
         };
         (set.tags[way], set.seconds[way]) = (tag, second);
-        set.counts[way] = before.saturating_add(1);
+        let count = before.saturating_add(1);
+        set.counts[way] = count;
+        if highest.second != second || highest.count < count {
+            *highest = Highest { second, count };
+        }
     }
 }
 
@@ -83,24 +110,44 @@ mod tests {
     use super::*;
 
     const NOW: Time = Time::from_secs(77);
+    const METER: Meter = Meter::Icmp;
 
     #[test]
     fn each_second_begins_at_nothing() {
         let mut meters = Meters::new();
-        (0..5).for_each(|_| meters.add(9 << 40, NOW));
+        (0..5).for_each(|_| meters.add(METER, 9 << 40, NOW));
         assert_eq!([meters.count(9 << 40, NOW), meters.count(8 << 40, NOW)], [5, 0]);
         let next = Time::from_secs(78);
         assert_eq!(meters.count(9 << 40, next), 0);
-        meters.add(9 << 40, next);
+        meters.add(METER, 9 << 40, next);
         assert_eq!(meters.count(9 << 40, next), 1);
+    }
+
+    #[test]
+    fn a_limit_is_reached_by_who_reaches_it() {
+        let mut meters = Meters::new();
+        let reaches = |meters: &Meters, limit, hash: u64, now| {
+            let others = meters.reaches(limit, Meter::Udp, hash << 40, now);
+            (meters.reaches(limit, METER, hash << 40, now), others)
+        };
+        assert_eq!(reaches(&meters, 0, 9, NOW), (true, true), "nothing is let through");
+        (0..5).for_each(|_| meters.add(METER, 9 << 40, NOW));
+        meters.add(METER, 8 << 40, NOW);
+        assert_eq!([5, 6].map(|limit| reaches(&meters, limit, 9, NOW).0), [true, false]);
+        assert_eq!([1, 2].map(|limit| reaches(&meters, limit, 8, NOW).0), [true, false]);
+        assert!(!reaches(&meters, 1, 7, NOW).0);
+        let next = Time::from_secs(78);
+        assert!(!reaches(&meters, 1, 9, next).0, "of the second before");
+        meters.add(METER, 8 << 40, next);
+        assert_eq!([9, 8].map(|hash| reaches(&meters, 1, hash, next).0), [false, true]);
     }
 
     #[test]
     fn what_happens_most_stays_whoever_else_comes() {
         let mut meters = Meters::new();
         for other in 10..10_000_u64 {
-            meters.add(5 << 40, NOW);
-            meters.add(other << 40, NOW);
+            meters.add(METER, 5 << 40, NOW);
+            meters.add(METER, other << 40, NOW);
         }
         assert_eq!(meters.count(5 << 40, NOW), 9_990);
         assert!((10..10_000).all(|other| meters.count(other << 40, NOW) <= 1));

@@ -94,7 +94,7 @@ impl Engine {
         let number = number(zone)?;
         let screens = self.policy.screens();
         if screens.of(zone).is_some_and(|screen| screen.fragments.is_some()) {
-            screening.meters.add(sides.of(Meter::Fragments), now);
+            screening.meter(Meter::Fragments, *sides, now);
         }
         screening.note(of_packet(Kind::Fragment, number, packet, 1));
         if let Some(kind) = refused.and_then(|reason| oddity::of_drop(reason, None)) {
@@ -124,16 +124,17 @@ impl Screening {
         };
         match packet.body {
             Transport::Icmp(_) if screen.icmp.is_some() => {
-                self.meters.add(sides.of(Meter::Icmp), now);
+                self.meter(Meter::Icmp, sides, now);
             }
             Transport::Udp(_) if screen.udp.is_some() && !metered => {
-                self.meters.add(sides.of(Meter::Udp), now);
+                self.meter(Meter::Udp, sides, now);
             }
             Transport::Tcp(_) if screen.syns != [None; 3] && begins(packet, plan) => {
-                self.meters.add(sides.of(Meter::SynsOfSource), now);
-                self.meters.add(sides.of(Meter::SynsToDestination), now);
+                self.meter(Meter::SynsOfSource, sides, now);
+                self.meter(Meter::SynsToDestination, sides, now);
                 if screen.syns[2].is_some() {
-                    self.meters.add(self.meter_of_zone(number), now);
+                    let key = self.meter_of_zone(number);
+                    self.meters.add(Meter::SynsOfZone, key, now);
                 }
             }
             Transport::Icmp(_)
@@ -341,7 +342,8 @@ impl Screening {
         if screen.connections.is_some() {
             let (source, _) = session.key.source(session.direction(Peer::Initiator));
             let source = policy.screens().source(zone, number, source);
-            self.meters.add(Meter::Connections.key(self.hash_place(&source)), now);
+            let key = Meter::Connections.key(self.hash_place(&source));
+            self.meters.add(Meter::Connections, key, now);
         }
     }
 

@@ -4,6 +4,9 @@
 //! place, or that of one with a single session; else it is not counted. So a count is never too high, and
 //! whoever has many sessions stays: who has a limit to fear is always counted, but for those that came in
 //! between.
+//!
+//! The highest count that there ever was says of everybody that a limit is not reached, until somebody has
+//! reached it.
 
 use super::timed::{find, tag};
 use crate::limits::{OPEN_SETS, OPEN_WAYS};
@@ -11,6 +14,8 @@ use crate::limits::{OPEN_SETS, OPEN_WAYS};
 /// Counts of open sessions, by hash.
 pub(super) struct OpenSessions {
     sets: Box<[Set]>,
+    /// The highest count there was: by source, by destination, by both.
+    highest: [u32; 3],
 }
 
 /// One cache line.
@@ -23,7 +28,7 @@ struct Set {
 
 impl OpenSessions {
     pub(super) fn new() -> Self {
-        Self { sets: vec![Set::default(); OPEN_SETS].into() }
+        Self { sets: vec![Set::default(); OPEN_SETS].into(), highest: [0; 3] }
     }
 
     /// How many there are, as far as they are counted.
@@ -39,18 +44,26 @@ impl OpenSessions {
         self.sets[set(hash)].tags[0]
     }
 
-    /// One more.
+    /// Whether nobody was ever counted so often on this side.
     #[inline]
-    pub(super) fn begin(&mut self, hash: u64) {
+    pub(super) const fn all_below(&self, limit: u32, side: usize) -> bool {
+        self.highest[side] < limit
+    }
+
+    /// One more, on this side.
+    #[inline]
+    pub(super) fn begin(&mut self, side: usize, hash: u64) {
         let (set, tag) = (&mut self.sets[set(hash)], tag(hash));
-        if let Some(way) = find(&set.tags, tag) {
+        let count = if let Some(way) = find(&set.tags, tag) {
             set.counts[way] = set.counts[way].saturating_add(1);
-            return;
-        }
-        let way = set.lightest();
-        if set.counts[way] <= 1 {
-            (set.tags[way], set.counts[way]) = (tag, 1);
-        }
+            set.counts[way]
+        } else {
+            if let Some(way) = find(&set.counts, 0).or_else(|| find(&set.counts, 1)) {
+                (set.tags[way], set.counts[way]) = (tag, 1);
+            }
+            1
+        };
+        self.highest[side] = self.highest[side].max(count);
     }
 
     /// One less.
@@ -65,15 +78,7 @@ impl OpenSessions {
     /// Nobody has any.
     pub(super) fn clear(&mut self) {
         self.sets.fill(Set::default());
-    }
-}
-
-impl Set {
-    #[inline]
-    fn lightest(&self) -> usize {
-        // Count, then place, in one word; who has more than fits is not the lightest of a set for long.
-        let one = |way: usize| (self.counts[way].min(u32::MAX >> 3) << 3) | way as u32;
-        (1..OPEN_WAYS).fold(one(0), |lowest, way| lowest.min(one(way))) as usize % OPEN_WAYS
+        self.highest = [0; 3];
     }
 }
 
@@ -88,12 +93,17 @@ mod tests {
     #[test]
     fn counts_go_up_and_down_and_never_below_nothing() {
         let mut open = OpenSessions::new();
-        (0..3).for_each(|_| open.begin(1 << 40));
+        assert!(open.all_below(1, 0));
+        (0..3).for_each(|_| open.begin(0, 1 << 40));
+        assert_eq!([3, 4].map(|limit| open.all_below(limit, 0)), [false, true]);
+        assert!(open.all_below(1, 1), "another side");
         open.end(1 << 40);
         open.end(2 << 40);
         assert_eq!([open.count(1 << 40), open.count(2 << 40)], [2, 0]);
         (0..3).for_each(|_| open.end(1 << 40));
         assert_eq!(open.count(1 << 40), 0);
+        open.clear();
+        assert!(open.all_below(1, 0));
     }
 
     #[test]
@@ -101,13 +111,13 @@ mod tests {
         let mut open = OpenSessions::new();
         let heavy = OPEN_WAYS as u64 - 1;
         for hash in (1..=heavy).map(|it| it << 40) {
-            (0..9).for_each(|_| open.begin(hash));
+            (0..9).for_each(|_| open.begin(0, hash));
         }
-        (100..1_000_u64).for_each(|it| open.begin(it << 40));
+        (100..1_000_u64).for_each(|it| open.begin(0, it << 40));
         assert!((1..=heavy).all(|it| open.count(it << 40) == 9));
         assert_eq!((100..1_000_u64).filter(|it| open.count(it << 40) == 1).count(), 1);
-        (0..2).for_each(|_| open.begin(999 << 40));
-        open.begin(1_000 << 40);
+        (0..2).for_each(|_| open.begin(0, 999 << 40));
+        open.begin(0, 1_000 << 40);
         assert_eq!(open.count(1_000 << 40), 0, "a full set of such as have several");
     }
 }

@@ -10,11 +10,12 @@ pub(super) const fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32 | 1
 }
 
-/// The place with this tag. Looks at all, without a branch for each: several are compared at once.
+/// The first place with this tag, or count. Looks at all, without a branch for each: several are compared at
+/// once.
 #[inline]
-pub(super) fn find<const WAYS: usize>(tags: &[u32; WAYS], tag: u32) -> Option<usize> {
+pub(super) fn find<const WAYS: usize>(words: &[u32; WAYS], word: u32) -> Option<usize> {
     let hits =
-        tags.iter().zip(0..).fold(0_u32, |hits, (it, way)| hits | u32::from(*it == tag) << way);
+        words.iter().zip(0..).fold(0_u32, |hits, (it, way)| hits | u32::from(*it == word) << way);
     (hits != 0).then(|| hits.trailing_zeros() as usize)
 }
 

@@ -3,8 +3,8 @@
 //! The slab is what counts: a place is in use if its session says so. Buckets, free list and timers
 //! follow from it, so a table that fails the audit is rebuilt from its slab.
 
-use super::bucket::FREE;
-use super::{Handle, SessionTable};
+use super::SessionTable;
+use super::twins::SECOND;
 use crate::session::Flags;
 
 /// What an audit found.
@@ -20,8 +20,6 @@ pub struct Audit {
     pub places: usize,
     /// Timers that were missing, superfluous or badly linked.
     pub timers: usize,
-    /// Second keys of translated sessions that were missing or pointed to another.
-    pub twins: usize,
     /// Sessions that had to be given up: their key was there twice, or found no room any more.
     pub dropped: usize,
 }
@@ -29,8 +27,7 @@ pub struct Audit {
 impl Audit {
     /// Everything that was wrong, and is right now.
     pub const fn repairs(&self) -> usize {
-        let keys = self.entries + self.lost + self.spills + self.twins;
-        keys + self.places + self.timers + self.dropped
+        self.entries + self.lost + self.spills + self.places + self.timers + self.dropped
     }
 }
 
@@ -51,11 +48,10 @@ impl SessionTable {
             spills: self.spills_wrong(),
             places: self.places_wrong(),
             timers: 0,
-            twins: self.twins_wrong(),
             dropped: 0,
         };
         if audit.repairs() > 0 {
-            audit.dropped = self.rebuild() + self.rebuild_twins();
+            audit.dropped = self.rebuild();
         }
         let Self { wheel, slab, .. } = self;
         audit.timers = wheel.audit(|index| {
@@ -72,16 +68,16 @@ impl SessionTable {
     }
 
     fn is_sound(&self, (at, tag, index): (usize, u16, u32)) -> bool {
-        index != FREE
-            && self.slab.get(index as usize).is_some_and(|session| {
-                let hash = self.keyed.hash(&session.key);
-                session.flags.has(Flags::LIVE) && self.buckets.belongs(hash, at, tag)
-            })
+        self.hash_of(index).is_some_and(|hash| self.buckets.belongs(hash, at, tag))
     }
 
     fn is_found(&self, index: u32) -> bool {
-        let hash = self.keyed.hash(&self.slab[index as usize].key);
-        self.buckets.find(hash, |found| found == index).is_some()
+        let keys =
+            [index, index | SECOND].into_iter().filter_map(|it| Some((it, self.hash_of(it)?)));
+        let missing = |(index, hash): &(u32, u64)| {
+            self.buckets.find(*hash, |found| found == *index).is_none()
+        };
+        !keys.into_iter().any(|key| missing(&key))
     }
 
     /// Whether the primary bucket of `hash` counts fewer spilled keys than its secondary one shows.
@@ -97,8 +93,7 @@ impl SessionTable {
         primary: usize,
     ) -> u32 {
         let from = |&(at, _, index): &(usize, u16, u32)| {
-            self.slab.get(index as usize).is_some_and(|session| {
-                let hash = self.keyed.hash(&session.key);
+            self.hash_of(index).is_some_and(|hash| {
                 self.buckets.primary(hash) == primary && self.buckets.is_spilled(hash, at)
             })
         };
@@ -108,7 +103,7 @@ impl SessionTable {
     fn spills_wrong(&self) -> usize {
         let mut spills = vec![0_u32; self.buckets.len()];
         for (at, _, index) in self.buckets.entries().filter(|&entry| self.is_sound(entry)) {
-            let hash = self.keyed.hash(&self.slab[index as usize].key);
+            let Some(hash) = self.hash_of(index) else { continue };
             spills[self.buckets.primary(hash)] += u32::from(self.buckets.is_spilled(hash, at));
         }
         spills.iter().enumerate().filter(|&(at, &spill)| spill != self.buckets.spill_of(at)).count()
@@ -131,7 +126,7 @@ impl SessionTable {
     }
 
     /// Buckets and free list anew from the slab; returns how many sessions were given up.
-    fn rebuild(&mut self) -> usize {
+    pub(super) fn rebuild(&mut self) -> usize {
         self.buckets.clear();
         self.free.clear();
         self.fresh = self.live().last().map_or(0, |index| index + 1);
@@ -140,8 +135,9 @@ impl SessionTable {
             let session = self.slab[index as usize];
             let hash = self.keyed.hash(&session.key);
             let live = session.flags.has(Flags::LIVE);
-            let unique = live && self.find(hash, &session.key).is_none();
-            if !(unique && self.buckets.insert(hash, index)) {
+            let unique = live && self.locate(hash, &session.key).is_none();
+            let found = unique && self.buckets.insert(hash, index) && self.restore_twin(index);
+            if !found {
                 dropped += usize::from(live);
                 self.slab[index as usize].flags.set(Flags::LIVE, false);
                 self.free.push(index);
@@ -150,12 +146,17 @@ impl SessionTable {
         dropped
     }
 
-    /// Takes a session out whose second key found no place.
-    pub(super) fn give_up(&mut self, handle: Handle) -> bool {
-        let Some(session) = self.slab.get_mut(handle.0 as usize) else { return false };
-        session.flags.set(Flags::LIVE, false);
-        let hash = self.keyed.hash(&session.key);
-        self.free.push(handle.0);
-        self.buckets.remove(hash, handle.0)
+    /// Puts the second key of a session in again, if it has one; without a place for it, the first one goes,
+    /// too.
+    fn restore_twin(&mut self, index: u32) -> bool {
+        let session = self.slab[index as usize];
+        let Some(key) = self.twins.of(index, &session).map(|twin| twin.key) else { return true };
+        let hash = self.keyed.hash(&key);
+        let restored =
+            self.locate(hash, &key).is_none() && self.buckets.insert(hash, index | SECOND);
+        if !restored {
+            self.buckets.remove(self.keyed.hash(&session.key), index);
+        }
+        restored
     }
 }

@@ -252,18 +252,22 @@ enum Op {
     Remove { key: u32 },
     PutOff { key: u32, life: u64 },
     Expire { secs: u64, budget: usize },
+    Translate { key: u32, beyond: u32 },
+    Rebuild,
     Audit,
 }
 
 fn ops(keys: u32) -> impl Strategy<Value = Op> {
-    let key = 0..keys;
+    let (key, beyond) = (0..keys, 0..keys);
     let life = 0..2_000_u64;
     prop_oneof![
         6 => (key.clone(), life.clone()).prop_map(|(key, life)| Op::Insert { key, life }),
         3 => key.clone().prop_map(|key| Op::Remove { key }),
-        2 => (key, life).prop_map(|(key, life)| Op::PutOff { key, life }),
+        2 => (key.clone(), life).prop_map(|(key, life)| Op::PutOff { key, life }),
         2 => (0..300_u64, prop_oneof![Just(2_usize), Just(1_000)])
             .prop_map(|(secs, budget)| Op::Expire { secs, budget }),
+        3 => (key, beyond).prop_map(|(key, beyond)| Op::Translate { key, beyond }),
+        1 => Just(Op::Rebuild),
         1 => Just(Op::Audit),
     ]
 }
@@ -272,7 +276,10 @@ fn ops(keys: u32) -> impl Strategy<Value = Op> {
 struct Twins {
     table: SessionTable,
     keys: Vec<FlowKey>,
+    beyond: Vec<FlowKey>,
     map: BTreeMap<FlowKey, (u64, Time)>,
+    /// The second keys of translated sessions, with their first ones.
+    second: BTreeMap<FlowKey, FlowKey>,
     now: Time,
     next_id: u64,
 }
@@ -286,6 +293,7 @@ impl Twins {
                 let handle = self.table.find(self.table.hash(&key), &key);
                 let removed = handle.and_then(|handle| self.table.remove(handle));
                 let expected = self.map.remove(&key).map(|(id, _)| id);
+                self.second.retain(|_, first| *first != key);
                 assert_eq!(removed.map(|session| session.id), expected);
             }
             Op::PutOff { key, life } => {
@@ -297,9 +305,25 @@ impl Twins {
                 }
             }
             Op::Expire { secs, budget } => self.expire(secs, budget),
+            Op::Translate { key, beyond } => self.translate(self.keys[key as usize], beyond),
+            Op::Rebuild => assert_eq!(self.table.rebuild(), 0),
             Op::Audit => assert_eq!(self.table.audit(), Audit::default()),
         }
         self.compare();
+    }
+
+    /// A session that lives and has no second key gets one that is nobody's.
+    fn translate(&mut self, key: FlowKey, beyond: u32) {
+        let second = self.beyond[beyond as usize];
+        let Some(handle) = self.table.find(self.table.hash(&key), &key) else { return };
+        let free = !self.second.contains_key(&second);
+        let room = self.table.twin_room(&second, None);
+        assert!(free || !room, "somebody has it");
+        let twin = Twin { key: second, ..Twin::EMPTY };
+        if room && self.table.translate(handle, &twin) {
+            assert!(self.second.values().all(|first| *first != key), "one has one");
+            self.second.insert(second, key);
+        }
     }
 
     fn insert(&mut self, key: FlowKey, life: u64) {
@@ -317,16 +341,19 @@ impl Twins {
             Err(Refused::Duplicate) => assert!(self.map.contains_key(&key)),
             Err(Refused::Full) => assert_eq!(self.map.len(), self.table.capacity()),
             // Allowed to the table only when sixteen of the keys stand in the way.
-            Err(Refused::BucketsFull) => assert!(self.map.len() >= 16),
+            Err(Refused::BucketsFull) => {
+                assert!(self.map.len() + self.second.len() >= 16);
+            }
         }
     }
 
     fn expire(&mut self, secs: u64, budget: usize) {
         self.now = self.now + std::time::Duration::from_secs(secs);
-        let (now, map) = (self.now, &mut self.map);
+        let (now, map, second) = (self.now, &mut self.map, &mut self.second);
         let advance = self.table.expire(now, budget, |session, _| {
             let (id, deadline) = map.remove(&session.key).expect("closed once");
             assert!(id == session.id && deadline <= now);
+            second.retain(|_, first| *first != session.key);
         });
         if !advance.behind {
             let late = Time(now.0.saturating_sub(crate::limits::TIMER_GRANULARITY_NANOS));
@@ -339,6 +366,15 @@ impl Twins {
         for key in &self.keys {
             assert_eq!(id_of(&self.table, key), self.map.get(key).map(|&(id, _)| id));
         }
+        for key in &self.beyond {
+            let found = self.table.locate(self.table.hash(key), key);
+            let id = found.map(|(handle, side)| {
+                assert_eq!(side, Side::Second);
+                self.table.get(handle).map(|session| session.id)
+            });
+            let first = self.second.get(key).and_then(|first| self.map.get(first));
+            assert_eq!(id.flatten(), first.map(|(id, _)| *id));
+        }
         let (mut cursor, mut shown) = (Some(Cursor::default()), BTreeMap::new());
         while let Some(at) = cursor {
             cursor = self.table.page(at, |_, session| {
@@ -350,13 +386,16 @@ impl Twins {
 }
 
 fn agree(capacity: u32, seed: [u64; 2], collide: bool, ops: &[Op]) {
-    let table = SessionTable::new(capacity, seed, Time::ZERO);
+    let mut table = SessionTable::new(capacity, seed, Time::ZERO);
+    table.reserve_twins();
+    let beyond = (0..KEYS).map(|number| key(7, number)).collect();
     let keys = if collide {
         colliding(&table, KEYS as usize)
     } else {
         (0..KEYS).map(|number| key((number % 2) as u16, number / 2)).collect()
     };
-    let mut twins = Twins { table, keys, map: BTreeMap::new(), now: Time::ZERO, next_id: 0 };
+    let (map, second) = (BTreeMap::new(), BTreeMap::new());
+    let mut twins = Twins { table, keys, beyond, map, second, now: Time::ZERO, next_id: 0 };
     for op in ops {
         twins.step(op);
     }

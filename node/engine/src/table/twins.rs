@@ -1,14 +1,16 @@
 //! The second keys of translated sessions: what their packets look like on the other side.
 //!
 //! A session stands in the table under the key of its first packet. Is it translated, then its responder
-//! sends packets with another key, and that one stands here: buckets of its own, so that a table without
-//! translation pays nothing, and one line for each place of the slab.
+//! sends packets with another key. That one stands in the same buckets, marked by a bit of its index, so that
+//! either is found by one look; and here, one line for each place of the slab. A table without translation has
+//! neither.
 
 use wire::{Delta, Direction, Ends, FlowKey};
 
-use super::bucket::Buckets;
+use super::bucket::{Buckets, FREE};
 use super::hash::Keyed;
 use super::{Guess, Handle, SessionTable};
+use crate::limits::SESSIONS_MAX;
 use crate::nat::NatRule;
 use crate::session::{Flags, Peer, Session};
 
@@ -25,7 +27,12 @@ pub struct Twin {
     pub marks: Marks,
     /// The rules that translate source and destination.
     pub rules: [NatRule; 2],
+    /// Where the engine keeps the ports of its public address; [`NO_PLACE`] if it has none, or has not asked.
+    pub(crate) place: u16,
 }
+
+/// No public address is kept there.
+pub(crate) const NO_PLACE: u16 = u16::MAX;
 
 /// Bits of a [`Twin`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,12 +89,13 @@ pub(crate) enum Side {
 }
 
 impl Twin {
-    const EMPTY: Self = Self {
+    pub(super) const EMPTY: Self = Self {
         key: FlowKey::ZERO,
         delta: Delta { header: 0, transport: 0 },
         initiator: Direction::Forward,
         marks: Marks(0),
         rules: [NatRule::NONE; 2],
+        place: NO_PLACE,
     };
 
     /// Who sends the packets that go this way within the key.
@@ -108,12 +116,6 @@ impl Twin {
 /// The second keys by the places of the slab. Nothing until there is translation.
 #[derive(Debug, Default)]
 pub(super) struct Twins {
-    parts: Option<Parts>,
-}
-
-#[derive(Debug)]
-pub(super) struct Parts {
-    pub(super) buckets: Buckets,
     slab: Box<[Line]>,
 }
 
@@ -122,67 +124,53 @@ pub(super) struct Parts {
 #[repr(align(64))]
 struct Line(Twin);
 
-impl Parts {
-    #[inline]
-    fn twin(&self, place: u32) -> Option<&Twin> {
-        self.slab.get(place as usize).map(|line| &line.0)
-    }
-}
+const _: () = assert!(size_of::<Line>() == 64, "one cache line");
+
+/// In an index of a bucket: it is a second key's. No table has so many places.
+pub(super) const SECOND: u32 = 1 << 31;
+
+const _: () = assert!(SESSIONS_MAX < SECOND);
 
 impl Twins {
-    /// Takes the memory for so many sessions: not on the packet path.
-    pub(super) fn reserve(&mut self, capacity: usize) {
-        self.parts.get_or_insert_with(|| Parts {
-            buckets: Buckets::new(capacity as u32),
-            slab: vec![Line(Twin::EMPTY); capacity].into_boxed_slice(),
-        });
-    }
-
     #[inline]
-    pub(super) const fn parts(&self) -> Option<&Parts> {
-        self.parts.as_ref()
+    fn at(&self, place: u32) -> Option<&Twin> {
+        self.slab.get(place as usize).map(|line| &line.0)
     }
 
     /// How the session of a place is translated, if it is.
+    #[inline]
     pub(super) fn of(&self, place: u32, session: &Session) -> Option<&Twin> {
-        let translated = session.flags.has(Flags::TRANSLATED);
-        self.parts().filter(|_| translated)?.twin(place)
+        if session.flags.has(Flags::TRANSLATED) { self.at(place) } else { None }
     }
 
-    pub(super) const fn parts_mut(&mut self) -> Option<&mut Parts> {
-        self.parts.as_mut()
+    /// The line of a place, if there are any.
+    #[inline]
+    pub(super) fn line(&self, place: u32) -> Option<*const u8> {
+        self.slab.get(place as usize).map(|line| std::ptr::from_ref(line).cast())
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.parts
-            .as_ref()
-            .map_or(0, |parts| parts.slab.len() * size_of::<Line>() + parts.buckets.memory())
+        self.slab.len() * size_of::<Line>()
     }
 }
 
-const _: () = assert!(size_of::<Line>() == 64, "one cache line");
-
 impl SessionTable {
-    /// Takes the memory for translated sessions, the first time: not on the packet path.
+    /// Takes the memory for translated sessions, the first time, and room for their second keys: not on the
+    /// packet path.
     pub(crate) fn reserve_twins(&mut self) {
-        self.twins.reserve(self.slab.len());
-    }
-
-    /// The session whose responder sends packets with this key.
-    #[inline]
-    pub(crate) fn find_twin(&self, hash: u64, key: &FlowKey) -> Option<Handle> {
-        let parts = self.twins.parts()?;
-        let is_it = |at: u32| parts.twin(at).is_some_and(|twin| twin.key == *key);
-        parts.buckets.find(hash, is_it).map(Handle)
+        if !self.twins.slab.is_empty() {
+            return;
+        }
+        self.twins.slab = vec![Line(Twin::EMPTY); self.slab.len()].into_boxed_slice();
+        self.buckets = Buckets::new(self.slab.len() as u32 * 2);
+        self.rebuild();
     }
 
     /// The session of a packet with this key: by its first key, or by its second one.
     #[inline]
     pub(crate) fn locate(&self, hash: u64, key: &FlowKey) -> Option<(Handle, Side)> {
-        match self.find(hash, key) {
-            Some(handle) => Some((handle, Side::First)),
-            None => Some((self.find_twin(hash, key)?, Side::Second)),
-        }
+        let is_it = |at: u32| self.key_of(at).is_some_and(|it| it == key);
+        self.buckets.find(hash, is_it).map(found)
     }
 
     /// [`Self::locate`], with a look at `guess` first.
@@ -193,15 +181,42 @@ impl SessionTable {
         hash: u64,
         key: &FlowKey,
     ) -> Option<(Handle, Side)> {
-        let handle = Handle(guess.0);
-        let Some(session) = self.get(handle) else { return self.locate(hash, key) };
-        if session.key == *key {
-            return Some((handle, Side::First));
+        match self.get(Handle(guess.0)) {
+            Some(session) if session.key == *key => Some((Handle(guess.0), Side::First)),
+            Some(_) | None => self.locate_second(guess, hash, key),
         }
-        match self.twin(handle, session) {
+    }
+
+    #[inline]
+    fn locate_second(&self, guess: Guess, hash: u64, key: &FlowKey) -> Option<(Handle, Side)> {
+        if guess.0 & SECOND == 0 {
+            return self.locate(hash, key);
+        }
+        let handle = Handle(guess.0 & !SECOND);
+        let twin = self.get(handle).and_then(|session| self.twin(handle, session));
+        match twin {
             Some(twin) if twin.key == *key => Some((handle, Side::Second)),
             Some(_) | None => self.locate(hash, key),
         }
+    }
+
+    /// The key that an index of a bucket stands for.
+    #[inline]
+    fn key_of(&self, index: u32) -> Option<&FlowKey> {
+        if index & SECOND == 0 {
+            self.slab.get(index as usize).map(|session| &session.key)
+        } else {
+            self.twins.at(index & !SECOND).map(|twin| &twin.key)
+        }
+    }
+
+    /// The hash of that key, if the index is of a session that lives.
+    pub(super) fn hash_of(&self, index: u32) -> Option<u64> {
+        let session = self.slab.get((index & !SECOND) as usize).filter(|_| index != FREE)?;
+        let second = index & SECOND != 0;
+        let lives = session.flags.has(Flags::LIVE);
+        let has = lives && (!second || session.flags.has(Flags::TRANSLATED));
+        self.key_of(index).filter(|_| has).map(|key| self.keyed.hash(key))
     }
 
     /// How the session of this place is translated, if it is.
@@ -210,105 +225,60 @@ impl SessionTable {
         self.twins.of(handle.0, session)
     }
 
+    /// What a place has of a translated session, though it may have ended with the packet in hand.
+    pub(crate) fn remains(&self, handle: Handle) -> Option<(&Session, &Twin)> {
+        let session = self.slab.get(handle.0 as usize)?;
+        Some((session, self.twins.of(handle.0, session)?))
+    }
+
+    /// Whether there is room for a second key that nobody can have.
+    pub(crate) fn has_twin_room(&self, key: &FlowKey) -> bool {
+        !self.twins.slab.is_empty() && self.buckets.has_room(self.keyed.hash(key))
+    }
+
     /// Whether a session may have this second key: nobody has it but `stale`, which is about to end, and
     /// there is room.
     pub(crate) fn twin_room(&self, key: &FlowKey, stale: Option<Handle>) -> bool {
         let hash = self.keyed.hash(key);
-        let room = self.twins.parts().is_some_and(|parts| parts.buckets.has_room(hash));
+        let room = !self.twins.slab.is_empty() && self.buckets.has_room(hash);
         room && self.locate(hash, key).is_none_or(|(handle, _)| Some(handle) == stale)
     }
 
-    /// Has a session translated; `false`, and nothing done, if [`Self::twin_room`] says no.
-    pub(crate) fn translate(&mut self, handle: Handle, twin: Twin) -> bool {
-        if !self.twin_room(&twin.key, None) {
-            return false;
-        }
-        let hash = self.keyed.hash(&twin.key);
-        let (Some(parts), Some(session)) =
-            (self.twins.parts_mut(), self.slab.get_mut(handle.0 as usize))
+    /// Has a session translated; nobody has this second key ([`Self::twin_room`]). `false`, and nothing done,
+    /// if there is no room.
+    pub(crate) fn translate(&mut self, handle: Handle, twin: &Twin) -> bool {
+        let place = handle.0 as usize;
+        let (Some(line), Some(session)) =
+            (self.twins.slab.get_mut(place), self.slab.get_mut(place))
         else {
             return false;
         };
-        if session.flags.has(Flags::TRANSLATED) || !parts.buckets.insert(hash, handle.0) {
+        let hash = self.keyed.hash(&twin.key);
+        if session.flags.has(Flags::TRANSLATED) || !self.buckets.insert(hash, handle.0 | SECOND) {
             return false;
         }
-        parts.slab[handle.0 as usize] = Line(twin);
+        line.0 = *twin;
         session.flags.set(Flags::TRANSLATED, true);
         true
     }
 
-    /// Takes the second key of a session away.
-    pub(super) fn forget_twin(keyed: &Keyed, twins: &mut Twins, session: &Session, place: u32) {
-        if session.flags.has(Flags::TRANSLATED)
-            && let Some(parts) = twins.parts_mut()
-            && let Some(twin) = parts.twin(place)
-        {
-            parts.buckets.remove(keyed.hash(&twin.key), place);
+    /// Takes the second key of a session out of the buckets.
+    pub(super) fn forget_twin(
+        keyed: &Keyed,
+        buckets: &mut Buckets,
+        twins: &Twins,
+        session: &Session,
+        place: u32,
+    ) {
+        if let Some(twin) = twins.of(place, session) {
+            buckets.remove(keyed.hash(&twin.key), place | SECOND);
         }
     }
+}
 
-    /// Has the buckets fetched that a packet of a translated session is found by.
-    #[inline]
-    pub(super) fn touch_twin(&self, hash: u64, prefetch: impl Fn(*const u8)) {
-        if let Some(parts) = self.twins.parts() {
-            prefetch(parts.buckets.line(hash));
-        }
-    }
-
-    /// The place behind the first fitting tag; only a guess.
-    #[inline]
-    pub(super) fn guess_twin(&self, hash: u64) -> Option<u32> {
-        self.twins.parts()?.buckets.first(hash)
-    }
-
-    /// Has the line fetched that tells how the session of a place is translated, if any are.
-    #[inline]
-    pub(super) fn prefetch_twin(&self, place: u32, prefetch: impl Fn(*const u8)) {
-        if let Some(parts) = self.twins.parts()
-            && let Some(twin) = parts.twin(place)
-        {
-            prefetch(std::ptr::from_ref(twin).cast());
-        }
-    }
-
-    /// The second keys anew from the slab, after a panic; returns how many sessions had to be given up.
-    pub(super) fn rebuild_twins(&mut self) -> usize {
-        let Some(parts) = self.twins.parts_mut() else { return 0 };
-        parts.buckets.clear();
-        let mut lost = Vec::new();
-        for index in 0..self.fresh {
-            let session = &self.slab[index as usize];
-            if !session.flags.has(Flags::LIVE) || !session.flags.has(Flags::TRANSLATED) {
-                continue;
-            }
-            let key = parts.slab[index as usize].0.key;
-            let hash = self.keyed.hash(&key);
-            let known = parts.buckets.find(hash, |at| parts.slab[at as usize].0.key == key);
-            if known.is_some() || !parts.buckets.insert(hash, index) {
-                lost.push(Handle(index));
-            }
-        }
-        lost.iter().filter(|handle| self.give_up(**handle)).count()
-    }
-
-    /// Entries of second keys that are wrong, and sessions whose second key finds them no more.
-    pub(super) fn twins_wrong(&self) -> usize {
-        let Some(parts) = self.twins.parts() else { return 0 };
-        let translated = |index: u32| {
-            self.slab.get(index as usize).is_some_and(|session| {
-                session.flags.has(Flags::LIVE) && session.flags.has(Flags::TRANSLATED)
-            })
-        };
-        let sound = |&(at, tag, index): &(usize, u16, u32)| {
-            let hash = parts.twin(index).map(|twin| self.keyed.hash(&twin.key));
-            translated(index) && hash.is_some_and(|hash| parts.buckets.belongs(hash, at, tag))
-        };
-        let wrong = parts.buckets.entries().filter(|entry| !sound(entry)).count();
-        let found = |&index: &u32| {
-            let hash = self.keyed.hash(&parts.slab[index as usize].0.key);
-            parts.buckets.find(hash, |at| at == index).is_some()
-        };
-        let lost = (0..self.fresh).filter(|&index| translated(index) && !found(&index)).count();
-        wrong + lost
-    }
+/// The place that an index of a bucket means, and by which key.
+#[inline]
+const fn found(index: u32) -> (Handle, Side) {
+    let side = if index & SECOND == 0 { Side::First } else { Side::Second };
+    (Handle(index & !SECOND), side)
 }

@@ -2,33 +2,8 @@
 use core::net::IpAddr;
 
 use super::{Body, Builder, Extension, TcpFields};
-use crate::bytes::chunk_mut;
+use crate::bytes::Writer;
 use crate::{Protocol, Version, checksum, ethernet, gre, icmp, ipv4, ipv6, sctp, tcp, udp};
-
-/// A buffer and how much of it is written.
-struct Writer<'o> {
-    out: &'o mut [u8],
-    at: usize,
-}
-
-impl Writer<'_> {
-    fn put(&mut self, bytes: &[u8]) -> Option<()> {
-        self.out.get_mut(self.at..self.at + bytes.len())?.copy_from_slice(bytes);
-        self.at += bytes.len();
-        Some(())
-    }
-
-    fn zeros(&mut self, count: usize) -> Option<()> {
-        self.out.get_mut(self.at..self.at + count)?.fill(0);
-        self.at += count;
-        Some(())
-    }
-
-    fn set16(&mut self, at: usize, value: u16) -> Option<()> {
-        *chunk_mut(self.out, at)? = value.to_be_bytes();
-        Some(())
-    }
-}
 
 /// Writes what the builder describes.
 pub(super) fn packet(builder: &Builder<'_>, out: &mut [u8]) -> Option<usize> {

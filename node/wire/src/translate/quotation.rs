@@ -30,7 +30,7 @@ pub fn rewrite_quotation(
         network: embedded.network as usize,
         transport: embedded.transport as usize,
         end: embedded.end as usize,
-        length: said_length(frame, embedded),
+        length: said_length(frame, embedded).filter(|_| embedded.fragment.is_none()),
         shape: Shape::of_embedded(embedded),
     };
     let old = Ends::of_embedded(embedded);
@@ -57,10 +57,7 @@ pub fn rewrite_quotation(
 }
 
 /// Bytes from the embedded transport header to where its packet ended, as the embedded IP header says.
-fn said_length(frame: &[u8], embedded: &Embedded) -> Option<usize> {
-    if embedded.fragment.is_some() {
-        return None;
-    }
+pub(super) fn said_length(frame: &[u8], embedded: &Embedded) -> Option<usize> {
     let (network, headers) =
         (embedded.network as usize, (embedded.transport - embedded.network) as usize);
     let total = match embedded.version {

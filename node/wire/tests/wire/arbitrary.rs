@@ -1,9 +1,13 @@
 //! No input makes the crate panic, and what is parsed lies inside the frame.
+use std::net::IpAddr;
+
 use proptest::prelude::*;
 use ringwall_wire::arp::Arp;
 use ringwall_wire::ndp::Neighbor;
-use ringwall_wire::translate::{rewrite, rewrite_quotation};
-use ringwall_wire::{Delta, Ends, FragmentKey, Packet, PlacementKey, SLOTS, Transport, Version};
+use ringwall_wire::translate::{nat64, rewrite, rewrite_quotation};
+use ringwall_wire::{
+    Delta, Ends, FragmentKey, Packet, PlacementKey, SLOTS, Transport, Udp, Version,
+};
 use ringwall_wire::{build::Fragments, checksum, embedded_key, flow_key, slot};
 
 use crate::samples;
@@ -29,6 +33,7 @@ fn exercise(frame: &[u8]) {
     let _ = Neighbor::parse(frame, &packet);
     change(frame, &packet);
     translate(frame, &packet);
+    translate_version(frame, &packet);
 }
 
 fn inside(frame: &[u8], packet: &Packet) {
@@ -66,6 +71,40 @@ fn change(frame: &[u8], packet: &Packet) {
             let len = fragments.write(index, &mut out).unwrap();
             assert!(Packet::parse(&out[..len]).is_ok(), "a fragment of a good packet is good");
         }
+    }
+}
+
+/// What is translated into the other version is a packet of that with these ends, as right as before.
+fn translate_version(frame: &[u8], packet: &Packet) {
+    let mut out = vec![0; frame.len() + 100];
+    let port = if matches!(packet.body, Transport::Icmp(_)) { 40_001 } else { 53 };
+    let (from, to): (IpAddr, IpAddr) = match packet.version {
+        Version::V4 => ([0x2a; 16].into(), [0xfd; 16].into()),
+        Version::V6 => ([9, 8, 7, 6].into(), [5, 4, 3, 2].into()),
+    };
+    let ends = Ends { source: (from, 40_001), destination: (to, port) };
+    let whole = match packet.version {
+        Version::V4 => nat64::to_v6(frame, packet, &ends, &mut out),
+        Version::V6 => nat64::to_v4(frame, packet, &ends, 1, &mut out),
+    };
+    if let Ok(len) = whole {
+        let new = Packet::parse(&out[..len]).unwrap();
+        assert_eq!((new.source, new.destination, new.end as usize), (from, to, len));
+        let none = matches!(packet.body, Transport::Udp(Udp { checksum: 0, .. }));
+        let right = checksum::transport_checksum_ok(frame, packet);
+        assert!(none || checksum::transport_checksum_ok(&out[..len], &new) == right);
+    }
+    let Ok(embedded) = Packet::parse_embedded(frame, packet) else { return };
+    let error = match packet.version {
+        Version::V4 => nat64::error_to_v6(frame, packet, &embedded, (from, to), &ends, &mut out),
+        Version::V6 => nat64::error_to_v4(frame, packet, &embedded, (from, to), &ends, 1, &mut out),
+    };
+    if let Ok(len) = error {
+        let new = Packet::parse(&out[..len]).unwrap();
+        let right = checksum::transport_checksum_ok(frame, packet);
+        assert_eq!(checksum::transport_checksum_ok(&out[..len], &new), right);
+        let found = Packet::parse_embedded(&out[..len], &new).unwrap();
+        assert_eq!((found.source, found.destination), (from, to));
     }
 }
 

@@ -1,12 +1,13 @@
 //! A packet with other ends is the packet that would have been built with them.
+mod nat64;
 mod quotation;
 mod recipe;
 
 use std::net::IpAddr;
 
 use proptest::prelude::*;
-use ringwall_wire::translate::rewrite;
-use ringwall_wire::{Delta, Direction, Ends, FlowKey, Packet, Plain, Protocol, Transport};
+use ringwall_wire::translate::{rewrite, rewrite_simple};
+use ringwall_wire::{Delta, Direction, Ends, FlowKey, Packet, Plain, Protocol, Transport, Version};
 use ringwall_wire::{checksum, flow_key, udp};
 
 use crate::samples;
@@ -51,6 +52,7 @@ fn of_a_later_fragment_only_addresses_change() {
 fn ends_of_the_other_version_change_nothing() {
     let v6 = Ends { source: ([1; 16].into(), 7), destination: ([2; 16].into(), 6) };
     let mixed = Ends { source: ([1, 2, 3, 4].into(), 7), ..v6 };
+    let v4 = Ends { destination: ([5, 6, 7, 8].into(), 6), ..mixed };
     for (name, frame) in samples::flows() {
         for to in [v6, mixed] {
             let packet = Packet::parse(&frame).unwrap();
@@ -59,7 +61,9 @@ fn ends_of_the_other_version_change_nothing() {
         }
         let mut plain = frame.to_vec();
         if let Some(read) = Plain::read(&plain, 0) {
-            read.translate(&mut plain, &mixed, Delta::default());
+            let other = if read.version == Version::V4 { v6 } else { v4 };
+            let (key, way) = FlowKey::new(0, read.key.protocol(), other.source, other.destination);
+            read.translate(&mut plain, (&key, way), Delta::default());
             assert_eq!(plain, frame[..], "{name}");
         }
     }
@@ -169,8 +173,14 @@ proptest! {
         let recipe = if zero { zeroed(&recipe, &to).unwrap_or(recipe) } else { recipe };
         let mut frame = recipe.build(&from);
         let expected = rewritten(&frame, &to);
+        let packet = Packet::parse(&frame).unwrap();
+        let (key, way) = FlowKey::new(0, packet.protocol, to.source, to.destination);
+        let mut simple = frame.clone();
+        let done = rewrite_simple(&mut simple, &packet, (&key, way), Delta::between(&from, &to));
+        prop_assert_eq!(&simple, if done { &expected } else { &frame });
         let Some(plain) = Plain::read(&frame, 0) else { return Ok(()) };
-        plain.translate(&mut frame, &to, Delta::between(&from, &to));
+        let (key, way) = FlowKey::new(0, plain.key.protocol(), to.source, to.destination);
+        plain.translate(&mut frame, (&key, way), Delta::between(&from, &to));
         prop_assert_eq!(frame, expected);
     }
 

@@ -91,10 +91,9 @@ fn a_prefix_outside_stands_for_one_inside_both_ways_and_for_every_protocol() {
 
 #[test]
 fn source_and_destination_change_at_once() {
-    let masked = source(SourceTo::Interface, Mapping::default());
+    let mut turn = source(SourceTo::Interface, Mapping::default());
     let mut both = web(NAME);
     both.from = Some(0);
-    let mut turn = masked.clone();
     turn.id = "twice".to_owned();
     if let NatKind::Source(nat) = &mut turn.kind {
         nat.to = None;

@@ -155,10 +155,10 @@ impl Wall {
     pub(super) fn drop(&mut self, port: PortId, packet: &Builder<'_>) -> Reason {
         let (decision, left) = self.arrive(port, packet);
         assert!(left.is_empty());
-        match decision.verdict {
-            Verdict::Drop(reason) => reason,
-            verdict => panic!("{verdict:?} of {packet:?}"),
-        }
+        let Verdict::Drop(reason) = decision.verdict else {
+            panic!("{decision:?} of {packet:?}");
+        };
+        reason
     }
 
     pub(super) fn wait(&mut self, time: Duration) {
@@ -303,8 +303,6 @@ pub(super) fn answer_udp(left: &Left) -> Builder<'static> {
 }
 
 pub(super) fn icmp_id(left: &Left) -> u16 {
-    match &left.packet.body {
-        Transport::Icmp(icmp) => icmp.id,
-        other => panic!("{other:?}"),
-    }
+    let Transport::Icmp(icmp) = &left.packet.body else { panic!("{left:?}") };
+    icmp.id
 }

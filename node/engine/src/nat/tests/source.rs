@@ -210,12 +210,11 @@ fn an_inside_address_has_one_public_address_and_another_only_if_the_pool_says_so
             let to = format!("198.18.{}.{}", flow / 60_000, flow % 7);
             let sent = udp(("10.0.0.5", (flow % 60_000 + 1_000) as u16), (&to, 53));
             let (decision, left) = wall.arrive(LAN, &sent);
-            match decision.verdict {
-                Verdict::Forward(_) => addresses.extend(left.iter().map(|it| it.ends().source.0)),
-                verdict => {
-                    assert_eq!(verdict, Verdict::Drop(Reason::NatExhausted));
-                    refused += 1;
-                }
+            if let Verdict::Forward(_) = decision.verdict {
+                addresses.extend(left.iter().map(|it| it.ends().source.0));
+            } else {
+                assert_eq!(decision.verdict, Verdict::Drop(Reason::NatExhausted));
+                refused += 1;
             }
         }
         assert_eq!(addresses.len(), expected, "{pooling:?}");

@@ -31,15 +31,15 @@ pub(super) struct Recipe {
     pub(super) version: Version,
     pub(super) kind: Kind,
     pub(super) data: Vec<u8>,
-    vlans: Vec<u16>,
-    hop_limit: u8,
-    traffic_class: u8,
-    id: u16,
-    dont_fragment: bool,
+    pub(super) vlans: Vec<u16>,
+    pub(super) hop_limit: u8,
+    pub(super) traffic_class: u8,
+    pub(super) id: u16,
+    pub(super) dont_fragment: bool,
     /// IPv4: bytes of NOP options. IPv6: bits that choose extension headers.
-    options: u8,
-    numbers: (u32, u32),
-    padding: usize,
+    pub(super) options: u8,
+    pub(super) numbers: (u32, u32),
+    pub(super) padding: usize,
 }
 
 const KINDS: [Kind; 17] = [
@@ -68,7 +68,10 @@ pub(super) fn recipe() -> impl Strategy<Value = Recipe> {
     let options = prop_oneof![Just(0), any::<u8>()];
     let body = (
         prop::sample::select(KINDS.to_vec()),
-        prop::collection::vec(any::<u8>(), 0..90),
+        prop_oneof![
+            4 => prop::collection::vec(any::<u8>(), 0..90),
+            1 => prop::collection::vec(any::<u8>(), 1_180..1_500),
+        ],
         any::<(u32, u32)>(),
     );
     (link, ip, options, body).prop_map(|(link, ip, options, body)| Recipe {
