@@ -9,6 +9,7 @@
 //! interfaces, where it keeps transit out; or taken off, with `on-exit = "open"`.
 
 mod build;
+mod nat;
 mod queries;
 mod staff;
 mod uses;

@@ -48,6 +48,8 @@ impl Telemetry {
         let [ingress, egress] = ports.map(|port| self.port_name(port));
         let (source, source_port) = event.key.source(event.initiator);
         let (destination, destination_port) = event.key.destination(event.initiator);
+        let (nat_source, nat_destination) =
+            event.translated.map(|ends| (ends.source, ends.destination)).unzip();
         let session = event.session.map_or_else(|| "-".to_owned(), |id| id.to_string());
         let (name, reason) = match event.kind {
             EventKind::Open => ("session-open", "-"),
@@ -71,6 +73,10 @@ impl Telemetry {
             source_port,
             %destination,
             destination_port,
+            nat_source = nat_source.map(|(address, _)| display(address)),
+            nat_source_port = nat_source.map(|(_, port)| port),
+            nat_destination = nat_destination.map(|(address, _)| display(address)),
+            nat_destination_port = nat_destination.map(|(_, port)| port),
             packets_sent = event.packets[0],
             bytes_sent = event.bytes[0],
             packets_received = event.packets[1],
@@ -141,15 +147,77 @@ impl Actor for TelemetryActor {
 
 #[cfg(test)]
 mod tests {
-    use super::Way;
+    use super::{Telemetry, Way};
     use crate::epochs::{Epochs, Named};
     use crate::policy::sample;
     use core::time::Duration;
     use engine::{Event, EventKind, PortId, RuleIndex, ZoneId};
-    use std::sync::Arc;
-    use wire::FlowKey;
+    use std::fmt::Debug;
+    use std::sync::{Arc, Mutex};
+    use tracing::field::{Field, Visit};
+    use tracing::span;
+    use wire::{Ends, FlowKey};
 
     const PORTS: [&str; 4] = ["lan", "wan", "left", "right"];
+
+    /// Takes the fields of what is logged.
+    #[derive(Clone, Default)]
+    struct Taken(Arc<Mutex<Vec<(&'static str, String)>>>);
+
+    impl tracing::Subscriber for Taken {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn event(&self, event: &tracing::Event<'_>) {
+            event.record(&mut self.clone());
+        }
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    impl Visit for Taken {
+        fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+            self.0.lock().unwrap().push((field.name(), format!("{value:?}")));
+        }
+    }
+
+    /// Fields of the line about an event that begin so.
+    fn logged(event: &Event, names: &str) -> Vec<(&'static str, String)> {
+        let policy = sample("p", "[zones]\na = [\"lan\"]\n", 1, &PORTS.map(str::to_owned));
+        let epochs = Epochs::new(&policy, PORTS.len());
+        let telemetry = Telemetry::new(Vec::new(), PORTS.map(str::to_owned).into(), epochs);
+        let taken = Taken::default();
+        tracing::subscriber::with_default(taken.clone(), || telemetry.log(event));
+        let mut fields = core::mem::take(&mut *taken.0.lock().unwrap());
+        fields.retain(|(name, _)| name.starts_with(names));
+        fields
+    }
+
+    #[test]
+    fn a_line_says_how_a_session_is_translated_if_it_is() {
+        let plain = event(ZoneId(0), None);
+        assert_eq!(logged(&plain, "nat_"), []);
+        let ends = Ends {
+            source: ([198, 51, 100, 1].into(), 2_051),
+            destination: ("2001:db8::1".parse().unwrap(), 80),
+        };
+        let translated = Event { translated: Some(ends), ..plain };
+        let wanted = [
+            ("nat_source", "198.51.100.1"),
+            ("nat_source_port", "2051"),
+            ("nat_destination", "2001:db8::1"),
+            ("nat_destination_port", "80"),
+        ];
+        let wanted = wanted.map(|(name, value)| (name, value.to_owned()));
+        assert_eq!(logged(&translated, "nat_"), wanted);
+        let source = logged(&translated, "source");
+        assert_eq!(source[0], ("source", "10.0.0.1".to_owned()), "as the initiator sends");
+    }
 
     /// Zone 0 has port 0, zone 1 port 1, zone 2 ports 2 and 3.
     fn policy() -> Arc<Named> {

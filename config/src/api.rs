@@ -9,6 +9,7 @@ mod cluster;
 mod commit;
 mod control;
 mod history;
+mod nat;
 mod object;
 mod screen;
 mod session;
@@ -29,6 +30,10 @@ pub use control::{
     ClearRequest, Cleared, Done, ExplainRequest, Explanation, FailpointRequest, Stage,
 };
 pub use history::{CompareRequest, Comparison, Event, EventKind, History, Revision, RevisionKind};
+pub use nat::{
+    NAT_PORTS_OF_ADDRESS, NAT_USERS, Nat, NatAddress, NatPool, NatPoolKind, NatPorts, NatRequest,
+    NatRule, NatUser,
+};
 pub use object::Object;
 pub use screen::{
     Anomalies, AnomaliesClearRequest, AnomaliesRequest, AnomalyOrder, AnomalyRow, Attack, Block,
@@ -37,7 +42,7 @@ pub use screen::{
 };
 pub use session::{
     Conversation, ConversationsPage, PageRequest, Prefix, Protocol, Session, SessionFilter,
-    SessionsPage, Traffic,
+    SessionsPage, Traffic, Translated,
 };
 pub use view::{
     BindMode, Counters, Policy, Port, PortState, Ports, Rule, Status, SyslogReceiver, Worker,
@@ -92,6 +97,8 @@ pub const ANOMALIES_CLEAR: &str = "/v1/anomalies/clear";
 pub const SCREENS: &str = "/v1/screens";
 /// POST [`TopRequest`], answers [`Top`].
 pub const TOP: &str = "/v1/top";
+/// POST [`NatRequest`], answers [`Nat`].
+pub const NAT: &str = "/v1/nat";
 /// POST [`FailpointRequest`], answers [`Done`]; only where the node file allows it.
 pub const FAILPOINT: &str = "/v1/failpoint";
 

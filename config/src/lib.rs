@@ -18,7 +18,8 @@
 //!   bounded and certain: it may miss one, it never accuses wrongly.
 //! - **Translation** ([`Nat`]): addresses of pools and of rules are written out, names stand in `source`
 //!   and `destination` alone. An address outside is in one pool, or stands for one inside: else two
-//!   would have it, and a reply would not find its node.
+//!   would have it, and a reply would not find its node. A source rule with a pool is one for the families
+//!   that the pool has.
 //! - **Sections of later versions** are errors, since a protection that is silently not there is
 //!   worse than none.
 //! - **Lists inlined** ([`inline_lists`]) stand as `{ file = "…", content = "…" }`, so a revision

@@ -8,6 +8,7 @@ use engine::table::Cursor;
 use engine::{Counters, PortId};
 use wire::Time;
 
+use super::nat::{Ledger, Share, leases};
 use super::uses::Uses;
 use super::view::{self, View};
 use super::{Node, Permission, lock};
@@ -189,6 +190,27 @@ impl Node {
         Ok(self.actors.watch.top(&request))
     }
 
+    /// What is in use of translation; who has the most ports, if that was asked for.
+    ///
+    /// # Errors
+    /// A worker does not answer.
+    pub async fn nat(&self, request: api::NatRequest) -> Result<api::Nat, api::Error> {
+        let ports = self.view().ports;
+        let mut ledger = Ledger::of(&self.in_force.borrow().source.clone());
+        for shard in &self.shards {
+            ledger.add(&shard.ask(|worker| Share::of(worker.engine())).await?, &ports);
+        }
+        for shard in self.shards.iter().filter(|_| request.users) {
+            let mut place = Some(Cursor::default());
+            while let Some(from) = place {
+                let (found, next) = shard.ask(move |worker| leases(worker.engine(), from)).await?;
+                ledger.lend(found);
+                place = next;
+            }
+        }
+        Ok(ledger.finish())
+    }
+
     /// All counters by name, of each worker and together, with the XDP program's.
     ///
     /// # Errors
@@ -308,8 +330,8 @@ type Page = (Vec<api::Session>, Option<Cursor>);
 fn page_of(worker: &mut XskWorker, view: &View, filter: &api::SessionFilter, from: Cursor) -> Page {
     let (now, engine) = (clock::now(), worker.engine());
     let mut found = Vec::new();
-    let next = engine.sessions().page(from, |_, session| {
-        let shown = view.session(engine, session, now);
+    let next = engine.sessions().page(from, |handle, session| {
+        let shown = view.session(engine, (handle, session), now);
         if filter.matches(&shown) {
             found.push(shown);
         }
@@ -326,7 +348,7 @@ fn clear_page(
     let (now, engine): (Time, _) = (clock::now(), worker.engine());
     let mut matching = Vec::new();
     let next = engine.sessions().page(from, |handle, session| {
-        if filter.matches(&view.session(engine, session, now)) {
+        if filter.matches(&view.session(engine, (handle, session), now)) {
             matching.push(handle);
         }
     });

@@ -7,9 +7,9 @@ use std::time::Duration;
 use config::api;
 use datapath::xdp::{AttachMode, Stats};
 use engine::session::{Peer, Session};
-use engine::table::Gauges;
+use engine::table::{Gauges, Handle, Twin};
 use engine::{Anomaly, Counters, Engine, PortId, Reason};
-use wire::{Protocol, Time};
+use wire::{Ends, Protocol, Time};
 
 use super::queries::Named;
 use super::uses::{RuleUse, Uses};
@@ -27,7 +27,12 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn session(&self, engine: &Engine, session: &Session, now: Time) -> api::Session {
+    pub(super) fn session(
+        &self,
+        engine: &Engine,
+        (handle, session): (Handle, &Session),
+        now: Time,
+    ) -> api::Session {
         let opened = session.direction(Peer::Initiator);
         let (source, source_port) = session.key.source(opened);
         let (destination, destination_port) = session.key.destination(opened);
@@ -65,11 +70,26 @@ impl View {
             idle_milliseconds: milliseconds(now.since(session.last_seen())),
             expires_milliseconds: milliseconds(session.deadline.since(now)),
             close_reason: session.close_reason.map(|reason| reason.name().to_owned()),
+            translated: engine.twin_of(handle.place()).map(|twin| translated(engine, twin)),
         }
     }
 
     fn port(&self, port: PortId) -> String {
         self.ports.get(port.index()).cloned().unwrap_or_else(|| port.0.to_string())
+    }
+}
+
+fn translated(engine: &Engine, twin: &Twin) -> api::Translated {
+    let Ends { source, destination } = twin.ends();
+    let [source_rule, destination_rule] =
+        twin.rules.map(|rule| engine.nat_rule_id(rule).map(str::to_owned));
+    api::Translated {
+        source: source.0,
+        source_port: source.1,
+        destination: destination.0,
+        destination_port: destination.1,
+        source_rule,
+        destination_rule,
     }
 }
 

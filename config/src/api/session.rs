@@ -56,6 +56,15 @@ pub struct SessionFilter {
     pub rule: Option<String>,
     /// State, as [`Session::state`] spells it.
     pub state: Option<String>,
+    /// Prefix of the address of either end once translated. A session that is not has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub translated: Option<Prefix>,
+    /// Port (or ICMP id) of either end once translated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub translated_port: Option<u16>,
+    /// Id of a rule of translation that translates it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nat_rule: Option<String>,
 }
 
 impl SessionFilter {
@@ -76,6 +85,23 @@ impl SessionFilter {
             && (self.zone.is_none() || zones.contains(&&self.zone))
             && (self.rule.is_none() || self.rule == session.rule)
             && self.state.as_ref().is_none_or(|state| *state == session.state)
+            && self.matches_translated(session.translated.as_ref())
+    }
+
+    fn matches_translated(&self, translated: Option<&Translated>) -> bool {
+        let Self { translated: prefix, translated_port: port, nat_rule: rule, .. } = self;
+        if prefix.is_none() && port.is_none() && rule.is_none() {
+            return true;
+        }
+        translated.is_some_and(|it| {
+            let ends = [(it.source, it.source_port), (it.destination, it.destination_port)];
+            let rules = [&it.source_rule, &it.destination_rule];
+            let fits = |&(address, own): &(IpAddr, u16)| {
+                prefix.is_none_or(|prefix| prefix.contains(address))
+                    && port.is_none_or(|port| port == own)
+            };
+            ends.iter().any(fits) && (rule.is_none() || rules.contains(&rule))
+        })
     }
 }
 
@@ -130,6 +156,29 @@ pub struct Session {
     pub expires_milliseconds: u64,
     /// Why it ended, if it has.
     pub close_reason: Option<String>,
+    /// What its packets look like beyond the firewall, if that is not what they look like before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translated: Option<Translated>,
+}
+
+/// A session as its responder sees it: the ends of its first packet, once translated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Translated {
+    /// What stands for the address that opened it.
+    pub source: IpAddr,
+    /// What stands for its port; the id for ICMP echo; 0 where there is none.
+    pub source_port: u16,
+    /// The address that it goes to.
+    pub destination: IpAddr,
+    /// The port that it goes to; the id for ICMP echo; 0 where there is none.
+    pub destination_port: u16,
+    /// Id of the rule that translates its source; `None`: nothing does, or no rule of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_rule: Option<String>,
+    /// Id of the rule that translates its destination; `None`: nothing does, or the mapping of an inside
+    /// endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination_rule: Option<String>,
 }
 
 /// What went one way.

@@ -1,3 +1,5 @@
+use core::net::IpAddr;
+
 use super::*;
 
 fn session() -> Session {
@@ -25,7 +27,20 @@ fn session() -> Session {
         idle_milliseconds: 5,
         expires_milliseconds: 432_000_000,
         close_reason: None,
+        translated: None,
     }
+}
+
+fn translated() -> Session {
+    let translated = Translated {
+        source: "198.51.100.1".parse().expect("test address"),
+        source_port: 2_051,
+        destination: "10.1.0.9".parse().expect("test address"),
+        destination_port: 8_443,
+        source_rule: Some("out".to_owned()),
+        destination_rule: None,
+    };
+    Session { translated: Some(translated), ..session() }
 }
 
 fn filter(json: &str) -> Result<SessionFilter, serde_json::Error> {
@@ -63,6 +78,134 @@ fn each_field_of_a_filter_narrows() {
     for json in fails {
         assert!(!filter(json).expect(json).matches(&session()), "{json}");
     }
+}
+
+#[test]
+fn a_filter_finds_who_had_a_public_endpoint() {
+    let passes = [
+        r#"{}"#,
+        r#"{"translated": "198.51.100.1", "translated_port": 2051}"#,
+        r#"{"translated": "10.1.0.0/16", "translated_port": 8443}"#,
+        r#"{"translated_port": 2051}"#,
+        r#"{"nat_rule": "out", "source": "10.0.0.5"}"#,
+    ];
+    for json in passes {
+        assert!(filter(json).expect(json).matches(&translated()), "{json}");
+    }
+    let fails = [
+        r#"{"translated": "198.51.100.1", "translated_port": 8443}"#,
+        r#"{"translated": "10.0.0.5"}"#,
+        r#"{"translated_port": 443}"#,
+        r#"{"nat_rule": "web"}"#,
+        r#"{"nat_rule": "out", "port": 80}"#,
+    ];
+    for json in fails {
+        assert!(!filter(json).expect(json).matches(&translated()), "{json}");
+        let plain = filter(json).expect(json).matches(&session());
+        assert!(!plain, "{json}: it is not translated at all");
+    }
+}
+
+#[test]
+fn what_is_not_translated_says_nothing_of_it() {
+    let text = |session: &Session| serde_json::to_string(session).expect("serializes");
+    assert!(!text(&session()).contains("translated"));
+    let json = text(&translated());
+    let wanted = concat!(
+        r#""translated":{"source":"198.51.100.1","source_port":2051,"destination":"10.1.0.9","#,
+        r#""destination_port":8443,"source_rule":"out"}"#
+    );
+    assert!(json.contains(wanted), "{json}");
+    assert_eq!(serde_json::from_str::<Session>(&json).expect("parses"), translated());
+    // A daemon of an earlier version must not meet keys that it refuses.
+    let filter = serde_json::to_string(&SessionFilter::default()).expect("serializes");
+    assert!(!filter.contains("translated") && !filter.contains("nat_rule"), "{filter}");
+}
+
+#[test]
+fn a_policy_says_what_there_is_to_translate_to() {
+    let text = r#"
+        [zones]
+        a = "p"
+        b = "q"
+        [[nat-pool]]
+        name = "public"
+        addresses = ["203.0.113.10-203.0.113.13", "2001:db8::1"]
+        domain = 7
+        [[nat]]
+        id = "out"
+        type = "source"
+        from = "a"
+        to = "b"
+        source = ["!10.0.0.9"]
+        service = ["tcp/80"]
+        translate = "pool:public"
+        [[nat]]
+        id = "in"
+        type = "destination"
+        destination = ["198.51.100.5"]
+        service = ["tcp/80"]
+        to-address = "10.0.0.5"
+        to-port = 8080
+        [[nat]]
+        id = "dmz"
+        type = "static"
+        from = "b"
+        outside = "198.51.100.64/28"
+        inside = "10.1.0.64/28"
+        [[nat]]
+        id = "npt"
+        type = "nptv6"
+        outside = "2001:db8:1::/48"
+        inside = "fd00:1::/48"
+        [[nat]]
+        id = "six"
+        type = "nat64"
+        prefix = "64:ff9b::/96"
+        translate = "interface"
+    "#;
+    let policy = crate::parse_policy("p", text, &mut |_| Err(String::new())).expect("good").value;
+    let nat = Nat::of(&policy);
+    let pool = &nat.pools[0];
+    assert_eq!(pool.addresses, ["203.0.113.10-203.0.113.13", "2001:db8::1"]);
+    assert_eq!((pool.by_address.len(), pool.ports, pool.domain), (5, 5 * 61_440, 7));
+    assert_eq!(pool.by_address[4].address, "2001:db8::1".parse::<IpAddr>().expect("one"));
+    let said = |rule: &NatRule| {
+        let [source, destination] = [&rule.source, &rule.destination].map(|it| it.join(" "));
+        let zones = [&rule.from, &rule.to].map(|zone| zone.clone().unwrap_or_default()).join(">");
+        let service = rule.service.join(" ");
+        [rule.id.clone(), zones, source, destination, service, rule.translate.clone()].join("|")
+    };
+    let wanted = [
+        "out|a>b|!10.0.0.9||tcp/80|pool:public",
+        "in|>||198.51.100.5|tcp/80|10.0.0.5 port 8080",
+        "dmz|b>||198.51.100.64/28||10.1.0.64/28",
+        "npt|>||2001:db8:1::/48||fd00:1::/48",
+        "six|>||64:ff9b::/96||interface",
+    ];
+    assert_eq!(nat.rules.iter().map(said).collect::<Vec<_>>(), wanted);
+    let kinds: Vec<_> = nat.rules.iter().map(|rule| rule.kind.as_str()).collect();
+    assert_eq!(kinds, ["source", "destination", "static", "nptv6", "nat64"]);
+    let json = serde_json::to_string(&nat).expect("serializes");
+    assert!(json.contains(r#""type":"nptv6""#) && !json.contains("users"), "{json}");
+    assert_eq!(serde_json::from_str::<Nat>(&json).expect("parses"), nat);
+}
+
+#[test]
+fn ports_of_protocols_are_each_others() {
+    let mut used = NatPorts { tcp: 3, udp: 5, icmp: 0, sctp: 1 };
+    assert_eq!((used.total(), used.most()), (9, 5));
+    used += NatPorts { tcp: 7, ..NatPorts::default() };
+    assert_eq!(used.entries(), [("tcp", 10), ("udp", 5), ("icmp", 0), ("sctp", 1)]);
+    let address = |last: u8, tcp| NatAddress {
+        address: [192, 0, 2, last].into(),
+        used: NatPorts { tcp, udp: 4, ..NatPorts::default() },
+        borrowed: 0,
+    };
+    let by_address = vec![address(1, 3), address(2, 6), address(3, 5)];
+    let pool = NatPool { by_address, ..NatPool::default() };
+    assert_eq!(pool.fullest(), Some(&address(2, 6)));
+    assert_eq!(NatPool::default().fullest(), None);
 }
 
 #[test]

@@ -137,7 +137,7 @@ impl Fib {
     }
 
     /// The addresses of a port.
-    pub(crate) fn addresses_of(&self, port: PortId) -> &[IpNet] {
+    pub fn addresses_of(&self, port: PortId) -> &[IpNet] {
         self.ports.get(port.index()).map_or(&[], |port| &port.addresses)
     }
 

@@ -39,6 +39,8 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn screening(&self) -> impl Future<Output = Answer<api::Screening>> + Send;
     /// The top talkers.
     fn top(&self, request: api::TopRequest) -> impl Future<Output = Answer<api::Top>> + Send;
+    /// What is in use of translation.
+    fn nat(&self, request: api::NatRequest) -> impl Future<Output = Answer<api::Nat>> + Send;
     /// All counters.
     fn counters(&self) -> impl Future<Output = Answer<api::Counters>> + Send;
     /// The policy in force, with hits.

@@ -115,8 +115,18 @@ fn print(reports: &[Report<'_>], out: &mut Out<'_>) -> Result<(), Failure> {
 /// Words that only one of the two files begins a section or a line with.
 const NODE_WORDS: [&str; 8] =
     ["node", "port", "wire", "fabric", "vip", "cluster", "api", "metrics"];
-const POLICY_WORDS: [&str; 7] =
-    ["zones", "addresses", "services", "rule", "host-inbound", "timeouts", "integrity"];
+const POLICY_WORDS: [&str; 10] = [
+    "zones",
+    "addresses",
+    "services",
+    "rule",
+    "host-inbound",
+    "timeouts",
+    "integrity",
+    "screen",
+    "nat-pool",
+    "nat",
+];
 
 /// The kind that the first telling line speaks for. Works for files that do not parse.
 fn guess(text: &str) -> Kind {
@@ -146,6 +156,7 @@ mod tests {
             Kind::Policy
         );
         assert_eq!(guess("zones.trust = [\"lan\"]\n"), Kind::Policy);
+        assert_eq!(guess("[[nat-pool]]\nname = \"x\"\n[node]"), Kind::Policy);
         assert_eq!(guess(""), Kind::Policy);
     }
 

@@ -28,11 +28,32 @@ pub(crate) struct Filter {
     /// State: established, syn-sent, time-wait, …
     #[arg(long)]
     state: Option<String>,
+    /// Address or prefix of either end once translated
+    #[arg(long, value_name = "PREFIX")]
+    translated: Option<Prefix>,
+    /// Port, or ICMP id, of either end once translated; with --translated of the same end
+    #[arg(long, value_name = "NUMBER")]
+    translated_port: Option<u16>,
+    /// Id of a rule of translation that translates it
+    #[arg(long, value_name = "ID")]
+    nat_rule: Option<String>,
 }
 
 impl From<&Filter> for SessionFilter {
     fn from(filter: &Filter) -> Self {
-        let Filter { source, destination, port, protocol, zone, rule, state } = filter.clone();
-        Self { source, destination, port, protocol, zone, rule, state }
+        let Filter { source, destination, port, protocol, zone, rule, state, .. } = filter.clone();
+        let Filter { translated, translated_port, nat_rule, .. } = filter.clone();
+        Self {
+            source,
+            destination,
+            port,
+            protocol,
+            zone,
+            rule,
+            state,
+            translated,
+            translated_port,
+            nat_rule,
+        }
     }
 }

@@ -108,6 +108,7 @@ fn handler<B: Backend>(endpoint: Endpoint) -> MethodRouter<Arc<B>> {
         Endpoint::AnomaliesClear => post(clear_anomalies::<B>),
         Endpoint::Screens => get(screening::<B>),
         Endpoint::Top => post(top::<B>),
+        Endpoint::Nat => post(nat::<B>),
         Endpoint::Failpoint => post(failpoint::<B>),
         Endpoint::Metrics => get(scrape::<B>),
     }
@@ -162,6 +163,10 @@ async fn screening<B: Backend>(State(node): Node<B>) -> Answer<api::Screening> {
 
 async fn top<B: Backend>(State(node): Node<B>, asked: Asked<api::TopRequest>) -> Answer<api::Top> {
     Ok(Json(node.top(body(asked)?).await?))
+}
+
+async fn nat<B: Backend>(State(node): Node<B>, asked: Asked<api::NatRequest>) -> Answer<api::Nat> {
+    Ok(Json(node.nat(body(asked)?).await?))
 }
 
 async fn counters<B: Backend>(State(node): Node<B>) -> Answer<api::Counters> {

@@ -5,6 +5,7 @@ mod anomalies;
 mod cluster;
 mod conversations;
 mod counters;
+mod nat;
 mod policy;
 mod ports;
 mod screens;
@@ -46,6 +47,8 @@ enum What {
     Anomalies(anomalies::Options),
     /// Screens: attacks by kind, what is blocked, what is learned of normal traffic
     Screens(Daemon),
+    /// Address translation: pools and what is in use of them, rules and their hits
+    Nat(nat::Options),
     /// Top talkers, averaged over the last seconds
     Top(top::Options),
 }
@@ -83,6 +86,7 @@ pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
         What::Status(daemon) => status::run(daemon, out),
         What::Anomalies(options) => anomalies::run(options, out),
         What::Screens(daemon) => screens::run(daemon, out),
+        What::Nat(options) => nat::run(options, out),
         What::Top(options) => top::run(options, out),
     }
 }

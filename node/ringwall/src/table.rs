@@ -16,7 +16,7 @@ impl Table {
     }
 
     /// Adds a row; an empty cell shows as `-`.
-    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let shown = |cell: String| if cell.is_empty() { "-".to_owned() } else { cell };
         self.rows.push(cells.into_iter().map(shown).collect());
     }

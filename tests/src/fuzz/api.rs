@@ -126,5 +126,6 @@ fn session() -> api::Session {
         idle_milliseconds: 1,
         expires_milliseconds: 1,
         close_reason: None,
+        translated: None,
     }
 }

@@ -21,6 +21,7 @@
 //! | `programs.rs` | `nmap`, `iperf3`, `curl`, path MTU discovery, hop limits |
 //! | `screens.rs` | scanners, floods and odd packets by attackers' own tools are named and stopped |
 //! | `nat.rs` | translated addresses, as servers, strangers and programs see them |
+//! | `nat_shown.rs` | the same, as operators see them |
 //! | `wire.rs` | a bump in the wire |
 //! | `sockets.rs` | not a test: clients and servers made of plain sockets |
 //!
@@ -32,6 +33,7 @@ mod commits;
 mod host;
 mod members;
 mod nat;
+mod nat_shown;
 mod operate;
 mod pair;
 mod panics;

@@ -319,8 +319,13 @@ fn rule_and_ports(world: &World, workers: u16) {
 }
 
 /// Metrics with a label for each of what this node does not have.
-const OF_OTHERS: [&str; 4] =
-    ["ringwall_cluster_", "ringwall_attacks", "ringwall_screen_learned_", "ringwall_syslog_"];
+const OF_OTHERS: [&str; 5] = [
+    "ringwall_cluster_",
+    "ringwall_attacks",
+    "ringwall_screen_learned_",
+    "ringwall_syslog_",
+    "ringwall_nat_",
+];
 
 /// Every metric is in the document, and every one of the document is there, but for [`OF_OTHERS`].
 fn metrics(world: &World) {

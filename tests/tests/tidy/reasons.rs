@@ -76,6 +76,18 @@ fn the_page_of_anomalies_tells_what_there_is() {
     none("the page of anomalies", offences);
 }
 
+/// The page of translation tells what is refused, in the program's own words.
+#[test]
+fn the_page_of_translation_tells_every_reason_of_its_own() {
+    let page = std::fs::read_to_string(workspace().join("node/ringwall/NAT.md")).expect("NAT.md");
+    let told = page.lines().filter_map(|line| line.strip_prefix("| `nat-"));
+    let told: BTreeSet<&str> = told.filter_map(|rest| rest.split('`').next()).collect();
+    let own: BTreeSet<&str> =
+        Reason::ALL.iter().filter_map(|reason| reason.name().strip_prefix("nat-")).collect();
+    assert!(!own.is_empty(), "translation has reasons");
+    assert_eq!(told, own);
+}
+
 /// The names in a row of the table, each with the stars around it.
 fn counters(row: &str) -> Vec<(&str, &str)> {
     let parts: Vec<&str> = row.split('`').collect();

@@ -63,6 +63,10 @@ impl Backend for RunningNode {
         self.node.top(request).await
     }
 
+    async fn nat(&self, request: api::NatRequest) -> Result<api::Nat, Error> {
+        self.node.nat(request).await
+    }
+
     async fn counters(&self) -> Result<api::Counters, Error> {
         self.node.counters().await
     }

@@ -63,6 +63,11 @@ impl Backend for RunningWitness {
         no("traffic")
     }
 
+    /// It translates nothing, which its metrics say.
+    async fn nat(&self, _: api::NatRequest) -> Result<api::Nat, Error> {
+        Ok(api::Nat::default())
+    }
+
     async fn counters(&self) -> Result<api::Counters, Error> {
         Ok(api::Counters::default())
     }

@@ -28,6 +28,7 @@ pub(super) enum Endpoint {
     AnomaliesClear,
     Screens,
     Top,
+    Nat,
     Failpoint,
     Metrics,
 }
@@ -37,7 +38,7 @@ pub(super) const METRICS: &str = "/metrics";
 
 impl Endpoint {
     /// All of them.
-    pub(super) const ALL: [Self; 24] = [
+    pub(super) const ALL: [Self; 25] = [
         Self::Status,
         Self::Sessions,
         Self::SessionsClear,
@@ -60,6 +61,7 @@ impl Endpoint {
         Self::AnomaliesClear,
         Self::Screens,
         Self::Top,
+        Self::Nat,
         Self::Failpoint,
         Self::Metrics,
     ];
@@ -89,6 +91,7 @@ impl Endpoint {
             Self::AnomaliesClear => (api::ANOMALIES_CLEAR, Role::Operate),
             Self::Screens => (api::SCREENS, Role::Read),
             Self::Top => (api::TOP, Role::Read),
+            Self::Nat => (api::NAT, Role::Read),
             Self::Failpoint => (api::FAILPOINT, Role::Administer),
             Self::Metrics => (METRICS, Role::Read),
         }

@@ -3,6 +3,7 @@
 
 mod agreement;
 mod cluster;
+mod nat;
 mod screens;
 
 use config::Role;
@@ -22,6 +23,7 @@ pub(super) struct Facts {
     pub(super) policy: api::Policy,
     pub(super) ports: api::Ports,
     pub(super) screening: api::Screening,
+    pub(super) nat: api::Nat,
     /// While the node can tell how it stands to the cluster's policy.
     pub(super) agreement: Option<api::PolicyStatus>,
     /// On a node of a cluster, while its membership thread answers.
@@ -41,6 +43,7 @@ impl Facts {
             policy: node.policy().await?,
             ports: node.ports().await?,
             screening: node.screening().await?,
+            nat: node.nat(api::NatRequest::default()).await?,
             agreement: node.policy_status().await.ok(),
             cluster: node.cluster().await.ok(),
             refused: gate.refused(),
@@ -70,6 +73,8 @@ pub(super) fn render(facts: &Facts) -> String {
         facts.ports.ports.iter().for_each(port);
         screens::describe();
         screens::screening(&facts.screening);
+        nat::describe();
+        nat::nat(&facts.nat);
         if let Some(status) = &facts.agreement {
             agreement::describe();
             agreement::status(status);

@@ -5,7 +5,6 @@ use config::api::{self, ConversationsPage};
 use super::{Page, sessions};
 use crate::failure::Failure;
 use crate::out::Out;
-use crate::table::Table;
 
 pub(super) fn run(page: &Page, out: &mut Out<'_>) -> Result<(), Failure> {
     let answer: ConversationsPage =
@@ -19,9 +18,7 @@ pub(super) fn run(page: &Page, out: &mut Out<'_>) -> Result<(), Failure> {
             "conversation {}: {} packets, {} bytes; back {} packets, {} bytes",
             conversation.id, forward.packets, forward.bytes, reverse.packets, reverse.bytes
         ))?;
-        let mut table = Table::new(&sessions::HEADING);
-        conversation.sessions.iter().for_each(|session| table.row(sessions::row(session)));
-        table.print("no sessions", out)?;
+        sessions::table(&conversation.sessions).print("no sessions", out)?;
     }
     out.line(format!("{} shown", answer.conversations.len()))?;
     if let Some(cursor) = answer.cursor {

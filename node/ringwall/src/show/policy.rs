@@ -79,7 +79,7 @@ fn action(rule: &Rule) -> String {
 }
 
 /// The first few of a list: a rule may name thousands.
-fn list(entries: &[String]) -> String {
+pub(super) fn list(entries: &[String]) -> String {
     const SHOWN: usize = 3;
     match entries.len() {
         0 => "any".to_owned(),

@@ -107,6 +107,30 @@ impl Backend for Fake {
         Ok(api::Top { screening: true, ..api::Top::default() })
     }
 
+    async fn nat(&self, request: api::NatRequest) -> Result<api::Nat, Error> {
+        let text = "[zones]\n[[nat-pool]]\nname = \"public\"\naddresses = \"192.0.2.0/31\"\n\
+                    [[nat]]\nid = \"out\"\ntype = \"source\"\ntranslate = \"pool:public\"\n";
+        let parsed = config::parse_policy("p", text, &mut |_| Err(String::new())).unwrap().value;
+        let mut nat = api::Nat { mappings: 5, refused: 6, ..api::Nat::of(&parsed) };
+        let used = api::NatPorts { tcp: 15_360, udp: 7, ..api::NatPorts::default() };
+        let pool = &mut nat.pools[0];
+        (pool.used, pool.borrowed, pool.by_address[1].used) = (used, 3, used);
+        if request.users {
+            pool.users = vec![api::NatUser { address: [10, 0, 0, 5].into(), ports: 9_000 }];
+        }
+        let address = api::NatAddress { address: [198, 51, 100, 1].into(), used, borrowed: 0 };
+        nat.pools.push(api::NatPool {
+            kind: api::NatPoolKind::Interface,
+            name: "wan".to_owned(),
+            addresses: vec!["198.51.100.1".to_owned()],
+            ports: api::NAT_PORTS_OF_ADDRESS,
+            by_address: vec![address],
+            ..api::NatPool::default()
+        });
+        (nat.rules[0].hits, nat.rules[0].sessions) = (40, 8);
+        Ok(nat)
+    }
+
     async fn counters(&self) -> Result<api::Counters, Error> {
         let mut worker =
             named(&[("received", 3), ("dropped", 2), ("dropped.no-rule", 2), ("held", 1)]);

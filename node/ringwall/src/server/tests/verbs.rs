@@ -106,6 +106,27 @@ fn screens_are_shown_with_what_they_did_and_learned() {
     assert_eq!(json["kinds"][0]["begun"], 3);
 }
 
+#[test]
+fn translation_is_shown_with_what_is_in_use_and_by_whom() {
+    let pair = Pair::start();
+    let told = said(&pair, &["show", "nat"]);
+    let lines: Vec<_> = told.lines().collect();
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let pool = "public 192.0.2.0/31 122880 15360 7 0 0 192.0.2.1 25 % 3";
+    assert_eq!(words(lines[1]), pool, "{told}");
+    assert!(lines[2].starts_with("interface wan  198.51.100.1 "), "{told}");
+    let rule = "out source any any any any any pool:public 8 40";
+    assert_eq!(words(lines[4]), rule, "{told}");
+    let counts = "endpoint-independent mappings: 5; first packets refused for want of a port: 6";
+    assert_eq!(lines[5..], [counts], "{told}");
+    let told = said(&pair, &["show", "nat", "--users"]);
+    assert_eq!(told.lines().last().map(words).as_deref(), Some("public 10.0.0.5 9000"), "{told}");
+    let json: serde_json::Value =
+        serde_json::from_str(&said(&pair, &["show", "nat", "--json"])).unwrap();
+    assert_eq!(json["pools"][0]["used"]["tcp"], 15_360);
+    assert_eq!(json["pools"][0]["users"], serde_json::Value::Null);
+}
+
 /// What it tells of instead, since a test has no terminal.
 #[test]
 fn a_screen_wants_a_terminal() {
