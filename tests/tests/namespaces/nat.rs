@@ -489,27 +489,3 @@ fn a_smaller_path_is_told_to_the_client_and_large_datagrams_arrive_in_pieces() {
     assert_eq!(back[..length], large[..]);
     world.end();
 }
-
-#[test]
-fn flows_are_shown_as_both_sides_see_them() {
-    require!(root());
-    let world = world(1, MASQUERADE);
-    let _mirror = mirror(&world.server, SERVER[0], 80);
-    let mut stream = connect(&world.client, at(SERVER[0], 80), SOON).unwrap();
-    let mut told = [0; 1];
-    stream.read_exact(&mut told).unwrap();
-    let sessions = world.json(&["show", "sessions"]);
-    let translated = &sessions["sessions"][0]["translated"];
-    assert_eq!(translated["source"]["address"], ROUTER_WAN[0], "{sessions:#}");
-    assert_eq!(translated["destination"]["address"], SERVER[0], "{sessions:#}");
-    let nat = world.json(&["show", "nat"]);
-    let used: u64 = nat["interfaces"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|it| it["address"] == ROUTER_WAN[0])
-        .map(|it| it["used"].as_u64().unwrap())
-        .sum();
-    assert_eq!(used, 1, "{nat:#}");
-    world.end();
-}
