@@ -16,6 +16,7 @@ mod geneve;
 mod policy;
 mod record;
 mod sequence;
+mod translate;
 mod twins;
 
 use std::path::{Path, PathBuf};

@@ -9,7 +9,7 @@ use wire::{
 };
 use wire::{checksum, embedded_key, flow_key, slot};
 
-use super::Depth;
+use super::{Depth, translate};
 
 const DOMAIN: u16 = 0x0102;
 /// Where the IP header of an untagged frame begins.
@@ -51,6 +51,7 @@ pub(super) fn exercise(frame: &[u8]) -> Depth {
     let _ = Neighbor::parse(frame, &packet);
     let _ = checksum::transport_checksum_partial(frame, &packet);
     fragments(frame, &packet);
+    translate::exercise(frame, &packet, plain.as_ref());
     let Some(plain) = plain else { return Depth::Read };
     assert_eq!(plain.checksum_ok(frame), checksum::transport_checksum_ok(frame, &packet));
     routed(frame, &plain);
