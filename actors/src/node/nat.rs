@@ -1,4 +1,5 @@
-//! What is in use of translation: the engines' numbers in the words of the API, those of all workers added up.
+//! What is in use of translation: the engines' numbers in the words of the API, those of all workers
+//! added up.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
