@@ -185,9 +185,9 @@ impl Plain {
     }
 
     /// [`rewrite`](crate::translate::rewrite) of the frame that this was read from: the ends of packets that
-    /// go one way within another key of its protocol, of which `delta` tells the difference.
-    /// Bytes of the key are written as they
-    /// stand. With a key of the other IP version it does nothing. The descriptor's own key stays that of the old ends.
+    /// go one way within another key of its protocol, of which `delta` tells the difference. Bytes of the
+    /// key are written as they stand. With a key of the other IP version it does nothing. The descriptor's
+    /// own key stays that of the old ends.
     #[inline(always)]
     pub fn translate(
         &self,

@@ -27,11 +27,11 @@ pub struct NatAddress {
     pub address: IpAddr,
     /// Everything: the address stands for one inside.
     pub all: bool,
-    /// The ports that source NAT gives away, [`NAT_PORTS`](super::NAT_PORTS), of TCP, UDP and SCTP: but for those that the
-    /// port's [`HostInbound`](super::HostInbound) lets in, which stay the host's; these identifiers of
-    /// replies by ICMP; and errors about packets that went from such a port or queries with such an
-    /// identifier. Echo requests are the host's; but replies to the host's own, if its identifiers lie in
-    /// the range, are not: nothing tells them apart.
+    /// The ports of TCP, UDP and SCTP that source NAT gives away, [`NAT_PORTS`](super::NAT_PORTS): but for
+    /// those that the port's [`HostInbound`](super::HostInbound) lets in, which stay the host's; these
+    /// identifiers of replies by ICMP; and errors about packets that went from such a port or queries with
+    /// such an identifier. Echo requests are the host's; but replies to the host's own, if its identifiers
+    /// lie in the range, are not: nothing tells them apart.
     pub range: bool,
     /// Services that somebody inside has, and errors about what they send. They go before the host's.
     pub forwarded: ServiceSet,

@@ -9,13 +9,13 @@
 //! |---|---|
 //! | type of service | traffic class |
 //! | total length | payload length |
-//! | identification: the caller's, or of the fragment header | not kept: whole packets have no fragment header |
-//! | don't-fragment: if longer than 1,260 bytes, and not of a fragment header | not kept (§4: the caller may cut) |
+//! | identification: the caller's, or of a fragment header | not kept: a whole packet has no such header |
+//! | don't-fragment: if longer than 1,260 bytes, without such a header | not kept: the caller may cut (§4) |
 //! | protocol 1 | next header 58; all others are copied, but those that mean something else there |
 //!
-//! Of an ICMP error the embedded packet is translated as well, with the ends that its receiver knows; what an
-//! error is about another error is not translated (§4.3, §5.3). Extensions (RFC 4884) are carried over as they
-//! are, where the other type has them and there is room.
+//! Of an ICMP error the embedded packet is translated as well, with the ends that its receiver knows; an error
+//! about an error is not translated (§4.3, §5.3). Extensions (RFC 4884) are carried over as they are, where
+//! the other type has them and there is room.
 
 mod header;
 mod icmp;

@@ -6,8 +6,8 @@ use crate::bytes::{Writer, be16, chunk};
 use crate::{Embedded, Fragment, Options, Packet, Protocol, Version};
 use crate::{checksum, ipv4, ipv6};
 
-/// Bytes of an IPv4 packet that any path of IPv6 carries as IPv6 (§5.1): longer ones must not be cut, for then
-/// their sender does path MTU discovery.
+/// Bytes of an IPv4 packet that any path of IPv6 carries as IPv6 (§5.1): longer ones must not be cut, for
+/// then their sender does path MTU discovery.
 const LEAST_MTU_AS_V4: usize = 1_260;
 
 /// What both length fields can say; an embedded header may say more.
