@@ -590,6 +590,11 @@ impl Engine {
             let table = &self.table;
             let places = 0..table.places();
             self.rules.recount(places.filter_map(|place| Some(table.at(place)?.1)));
+            let twins = (0..table.places()).filter_map(|place| {
+                let (handle, session) = table.at(place)?;
+                Some((session, table.twin(handle, session)?))
+            });
+            self.nat.recount(twins);
             if let Some(screening) = &mut self.screening {
                 screening.recount();
                 self.sweep.start();

@@ -183,6 +183,29 @@ impl Engine {
     }
 }
 
+/// After a panic.
+impl Nat {
+    /// Counts anew what sessions have taken, since they are not those that took it.
+    pub(crate) fn recount<'a>(&mut self, sessions: impl Iterator<Item = (&'a Session, &'a Twin)>) {
+        for runs in self.addresses.iter_mut().flat_map(|public| &mut public.runs) {
+            runs.give_all_back();
+        }
+        self.mappings.iter_mut().for_each(Mappings::clear);
+        self.names.end_all();
+        let (counters, borrowed) = (self.counters, self.borrowed());
+        sessions.for_each(|(session, twin)| self.begin(session, twin));
+        // Nothing was given just now.
+        self.counters = counters;
+        for (public, borrowed) in self.addresses.iter_mut().zip(borrowed) {
+            public.borrowed = borrowed;
+        }
+    }
+
+    fn borrowed(&self) -> Vec<u64> {
+        self.addresses.iter().map(|public| public.borrowed).collect()
+    }
+}
+
 /// Records.
 impl Engine {
     /// How a session is translated, as another node may see it.

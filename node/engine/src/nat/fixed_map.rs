@@ -48,6 +48,16 @@ impl<K: Hash + Eq + Copy, V: Copy> FixedMap<K, V> {
         self.free == END
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.heads.fill(END);
+        let last = self.entries.len().saturating_sub(1);
+        for (at, entry) in self.entries.iter_mut().enumerate() {
+            entry.next = if at == last { END } else { at as u32 + 1 };
+        }
+        self.free = if self.entries.is_empty() { END } else { 0 };
+        self.len = 0;
+    }
+
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
         let at = self.find(key)?;
         Some(&self.entries[at as usize].value)
@@ -137,6 +147,10 @@ mod tests {
                 }
                 prop_assert_eq!(map.len() as usize, twin.len());
                 prop_assert_eq!(map.is_full(), twin.len() == 16);
+                if key == 39 {
+                    map.clear();
+                    twin.clear();
+                }
                 for key in 0..40 {
                     prop_assert_eq!(map.get(&key), twin.get(&key));
                 }

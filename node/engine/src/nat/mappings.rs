@@ -51,6 +51,12 @@ impl Mappings {
         }
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.by_inside.clear();
+        self.by_outside.clear();
+        self.contacts.clear();
+    }
+
     pub(crate) const fn len(&self) -> u32 {
         self.by_inside.len()
     }

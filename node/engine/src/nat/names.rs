@@ -73,6 +73,10 @@ impl Names {
         self.each(rules, |named| named.sessions = named.sessions.saturating_sub(1));
     }
 
+    pub(crate) fn end_all(&mut self) {
+        self.ids.iter_mut().for_each(|named| named.sessions = 0);
+    }
+
     #[inline]
     fn each(&mut self, [source, destination]: [NatRule; 2], with: impl Fn(&mut Named)) {
         if let Some(named) = self.ids.get_mut(usize::from(source.0)) {

@@ -182,6 +182,11 @@ impl Runs {
         free
     }
 
+    pub(crate) fn give_all_back(&mut self) {
+        self.used.fill(0);
+        self.taken = 0;
+    }
+
     pub(crate) fn give_back(&mut self, port: u16) {
         if let Some((slot, bit)) = place(port) {
             self.taken -= u32::from(self.used[slot] & bit != 0);

@@ -95,6 +95,28 @@ fn who_hears_of_a_port_that_another_session_has_keeps_its_own_and_says_so() {
     assert_eq!(second.engine.nat_usage().counted.twice, 1);
 }
 
+/// What a panic may leave behind: a port that is taken by nobody, and a mapping without a session.
+#[test]
+fn after_a_panic_ports_are_those_of_the_sessions_that_live() {
+    let mut wall = Wall::new(pooled(independent(Filtering::EndpointIndependent)));
+    let client = ("10.0.0.5", 4_000);
+    let public = wall.pass(LAN, &udp(client, ("198.18.0.1", 53))).ends().source;
+    wall.pass(LAN, &udp(("10.0.0.6", 4_000), ("198.18.0.1", 53)));
+    let taken = wall.taken("203.0.113.1");
+    let mut other = None;
+    wall.engine.sessions().page(Cursor::default(), |handle, session| {
+        let (low, high) = session.key.ends();
+        let is_its = low.0 == ip("10.0.0.6") || high.0 == ip("10.0.0.6");
+        other = other.or(is_its.then_some(handle));
+    });
+    // Taken out without a word, as half of an end is.
+    wall.engine.table.remove(other.expect("it is there"));
+    wall.engine.recover();
+    assert_eq!((taken, wall.taken("203.0.113.1")), (2, 1));
+    assert_eq!(wall.engine.nat_usage().mappings, 1);
+    assert_eq!(wall.pass(LAN, &udp(client, ("198.18.0.1", 53))).ends().source, public);
+}
+
 #[test]
 fn a_commit_changes_no_translation_and_a_pool_that_is_gone_gives_no_ports() {
     let mut wall = Wall::new(pooled(Mapping::default()));
