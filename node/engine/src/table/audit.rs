@@ -53,12 +53,16 @@ impl SessionTable {
         if audit.repairs() > 0 {
             audit.dropped = self.rebuild();
         }
+        audit.timers = self.audit_timers();
+        audit
+    }
+
+    fn audit_timers(&mut self) -> usize {
         let Self { wheel, slab, .. } = self;
-        audit.timers = wheel.audit(|index| {
+        wheel.audit(|index| {
             let session = slab.get(index as usize)?;
             session.flags.has(Flags::LIVE).then_some(session.deadline)
-        });
-        audit
+        })
     }
 
     /// Indices of the places in use.
@@ -125,8 +129,17 @@ impl SessionTable {
         wrong + self.slab.iter().enumerate().filter(|&entry| place(entry)).count()
     }
 
-    /// Buckets and free list anew from the slab; returns how many sessions were given up.
+    /// Buckets, free list and timers anew from the slab; returns how many sessions were given up: in another
+    /// order, keys of two buckets that are nearly full may not find room for each of them.
     pub(super) fn rebuild(&mut self) -> usize {
+        let dropped = self.rebuild_buckets();
+        if dropped > 0 {
+            self.audit_timers();
+        }
+        dropped
+    }
+
+    fn rebuild_buckets(&mut self) -> usize {
         self.buckets.clear();
         self.free.clear();
         self.fresh = self.live().last().map_or(0, |index| index + 1);
