@@ -3,8 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use wire::Time;
+
+/// What silence ends a UDP session at the earliest, and frees its port; a connection of TCP lives longer
+/// than a run (`config::Timeouts`).
+const UDP_SILENCE: Duration = Duration::from_secs(30);
 
 pub(crate) const NAME: &str = "mappings-stay";
 
@@ -23,9 +28,18 @@ struct Seen {
     public: Option<Public>,
     /// When it was first seen as that.
     since: Time,
+    /// When it was last seen.
+    last: Time,
     /// Nobody who forwards now need know of it.
     exempt: bool,
     over: bool,
+}
+
+impl Seen {
+    fn may_have_expired(&self, now: Time) -> bool {
+        let udp = self.public.is_some_and(|(protocol, _, _)| protocol == 17);
+        udp && now >= self.last + UDP_SILENCE
+    }
 }
 
 impl Translations {
@@ -42,13 +56,15 @@ impl Translations {
         apart_until: Option<Time>,
     ) -> Option<String> {
         let seen = &mut self.flows[flow];
+        let expired = seen.may_have_expired(now);
+        seen.last = now;
         let before = seen.public.replace(public);
         let split = apart_until.is_some_and(|until| until >= seen.since);
         let changed = before.filter(|before| *before != public);
         if before != Some(public) {
             seen.since = now;
         }
-        let excused = seen.exempt || split;
+        let excused = seen.exempt || split || expired;
         seen.exempt &= changed.is_none();
         if let Some(before) = changed.filter(|_| !excused) {
             return Some(format!("flow {flow} was {before:?} and is {public:?}"));
@@ -56,7 +72,8 @@ impl Translations {
         let other = self.owners.insert(public, flow).filter(|other| *other != flow);
         let lives = |other: &usize| {
             let other = &self.flows[*other];
-            !other.over && !other.exempt && other.public == Some(public)
+            let gone = other.over || other.exempt || other.may_have_expired(now);
+            !gone && other.public == Some(public)
         };
         other.filter(lives).map(|other| format!("flows {other} and {flow} are both {public:?}"))
     }
@@ -91,6 +108,17 @@ mod tests {
         seen.over(1);
         assert_eq!(seen.seen(2, public(2_000), now, None), None, "its flow is over");
         assert!(seen.seen(2, public(2_001), now, None).is_some());
+    }
+
+    #[test]
+    fn a_port_is_free_after_as_much_silence_as_ends_a_session() {
+        for (protocol, free) in [(17, true), (6, false)] {
+            let public = (protocol, IpAddr::from([10, 2, 0, 200]), 2_000);
+            let mut seen = Translations::new(3);
+            assert_eq!(seen.seen(0, public, Time::from_secs(1), None), None);
+            assert!(seen.seen(1, public, Time::from_secs(30), None).is_some());
+            assert_eq!(seen.seen(2, public, Time::from_secs(60), None).is_none(), free);
+        }
     }
 
     #[test]
