@@ -237,6 +237,8 @@ fn crew(
         let settings = settings(config, watched, index, secrets);
         let mut engine = Engine::new(settings, clock::now());
         engine.set_shared(&shared(config));
+        let host_udp: Vec<_> = policy::implicit(config).iter().map(|own| own.udp).collect();
+        engine.set_host_udp(&host_udp);
         engine.set_policy(Arc::clone(&in_force.compiled));
         engine.set_owners(Arc::clone(&owners));
         engine.apply(changes);

@@ -50,6 +50,8 @@ pub use self::ports::{Class, Half};
 use self::rewriting::Rewriting;
 pub(crate) use self::rewriting::Turn;
 pub use self::usage::{AddressUse, RuleUse, Usage};
+use wire::Protocol;
+
 use crate::fib::Fib;
 use crate::keyed::Keyed;
 use crate::limits::{NAT_ADDRESSES_MAX, NAT_MAPPINGS_MAX, NAT_QUERY_LIFE, NAT_UDP_LIFE};
@@ -67,6 +69,8 @@ pub(crate) struct Nat {
     pub(crate) names: Names,
     /// The addresses that ports share with those of other nodes: what interfaces are translated to.
     shared: Box<[(PortId, IpAddr)]>,
+    /// UDP ports that the node itself needs on its own addresses.
+    host_udp: Box<[u16]>,
     /// The engine's numbers of the rules of the policy in force, in its order.
     numbers: Box<[NatRule]>,
     /// The places of the addresses of its pools: IPv4, IPv6.
@@ -107,6 +111,7 @@ impl Nat {
             mappings: None,
             names: Names::default(),
             shared: Box::default(),
+            host_udp: Box::default(),
             numbers: Box::default(),
             pools: Box::default(),
             half: Half::Both,
@@ -140,10 +145,17 @@ impl Nat {
         };
         let pools = rules.pools.iter().map(|pool| [true, false].map(|v4| places(pool, v4)));
         self.pools = pools.collect();
+        let own = |public: &Public| {
+            let shared = self.shared.iter().any(|(_, address)| *address == public.address);
+            shared || fib.is_own(public.domain, public.address)
+        };
         for public in &mut self.addresses {
+            let is_own = own(public);
             for (class, protocol) in Class::ALL.into_iter().zip(Class::PROTOCOLS) {
-                let served = rules.served(public.address).filter(|it| Some(it.0) == protocol);
-                let ports = served.map(|(_, first, last)| (first, last));
+                let needed = self.host_udp.iter().map(|&port| (Protocol::UDP.0, port, port));
+                let host = rules.host().chain(needed).filter(|_| is_own);
+                let kept = rules.served(public.address).chain(host);
+                let ports = kept.filter(|it| Some(it.0) == protocol).map(|it| (it.1, it.2));
                 public.runs[class as usize].keep(ports);
             }
         }

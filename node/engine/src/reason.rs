@@ -222,7 +222,7 @@ reasons! {
     /// an address of its own by a static rule.
     NatProtocol = "nat-protocol",
     /// A rule of translation fits it, and cannot be carried out: the port it leaves by has no address of its
-    /// family, or its address has no counterpart in the other prefix.
+    /// family, its address has no counterpart in the other prefix, or AH vouches for its addresses.
     NatImpossible = "nat-impossible",
     /// A packet to a public address of translation, of no session, and nobody has that port.
     NatUnmapped = "nat-unmapped",

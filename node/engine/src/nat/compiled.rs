@@ -23,6 +23,8 @@ pub(crate) struct Translations {
     /// Inside addresses whose endpoints have one mapping each.
     independent: Box<[Independent]>,
     served: Box<[Served]>,
+    /// What the host serves on its own addresses: protocol, first and last port.
+    host: Box<[(u8, u16, u16)]>,
     /// Whether sources are translated to addresses of ports.
     pub(crate) masquerades: bool,
 }
@@ -166,6 +168,7 @@ impl Translations {
             sets: sets.into(),
             independent: independent.into(),
             served: served.into(),
+            host: policy.host_inbound.iter().flat_map(host_services).collect(),
             masquerades,
         })
     }
@@ -268,6 +271,11 @@ impl Translations {
         of.flat_map(|of| of.services.iter().copied())
     }
 
+    /// What the host serves on its own addresses, so that no source gets it: protocol, first and last port.
+    pub(crate) fn host(&self) -> impl Iterator<Item = (u8, u16, u16)> + '_ {
+        self.host.iter().copied()
+    }
+
     /// Whether the endpoints of an inside address have one mapping each, and whether those of ports that
     /// are neighbours belong together.
     pub(crate) fn independence(&self, address: IpAddr) -> Option<bool> {
@@ -313,16 +321,23 @@ impl Pool {
     }
 }
 
+/// The ports that an entry of `host-inbound` names: one without services leaves the host all of them in its
+/// zone, whatever is given here.
+fn host_services(inbound: &config::HostInbound) -> impl Iterator<Item = (u8, u16, u16)> + '_ {
+    inbound.services.iter().flatten().map(ports_of)
+}
+
+fn ports_of(service: &Service) -> (u8, u16, u16) {
+    let (first, last) = service.destination_ports.unwrap_or((0, u16::MAX));
+    (service.protocol, first, last)
+}
+
 impl Served {
     pub(super) fn of(destination: AddressMatch, services: Option<&[Service]>) -> Self {
         let any = (0, u16::MAX);
         let all = services.is_none();
-        let ranges = |service: &Service| {
-            let (first, last) = service.destination_ports.unwrap_or(any);
-            (service.protocol, first, last)
-        };
         let services = match services {
-            Some(services) => services.iter().map(ranges).collect(),
+            Some(services) => services.iter().map(ports_of).collect(),
             None => [6, 17, 132].map(|protocol| (protocol, any.0, any.1)).into(),
         };
         Self { destination, services, all }

@@ -78,6 +78,12 @@ impl Engine {
         self.prepare_nat();
     }
 
+    /// UDP ports that the node itself needs on its own addresses (heartbeats): no source gets them.
+    pub fn set_host_udp(&mut self, ports: &[u16]) {
+        self.nat.host_udp = ports.into();
+        self.prepare_nat();
+    }
+
     /// Which ports of each run are given anew.
     pub const fn set_nat_half(&mut self, half: super::Half) {
         self.nat.half = half;

@@ -1,7 +1,7 @@
 //! The judge's part in translation: which session a packet belongs to by the way it looks, what a first
 //! packet means, and where it leads.
 
-use wire::{Direction, Ends, Packet, Transport, Version};
+use wire::{Direction, Ends, Options, Packet, Protocol, Transport, Version};
 
 use super::{Judge, Outcome, Permitted, Plan, Stage, Watch};
 use crate::engine::Engine;
@@ -143,6 +143,13 @@ impl Judge<'_> {
             hash: self.keyed.hash,
             stale,
         });
+        // What AH vouches for are the addresses, too (RFC 4302 §2.6, RFC 3715 §2.1).
+        let vouched =
+            self.packet.protocol == Protocol::AH || self.packet.options.contains(Options::AH);
+        let bound = match bound {
+            Ok(Some(_)) if vouched => Err(Reason::NatImpossible),
+            other => other,
+        };
         watch.stage(Stage::Translation, || match &bound {
             Ok(None) => "neither source nor destination change".to_owned(),
             Ok(Some(binding)) => {

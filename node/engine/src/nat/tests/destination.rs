@@ -2,7 +2,7 @@
 
 use config::{DestinationNat, DestinationTo, Mapping, NatKind, Service, SourceTo, StaticNat};
 use wire::build::Builder;
-use wire::{Ends, TcpFlags};
+use wire::{Ends, Protocol, TcpFlags};
 
 use super::rig::*;
 use crate::{Reason, Stage};
@@ -124,4 +124,15 @@ fn explain_tells_what_the_policy_sees_and_what_leaves() {
     assert!(out[0].starts_with("leaves as 198.51.100.1 port "), "{out:?}");
     assert_eq!(wall.engine.sessions().len(), 0, "nothing changes");
     assert_eq!(wall.taken("198.51.100.1"), 0);
+}
+
+#[test]
+fn what_ah_vouches_for_cannot_be_translated() {
+    let mut wall = Wall::new(nat(Vec::new(), vec![static_rule()]));
+    let ends = [ip("10.1.0.70"), ip("198.18.0.9")];
+    let of = |protocol| Builder::new(ends[0], ends[1]).raw(protocol).payload(&[4; 24]);
+    assert_eq!(wall.drop(LAN, &of(Protocol::AH)), Reason::NatImpossible);
+    assert_eq!(wall.pass(LAN, &of(Protocol::ESP)).packet.source, ip("198.51.100.70"));
+    let untouched = Builder::new(ip("10.2.0.70"), ends[1]).raw(Protocol::AH).payload(&[4; 24]);
+    assert_eq!(wall.pass(LAN, &untouched).packet.source, ip("10.2.0.70"), "no rule fits it");
 }

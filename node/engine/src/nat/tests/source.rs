@@ -241,3 +241,26 @@ fn one_address_carries_sixty_one_thousand_flows() {
     assert!(at_52_000 * 20 <= 52_000, "{at_52_000} of 52,000 borrowed");
     assert_eq!(wall.taken("203.0.113.1"), 61_000);
 }
+
+/// The host keeps what `host-inbound` and the node itself need of the firewall's own address.
+#[test]
+fn what_the_host_serves_is_given_to_nobody() {
+    let inbound = r#"
+[[host-inbound]]
+zone = "out"
+service = { protocol = "udp", ports = "1024-30000" }
+"#;
+    let mut wall = Wall::new(masquerade());
+    let rules = [RULES, inbound].concat();
+    wall.engine.set_policy(policy(&rules, masquerade(), 2));
+    wall.engine.set_host_udp(&(30_001..=50_000).collect::<Vec<_>>());
+    let (mut udp_ports, mut tcp_ports) = (BTreeSet::new(), BTreeSet::new());
+    for port in 40_000..40_100 {
+        let (client, server) = (("10.0.0.5", port), ("198.18.0.1", 53));
+        udp_ports.insert(wall.pass(LAN, &udp(client, server)).ends().source.1);
+        tcp_ports.insert(wall.pass(LAN, &tcp(client, server, SYN)).ends().source.1);
+    }
+    assert_eq!((udp_ports.len(), tcp_ports.len()), (100, 100));
+    assert!(udp_ports.iter().all(|&port| port > 50_000), "{udp_ports:?}");
+    assert!(tcp_ports.iter().any(|&port| port < 50_000), "of another protocol: {tcp_ports:?}");
+}
