@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Every kind is these two keys: one more source, one more destination, both, other prefixes, another
-//! family. So lookup, tracker, replication and fragments know of one thing only, the [twin](crate::table::Twin).
+//! family. So lookup, tracker, replication and fragments know of one thing only, the
+//! [twin](crate::table::Twin).
 //!
 //! - `compiled.rs`: the rules as they are asked, which `making.rs` puts together. `choose.rs`: what a
 //!   first packet becomes; part of the judge, so it changes nothing. `act.rs`: carries that out, and
