@@ -71,6 +71,7 @@ pub fn parse_policy(
     if let Some((policy, spans)) = parsed.as_ref().filter(|_| reader.errors() == 0) {
         shadow::check(&mut reader, policy, &spans.rules);
         shadow::check_nat(&mut reader, policy, &spans.nat);
+        nat::host::check(&mut reader, policy, &spans.nat);
     }
     reader.finish(parsed.map(|(policy, _)| policy))
 }

@@ -3,6 +3,7 @@
 mod destination;
 mod family;
 mod fixed;
+pub(crate) mod host;
 mod outside;
 mod pool;
 mod source;
