@@ -629,12 +629,17 @@ fn a_rule_that_an_earlier_one_shadows_is_a_warning() {
 fn a_host_that_has_all_ports_leaves_masquerading_none() {
     let rule = |lines: &str| format!("[[nat]]\nid = \"r\"\ntype = \"source\"\n{lines}\n");
     let host = |services: &str| format!("[[host-inbound]]\nzone = \"a\"\nservice = {services}\n");
-    let of = |services: &str, lines: &str| after(&format!("{POOLS}{}", host(services)), &rule(lines));
+    let of =
+        |services: &str, lines: &str| after(&format!("{POOLS}{}", host(services)), &rule(lines));
     let hint = "`[[host-inbound]]` has all of 1024 to 62463 for the host: let in the ports alone that it serves";
-    let warning = |names: &str| [format!("warning: 1:1 rule `r` has no {names} port to give [{hint}]")];
+    let warning =
+        |names: &str| [format!("warning: 1:1 rule `r` has no {names} port to give [{hint}]")];
     let masquerade = "translate = \"interface\"";
     assert_eq!(of("[\"tcp\"]", masquerade), warning("tcp"));
-    assert_eq!(of("[\"udp/30001-62463\", \"udp/1000-30000\", \"tcp\"]", masquerade), warning("tcp and udp"));
+    assert_eq!(
+        of("[\"udp/30001-62463\", \"udp/1000-30000\", \"tcp\"]", masquerade),
+        warning("tcp and udp")
+    );
     assert_eq!(of("[\"udp/1024-30000\", \"udp/30002-65535\"]", masquerade), [""; 0], "one is left");
     assert_eq!(of("[\"udp/1024-62462\"]", masquerade), [""; 0], "the last is left");
     assert_eq!(of("[\"udp/1025-62463\"]", masquerade), [""; 0], "the first is left");

@@ -247,7 +247,7 @@ impl Engine {
         let Ok(handle) = self.table.insert(context.keyed.hash, &session) else { return nothing };
         self.last_session = id;
         let turn = match bound {
-            Some(twin) => self.translate_from_now(handle, &session, twin),
+            Some(binding) => self.translate_from_now(handle, &session, binding),
             None => Turn::Not,
         };
         self.rules.begun(&session);
@@ -263,7 +263,7 @@ impl Engine {
         }
         if self.policy.rule(rule).log_open {
             let event = event(&self.replication.origins, EventKind::Open, &session, context.now);
-            let translated = bound.map(|twin| twin.ends());
+            let translated = bound.map(|bound| bound.twin.ends());
             self.tell(Event { ingress: Some(context.arrived.ingress), translated, ..event });
         }
         (Some(id), turn)

@@ -13,7 +13,7 @@
 //!
 //! - `compiled.rs`: the rules as they are asked, which `making.rs` puts together. `choose.rs`: what a
 //!   first packet becomes; part of the judge, so it changes nothing. `act.rs`: carries that out, and
-//!   what a session's end gives back.
+//!   what a session's end gives back. `simply.rs`: the short way of what nearly all first packets become.
 //! - `ports.rs`: a public address's ports by slots. `mappings.rs`: endpoint-independent mappings.
 //! - `placing.rs`: which slot a packet belongs to when it is not yet, or no more, as the inside sees it.
 //!
@@ -30,6 +30,7 @@ mod names;
 mod placing;
 mod ports;
 mod rewriting;
+mod simply;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -50,6 +51,7 @@ use self::ports::Runs;
 pub use self::ports::{Class, Half};
 use self::rewriting::Rewriting;
 pub(crate) use self::rewriting::Turn;
+pub(crate) use self::simply::Simple;
 pub use self::usage::{AddressUse, RuleUse, Usage};
 use wire::Protocol;
 
@@ -65,6 +67,8 @@ pub(crate) struct Nat {
     seed: u64,
     /// Public addresses that have ports to give, or had.
     book: HashMap<(u16, IpAddr), u16, Keyed>,
+    /// What may be in the book: most addresses that packets go to are ruled out by one bit.
+    sieve: Sieve,
     addresses: Vec<Public>,
     mappings: Option<Mappings>,
     pub(crate) names: Names,
@@ -108,6 +112,7 @@ impl Nat {
         Self {
             seed,
             book: HashMap::with_hasher(Keyed::new(seed)),
+            sieve: Sieve::default(),
             addresses: Vec::new(),
             mappings: None,
             names: Names::default(),
@@ -191,13 +196,26 @@ impl Nat {
         if self.book.contains_key(&(domain, address)) || self.addresses.len() == NAT_ADDRESSES_MAX {
             return;
         }
+        self.sieve.add(address);
         self.book.insert((domain, address), self.addresses.len() as u16);
         let runs = Class::ALL.map(|_| Runs::new());
         self.addresses.push(Public { domain, address, runs, borrowed: 0 });
     }
 
     /// The place of a public address.
+    #[inline]
     fn place(&self, domain: u16, address: IpAddr) -> Option<u16> {
+        if self.sieve.may_have(address) { self.place_in_book(domain, address) } else { None }
+    }
+
+    /// Whether an address may be a public one.
+    #[inline]
+    pub(crate) const fn may_be_public(&self, address: IpAddr) -> bool {
+        self.sieve.may_have(address)
+    }
+
+    #[inline(never)]
+    fn place_in_book(&self, domain: u16, address: IpAddr) -> Option<u16> {
         self.book.get(&(domain, address)).copied()
     }
 
@@ -216,6 +234,38 @@ impl Nat {
     /// The engine's number of a rule of the policy in force.
     fn number(&self, rule: u16) -> NatRule {
         self.numbers.get(usize::from(rule)).copied().unwrap_or(NatRule::NONE)
+    }
+}
+
+/// A set of addresses that takes some for its own that are not.
+#[derive(Debug, Default)]
+struct Sieve([u64; 8]);
+
+impl Sieve {
+    fn add(&mut self, address: IpAddr) {
+        let (word, bit) = Self::spot(address);
+        self.0[word] |= bit;
+    }
+
+    #[inline]
+    const fn may_have(&self, address: IpAddr) -> bool {
+        let (word, bit) = Self::spot(address);
+        self.0[word] & bit != 0
+    }
+
+    /// Multiplicative hashing by the golden ratio (Knuth, volume 3, §6.4). Who makes addresses that are not ruled
+    /// out has them looked up, as all would be.
+    #[inline]
+    const fn spot(address: IpAddr) -> (usize, u64) {
+        let word = match address {
+            IpAddr::V4(address) => address.to_bits(),
+            IpAddr::V6(address) => {
+                let bits = address.to_bits();
+                (bits ^ bits >> 32 ^ bits >> 64 ^ bits >> 96) as u32
+            }
+        };
+        let hash = word.wrapping_mul(0x9e37_79b9);
+        ((hash >> 29) as usize, 1 << (hash >> 23 & 63))
     }
 }
 

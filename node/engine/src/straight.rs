@@ -13,8 +13,8 @@ use wire::{Plain, Time};
 
 use crate::engine::Engine;
 use crate::rules::short_epoch;
-use crate::session::{Egress, Flags, Peer, Session};
-use crate::table::{Guess, Handle, SessionTable};
+use crate::session::{Egress, Peer, Session};
+use crate::table::{Beyond, Guess, Handle, SessionTable, Side, Twin};
 use crate::track::{self, Progress};
 use crate::{Checksum, Decision, Mode, Port, PortId, State, Verdict};
 
@@ -34,8 +34,6 @@ struct Course {
     progress: Progress,
     egress: Egress,
     mac: [u8; 6],
-    /// The session is translated.
-    translated: bool,
 }
 
 impl Straight {
@@ -70,18 +68,21 @@ impl Engine {
         now: Time,
     ) -> Option<Decision> {
         let plain = &straight.plain;
-        let Course { handle, sender, progress, egress, mac, translated } =
+        let Course { handle, sender, progress, egress, mac } =
             self.course(straight, ingress, frame, now)?;
-        if translated {
-            self.translate_plain(handle, sender, plain, frame)?;
-        }
-        let session = self.table.get_mut(handle)?;
+        let (session, twin) = self.table.get_both(handle)?;
         let state = match session.is_established_for(sender) {
             true => State::Established,
             false => State::New,
         };
         progress.apply(session, sender, plain.ip_len, now);
-        plain.route(frame, egress.mac, mac);
+        match twin {
+            None => plain.route(frame, egress.mac, mac),
+            Some(twin) => {
+                let Beyond { key, direction, delta } = twin.beyond(session, sender);
+                plain.route_translated(frame, [egress.mac, mac], (key, direction), delta);
+            }
+        }
         let (session, rule) = (session.id, session.rule);
         if self.screening.is_some() {
             self.observe_straight(handle);
@@ -108,11 +109,9 @@ impl Engine {
         let plain = &straight.plain;
         let (handle, side) = self.table.locate_at(straight.guess, straight.hash, &plain.key)?;
         let session = self.table.get(handle)?;
-        let translated = session.flags.has(Flags::TRANSLATED);
-        let sender = if translated {
-            self.sender((handle, side), session, plain.direction)?
-        } else {
-            session.sender(plain.direction)
+        let sender = match self.table.twin(handle, session) {
+            None => session.sender(plain.direction),
+            Some(twin) => translated_sender(session, twin, side, plain)?,
         };
         if session.deadline <= now || !self.is_current(session, sender, ingress) {
             return None;
@@ -124,32 +123,7 @@ impl Engine {
             return None;
         }
         let progress = track::predict(session, sender, plain, &self.tracking, now)?;
-        Some(Course { handle, sender, progress, egress, mac: port.mac, translated })
-    }
-
-    /// Gives a plain packet the ends that it has beyond. `None`, and nothing done, if those are of the other
-    /// family.
-    #[inline]
-    fn translate_plain(
-        &self,
-        handle: Handle,
-        sender: Peer,
-        plain: &Plain,
-        frame: &mut [u8],
-    ) -> Option<()> {
-        let session = self.table.get(handle)?;
-        let twin = self.table.twin(handle, session)?;
-        if twin.key.version() != session.key.version() {
-            return None;
-        }
-        match sender {
-            Peer::Initiator => plain.translate(frame, (&twin.key, twin.initiator), twin.delta),
-            Peer::Responder => {
-                let back = (&session.key, session.direction(Peer::Responder));
-                plain.translate(frame, back, twin.delta.reversed());
-            }
-        }
-        Some(())
+        Some(Course { handle, sender, progress, egress, mac: port.mac })
     }
 
     /// Whether the session is of the policy in force, and the packet enters from its sender's zone.
@@ -158,4 +132,16 @@ impl Engine {
         session.epoch == short_epoch(&self.policy)
             && self.policy.zone_of_port(ingress) == Some(session.zones[sender.index()])
     }
+}
+
+/// Who of a translated session sends a packet that it was found by; `None` if nobody does on this side, or if
+/// the packet must become one of the other family.
+#[inline(always)]
+fn translated_sender(session: &Session, twin: &Twin, side: Side, plain: &Plain) -> Option<Peer> {
+    let (direction, sender) = match side {
+        Side::First => (session.direction(Peer::Initiator), Peer::Initiator),
+        Side::Second => (twin.initiator.reversed(), Peer::Responder),
+    };
+    let fits = direction == plain.direction && twin.key.version() == session.key.version();
+    fits.then_some(sender)
 }

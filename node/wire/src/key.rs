@@ -43,6 +43,8 @@ pub(crate) const LOW: usize = 0;
 pub(crate) const HIGH: usize = 16;
 pub(crate) const LOW_PORT: usize = 32;
 pub(crate) const HIGH_PORT: usize = 34;
+/// Where an IPv4 address stands within the address of an end.
+const V4: usize = 12;
 const DOMAIN: usize = 36;
 const PROTOCOL: usize = 38;
 const VERSION: usize = 39;
@@ -181,20 +183,43 @@ impl FlowKey {
         }
     }
 
-    /// Both ends of IPv4 as they stand in headers, address and port: who sends in this direction, then who
-    /// receives.
-    #[inline]
-    pub(crate) fn v4_ends(&self, direction: Direction) -> [([u8; 4], [u8; 2]); 2] {
-        let end = |address: usize, port: usize| {
-            let at = |at: usize| self.0[at];
-            let from = address + 12;
-            ([at(from), at(from + 1), at(from + 2), at(from + 3)], [at(port), at(port + 1)])
+    /// Both ends of IPv4 as they stand in headers, who sends in this direction first: addresses, ports.
+    #[inline(always)]
+    pub(crate) fn v4_fields(&self, direction: Direction) -> ([u8; 8], [u8; 4]) {
+        let word = |from: usize| {
+            let at = |place: usize| self.0[from + place];
+            u32::from_le_bytes([at(0), at(1), at(2), at(3)])
         };
-        let (low, high) = (end(LOW, LOW_PORT), end(HIGH, HIGH_PORT));
-        match direction {
-            Direction::Forward => [low, high],
-            Direction::Reverse => [high, low],
-        }
+        let addresses = u64::from(word(LOW + V4)) | u64::from(word(HIGH + V4)) << 32;
+        let ports = word(LOW_PORT);
+        let (addresses, ports) = match direction {
+            Direction::Forward => (addresses, ports),
+            Direction::Reverse => (addresses.rotate_left(32), ports.rotate_left(16)),
+        };
+        (addresses.to_le_bytes(), ports.to_le_bytes())
+    }
+
+    /// Address and port of who sends in this direction, of a key of IPv4.
+    #[inline(always)]
+    pub fn v4_source(&self, direction: Direction) -> Option<(u32, u16)> {
+        let (address, port) = match direction {
+            Direction::Forward => (LOW + V4, LOW_PORT),
+            Direction::Reverse => (HIGH + V4, HIGH_PORT),
+        };
+        (self.0[VERSION] == 4).then(|| (be32(&self.0, address), be16(&self.0, port)))
+    }
+
+    /// The key of the same flow of IPv4 with another source and in another domain, and which way that is; `None`
+    /// of IPv6.
+    #[inline]
+    pub fn with_v4_source(
+        &self,
+        direction: Direction,
+        domain: u16,
+        source: (u32, u16),
+    ) -> Option<(Self, Direction)> {
+        let destination = self.v4_source(direction.reversed())?;
+        Some(Self::v4(domain, self.protocol(), source, destination))
     }
 
     /// The port of who sends in this direction.
@@ -216,7 +241,7 @@ impl FlowKey {
     fn address(&self, at: usize) -> IpAddr {
         match self.version() {
             // Canonical: the rest says that it is IPv4-mapped.
-            Version::V4 => IpAddr::V4(Ipv4Addr::from_bits(be32(&self.0, at + 12))),
+            Version::V4 => IpAddr::V4(Ipv4Addr::from_bits(be32(&self.0, at + V4))),
             Version::V6 => {
                 let mut octets = [0; 16];
                 octets.copy_from_slice(&self.0[at..at + 16]);

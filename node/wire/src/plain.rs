@@ -16,7 +16,7 @@ use core::net::Ipv6Addr;
 
 use crate::bytes::{be16, be32};
 use crate::checksum::{finish, sums_to_ones};
-use crate::key::{HIGH, HIGH_PORT, KEY_LEN, LOW, LOW_PORT};
+use crate::key::{HIGH, HIGH_PORT, LOW, LOW_PORT};
 use crate::translate::{Delta, moved};
 use crate::{Direction, FlowKey, Protocol, Seq, TcpFlags, Version};
 use crate::{ethernet, ipv4, ipv6, tcp, udp};
@@ -184,81 +184,78 @@ impl Plain {
         }
     }
 
-    /// [`rewrite`](crate::translate::rewrite) of the frame that this was read from: the ends of packets that
-    /// go one way within another key of its protocol, of which `delta` tells the difference.
-    /// Bytes of the key are written as they
-    /// stand. With a key of the other IP version it does nothing. The descriptor's own key stays
-    /// that of the old ends.
+    /// [`Plain::route`] of a packet that leaves with other ends
+    /// ([`rewrite`](crate::translate::rewrite)): those of packets that go one way within another key of its
+    /// protocol, of which `delta` tells the difference. With a key of the other IP version it does nothing.
+    /// The descriptor's own key stays that of the old ends.
     #[inline(always)]
-    pub fn translate(
+    pub fn route_translated(
         &self,
         frame: &mut [u8],
+        [to, from]: [[u8; 6]; 2],
         (key, direction): (&FlowKey, Direction),
         delta: Delta,
     ) {
         if key.version() != self.version {
             return;
         }
-        let key = key.as_bytes();
-        let [source, destination] = match direction {
-            Direction::Forward => [LOW, HIGH],
-            Direction::Reverse => [HIGH, LOW],
-        };
         match self.version {
             Version::V4 => {
-                let head: Option<&mut [u8; TRANSPORT_V4 + tcp::HEADER_LEN]> =
-                    frame.first_chunk_mut();
-                let Some(head) = head else { return };
-                put(head, NETWORK + ipv4::SOURCE, &key[source + V4_IN_V6..source + 16]);
-                put(
-                    head,
-                    NETWORK + ipv4::DESTINATION,
-                    &key[destination + V4_IN_V6..destination + 16],
-                );
-                let sum = moved(be16(head, NETWORK + ipv4::CHECKSUM), delta.header);
+                let Some(head) = frame.first_chunk_mut::<{ TRANSPORT_V4 + tcp::HEADER_LEN }>()
+                else {
+                    return;
+                };
+                let (addresses, ports) = key.v4_fields(direction);
+                put(head, NETWORK + ipv4::SOURCE, &addresses);
+                put(head, TRANSPORT_V4, &ports);
+                self.change_checksum(head, TRANSPORT_V4, delta);
+                // One hop less, as in `route`, and other addresses.
+                let change = 0xfeff + u32::from(delta.header);
+                let sum = finish(u32::from(!be16(head, NETWORK + ipv4::CHECKSUM)) + change);
                 put(head, NETWORK + ipv4::CHECKSUM, &sum.to_be_bytes());
-                if let Some(transport) = head.last_chunk_mut() {
-                    self.translate_transport(transport, key, direction, delta);
-                }
+                head[NETWORK + ipv4::TTL] = self.hop_limit.saturating_sub(1);
+                put(head, 0, &to);
+                put(head, to.len(), &from);
             }
             Version::V6 => {
-                let head: Option<&mut [u8; TRANSPORT_V6 + tcp::HEADER_LEN]> =
-                    frame.first_chunk_mut();
-                let Some(head) = head else { return };
-                put(head, NETWORK + ipv6::SOURCE, &key[source..source + 16]);
-                put(head, NETWORK + ipv6::DESTINATION, &key[destination..destination + 16]);
-                if let Some(transport) = head.last_chunk_mut() {
-                    self.translate_transport(transport, key, direction, delta);
-                }
+                self.translate_v6(frame, (key, direction), delta);
+                self.route(frame, to, from);
             }
         }
     }
 
-    #[inline(always)]
-    fn translate_transport(
+    #[inline(never)]
+    fn translate_v6(
         &self,
-        header: &mut [u8; tcp::HEADER_LEN],
-        key: &[u8; KEY_LEN],
-        direction: Direction,
+        frame: &mut [u8],
+        (key, direction): (&FlowKey, Direction),
         delta: Delta,
     ) {
-        let [source, destination] = match direction {
-            Direction::Forward => [LOW_PORT, HIGH_PORT],
-            Direction::Reverse => [HIGH_PORT, LOW_PORT],
+        let head: Option<&mut [u8; TRANSPORT_V6 + tcp::HEADER_LEN]> = frame.first_chunk_mut();
+        let Some(head) = head else { return };
+        let ends = match direction {
+            Direction::Forward => [(LOW, LOW_PORT), (HIGH, HIGH_PORT)],
+            Direction::Reverse => [(HIGH, HIGH_PORT), (LOW, LOW_PORT)],
         };
-        put(header, 0, &key[source..source + 2]);
-        put(header, 2, &key[destination..destination + 2]);
+        let key = key.as_bytes();
+        for (nth, (address, port)) in ends.into_iter().enumerate() {
+            put(head, NETWORK + ipv6::SOURCE + nth * 16, &key[address..address + 16]);
+            put(head, TRANSPORT_V6 + nth * 2, &key[port..port + 2]);
+        }
+        self.change_checksum(head, TRANSPORT_V6, delta);
+    }
+
+    /// Adds what the ends differ to the checksum of the transport header at `transport`.
+    #[inline(always)]
+    fn change_checksum<const N: usize>(&self, head: &mut [u8; N], transport: usize, delta: Delta) {
         let udp = self.key.protocol() == Protocol::UDP;
-        let at = if udp { udp::CHECKSUM } else { tcp::CHECKSUM };
-        let sum = moved(u16::from_be_bytes([header[at], header[at + 1]]), delta.transport);
+        let at = transport + if udp { udp::CHECKSUM } else { tcp::CHECKSUM };
+        let sum = moved(be16(head, at), delta.transport);
         // Zero means "none" in UDP, and is the same number as all ones (RFC 768).
         let sum = if udp && sum == 0 { 0xffff } else { sum };
-        put(header, at, &sum.to_be_bytes());
+        put(head, at, &sum.to_be_bytes());
     }
 }
-
-/// Where an IPv4 address stands in the address of a key.
-const V4_IN_V6: usize = 12;
 
 #[inline(always)]
 fn put(bytes: &mut [u8], at: usize, field: &[u8]) {

@@ -98,6 +98,16 @@ impl Delta {
         }
     }
 
+    /// [`Delta::between`] of ends of IPv4 whose sources alone differ.
+    #[inline]
+    pub const fn between_v4_sources(from: (u32, u16), to: (u32, u16)) -> Self {
+        let (old, new) = (v4_sum(from.0), v4_sum(to.0));
+        Self {
+            header: difference(old, new),
+            transport: difference(old + from.1 as u32, new + to.1 as u32),
+        }
+    }
+
     /// That of the packets that go back, and what undoes it.
     #[inline]
     #[must_use]
@@ -154,14 +164,12 @@ pub fn rewrite_simple(
         return false;
     }
     let Some(ip) = chunk_mut::<{ ipv4::HEADER_LEN }>(frame, network) else { return false };
-    let [source, destination] = key.v4_ends(direction);
-    ip[ipv4::SOURCE..][..4].copy_from_slice(&source.0);
-    ip[ipv4::DESTINATION..][..4].copy_from_slice(&destination.0);
+    let (addresses, ports) = key.v4_fields(direction);
+    ip[ipv4::SOURCE..].copy_from_slice(&addresses);
     let sum = moved(be16(ip, ipv4::CHECKSUM), delta.header);
     ip[ipv4::CHECKSUM..][..2].copy_from_slice(&sum.to_be_bytes());
     let Some(header) = frame.get_mut(transport..transport + checksum + 2) else { return true };
-    header[..2].copy_from_slice(&source.1);
-    header[2..4].copy_from_slice(&destination.1);
+    header[..4].copy_from_slice(&ports);
     let sum = u16::from_be_bytes([header[checksum], header[checksum + 1]]);
     let sum = moved(sum, delta.transport);
     let sum = if udp && sum == 0 { 0xffff } else { sum };
@@ -378,9 +386,14 @@ fn put_addresses(bytes: &mut [u8], version: Version, network: usize, to: &Ends) 
     }
 }
 
+#[inline(always)]
+const fn v4_sum(address: u32) -> u32 {
+    (address >> 16) + (address & 0xffff)
+}
+
 /// The difference of two sums, with one representation of zero.
-fn difference(old: u32, new: u32) -> u16 {
-    let difference = fold(u32::from(!fold(old)) + u32::from(fold(new)));
+const fn difference(old: u32, new: u32) -> u16 {
+    let difference = fold(!fold(old) as u32 + fold(new) as u32);
     if difference == 0xffff { 0 } else { difference }
 }
 

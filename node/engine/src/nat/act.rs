@@ -16,7 +16,12 @@ use crate::table::{Handle, Marks, NO_PLACE, Twin};
 use crate::{Reason, Verdict};
 
 /// How a session that is about to open will be translated.
-pub(crate) type Binding = Twin;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Binding {
+    pub(crate) twin: Twin,
+    /// Of the second key, in the table.
+    pub(crate) hash: u64,
+}
 
 impl Marks {
     /// Who may open sessions by the mapping.
@@ -65,9 +70,13 @@ impl Nat {
                 self.addresses[usize::from(outside.place)].borrowed += 1;
             }
         }
-        if !by_mapping(twin) {
-            return;
+        if by_mapping(twin) {
+            self.begin_mapped(session, twin);
         }
+    }
+
+    #[inline(never)]
+    fn begin_mapped(&mut self, session: &Session, twin: &Twin) {
         for going in self.goings(session, twin).into_iter().flatten() {
             let mappings =
                 self.mappings.get_or_insert_with(|| Mappings::new(NAT_MAPPINGS_MAX, self.seed));
@@ -103,14 +112,18 @@ impl Nat {
         let class = Class::of(twin.key.protocol()).filter(|_| twin.marks.has(Marks::PORT))?;
         let port = twin.key.source_port(twin.initiator);
         let place = match twin.place {
-            NO_PLACE => {
-                let (address, _) = twin.key.source(twin.initiator);
-                self.add(twin.key.domain(), address);
-                self.place(twin.key.domain(), address)?
-            }
+            NO_PLACE => self.place_of_source(twin)?,
             place => place,
         };
         Some((Outside { place, class, port }, class))
+    }
+
+    /// Where its source's address is kept, from now on if it was not.
+    #[cold]
+    fn place_of_source(&mut self, twin: &Twin) -> Option<u16> {
+        let (address, _) = twin.key.source(twin.initiator);
+        self.add(twin.key.domain(), address);
+        self.place(twin.key.domain(), address)
     }
 
     /// The mappings that it goes by: that of its source, and that of whom it means.
@@ -140,13 +153,13 @@ impl Engine {
         &mut self,
         handle: Handle,
         session: &Session,
-        twin: &Twin,
+        Binding { twin, hash }: &Binding,
     ) -> Turn {
-        if !self.table.translate(handle, twin) {
+        if !self.table.translate(handle, *hash, twin) {
             return Turn::Not;
         }
-        self.nat.begin(session, twin);
         self.nat.names.hit(twin.rules);
+        self.nat.begin(session, twin);
         Turn::Session(handle, Peer::Initiator)
     }
 
@@ -226,7 +239,7 @@ impl Engine {
 
     /// A session that came by a record is translated.
     pub(crate) fn replicate_translation(&mut self, handle: Handle, session: &Session, twin: Twin) {
-        if self.table.translate(handle, &twin) {
+        if self.table.translate(handle, self.table.hash(&twin.key), &twin) {
             self.nat.begin(session, &twin);
         }
     }

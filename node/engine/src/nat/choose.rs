@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use config::{Filtering, Mapping, SourceTo};
-use wire::placement::slot_of_port;
+use wire::placement::{PORTS_PER_SLOT, slot_of_port};
 use wire::{Delta, Ends, FlowKey, Packet, PlacementKey, Protocol, Slot, Version, slot};
 
 use super::act::Binding;
@@ -14,7 +14,7 @@ use super::ports::{Class, Offer, Wanted};
 use super::{NatRule, spread};
 use crate::engine::Engine;
 use crate::policy::Question;
-use crate::table::{Handle, Marks, NO_PLACE};
+use crate::table::{Handle, Marks, NO_PLACE, Twin};
 use crate::{PortId, Reason, ZoneId};
 
 /// What the destination of a first packet becomes.
@@ -56,6 +56,7 @@ struct Chosen {
 
 impl Engine {
     /// What becomes of the destination of a first packet that comes from a zone; `None`: nothing.
+    #[inline(never)]
     pub(crate) fn toward(
         &self,
         zone: ZoneId,
@@ -111,6 +112,7 @@ impl Engine {
     }
 
     /// How the session of a first packet will be translated; `None`: not at all.
+    #[inline(never)]
     pub(crate) fn binding(&self, first: &First<'_>) -> Result<Option<Binding>, Reason> {
         let rules = self.policy.translations();
         if rules.is_empty() && first.toward.is_none() {
@@ -132,10 +134,11 @@ impl Engine {
         let (key, initiator) = FlowKey::new(domain, protocol, to.source, to.destination);
         // A port that is free is in nobody's key.
         let new_port = chosen.marks.has(Marks::PORT) && !chosen.marks.has(Marks::MAPPED);
+        let hash = self.table.hash(&key);
         let room = if new_port {
-            self.table.has_twin_room(&key)
+            self.table.has_twin_room(hash)
         } else {
-            self.table.twin_room(&key, first.stale)
+            self.table.twin_room(hash, &key, first.stale)
         };
         if !room {
             return Err(Reason::NatExhausted);
@@ -145,7 +148,8 @@ impl Engine {
         let one_family = version == Version::of(ends.destination.0);
         let delta = if one_family { Delta::between(&ends, &to) } else { Delta::default() };
         let rules = [rule, first.toward.map_or(NatRule::NONE, |toward| toward.rule)];
-        Ok(Some(Binding { key, delta, initiator, marks, rules, place: chosen.place }))
+        let twin = Twin { key, delta, initiator, marks, rules, place: chosen.place };
+        Ok(Some(Binding { twin, hash }))
     }
 
     fn source(
@@ -160,12 +164,16 @@ impl Engine {
             None => rules.origin(first.question).map_err(|_| Reason::NatImpossible)?,
         };
         let untouched = Chosen { to: first.ends.source, marks: Marks::default(), place: NO_PLACE };
+        if first.toward.is_some_and(|toward| toward.inward)
+            && let Some((rule, chosen)) = self.as_known_outside(first)?
+        {
+            return Ok((self.nat.number(rule), chosen));
+        }
         match origin {
             // Who is on the side of the server that it means must be answered by way of here.
             Origin::Untouched if self.turns_back(first) => {
                 let mapping = Mapping::default();
                 let chosen = match first.toward {
-                    // RFC 4787 §6, REQ-9: as a mapping shows it.
                     Some(toward) if toward.inward => self.beside_mapped(first, destination)?,
                     _ => self.public(first, destination, SourceTo::Interface, mapping)?,
                 };
@@ -180,6 +188,41 @@ impl Engine {
                 Ok((self.nat.number(rule), self.public(first, destination, to, mapping)?))
             }
         }
+    }
+
+    /// The endpoint that an inside host is known by outside, for its packet to the mapping of another one
+    /// (RFC 4787 §6, REQ-9). `None`: it has no mapping by rule, or another actor has it.
+    #[inline(never)]
+    fn as_known_outside(&self, first: &First<'_>) -> Result<Option<(u16, Chosen)>, Reason> {
+        let sent = first.ends.destination;
+        let (Some((rule, to, mapping)), Some(class), Some(asked)) = (
+            self.policy.translations().origin_outside(first.question, sent),
+            Class::of(first.protocol),
+            slot_of_port(sent.1),
+        ) else {
+            return Ok(None);
+        };
+        let domain = self.fib.domain_of(first.ports[0]).unwrap_or_default();
+        let slot = self.home(domain, first.protocol, first.ends.source, sent);
+        if !self.owns(slot) {
+            return Ok(None);
+        }
+        let source = Source { first, class, slot, mapping, inward: false };
+        let chosen = match to {
+            SourceTo::Untouched => return Ok(None),
+            SourceTo::Interface => self.of_own(&source, domain, sent.0)?,
+            SourceTo::Pool(pool) => self.of_pool(&source, pool, sent.0.is_ipv4())?,
+        };
+        // The session is where the mapping is that was asked for.
+        let borrowed = slot_of_port(chosen.to.1) != Some(asked);
+        let marks = chosen.marks.without(Marks::BORROWED);
+        let marks = if borrowed { marks.with(Marks::BORROWED) } else { marks };
+        Ok(Some((rule, Chosen { marks, ..chosen })))
+    }
+
+    /// Whether the ports of a slot are given here.
+    fn owns(&self, slot: Slot) -> bool {
+        self.owns_all || self.owner_of(slot).is_none()
     }
 
     /// An endpoint of the address that a packet was sent to.
@@ -282,16 +325,15 @@ impl Engine {
         let runs = self.nat.runs(place, class).ok_or(Reason::NatImpossible)?;
         let wanted = Wanted {
             slot,
-            start: (first.hash >> 7) as u8 % 15,
+            start: start_of(first.hash),
             parity: mapping.parity.then_some(inside.1),
             half: self.nat.half,
             slots: self.slots,
         };
-        let owns = |slot| self.owns_all || self.owner_of(slot).is_none();
         let beside = independent.then(|| self.beside(source, place)).flatten();
         let offer = match beside {
             Some(port) => Some(Offer { port, borrowed: false }),
-            None => runs.offer(&wanted, owns),
+            None => runs.offer(&wanted, |slot| self.owns(slot)),
         };
         let Offer { port, borrowed } = offer.ok_or(Reason::NatExhausted)?;
         let mut marks = Marks::PORT;
@@ -336,6 +378,12 @@ impl Engine {
         let fits = slot_of_port(port) == Some(source.slot) && runs.is_free(port);
         fits.then_some(port)
     }
+}
+
+/// Where in a run the search for a port begins, of a flow with this hash.
+#[inline]
+pub(super) const fn start_of(hash: u64) -> u8 {
+    (hash >> 7) as u8 % PORTS_PER_SLOT as u8
 }
 
 /// Who is to get a public endpoint.

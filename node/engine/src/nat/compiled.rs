@@ -8,7 +8,8 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use config::{AddressMatch, AddressSet, Mapping, Service, SourceTo};
 use wire::translate::nptv6::Nptv6;
 
-use super::making::{Making, list};
+use super::making::{FEW, Making, list};
+use crate::ZoneId;
 use crate::policy::{CompileError, Indexed, Linear, Matcher, Question};
 
 /// All rules of translation of a policy.
@@ -19,6 +20,8 @@ pub(crate) struct Translations {
     pub(crate) pools: Box<[Pool]>,
     toward: Option<List<Toward>>,
     from: Option<List<From>>,
+    /// Of the rules of `from`, by their places in the file; nothing if there are more than a look may take.
+    outlines: Option<Box<[(u16, Outline)]>>,
     sets: Box<[AddressSet]>,
     /// Inside addresses whose endpoints have one mapping each.
     independent: Box<[Independent]>,
@@ -69,6 +72,14 @@ pub(super) struct Ports {
     pub(super) to: u16,
 }
 
+/// What a rule for sources asks of zones, and what it does if that is all it asks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outline {
+    pub(super) zones: [Option<ZoneId>; 2],
+    /// Of IPv4 alone. The outer `None`: it asks for more. The inner: it is for IPv6.
+    pub(super) to: Option<Option<SourceTo>>,
+}
+
 /// What becomes of a source.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum From {
@@ -95,6 +106,8 @@ pub(crate) struct Nat64 {
 #[derive(Clone, Debug)]
 pub(super) struct Independent {
     pub(super) source: AddressMatch,
+    /// Where its packets come from and go to.
+    pub(super) zones: [Option<ZoneId>; 2],
     pub(super) parity: bool,
 }
 
@@ -153,7 +166,9 @@ impl Translations {
         for (place, rule) in nat.rules.iter().enumerate() {
             making.add(place as u16, rule)?;
         }
-        let Making { sets, toward, from, independent, served, .. } = making;
+        let Making { sets, toward, from, outlines, independent, served, .. } = making;
+        let few = outlines.len() <= FEW;
+        let outlines = few.then(|| from.1.iter().map(|it| it.0).zip(outlines).collect());
         let masquerades = from.1.iter().any(|(_, from)| matches!(from, From::To(SourceTo::Interface, _)))
             || toward.1.iter().any(
                 |(_, it)| matches!(it, Toward::Nat64(Nat64 { to: SourceTo::Interface, .. })),
@@ -165,6 +180,7 @@ impl Translations {
             pools: nat.pools.iter().map(Pool::of).collect(),
             toward: list(policy, &sets, toward)?,
             from: list(policy, &sets, from)?,
+            outlines,
             sets: sets.into(),
             independent: independent.into(),
             served: served.into(),
@@ -228,6 +244,48 @@ impl Translations {
                 Ok(Origin::Own(rule, outside))
             }
         }
+    }
+
+    /// What the source becomes of a packet to a public endpoint that turns back to another host inside: as of one
+    /// that goes outside by an endpoint-independent rule, if there is one for it. `sent` is what it was sent to.
+    pub(crate) fn origin_outside(
+        &self,
+        question: &Question,
+        sent: (IpAddr, u16),
+    ) -> Option<(u16, SourceTo, Mapping)> {
+        let fits = |of: &&Independent| {
+            let [from, to] = of.zones;
+            from.is_none_or(|from| from == question.from_zone)
+                && to != Some(question.from_zone)
+                && of.source.matches(&self.sets, question.source)
+        };
+        let [_, to] = self.independent.iter().find(fits)?.zones;
+        let outward = Question {
+            to_zone: to.unwrap_or(question.to_zone),
+            destination: sent.0,
+            destination_port: sent.1,
+            ..*question
+        };
+        match self.origin(&outward).ok()? {
+            Origin::Shared(rule, to, mapping) if mapping.endpoint_independent => {
+                Some((rule, to, mapping))
+            }
+            Origin::Shared(..) | Origin::Own(..) | Origin::Untouched => None,
+        }
+    }
+
+    /// What the source becomes of a packet of IPv4 between two zones, where that is all that the rules ask about.
+    /// `None`: they ask for more.
+    #[inline]
+    pub(crate) fn source_by_zones(&self, zones: [ZoneId; 2]) -> Option<(u16, SourceTo)> {
+        for (rule, Outline { zones: [from, to], to: source }) in self.outlines.as_ref()? {
+            let fits =
+                from.is_none_or(|from| from == zones[0]) && to.is_none_or(|to| to == zones[1]);
+            if fits && let Some(to) = (*source)? {
+                return Some((*rule, to));
+            }
+        }
+        Some((0, SourceTo::Untouched))
     }
 
     /// What the source becomes of a packet whose destination the rule of this place has made IPv4.

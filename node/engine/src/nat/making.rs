@@ -8,11 +8,14 @@ use config::{
 };
 use wire::translate::nptv6::Nptv6;
 
-use super::compiled::{Asked, From, Independent, List, Nat64, Pair, Ports, Served, Toward};
+use super::compiled::{
+    Asked, From, Independent, List, Nat64, Outline, Pair, Ports, Served, Toward,
+};
+use crate::ZoneId;
 use crate::policy::{self, CompileError, Indexed};
 
 /// Rules up to which they are compared one by one.
-const FEW: usize = 4;
+pub(super) const FEW: usize = 4;
 
 /// The lists while they are put together.
 pub(super) struct Making<'a> {
@@ -23,6 +26,8 @@ pub(super) struct Making<'a> {
     places: Vec<(usize, usize)>,
     pub(super) toward: (Vec<config::Rule>, Vec<(u16, Toward)>),
     pub(super) from: (Vec<config::Rule>, Vec<(u16, From)>),
+    /// Of the rules of `from`, in their order.
+    pub(super) outlines: Vec<Outline>,
     pub(super) independent: Vec<Independent>,
     pub(super) served: Vec<Served>,
 }
@@ -41,8 +46,8 @@ impl<'a> Making<'a> {
     pub(super) fn new(policy: &'a config::Policy) -> Self {
         let (toward, from) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
         let (sets, places) = (Vec::new(), Vec::new());
-        let (independent, served) = (Vec::new(), Vec::new());
-        Self { policy, sets, places, toward, from, independent, served }
+        let (outlines, independent, served) = (Vec::new(), Vec::new(), Vec::new());
+        Self { policy, sets, places, toward, from, outlines, independent, served }
     }
 
     pub(super) fn add(&mut self, place: u16, rule: &config::NatRule) -> Result<(), CompileError> {
@@ -72,7 +77,7 @@ impl<'a> Making<'a> {
                 let v6 = vec![(bits, bits | u128::from(u32::MAX))];
                 let destination = self.own(AddressSet { name: None, v4: Vec::new(), v6 });
                 let nat64 = Nat64 { prefix: nat.prefix, to: nat.translate, mapping: nat.mapping };
-                self.add_independent(&source, nat.mapping);
+                self.add_independent([rule.from, None], &source, nat.mapping);
                 let fields = Fields {
                     from: rule.from,
                     source,
@@ -93,8 +98,12 @@ impl<'a> Making<'a> {
         nat: &SourceNat,
     ) -> Result<(), CompileError> {
         let destination = nat.destination.as_ref().map(|of| self.known(of, rule)).transpose()?;
-        self.add_independent(&source, nat.mapping);
+        self.add_independent([rule.from, nat.to], &source, nat.mapping);
         let services = nat.services.clone();
+        let any = source.is_none() && destination.is_none() && services.is_none();
+        let like_others = nat.mapping.parity || nat.mapping.endpoint_independent;
+        let to = (any && !like_others).then(|| self.of_v4(nat.translate));
+        self.outlines.push(Outline { zones: [rule.from, nat.to].map(zone_id), to });
         let source = match nat.translate {
             SourceTo::Pool(pool) => self.of_families(source, pool),
             SourceTo::Interface | SourceTo::Untouched => source,
@@ -140,6 +149,16 @@ impl<'a> Making<'a> {
         let outward =
             Fields { from: rule.from, to: zone, source: Some(inside), ..Fields::default() };
         push(&mut self.from, place, rule, outward, From::Inside(pair));
+        self.outlines.push(Outline { zones: [rule.from, zone].map(zone_id), to: None });
+    }
+
+    /// What IPv4 sources become of all that there are; `None`: the rule is not for them.
+    fn of_v4(&self, translate: SourceTo) -> Option<SourceTo> {
+        let none = |pool: &config::NatPool| pool.v4.is_empty();
+        match translate {
+            SourceTo::Pool(pool) if self.policy.nat.pools.get(pool).is_none_or(none) => None,
+            SourceTo::Pool(_) | SourceTo::Interface | SourceTo::Untouched => Some(translate),
+        }
     }
 
     /// Sources of those families that a pool has addresses of: others are left to the rules below.
@@ -162,9 +181,15 @@ impl<'a> Making<'a> {
         Some(self.own(set))
     }
 
-    fn add_independent(&mut self, source: &Option<AddressMatch>, mapping: Mapping) {
+    fn add_independent(
+        &mut self,
+        zones: [Option<usize>; 2],
+        source: &Option<AddressMatch>,
+        mapping: Mapping,
+    ) {
         if let Some(source) = source.clone().filter(|_| mapping.endpoint_independent) {
-            self.independent.push(Independent { source, parity: mapping.parity });
+            let (zones, parity) = (zones.map(zone_id), mapping.parity);
+            self.independent.push(Independent { source, zones, parity });
         }
     }
 
@@ -192,6 +217,11 @@ impl<'a> Making<'a> {
         self.sets.push(set);
         AddressMatch { sets: vec![self.sets.len() - 1], negate: false }
     }
+}
+
+/// The number of a zone of the policy, as [`policy::scan`] gives it.
+fn zone_id(of: Option<usize>) -> Option<ZoneId> {
+    of.map(|place| ZoneId(place as u16))
 }
 
 fn everything() -> AddressSet {

@@ -40,6 +40,11 @@ impl Class {
         }
     }
 
+    /// Whether its flows have ports in headers that are all alike.
+    pub(crate) const fn is_plain(self) -> bool {
+        matches!(self, Self::Tcp | Self::Udp)
+    }
+
     /// The word for it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -162,10 +167,15 @@ impl Runs {
     }
 
     fn in_run(&self, slot: Slot, wanted: &Wanted) -> Option<u16> {
-        let (first, free) = (first_port_of(slot), self.free(slot, wanted));
-        let from = free & (ALL << (u16::from(wanted.start) % PORTS_PER_SLOT));
-        let place = if from == 0 { free } else { from }.trailing_zeros() as u16;
-        (free != 0).then_some(first + place)
+        port_of(slot, self.free(slot, wanted), wanted.start)
+    }
+
+    /// A free port of a slot's own run, of any parity.
+    #[inline]
+    pub(crate) fn own(&self, slot: Slot, start: u8, half: Half) -> Option<u16> {
+        let at = usize::from(slot.0);
+        let kept = if self.kept.is_empty() { 0 } else { self.kept[at] };
+        port_of(slot, !(self.used[at] | kept) & half.mask(), start)
     }
 
     pub(crate) fn is_free(&self, port: u16) -> bool {
@@ -193,6 +203,14 @@ impl Runs {
             self.used[slot] &= !bit;
         }
     }
+}
+
+/// One of the free places of a slot's run, the first from `start` on.
+#[inline]
+fn port_of(slot: Slot, free: u16, start: u8) -> Option<u16> {
+    let from = free & (ALL << (u16::from(start) % PORTS_PER_SLOT));
+    let place = if from == 0 { free } else { from }.trailing_zeros() as u16;
+    (free != 0).then_some(first_port_of(slot) + place)
 }
 
 /// The bits of a run that begins at `first` whose ports are like this one.

@@ -8,7 +8,7 @@ use wire::{Embedded, Packet, Version};
 use crate::commit::Body;
 use crate::engine::{Engine, Keyed};
 use crate::session::{Flags, Peer, Session};
-use crate::table::Handle;
+use crate::table::{Beyond, Handle};
 
 /// How a packet in hand changes.
 #[derive(Clone, Copy, Debug)]
@@ -114,14 +114,8 @@ impl Engine {
     pub(crate) fn rewrites_simply(&self, turn: Turn, packet: &Packet, body: &mut Body<'_>) -> bool {
         let Turn::Session(handle, sender) = turn else { return false };
         let Some((session, twin)) = self.table.remains(handle) else { return false };
-        let (beyond, delta) = match sender {
-            Peer::Initiator => ((&twin.key, twin.initiator), twin.delta),
-            Peer::Responder => {
-                let back = session.direction(Peer::Responder);
-                ((&session.key, back), twin.delta.reversed())
-            }
-        };
-        translate::rewrite_simple(body.bytes_mut(), packet, beyond, delta)
+        let Beyond { key, direction, delta } = twin.beyond(session, sender);
+        translate::rewrite_simple(body.bytes_mut(), packet, (key, direction), delta)
     }
 
     /// What its turn means for a packet.
@@ -130,14 +124,8 @@ impl Engine {
             Turn::Not | Turn::Done => None,
             Turn::Session(handle, sender) => {
                 let (session, twin) = self.table.remains(handle)?;
-                let (to, delta) = match sender {
-                    Peer::Initiator => (twin.ends(), twin.delta),
-                    Peer::Responder => {
-                        let back = session.direction(Peer::Responder);
-                        (Ends::of_key(&session.key, back), twin.delta.reversed())
-                    }
-                };
-                Some(Rewriting::of(&keyed.packet, to, delta))
+                let beyond = twin.beyond(session, sender);
+                Some(Rewriting::of(&keyed.packet, beyond.ends(), beyond.delta))
             }
             Turn::Error => self.rewriting_of_error(keyed),
         }

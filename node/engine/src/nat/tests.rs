@@ -5,4 +5,5 @@ mod failover;
 mod families;
 mod placing;
 mod rig;
+mod simply;
 mod source;

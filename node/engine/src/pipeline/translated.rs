@@ -1,15 +1,15 @@
 //! The judge's part in translation: which session a packet belongs to by the way it looks, what a first
 //! packet means, and where it leads.
 
-use wire::{Direction, Ends, Options, Packet, Protocol, Transport, Version};
+use wire::{Direction, Ends, FlowKey, Options, Packet, Protocol, Transport, Version};
 
 use super::{Judge, Outcome, Permitted, Plan, Stage, Watch};
 use crate::engine::Engine;
-use crate::nat::{Binding, First, Toward};
+use crate::nat::{Binding, First, Simple, Toward};
 use crate::policy::Question;
 use crate::session::{CloseReason, Peer, Session};
 use crate::table::{Handle, Side};
-use crate::{Mode, Reason, State};
+use crate::{Mode, PortId, Reason, State};
 
 impl Engine {
     /// Who of a session sends a packet that it was found by; `None` if nobody of a translated session sends
@@ -53,13 +53,7 @@ impl Engine {
         sender: Peer,
     ) -> Option<Ends> {
         let twin = self.table.twin(handle, session)?;
-        Some(match sender {
-            Peer::Initiator => twin.ends(),
-            Peer::Responder => {
-                let direction = session.direction(Peer::Responder);
-                Ends::of_key(&session.key, direction)
-            }
-        })
+        Some(twin.beyond(session, sender).ends())
     }
 }
 
@@ -92,9 +86,23 @@ impl Judge<'_> {
         stale: Option<(Handle, CloseReason)>,
         watch: &mut impl Watch,
     ) -> Plan {
-        if self.engine.is_untranslated() {
+        // The packet may be one that leaves, where its session has just ended.
+        let came = core::ptr::eq(self.packet, &raw const self.keyed.packet);
+        if self.engine.is_untranslated() || came && self.means_what_it_says() {
             return self.open_here(stale, watch);
         }
+        self.open_meant(stale, watch)
+    }
+
+    /// Whether its destination is nobody's but its own, for sure.
+    #[inline]
+    fn means_what_it_says(&self) -> bool {
+        let Engine { policy, nat, .. } = self.engine;
+        !policy.translations().has_targets() && !nat.may_be_public(self.packet.destination)
+    }
+
+    #[inline(never)]
+    fn open_meant(&self, stale: Option<(Handle, CloseReason)>, watch: &mut impl Watch) -> Plan {
         let judge = Judge { packet: &self.keyed.packet, ..*self };
         match judge.meant() {
             Ok(None) => judge.open_here(stale, watch),
@@ -122,38 +130,23 @@ impl Judge<'_> {
         watch: &mut impl Watch,
     ) -> Result<Option<Binding>, Reason> {
         let engine = self.engine;
-        let Permitted { way, permission } = permitted;
-        let ports = [self.arrived.ingress, way.port];
-        let routed = |port: &crate::PortId| {
+        let ports = [self.arrived.ingress, permitted.way.port];
+        let routed = |port: &PortId| {
             let port = engine.settings.ports.get(port.index());
             port.is_some_and(|port| port.mode == Mode::Routed)
         };
         if !ports.iter().all(routed) {
             return Ok(None);
         }
-        let Some((key, _)) = &self.keyed.flow else { return Ok(None) };
-        let question = Question::of(self.packet, permission.zones[0], permission.zones[1]);
-        let bound = engine.binding(&First {
-            ends: Ends::of(&self.keyed.packet),
-            key,
-            protocol: self.packet.protocol,
-            toward: self.toward,
-            question: &question,
-            ports,
-            hash: self.keyed.hash,
-            stale,
-        });
-        // What AH vouches for are the addresses, too (RFC 4302 §2.6, RFC 3715 §2.1).
-        let vouched =
-            self.packet.protocol == Protocol::AH || self.packet.options.contains(Options::AH);
-        let bound = match bound {
-            Ok(Some(_)) if vouched => Err(Reason::NatImpossible),
-            other => other,
+        let Some(flow) = &self.keyed.flow else { return Ok(None) };
+        let bound = match self.bind_simply(permitted, flow) {
+            Some(bound) => Ok(bound),
+            None => self.bind_in_full(permitted, &flow.0, stale),
         };
         watch.stage(Stage::Translation, || match &bound {
             Ok(None) => "neither source nor destination change".to_owned(),
             Ok(Some(binding)) => {
-                let Ends { source, destination } = binding.ends();
+                let Ends { source, destination } = binding.twin.ends();
                 format!(
                     "leaves as {} port {} to {} port {}",
                     source.0, source.1, destination.0, destination.1
@@ -162,6 +155,53 @@ impl Judge<'_> {
             Err(reason) => reason.explain().to_owned(),
         });
         bound
+    }
+
+    /// The same of what nearly all packets are; `None` of others.
+    #[inline]
+    fn bind_simply(
+        &self,
+        permitted: &Permitted,
+        (key, direction): &(FlowKey, Direction),
+    ) -> Option<Option<Binding>> {
+        if self.toward.is_some() || self.packet.options.contains(Options::AH) {
+            return None;
+        }
+        self.engine.binding_simply(&Simple {
+            key,
+            direction: *direction,
+            hash: self.keyed.hash,
+            zones: permitted.permission.zones,
+            egress: permitted.way.port,
+        })
+    }
+
+    #[inline(never)]
+    fn bind_in_full(
+        &self,
+        permitted: &Permitted,
+        key: &FlowKey,
+        stale: Option<Handle>,
+    ) -> Result<Option<Binding>, Reason> {
+        let Permitted { way, permission } = permitted;
+        let question = Question::of(self.packet, permission.zones[0], permission.zones[1]);
+        let bound = self.engine.binding(&First {
+            ends: Ends::of(&self.keyed.packet),
+            key,
+            protocol: self.packet.protocol,
+            toward: self.toward,
+            question: &question,
+            ports: [self.arrived.ingress, way.port],
+            hash: self.keyed.hash,
+            stale,
+        });
+        // What AH vouches for are the addresses, too (RFC 4302 §2.6, RFC 3715 §2.1).
+        let vouched =
+            self.packet.protocol == Protocol::AH || self.packet.options.contains(Options::AH);
+        match bound {
+            Ok(Some(_)) if vouched => Err(Reason::NatImpossible),
+            other => other,
+        }
     }
 
     /// By how many bytes the packet is longer when it has left: headers of the families differ.

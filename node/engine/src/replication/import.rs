@@ -227,7 +227,8 @@ impl Engine {
         };
         if let Some(translated) = &record.translated {
             self.table.reserve_twins();
-            if !self.table.twin_room(&translated.key, None) {
+            let second = self.table.hash(&translated.key);
+            if !self.table.twin_room(second, &translated.key, None) {
                 self.nat.counters.twice += 1;
                 return Imported::Refused(Refused::PortTaken);
             }

@@ -19,6 +19,9 @@ pub(super) struct Bucket {
     spill: u32, //                     48
 }
 
+/// Of a free entry.
+const NO_TAG: u16 = 0;
+
 /// No session.
 pub(super) const FREE: u32 = u32::MAX;
 
@@ -63,17 +66,25 @@ impl Buckets {
         self.buckets[self.spot(hash).secondary].find(tag(hash), &is_it)
     }
 
+    #[inline]
     pub(super) fn has_room(&self, hash: u64) -> bool {
-        let spot = self.spot(hash);
-        self.buckets[spot.primary].has_room() || self.buckets[spot.secondary].has_room()
+        self.buckets[self.primary(hash)].has_room() || self.has_secondary_room(hash)
+    }
+
+    #[cold]
+    fn has_secondary_room(&self, hash: u64) -> bool {
+        self.buckets[self.spot(hash).secondary].has_room()
     }
 
     /// Adds an entry; `false` if both buckets are full.
     pub(super) fn insert(&mut self, hash: u64, index: u32) -> bool {
+        let primary = self.primary(hash);
+        self.buckets[primary].put(tag(hash), index) || self.insert_secondary(hash, index)
+    }
+
+    #[cold]
+    fn insert_secondary(&mut self, hash: u64, index: u32) -> bool {
         let spot = self.spot(hash);
-        if self.buckets[spot.primary].put(spot.tag, index) {
-            return true;
-        }
         let spilled = self.buckets[spot.secondary].put(spot.tag, index);
         self.buckets[spot.primary].spill += u32::from(spilled);
         spilled
@@ -81,10 +92,13 @@ impl Buckets {
 
     /// Takes an entry away; `false` if it is in neither bucket.
     pub(super) fn remove(&mut self, hash: u64, index: u32) -> bool {
+        let primary = self.primary(hash);
+        self.buckets[primary].take(index) || self.remove_secondary(hash, index)
+    }
+
+    #[cold]
+    fn remove_secondary(&mut self, hash: u64, index: u32) -> bool {
         let spot = self.spot(hash);
-        if self.buckets[spot.primary].take(index) {
-            return true;
-        }
         let spilled = self.buckets[spot.secondary].take(index);
         let spill = &mut self.buckets[spot.primary].spill;
         *spill = spill.saturating_sub(u32::from(spilled));
@@ -158,7 +172,8 @@ impl Buckets {
         // How far the secondary one is from the primary comes from all of the hash, mixed again.
         let mixed = (hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let distance = 1 + (((mixed >> 32) * (count - 1)) >> 32);
-        let secondary = (primary + distance) % count;
+        let beyond = primary + distance;
+        let secondary = if beyond < count { beyond } else { beyond - count };
         Spot { primary: primary as usize, secondary: secondary as usize, tag: tag(hash) }
     }
 }
@@ -166,12 +181,12 @@ impl Buckets {
 /// The low bits of the hash, never 0.
 #[inline]
 const fn tag(hash: u64) -> u16 {
-    if hash as u16 == 0 { 1 } else { hash as u16 }
+    if hash as u16 == NO_TAG { 1 } else { hash as u16 }
 }
 
 impl Bucket {
     const EMPTY: Self =
-        Self { tags: [0; BUCKET_ENTRIES], indices: [FREE; BUCKET_ENTRIES], spill: 0 };
+        Self { tags: [NO_TAG; BUCKET_ENTRIES], indices: [FREE; BUCKET_ENTRIES], spill: 0 };
 
     #[inline]
     fn find(&self, tag: u16, is_it: &impl Fn(u32) -> bool) -> Option<u32> {
@@ -203,14 +218,19 @@ impl Bucket {
         half(lanes[0]) | half(lanes[1]) << 64
     }
 
+    /// The tag of a free entry is found as any other: the lowest fit is always a true one.
+    #[inline]
     fn has_room(&self) -> bool {
-        self.indices.contains(&FREE)
+        self.fits(NO_TAG) != 0
     }
 
+    #[inline]
     fn put(&mut self, tag: u16, index: u32) -> bool {
-        let Some(entry) = self.indices.iter().position(|&taken| taken == FREE) else {
+        let free = self.fits(NO_TAG);
+        if free == 0 {
             return false;
-        };
+        }
+        let entry = entry(free);
         self.tags[entry] = tag;
         self.indices[entry] = index;
         true
@@ -220,7 +240,7 @@ impl Bucket {
         let Some(entry) = self.indices.iter().position(|&taken| taken == index) else {
             return false;
         };
-        self.tags[entry] = 0;
+        self.tags[entry] = NO_TAG;
         self.indices[entry] = FREE;
         true
     }
@@ -230,7 +250,7 @@ impl Bucket {
             .iter()
             .copied()
             .zip(self.indices.iter().copied())
-            .filter(|&(tag, index)| index != FREE || tag != 0)
+            .filter(|&(tag, index)| index != FREE || tag != NO_TAG)
     }
 
     #[cfg(test)]

@@ -329,10 +329,11 @@ impl Twins {
         let second = self.beyond[beyond as usize];
         let Some(handle) = self.table.find(self.table.hash(&key), &key) else { return };
         let free = !self.second.contains_key(&second);
-        let room = self.table.twin_room(&second, None);
+        let hash = self.table.hash(&second);
+        let room = self.table.twin_room(hash, &second, None);
         assert!(free || !room, "somebody has it");
         let twin = Twin { key: second, ..Twin::EMPTY };
-        if room && self.table.translate(handle, &twin) {
+        if room && self.table.translate(handle, hash, &twin) {
             assert!(self.second.values().all(|first| *first != key), "one has one");
             self.second.insert(second, key);
         }

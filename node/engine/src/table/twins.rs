@@ -78,6 +78,12 @@ impl Marks {
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
+
+    /// Those that `other` has not.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
 }
 
 /// Which of its keys a session was found by: how its packets look before they are translated, those of its
@@ -110,6 +116,37 @@ impl Twin {
     #[must_use]
     pub fn ends(&self) -> Ends {
         Ends::of_key(&self.key, self.initiator)
+    }
+
+    /// What a sender's packets look like on the other side: their key and which way they go within it, and
+    /// what they change by.
+    #[inline(always)]
+    pub(crate) fn beyond<'a>(&'a self, session: &'a Session, sender: Peer) -> Beyond<'a> {
+        match sender {
+            Peer::Initiator => {
+                Beyond { key: &self.key, direction: self.initiator, delta: self.delta }
+            }
+            Peer::Responder => Beyond {
+                key: &session.key,
+                direction: session.direction(Peer::Responder),
+                delta: self.delta.reversed(),
+            },
+        }
+    }
+}
+
+/// Packets of one sender when they have been translated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beyond<'a> {
+    pub(crate) key: &'a FlowKey,
+    pub(crate) direction: Direction,
+    pub(crate) delta: Delta,
+}
+
+impl Beyond<'_> {
+    /// Both ends of them.
+    pub(crate) fn ends(&self) -> Ends {
+        Ends::of_key(self.key, self.direction)
     }
 }
 
@@ -225,35 +262,47 @@ impl SessionTable {
         self.twins.of(handle.0, session)
     }
 
+    /// The session at a place, to change as [`SessionTable::get_mut`] says, and how it is translated.
+    #[inline(always)]
+    pub(crate) fn get_both(&mut self, handle: Handle) -> Option<(&mut Session, Option<&Twin>)> {
+        let Self { slab, twins, .. } = self;
+        let session = slab.get_mut(handle.0 as usize)?;
+        if !session.flags.has(Flags::LIVE) {
+            return None;
+        }
+        let twin = twins.of(handle.0, session);
+        Some((session, twin))
+    }
+
     /// What a place has of a translated session, though it may have ended with the packet in hand.
     pub(crate) fn remains(&self, handle: Handle) -> Option<(&Session, &Twin)> {
         let session = self.slab.get(handle.0 as usize)?;
         Some((session, self.twins.of(handle.0, session)?))
     }
 
-    /// Whether there is room for a second key that nobody can have.
-    pub(crate) fn has_twin_room(&self, key: &FlowKey) -> bool {
-        !self.twins.slab.is_empty() && self.buckets.has_room(self.keyed.hash(key))
+    /// Whether there is room for a second key of this hash that nobody can have.
+    #[inline]
+    pub(crate) fn has_twin_room(&self, hash: u64) -> bool {
+        !self.twins.slab.is_empty() && self.buckets.has_room(hash)
     }
 
     /// Whether a session may have this second key: nobody has it but `stale`, which is about to end, and
     /// there is room.
-    pub(crate) fn twin_room(&self, key: &FlowKey, stale: Option<Handle>) -> bool {
-        let hash = self.keyed.hash(key);
-        let room = !self.twins.slab.is_empty() && self.buckets.has_room(hash);
-        room && self.locate(hash, key).is_none_or(|(handle, _)| Some(handle) == stale)
+    pub(crate) fn twin_room(&self, hash: u64, key: &FlowKey, stale: Option<Handle>) -> bool {
+        self.has_twin_room(hash)
+            && self.locate(hash, key).is_none_or(|(handle, _)| Some(handle) == stale)
     }
 
-    /// Has a session translated; nobody has this second key ([`Self::twin_room`]). `false`, and nothing done,
-    /// if there is no room.
-    pub(crate) fn translate(&mut self, handle: Handle, twin: &Twin) -> bool {
+    /// Has a session translated, whose second key has this hash; nobody has that key ([`Self::twin_room`]).
+    /// `false`, and nothing done, if there is no room.
+    #[inline]
+    pub(crate) fn translate(&mut self, handle: Handle, hash: u64, twin: &Twin) -> bool {
         let place = handle.0 as usize;
         let (Some(line), Some(session)) =
             (self.twins.slab.get_mut(place), self.slab.get_mut(place))
         else {
             return false;
         };
-        let hash = self.keyed.hash(&twin.key);
         if session.flags.has(Flags::TRANSLATED) || !self.buckets.insert(hash, handle.0 | SECOND) {
             return false;
         }

@@ -63,11 +63,14 @@ fn ends_of_the_other_version_change_nothing() {
         if let Some(read) = Plain::read(&plain, 0) {
             let other = if read.version == Version::V4 { v6 } else { v4 };
             let (key, way) = FlowKey::new(0, read.key.protocol(), other.source, other.destination);
-            read.translate(&mut plain, (&key, way), Delta::default());
+            read.route_translated(&mut plain, MACS, (&key, way), Delta::default());
             assert_eq!(plain, frame[..], "{name}");
         }
     }
 }
+
+/// Link-layer addresses that a packet leaves to and from.
+const MACS: [[u8; 6]; 2] = [[2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]];
 
 /// "None" stays none, and of a sum of zero one stays the other.
 #[test]
@@ -172,7 +175,7 @@ proptest! {
     fn the_short_descriptor_translates_like_the_long_one((recipe, from, to) in change(), zero: bool) {
         let recipe = if zero { zeroed(&recipe, &to).unwrap_or(recipe) } else { recipe };
         let mut frame = recipe.build(&from);
-        let expected = rewritten(&frame, &to);
+        let mut expected = rewritten(&frame, &to);
         let packet = Packet::parse(&frame).unwrap();
         let (key, way) = FlowKey::new(0, packet.protocol, to.source, to.destination);
         let mut simple = frame.clone();
@@ -180,8 +183,23 @@ proptest! {
         prop_assert_eq!(&simple, if done { &expected } else { &frame });
         let Some(plain) = Plain::read(&frame, 0) else { return Ok(()) };
         let (key, way) = FlowKey::new(0, plain.key.protocol(), to.source, to.destination);
-        plain.translate(&mut frame, (&key, way), Delta::between(&from, &to));
+        plain.route(&mut expected, MACS[0], MACS[1]);
+        plain.route_translated(&mut frame, MACS, (&key, way), Delta::between(&from, &to));
         prop_assert_eq!(frame, expected);
+    }
+
+    #[test]
+    fn a_source_of_ipv4_alone_makes_the_same_key_and_difference(
+        from: (u32, u16), to: (u32, u16), there: (u32, u16), domains: [u16; 2],
+    ) {
+        let end = |(address, port): (u32, u16)| (std::net::Ipv4Addr::from_bits(address).into(), port);
+        let ends = |source| Ends { source: end(source), destination: end(there) };
+        let delta = Delta::between(&ends(from), &ends(to));
+        prop_assert_eq!(Delta::between_v4_sources(from, to), delta);
+        let key = |domain, source| FlowKey::new(domain, Protocol::TCP, end(source), end(there));
+        let (old, way) = key(domains[0], from);
+        prop_assert_eq!(old.v4_source(way), Some(from));
+        prop_assert_eq!(old.with_v4_source(way, domains[1], to), Some(key(domains[1], to)));
     }
 
     #[test]

@@ -260,7 +260,11 @@ pub(super) fn nat(pools: Vec<NatPool>, rules: Vec<NatRule>) -> Nat {
 }
 
 pub(super) fn masquerade() -> Nat {
-    nat(Vec::new(), vec![source(SourceTo::Interface, Mapping::default())])
+    masquerade_by(Mapping::default())
+}
+
+pub(super) fn masquerade_by(mapping: Mapping) -> Nat {
+    nat(Vec::new(), vec![source(SourceTo::Interface, mapping)])
 }
 
 /// One public address, 203.0.113.1.

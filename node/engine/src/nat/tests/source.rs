@@ -133,6 +133,47 @@ fn two_behind_one_address_reach_each_other_by_their_mappings() {
     assert_eq!(back.ends().source, b);
 }
 
+/// RFC 4787 §6, REQ-9: by the address and the port that it has outside, before it was there or after.
+#[test]
+fn who_turns_back_is_seen_by_its_own_mapping() {
+    for (nat, known_before) in [
+        (pooled(independent(Filtering::EndpointIndependent)), true),
+        (pooled(independent(Filtering::EndpointIndependent)), false),
+        (masquerade_by(independent(Filtering::EndpointIndependent)), true),
+        (masquerade_by(independent(Filtering::EndpointIndependent)), false),
+    ] {
+        let mut wall = Wall::new(nat);
+        let (a, outside) = (("10.0.0.5", 5_000), ("198.18.0.1", 53));
+        let b = wall.pass(LAN, &udp(("10.0.0.6", 6_000), outside)).ends().source;
+        let before = known_before.then(|| wall.pass(LAN, &udp(a, outside)).ends().source);
+        let turned = wall.pass(LAN, &Builder::new(ip(a.0), b.0).udp(a.1, b.1));
+        assert_eq!((turned.port, turned.ends().destination), (LAN, (ip("10.0.0.6"), 6_000)));
+        let after = wall.pass(LAN, &udp(a, ("198.18.0.2", 54))).ends().source;
+        assert_eq!((turned.ends().source, before.unwrap_or(after)), (after, after));
+        let back = wall.pass(LAN, &answer_udp(&turned));
+        assert_eq!((back.port, back.ends().destination), (LAN, (ip(a.0), a.1)));
+        assert_eq!(back.ends().source, b);
+        let public = b.0.to_string();
+        assert_eq!((wall.taken(&public), wall.engine.nat_usage().mappings), (2, 2));
+        // Whoever knows the mapping of one reaches it by that, and is seen by its own.
+        let c = wall.pass(LAN, &udp(("10.0.0.7", 7_000), outside)).ends().source;
+        let met = wall.pass(LAN, &Builder::new(ip("10.0.0.7"), after.0).udp(7_000, after.1));
+        assert_eq!((met.ends().source, met.ends().destination), (c, (ip(a.0), a.1)));
+        wall.wait(Duration::from_secs(1_000));
+        assert_eq!((wall.taken(&public), wall.engine.nat_usage().mappings), (0, 0));
+    }
+}
+
+#[test]
+fn a_stranger_outside_is_seen_as_itself_by_whom_it_reaches_by_a_mapping() {
+    let mut of_all = source(SourceTo::Interface, independent(Filtering::EndpointIndependent));
+    of_all.from = None;
+    let mut wall = Wall::new(nat(Vec::new(), vec![of_all]));
+    let public = wall.pass(LAN, &udp(("10.0.0.5", 5_000), ("198.18.0.1", 53))).ends().source;
+    let knock = Builder::new(ip("10.200.0.9"), public.0).udp(9_000, public.1);
+    assert_eq!(wall.pass(WAN, &knock).ends().source, (ip("10.200.0.9"), 9_000));
+}
+
 #[test]
 fn queries_have_one_identifier_and_it_is_translated() {
     let mut wall = Wall::new(masquerade());
