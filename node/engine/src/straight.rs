@@ -13,7 +13,7 @@ use wire::{Plain, Time};
 
 use crate::engine::Engine;
 use crate::rules::short_epoch;
-use crate::session::{Egress, Peer, Session};
+use crate::session::{Egress, Flags, Peer, Session};
 use crate::table::{Beyond, Guess, Handle, SessionTable, Side, Twin};
 use crate::track::{self, Progress};
 use crate::{Checksum, Decision, Mode, Port, PortId, State, Verdict};
@@ -34,6 +34,8 @@ struct Course {
     progress: Progress,
     egress: Egress,
     mac: [u8; 6],
+    /// The session is translated.
+    translated: bool,
 }
 
 impl Straight {
@@ -68,22 +70,19 @@ impl Engine {
         now: Time,
     ) -> Option<Decision> {
         let plain = &straight.plain;
-        let Course { handle, sender, progress, egress, mac } =
+        let Course { handle, sender, progress, egress, mac, translated } =
             self.course(straight, ingress, frame, now)?;
-        let (session, twin) = self.table.get_both(handle)?;
+        let session = self.table.get_mut(handle)?;
         let state = match session.is_established_for(sender) {
             true => State::Established,
             false => State::New,
         };
         progress.apply(session, sender, plain.ip_len, now);
-        match twin {
-            None => plain.route(frame, egress.mac, mac),
-            Some(twin) => {
-                let Beyond { key, direction, delta } = twin.beyond(session, sender);
-                plain.route_translated(frame, [egress.mac, mac], (key, direction), delta);
-            }
-        }
+        plain.route(frame, egress.mac, mac);
         let (session, rule) = (session.id, session.rule);
+        if translated {
+            self.translate_plain(handle, sender, plain, frame);
+        }
         if self.screening.is_some() {
             self.observe_straight(handle);
         }
@@ -109,9 +108,11 @@ impl Engine {
         let plain = &straight.plain;
         let (handle, side) = self.table.locate_at(straight.guess, straight.hash, &plain.key)?;
         let session = self.table.get(handle)?;
-        let sender = match self.table.twin(handle, session) {
-            None => session.sender(plain.direction),
-            Some(twin) => translated_sender(session, twin, side, plain)?,
+        let translated = session.flags.has(Flags::TRANSLATED);
+        let sender = if translated {
+            translated_sender(session, self.table.twin(handle, session)?, side, plain)?
+        } else {
+            session.sender(plain.direction)
         };
         if session.deadline <= now || !self.is_current(session, sender, ingress) {
             return None;
@@ -123,7 +124,16 @@ impl Engine {
             return None;
         }
         let progress = track::predict(session, sender, plain, &self.tracking, now)?;
-        Some(Course { handle, sender, progress, egress, mac: port.mac })
+        Some(Course { handle, sender, progress, egress, mac: port.mac, translated })
+    }
+
+    /// Gives a plain packet the ends that it has beyond. Apart, so that packets of other sessions do not pay for it.
+    #[inline(never)]
+    fn translate_plain(&self, handle: Handle, sender: Peer, plain: &Plain, frame: &mut [u8]) {
+        if let Some((session, twin)) = self.table.remains(handle) {
+            let Beyond { key, direction, delta } = twin.beyond(session, sender);
+            plain.translate(frame, (key, direction), delta);
+        }
     }
 
     /// Whether the session is of the policy in force, and the packet enters from its sender's zone.

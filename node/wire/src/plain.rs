@@ -15,7 +15,7 @@
 use core::net::Ipv6Addr;
 
 use crate::bytes::{be16, be32};
-use crate::checksum::{finish, sums_to_ones};
+use crate::checksum::sums_to_ones;
 use crate::key::{HIGH, HIGH_PORT, LOW, LOW_PORT};
 use crate::translate::{Delta, moved};
 use crate::{Direction, FlowKey, Protocol, Seq, TcpFlags, Version};
@@ -176,23 +176,20 @@ impl Plain {
         match self.version {
             Version::V4 => {
                 head[NETWORK + ipv4::TTL] = self.hop_limit.saturating_sub(1);
-                // RFC 1624 §3, equation 3, for a word whose high byte is one less.
-                let sum = finish(u32::from(!be16(head, NETWORK + ipv4::CHECKSUM)) + 0xfeff);
-                head[NETWORK + ipv4::CHECKSUM..][..2].copy_from_slice(&sum.to_be_bytes());
+                // The difference of a word whose high byte is one less.
+                change_sum(head, NETWORK + ipv4::CHECKSUM, 0xfeff);
             }
             Version::V6 => head[NETWORK + ipv6::HOP_LIMIT] = self.hop_limit.saturating_sub(1),
         }
     }
 
-    /// [`Plain::route`] of a packet that leaves with other ends
-    /// ([`rewrite`](crate::translate::rewrite)): those of packets that go one way within another key of its
-    /// protocol, of which `delta` tells the difference. With a key of the other IP version it does nothing.
-    /// The descriptor's own key stays that of the old ends.
+    /// [`rewrite`](crate::translate::rewrite) of the frame that this was read from, routed or not: the ends of
+    /// packets that go one way within another key of its protocol, of which `delta` tells the difference.
+    /// With a key of the other IP version it does nothing. The descriptor's own key stays that of the old ends.
     #[inline(always)]
-    pub fn route_translated(
+    pub fn translate(
         &self,
         frame: &mut [u8],
-        [to, from]: [[u8; 6]; 2],
         (key, direction): (&FlowKey, Direction),
         delta: Delta,
     ) {
@@ -201,26 +198,16 @@ impl Plain {
         }
         match self.version {
             Version::V4 => {
-                let Some(head) = frame.first_chunk_mut::<{ TRANSPORT_V4 + tcp::HEADER_LEN }>()
-                else {
-                    return;
-                };
+                let head: Option<&mut [u8; TRANSPORT_V4 + tcp::HEADER_LEN]> =
+                    frame.first_chunk_mut();
+                let Some(head) = head else { return };
                 let (addresses, ports) = key.v4_fields(direction);
                 put(head, NETWORK + ipv4::SOURCE, &addresses);
                 put(head, TRANSPORT_V4, &ports);
+                change_sum(head, NETWORK + ipv4::CHECKSUM, delta.header);
                 self.change_checksum(head, TRANSPORT_V4, delta);
-                // One hop less, as in `route`, and other addresses.
-                let change = 0xfeff + u32::from(delta.header);
-                let sum = finish(u32::from(!be16(head, NETWORK + ipv4::CHECKSUM)) + change);
-                put(head, NETWORK + ipv4::CHECKSUM, &sum.to_be_bytes());
-                head[NETWORK + ipv4::TTL] = self.hop_limit.saturating_sub(1);
-                put(head, 0, &to);
-                put(head, to.len(), &from);
             }
-            Version::V6 => {
-                self.translate_v6(frame, (key, direction), delta);
-                self.route(frame, to, from);
-            }
+            Version::V6 => self.translate_v6(frame, (key, direction), delta),
         }
     }
 
@@ -249,12 +236,24 @@ impl Plain {
     #[inline(always)]
     fn change_checksum<const N: usize>(&self, head: &mut [u8; N], transport: usize, delta: Delta) {
         let udp = self.key.protocol() == Protocol::UDP;
-        let at = transport + if udp { udp::CHECKSUM } else { tcp::CHECKSUM };
-        let sum = moved(be16(head, at), delta.transport);
+        if !udp {
+            change_sum(head, transport + tcp::CHECKSUM, delta.transport);
+            return;
+        }
+        let at = transport + udp::CHECKSUM;
+        change_sum(head, at, delta.transport);
         // Zero means "none" in UDP, and is the same number as all ones (RFC 768).
-        let sum = if udp && sum == 0 { 0xffff } else { sum };
-        put(head, at, &sum.to_be_bytes());
+        if be16(head, at) == 0 {
+            put(head, at, &[0xff; 2]);
+        }
     }
+}
+
+/// Adds a difference to the checksum at `at`: in either byte order it is the same sum (RFC 1071 §2).
+#[inline(always)]
+fn change_sum<const N: usize>(head: &mut [u8; N], at: usize, difference: u16) {
+    let sum = u16::from_ne_bytes([head[at], head[at + 1]]);
+    put(head, at, &moved(sum, difference.to_be()).to_ne_bytes());
 }
 
 #[inline(always)]

@@ -21,7 +21,7 @@ mod quotation;
 use core::net::IpAddr;
 
 use crate::bytes::{be16, chunk, chunk_mut};
-use crate::checksum::{address_sum, finish, fold};
+use crate::checksum::{address_sum, fold};
 use crate::key::ports;
 use crate::{Direction, Embedded, FlowKey, Icmp, Options, Packet, Protocol, Transport, Version};
 use crate::{crc32c, icmp, ipv4, ipv6, sctp, tcp, udp};
@@ -359,10 +359,12 @@ impl Change<'_> {
     }
 }
 
-/// The checksum after what it counts changed by `difference` (RFC 1624 §3, equation 3).
+/// The checksum after what it counts changed by `difference` (RFC 1624 §3, equation 3): one end-around carry, for
+/// a sum of two words has no more.
 #[inline(always)]
 pub(crate) const fn moved(checksum: u16, difference: u16) -> u16 {
-    finish(!checksum as u32 + difference as u32)
+    let (sum, carry) = (!checksum).overflowing_add(difference);
+    !sum.wrapping_add(carry as u16)
 }
 
 /// Writes both addresses into the header at `network`. `None`, and nothing written, if they are of

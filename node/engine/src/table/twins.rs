@@ -218,23 +218,22 @@ impl SessionTable {
         hash: u64,
         key: &FlowKey,
     ) -> Option<(Handle, Side)> {
-        match self.get(Handle(guess.0)) {
-            Some(session) if session.key == *key => Some((Handle(guess.0), Side::First)),
-            Some(_) | None => self.locate_second(guess, hash, key),
-        }
+        let (handle, side) = found(guess.0);
+        let right = match side {
+            Side::First => self.get(handle).is_some_and(|session| session.key == *key),
+            Side::Second => {
+                let twin = self.get(handle).and_then(|session| self.twin(handle, session));
+                twin.is_some_and(|twin| twin.key == *key)
+            }
+        };
+        if right { Some((handle, side)) } else { self.locate_missed(hash, key) }
     }
 
-    #[inline]
-    fn locate_second(&self, guess: Guess, hash: u64, key: &FlowKey) -> Option<(Handle, Side)> {
-        if guess.0 & SECOND == 0 {
-            return self.locate(hash, key);
-        }
-        let handle = Handle(guess.0 & !SECOND);
-        let twin = self.get(handle).and_then(|session| self.twin(handle, session));
-        match twin {
-            Some(twin) if twin.key == *key => Some((handle, Side::Second)),
-            Some(_) | None => self.locate(hash, key),
-        }
+    /// Where the guess was wrong. Apart, so that others do not pay for it.
+    #[cold]
+    #[inline(never)]
+    fn locate_missed(&self, hash: u64, key: &FlowKey) -> Option<(Handle, Side)> {
+        self.locate(hash, key)
     }
 
     /// The key that an index of a bucket stands for.
@@ -262,19 +261,8 @@ impl SessionTable {
         self.twins.of(handle.0, session)
     }
 
-    /// The session at a place, to change as [`SessionTable::get_mut`] says, and how it is translated.
-    #[inline(always)]
-    pub(crate) fn get_both(&mut self, handle: Handle) -> Option<(&mut Session, Option<&Twin>)> {
-        let Self { slab, twins, .. } = self;
-        let session = slab.get_mut(handle.0 as usize)?;
-        if !session.flags.has(Flags::LIVE) {
-            return None;
-        }
-        let twin = twins.of(handle.0, session);
-        Some((session, twin))
-    }
-
     /// What a place has of a translated session, though it may have ended with the packet in hand.
+    #[inline]
     pub(crate) fn remains(&self, handle: Handle) -> Option<(&Session, &Twin)> {
         let session = self.slab.get(handle.0 as usize)?;
         Some((session, self.twins.of(handle.0, session)?))
