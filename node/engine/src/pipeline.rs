@@ -521,12 +521,9 @@ impl Judge<'_> {
         };
         if !self.engine.is_untranslated() {
             let ending = stale.map(|(handle, _)| handle);
-            match self.bind(&permitted, ending, watch) {
-                Ok(bound) => self.chosen.set(bound),
-                Err(reason) => {
-                    let (outcome, toward) = (Outcome::Drop(reason), Some((zones[1], way.port)));
-                    return self.refuse(Refusal { outcome, rule: Some(rule), hit: true, toward });
-                }
+            if let Err(reason) = self.bind(&permitted, ending, watch) {
+                let (outcome, toward) = (Outcome::Drop(reason), Some((zones[1], way.port)));
+                return self.refuse(Refusal { outcome, rule: Some(rule), hit: true, toward });
             }
         }
         let session = Change::Open { update, zones, life, stale };

@@ -95,9 +95,9 @@ impl FlowKey {
         (Self(bytes), direction)
     }
 
-    /// [`FlowKey::new`] for IPv4 alone, which compares and writes half as much.
+    /// [`FlowKey::new`] for IPv4 alone, which compares and writes half as much. Of addresses and ports.
     #[inline(always)]
-    pub(crate) fn v4(
+    pub fn v4(
         domain: u16,
         protocol: Protocol,
         source: (u32, u16),
@@ -199,27 +199,18 @@ impl FlowKey {
         (addresses.to_le_bytes(), ports.to_le_bytes())
     }
 
-    /// Address and port of who sends in this direction, of a key of IPv4.
+    /// Both ends of a key of IPv4, address and port, who sends in this direction first; `None` of IPv6.
     #[inline(always)]
-    pub fn v4_source(&self, direction: Direction) -> Option<(u32, u16)> {
-        let (address, port) = match direction {
-            Direction::Forward => (LOW + V4, LOW_PORT),
-            Direction::Reverse => (HIGH + V4, HIGH_PORT),
-        };
-        (self.0[VERSION] == 4).then(|| (be32(&self.0, address), be16(&self.0, port)))
-    }
-
-    /// The key of the same flow of IPv4 with another source and in another domain, and which way that is; `None`
-    /// of IPv6.
-    #[inline]
-    pub fn with_v4_source(
-        &self,
-        direction: Direction,
-        domain: u16,
-        source: (u32, u16),
-    ) -> Option<(Self, Direction)> {
-        let destination = self.v4_source(direction.reversed())?;
-        Some(Self::v4(domain, self.protocol(), source, destination))
+    pub fn v4_ends(&self, direction: Direction) -> Option<[(u32, u16); 2]> {
+        if self.0[VERSION] != 4 {
+            return None;
+        }
+        let low = (be32(&self.0, LOW + V4), be16(&self.0, LOW_PORT));
+        let high = (be32(&self.0, HIGH + V4), be16(&self.0, HIGH_PORT));
+        Some(match direction {
+            Direction::Forward => [low, high],
+            Direction::Reverse => [high, low],
+        })
     }
 
     /// The port of who sends in this direction.

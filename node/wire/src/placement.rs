@@ -101,17 +101,19 @@ fn siphash13([k0, k1]: [u64; 2], words: &[[u8; 8]]) -> u64 {
         k0 ^ 0x6c79_6765_6e65_7261,
         k1 ^ 0x7465_6462_7974_6573,
     ];
-    let length = (words.len() as u64 * 8) << 56;
-    for word in words.iter().map(|word| u64::from_le_bytes(*word)).chain([length]) {
-        state[3] ^= word;
-        state = sip_round(state);
-        state[0] ^= word;
+    for word in words {
+        state = sip_word(state, u64::from_le_bytes(*word));
     }
+    state = sip_word(state, (words.len() as u64 * 8) << 56);
     state[2] ^= 0xff;
-    for _ in 0..3 {
-        state = sip_round(state);
-    }
+    state = sip_round(sip_round(sip_round(state)));
     state[0] ^ state[1] ^ state[2] ^ state[3]
+}
+
+#[inline(always)]
+const fn sip_word([a, b, c, d]: [u64; 4], word: u64) -> [u64; 4] {
+    let [a, b, c, d] = sip_round([a, b, c, d ^ word]);
+    [a ^ word, b, c, d]
 }
 
 #[inline(always)]

@@ -99,13 +99,11 @@ impl Delta {
     }
 
     /// [`Delta::between`] of ends of IPv4 whose sources alone differ.
-    #[inline]
+    #[inline(always)]
     pub const fn between_v4_sources(from: (u32, u16), to: (u32, u16)) -> Self {
-        let (old, new) = (v4_sum(from.0), v4_sum(to.0));
-        Self {
-            header: difference(old, new),
-            transport: difference(old + from.1 as u32, new + to.1 as u32),
-        }
+        let header = fold(v4_sum(!from.0) + v4_sum(to.0));
+        let transport = fold(header as u32 + !from.1 as u32 + to.1 as u32);
+        Self { header: one_zero(header), transport: one_zero(transport) }
     }
 
     /// That of the packets that go back, and what undoes it.
@@ -395,7 +393,11 @@ const fn v4_sum(address: u32) -> u32 {
 
 /// The difference of two sums, with one representation of zero.
 const fn difference(old: u32, new: u32) -> u16 {
-    let difference = fold(!fold(old) as u32 + fold(new) as u32);
+    one_zero(fold(!fold(old) as u32 + fold(new) as u32))
+}
+
+#[inline(always)]
+const fn one_zero(difference: u16) -> u16 {
     if difference == 0xffff { 0 } else { difference }
 }
 

@@ -57,10 +57,9 @@ const fn by_mapping(twin: &Twin) -> bool {
 }
 
 impl Nat {
-    /// A session begins: its port is taken. One that came by a record may be of an address that is not here
-    /// yet.
+    /// A session begins, which its rules count by themselves: its port is taken. One that came by a record may
+    /// be of an address that is not here yet.
     pub(crate) fn begin(&mut self, session: &Session, twin: &Twin) {
-        self.names.begun(twin.rules);
         if let Some((outside, class)) = self.port_of(twin) {
             if let Some(runs) = self.runs_mut(outside.place, class) {
                 runs.take(outside.port);
@@ -206,7 +205,10 @@ impl Nat {
         self.mappings.iter_mut().for_each(Mappings::clear);
         self.names.end_all();
         let (counters, borrowed) = (self.counters, self.borrowed());
-        sessions.for_each(|(session, twin)| self.begin(session, twin));
+        sessions.for_each(|(session, twin)| {
+            self.names.begun(twin.rules);
+            self.begin(session, twin);
+        });
         // Nothing was given just now.
         self.counters = counters;
         for (public, borrowed) in self.addresses.iter_mut().zip(borrowed) {
@@ -240,6 +242,7 @@ impl Engine {
     /// A session that came by a record is translated.
     pub(crate) fn replicate_translation(&mut self, handle: Handle, session: &Session, twin: Twin) {
         if self.table.translate(handle, self.table.hash(&twin.key), &twin) {
+            self.nat.names.begun(twin.rules);
             self.nat.begin(session, &twin);
         }
     }

@@ -61,10 +61,15 @@ impl Names {
     }
 
     /// A session of these rules was opened here.
+    #[inline]
     pub(crate) fn hit(&mut self, rules: [NatRule; 2]) {
-        self.each(rules, |named| named.hits += 1);
+        self.each(rules, |named| {
+            named.hits += 1;
+            named.sessions += 1;
+        });
     }
 
+    /// One came by a record.
     pub(crate) fn begun(&mut self, rules: [NatRule; 2]) {
         self.each(rules, |named| named.sessions += 1);
     }

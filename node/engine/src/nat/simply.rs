@@ -30,7 +30,7 @@ pub(crate) struct Simple<'a> {
 impl Engine {
     /// How the session of such a packet will be translated; the inner `None`: not at all. `None`: who wants to
     /// know takes the long way.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn binding_simply(&self, first: &Simple<'_>) -> Option<Option<Binding>> {
         let Simple { key, direction, hash, zones, egress } = *first;
         let rules = self.policy.translations();
@@ -38,7 +38,7 @@ impl Engine {
             return None;
         }
         let class = Class::of(key.protocol()).filter(|class| class.is_plain())?;
-        let source = key.v4_source(direction)?;
+        let [source, destination] = key.v4_ends(direction)?;
         let (rule, to) = rules.source_by_zones(zones)?;
         let place = match to {
             SourceTo::Pool(pool) => self.place_in_pool(pool, source.0)?,
@@ -54,7 +54,7 @@ impl Engine {
         let port = runs[class as usize].own(slot, start_of(hash), self.nat.half)?;
         let to = (address.to_bits(), port);
         let domain = self.fib.domain_of(egress).unwrap_or_default();
-        let (beyond, initiator) = key.with_v4_source(direction, domain, to)?;
+        let (beyond, initiator) = FlowKey::v4(domain, key.protocol(), to, destination);
         let second = self.table.hash(&beyond);
         if !self.table.has_twin_room(second) || source == to {
             return None;

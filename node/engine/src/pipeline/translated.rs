@@ -1,11 +1,11 @@
 //! The judge's part in translation: which session a packet belongs to by the way it looks, what a first
 //! packet means, and where it leads.
 
-use wire::{Direction, Ends, FlowKey, Options, Packet, Protocol, Transport, Version};
+use wire::{Direction, Ends, Options, Packet, Protocol, Transport, Version};
 
 use super::{Judge, Outcome, Permitted, Plan, Stage, Watch};
 use crate::engine::Engine;
-use crate::nat::{Binding, First, Simple, Toward};
+use crate::nat::{First, Simple, Toward};
 use crate::policy::Question;
 use crate::session::{CloseReason, Peer, Session};
 use crate::table::{Handle, Side};
@@ -121,69 +121,65 @@ impl Judge<'_> {
         }
     }
 
-    /// How the session will be translated that the packet in hand opens.
+    /// Leaves in [`Judge::chosen`] how the session will be translated that the packet in hand opens.
     #[inline(never)]
     pub(super) fn bind(
         &self,
         permitted: &Permitted,
         stale: Option<Handle>,
         watch: &mut impl Watch,
-    ) -> Result<Option<Binding>, Reason> {
-        let engine = self.engine;
-        let ports = [self.arrived.ingress, permitted.way.port];
-        let routed = |port: &PortId| {
-            let port = engine.settings.ports.get(port.index());
-            port.is_some_and(|port| port.mode == Mode::Routed)
+    ) -> Result<(), Reason> {
+        let bound = match self.bind_simply(permitted) {
+            true => Ok(()),
+            false => self.bind_in_full(permitted, stale),
         };
-        if !ports.iter().all(routed) {
-            return Ok(None);
-        }
-        let Some(flow) = &self.keyed.flow else { return Ok(None) };
-        let bound = match self.bind_simply(permitted, flow) {
-            Some(bound) => Ok(bound),
-            None => self.bind_in_full(permitted, &flow.0, stale),
-        };
-        watch.stage(Stage::Translation, || match &bound {
-            Ok(None) => "neither source nor destination change".to_owned(),
-            Ok(Some(binding)) => {
+        watch.stage(Stage::Translation, || match (&bound, self.chosen.get()) {
+            (Ok(()), None) => "neither source nor destination change".to_owned(),
+            (Ok(()), Some(binding)) => {
                 let Ends { source, destination } = binding.twin.ends();
                 format!(
                     "leaves as {} port {} to {} port {}",
                     source.0, source.1, destination.0, destination.1
                 )
             }
-            Err(reason) => reason.explain().to_owned(),
+            (Err(reason), _) => reason.explain().to_owned(),
         });
         bound
     }
 
-    /// The same of what nearly all packets are; `None` of others.
+    /// The same of what nearly all packets are; `false`, and nothing left, of others.
     #[inline]
-    fn bind_simply(
-        &self,
-        permitted: &Permitted,
-        (key, direction): &(FlowKey, Direction),
-    ) -> Option<Option<Binding>> {
-        if self.toward.is_some() || self.packet.options.contains(Options::AH) {
-            return None;
+    fn bind_simply(&self, permitted: &Permitted) -> bool {
+        let Some((key, direction)) = &self.keyed.flow else { return false };
+        let Permitted { way, permission } = permitted;
+        let simple = self.toward.is_none() && !self.packet.options.contains(Options::AH);
+        if !simple || !self.is_routed(self.arrived.ingress) || !self.is_routed(way.port) {
+            return false;
         }
-        self.engine.binding_simply(&Simple {
+        let bound = self.engine.binding_simply(&Simple {
             key,
             direction: *direction,
             hash: self.keyed.hash,
-            zones: permitted.permission.zones,
-            egress: permitted.way.port,
-        })
+            zones: permission.zones,
+            egress: way.port,
+        });
+        bound.map(|bound| self.chosen.set(bound)).is_some()
+    }
+
+    #[inline]
+    fn is_routed(&self, port: PortId) -> bool {
+        let port = self.engine.settings.ports.get(port.index());
+        port.is_some_and(|port| port.mode == Mode::Routed)
     }
 
     #[inline(never)]
-    fn bind_in_full(
-        &self,
-        permitted: &Permitted,
-        key: &FlowKey,
-        stale: Option<Handle>,
-    ) -> Result<Option<Binding>, Reason> {
+    fn bind_in_full(&self, permitted: &Permitted, stale: Option<Handle>) -> Result<(), Reason> {
         let Permitted { way, permission } = permitted;
+        let ports = [self.arrived.ingress, way.port];
+        let Some((key, _)) = &self.keyed.flow else { return Ok(()) };
+        if !ports.iter().all(|port| self.is_routed(*port)) {
+            return Ok(());
+        }
         let question = Question::of(self.packet, permission.zones[0], permission.zones[1]);
         let bound = self.engine.binding(&First {
             ends: Ends::of(&self.keyed.packet),
@@ -191,17 +187,18 @@ impl Judge<'_> {
             protocol: self.packet.protocol,
             toward: self.toward,
             question: &question,
-            ports: [self.arrived.ingress, way.port],
+            ports,
             hash: self.keyed.hash,
             stale,
-        });
+        })?;
         // What AH vouches for are the addresses, too (RFC 4302 §2.6, RFC 3715 §2.1).
         let vouched =
             self.packet.protocol == Protocol::AH || self.packet.options.contains(Options::AH);
-        match bound {
-            Ok(Some(_)) if vouched => Err(Reason::NatImpossible),
-            other => other,
+        if vouched && bound.is_some() {
+            return Err(Reason::NatImpossible);
         }
+        self.chosen.set(bound);
+        Ok(())
     }
 
     /// By how many bytes the packet is longer when it has left: headers of the families differ.

@@ -194,8 +194,8 @@ proptest! {
         prop_assert_eq!(Delta::between_v4_sources(from, to), delta);
         let key = |domain, source| FlowKey::new(domain, Protocol::TCP, end(source), end(there));
         let (old, way) = key(domains[0], from);
-        prop_assert_eq!(old.v4_source(way), Some(from));
-        prop_assert_eq!(old.with_v4_source(way, domains[1], to), Some(key(domains[1], to)));
+        prop_assert_eq!(old.v4_ends(way), Some([from, there]));
+        prop_assert_eq!(FlowKey::v4(domains[1], Protocol::TCP, to, there), key(domains[1], to));
     }
 
     #[test]
