@@ -16,30 +16,36 @@ impl Engine {
     /// such packets on this side.
     pub(crate) fn sender(
         &self,
-        (handle, side): (Handle, Side),
+        found: (Handle, Side),
         session: &Session,
         direction: Direction,
     ) -> Option<Peer> {
-        let (sender, meets) = match (side, self.table.twin(handle, session)) {
-            (Side::First, None) => return Some(session.sender(direction)),
-            (Side::First, Some(_)) => (session.sender(direction), Peer::Initiator),
-            (Side::Second, Some(twin)) => (twin.sender(direction), Peer::Responder),
-            (Side::Second, None) => return None,
-        };
-        (sender == meets).then_some(sender)
+        self.sender_met(Peer::Initiator, found, session, direction)
     }
 
     /// Who sent the packet that an ICMP error is about, which came back as it looks behind the translation.
     pub(crate) fn quoted_sender(
         &self,
+        found: (Handle, Side),
+        session: &Session,
+        direction: Direction,
+    ) -> Option<Peer> {
+        self.sender_met(Peer::Responder, found, session, direction)
+    }
+
+    /// Who sends a packet of a session, if of a translated one it is `first` by the first key, and the other peer by
+    /// the second.
+    fn sender_met(
+        &self,
+        first: Peer,
         (handle, side): (Handle, Side),
         session: &Session,
         direction: Direction,
     ) -> Option<Peer> {
         let (sender, meets) = match (side, self.table.twin(handle, session)) {
             (Side::First, None) => return Some(session.sender(direction)),
-            (Side::First, Some(_)) => (session.sender(direction), Peer::Responder),
-            (Side::Second, Some(twin)) => (twin.sender(direction), Peer::Initiator),
+            (Side::First, Some(_)) => (session.sender(direction), first),
+            (Side::Second, Some(twin)) => (twin.sender(direction), first.other()),
             (Side::Second, None) => return None,
         };
         (sender == meets).then_some(sender)
