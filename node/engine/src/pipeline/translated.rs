@@ -231,10 +231,10 @@ impl Judge<'_> {
         watch: &mut impl Watch,
     ) -> Outcome {
         // It goes to the sender as it is known where the error goes.
-        let beyond = self.engine.ends_beyond(handle, session, sender.other());
-        let Some(beyond) = beyond else { return self.route(watch) };
-        let packet = Packet { destination: beyond.destination.0, ..*self.packet };
-        self.of(&packet).route(watch)
+        match self.leaving(handle, session, sender.other()) {
+            None => self.route(watch),
+            Some(packet) => self.of(&packet).route(watch),
+        }
     }
 }
 
