@@ -52,7 +52,9 @@ pub use node::{
     Api, Checksum, Cluster, EventClass, Fabric, Facility, Log, LogFormat, Metrics, Node, OnExit,
     Placement, Port, Receiver, Remote, Syslog, Target, Unconfirmed, Vip, Wire, ZeroCopy,
 };
-pub use parse::{inline_lists, parse_checked_policy, parse_node, parse_policy, parse_witness};
+pub use parse::{
+    POLICY_SECTIONS, inline_lists, parse_checked_policy, parse_node, parse_policy, parse_witness,
+};
 pub use policy::{
     Action, AddressMatch, AddressSet, HostInbound, Integrity, OnChange, Policy, Replication, Rule,
     Service, Terms, Timeouts, WindowCheck, Zone,

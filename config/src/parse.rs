@@ -43,7 +43,8 @@ pub(crate) type Load<'l> = dyn FnMut(&str) -> Result<String, String> + 'l;
 /// Sections of later versions: refused by name, since a protection that is silently not there is
 /// worse than none.
 const LATER: [&str; 2] = ["alg", "algs"];
-const SECTIONS: [&str; 10] = [
+/// The sections of a policy file.
+pub const POLICY_SECTIONS: [&str; 10] = [
     "zones",
     "addresses",
     "services",
@@ -102,7 +103,7 @@ fn policy(reader: &mut Reader<'_>, load: &mut Load<'_>) -> Option<(Policy, Spans
     let document = reader.document(POLICY_BYTES_MAX)?;
     let document = Fields::document(document.get_ref(), "a policy file");
     later_sections(reader, &document, &LATER);
-    document.check_keys(reader, &SECTIONS, &LATER);
+    document.check_keys(reader, &POLICY_SECTIONS, &LATER);
     let zones = Zones::parse(reader, &document);
     let (addresses, sets) = book::book(reader, document.get("addresses"), load);
     let services = service::book(reader, document.get("services"));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use config::{Diagnostic, Misfit, Node, Policy, misfits};
+use config::{Diagnostic, Misfit, Node, POLICY_SECTIONS, Policy, misfits};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -112,21 +112,9 @@ fn print(reports: &[Report<'_>], out: &mut Out<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Words that only one of the two files begins a section or a line with.
+/// Words that a node file alone begins a section or a line with.
 const NODE_WORDS: [&str; 8] =
     ["node", "port", "wire", "fabric", "vip", "cluster", "api", "metrics"];
-const POLICY_WORDS: [&str; 10] = [
-    "zones",
-    "addresses",
-    "services",
-    "rule",
-    "host-inbound",
-    "timeouts",
-    "integrity",
-    "screen",
-    "nat-pool",
-    "nat",
-];
 
 /// The kind that the first telling line speaks for. Works for files that do not parse.
 fn guess(text: &str) -> Kind {
@@ -135,7 +123,7 @@ fn guess(text: &str) -> Kind {
         let word = line.split([']', '.', '=', ' ', '\t']).next().unwrap_or_default();
         match word {
             word if NODE_WORDS.contains(&word) => Some(Kind::Node),
-            word if POLICY_WORDS.contains(&word) => Some(Kind::Policy),
+            word if POLICY_SECTIONS.contains(&word) => Some(Kind::Policy),
             _ => None,
         }
     };
