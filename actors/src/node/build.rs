@@ -190,14 +190,17 @@ fn describe(
 
 /// The same by port.
 fn shared(config: &config::Node) -> Vec<(PortId, std::net::IpAddr)> {
-    let shared = if config.cluster.is_some() { config.vips.as_slice() } else { &[] };
-    shared.iter().map(|vip| (PortId(vip.port as u16), vip.address)).collect()
+    shared_vips(config).iter().map(|vip| (PortId(vip.port as u16), vip.address)).collect()
 }
 
 /// The addresses that this node shares with others, by domain.
 fn vips(config: &config::Node) -> impl Iterator<Item = (u16, std::net::IpAddr)> {
-    let shared = if config.cluster.is_some() { config.vips.as_slice() } else { &[] };
-    shared.iter().map(|vip| (config.ports[vip.port].domain, vip.address))
+    shared_vips(config).iter().map(|vip| (config.ports[vip.port].domain, vip.address))
+}
+
+/// Those of a node of a cluster; alone it shares none.
+fn shared_vips(config: &config::Node) -> &[config::Vip] {
+    if config.cluster.is_some() { &config.vips } else { &[] }
 }
 
 /// A port as the XDP program sees it.
