@@ -71,6 +71,17 @@ impl Buckets {
         self.buckets[self.primary(hash)].has_room() || self.has_secondary_room(hash)
     }
 
+    /// The same for a second key, whose session's first one takes a place before it, perhaps there.
+    #[inline]
+    pub(super) fn has_room_for_second(&self, hash: u64) -> bool {
+        self.buckets[self.primary(hash)].has_room_for_two() || self.has_secondary_room_for_two(hash)
+    }
+
+    #[cold]
+    fn has_secondary_room_for_two(&self, hash: u64) -> bool {
+        self.buckets[self.spot(hash).secondary].has_room_for_two()
+    }
+
     #[cold]
     fn has_secondary_room(&self, hash: u64) -> bool {
         self.buckets[self.spot(hash).secondary].has_room()
@@ -208,25 +219,39 @@ impl Bucket {
     fn fits(&self, tag: u16) -> u128 {
         let lanes = self.tags.as_chunks::<4>().0;
         let half = |half: [u16; 4]| {
-            let word = u64::from(half[0])
-                | u64::from(half[1]) << 16
-                | u64::from(half[2]) << 32
-                | u64::from(half[3]) << 48;
-            let zero = word ^ (u64::from(tag) * ONES);
+            let zero = word(half) ^ (u64::from(tag) * ONES);
             u128::from(zero.wrapping_sub(ONES) & !zero & (ONES << 15))
         };
         half(lanes[0]) | half(lanes[1]) << 64
     }
 
-    /// The tag of a free entry is found as any other: the lowest fit is always a true one.
+    /// The highest bit of each 16 for a free entry, and for no other: of a tag of 0 it is neither set nor reached
+    /// when all ones below it are added.
+    #[inline(always)]
+    fn free(&self) -> u128 {
+        const BELOW: u64 = (ONES << 15) - ONES;
+        let lanes = self.tags.as_chunks::<4>().0;
+        let half = |half: [u16; 4]| {
+            let word = word(half);
+            u128::from(!((word & BELOW) + BELOW | word) & (ONES << 15))
+        };
+        half(lanes[0]) | half(lanes[1]) << 64
+    }
+
     #[inline]
     fn has_room(&self) -> bool {
-        self.fits(NO_TAG) != 0
+        self.free() != 0
+    }
+
+    #[inline]
+    fn has_room_for_two(&self) -> bool {
+        let free = self.free();
+        free & free.wrapping_sub(1) != 0
     }
 
     #[inline]
     fn put(&mut self, tag: u16, index: u32) -> bool {
-        let free = self.fits(NO_TAG);
+        let free = self.free();
         if free == 0 {
             return false;
         }
@@ -263,6 +288,15 @@ impl Bucket {
     pub(super) fn set_spill(&mut self, spill: u32) {
         self.spill = spill;
     }
+}
+
+/// Four tags, the first in the lowest bits.
+#[inline(always)]
+fn word(tags: [u16; 4]) -> u64 {
+    u64::from(tags[0])
+        | u64::from(tags[1]) << 16
+        | u64::from(tags[2]) << 32
+        | u64::from(tags[3]) << 48
 }
 
 /// The first entry of [`Bucket::fits`].

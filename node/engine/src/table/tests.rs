@@ -429,3 +429,19 @@ proptest! {
         agree(capacity, seed, collide, &ops);
     }
 }
+
+/// A session that found room for both its keys must not find one of them taken by the other.
+#[test]
+fn a_second_key_has_room_beside_the_first() {
+    let spread = |at: u64| at.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut buckets = bucket::Buckets::new(1);
+    let places = 2 * crate::limits::BUCKET_ENTRIES as u32;
+    for taken in 0..=places {
+        let beside = buckets.has_room_for_second(7);
+        // Of four free places in two buckets two are in one of them.
+        assert!(taken + 4 > places || beside, "{taken} taken");
+        assert!(taken + 1 < places || !beside, "{taken} taken");
+        let inserted = buckets.insert(spread(u64::from(taken)), taken);
+        assert_eq!(inserted, taken < places);
+    }
+}
