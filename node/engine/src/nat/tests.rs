@@ -1,5 +1,6 @@
 //! Translation as its users see it: frames in, frames out.
 
+mod cookies;
 mod destination;
 mod failover;
 mod families;

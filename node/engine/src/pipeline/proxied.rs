@@ -214,11 +214,10 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// How an ICMP error about a packet of `session` is passed on: what a server sent, it knows by its own
+    /// How an ICMP error about a packet of `sender` is passed on: what a server sent, it knows by its own
     /// numbers.
-    pub(super) fn quoted(&self, handle: Handle, session: &Session) -> Option<Relay> {
-        let (_, direction) = self.keyed.flow?;
-        if session.sender(direction) == Peer::Initiator {
+    pub(super) fn quoted(&self, handle: Handle, session: &Session, sender: Peer) -> Option<Relay> {
+        if sender == Peer::Initiator {
             return None;
         }
         match self.engine.proxies.of(handle, session)? {

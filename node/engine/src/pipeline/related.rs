@@ -25,7 +25,7 @@ impl Judge<'_> {
         let outcome = self.route_of_error(handle, session, sender, watch);
         let passes = matches!(outcome, Outcome::Forward(_));
         let odd = passes.then(|| self.unreachable(session, sender)).flatten();
-        let relay = passes.then(|| self.quoted(handle, session)).flatten();
+        let relay = passes.then(|| self.quoted(handle, session, sender)).flatten();
         let session = odd.map_or(Change::None, |anomaly| Change::Unreachable { handle, anomaly });
         Plan { state: State::Related, session, relay, ..Plan::bare(outcome) }
     }

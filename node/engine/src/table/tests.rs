@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use wire::Protocol;
 
 use super::*;
+use crate::limits::BUCKET_ENTRIES;
 use crate::session::CloseReason;
 use crate::session::Opening;
 use crate::{RuleIndex, ZoneId};
@@ -435,7 +436,7 @@ proptest! {
 fn a_second_key_has_room_beside_the_first() {
     let spread = |at: u64| at.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut buckets = bucket::Buckets::new(1);
-    let places = 2 * crate::limits::BUCKET_ENTRIES as u32;
+    let places = 2 * BUCKET_ENTRIES as u32;
     for taken in 0..=places {
         let beside = buckets.has_room_for_second(7);
         // Of four free places in two buckets two are in one of them.

@@ -12,7 +12,7 @@ fn tcp_ports(first: u16, last: u16) -> Service {
 }
 
 /// 198.51.100.80 ports 80 to 89 are 10.0.0.80 ports 8080 on.
-fn web(name: usize) -> config::NatRule {
+pub(super) fn web(name: usize) -> config::NatRule {
     let server = std::net::Ipv4Addr::new(10, 0, 0, 80).to_bits();
     let kind = NatKind::Destination(DestinationNat {
         destination: set(name),
