@@ -91,6 +91,13 @@ pub fn slot(secret: [u64; 2], key: &PlacementKey) -> Slot {
     Slot((siphash13(secret, words) % u64::from(SLOTS)) as u16)
 }
 
+/// [`slot`] of [`PlacementKey::of_flow`].
+#[inline]
+pub fn slot_of_flow(secret: [u64; 2], key: &FlowKey) -> Slot {
+    let (words, _) = key.as_bytes().as_chunks();
+    Slot((siphash13(secret, words) % u64::from(SLOTS)) as u16)
+}
+
 /// SipHash-1-3 (Aumasson and Bernstein, 2012) of whole words, which all placement keys are. Each first packet
 /// of a translated flow needs it: without the general hasher's bytes left over it is a third shorter.
 #[inline(never)]

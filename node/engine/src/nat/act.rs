@@ -158,7 +158,15 @@ impl Engine {
             return Turn::Not;
         }
         self.nat.names.hit(twin.rules);
-        self.nat.begin(session, twin);
+        match (twin.marks, Class::of(twin.key.protocol())) {
+            // What `begin` does for nearly all.
+            (Marks::PORT, Some(class)) if twin.place != NO_PLACE => {
+                if let Some(runs) = self.nat.runs_mut(twin.place, class) {
+                    runs.take(twin.key.source_port(twin.initiator));
+                }
+            }
+            _ => self.nat.begin(session, twin),
+        }
         Turn::Session(handle, Peer::Initiator)
     }
 

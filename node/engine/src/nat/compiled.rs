@@ -276,7 +276,7 @@ impl Translations {
 
     /// What the source becomes of a packet of IPv4 between two zones, where that is all that the rules ask about.
     /// `None`: they ask for more.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn source_by_zones(&self, zones: [ZoneId; 2]) -> Option<(u16, SourceTo)> {
         for (rule, Outline { zones: [from, to], to: source }) in self.outlines.as_ref()? {
             let fits =

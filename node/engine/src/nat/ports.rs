@@ -171,7 +171,7 @@ impl Runs {
     }
 
     /// A free port of a slot's own run, of any parity.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn own(&self, slot: Slot, start: u8, half: Half) -> Option<u16> {
         let at = usize::from(slot.0);
         let kept = if self.kept.is_empty() { 0 } else { self.kept[at] };
@@ -206,7 +206,7 @@ impl Runs {
 }
 
 /// One of the free places of a slot's run, the first from `start` on.
-#[inline]
+#[inline(always)]
 fn port_of(slot: Slot, free: u16, start: u8) -> Option<u16> {
     let from = free & (ALL << (u16::from(start) % PORTS_PER_SLOT));
     let place = if from == 0 { free } else { from }.trailing_zeros() as u16;

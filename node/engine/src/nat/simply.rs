@@ -7,7 +7,8 @@
 use std::net::IpAddr;
 
 use config::SourceTo;
-use wire::{Delta, Direction, FlowKey, PlacementKey, slot};
+use wire::placement::slot_of_flow;
+use wire::{Delta, Direction, FlowKey};
 
 use super::choose::start_of;
 use super::ports::Class;
@@ -50,7 +51,7 @@ impl Engine {
         else {
             return None;
         };
-        let slot = slot(self.settings.secret, &PlacementKey::of_flow(key));
+        let slot = slot_of_flow(self.settings.secret, key);
         let port = runs[class as usize].own(slot, start_of(hash), self.nat.half)?;
         let to = (address.to_bits(), port);
         let domain = self.fib.domain_of(egress).unwrap_or_default();

@@ -3,7 +3,7 @@
 
 use wire::{Direction, Ends, Options, Packet, Protocol, Transport, Version};
 
-use super::{Judge, Outcome, Permitted, Plan, Stage, Watch};
+use super::{Judge, Link, Outcome, Permitted, Plan, Stage, Watch};
 use crate::engine::Engine;
 use crate::nat::{First, Simple, Toward};
 use crate::policy::Question;
@@ -128,7 +128,7 @@ impl Judge<'_> {
     }
 
     /// Leaves in [`Judge::chosen`] how the session will be translated that the packet in hand opens.
-    #[inline(never)]
+    #[inline]
     pub(super) fn bind(
         &self,
         permitted: &Permitted,
@@ -139,7 +139,12 @@ impl Judge<'_> {
             true => Ok(()),
             false => self.bind_in_full(permitted, stale),
         };
-        watch.stage(Stage::Translation, || match (&bound, self.chosen.get()) {
+        watch.stage(Stage::Translation, || self.say_bound(bound));
+        bound
+    }
+
+    fn say_bound(&self, bound: Result<(), Reason>) -> String {
+        match (bound, self.chosen.get()) {
             (Ok(()), None) => "neither source nor destination change".to_owned(),
             (Ok(()), Some(binding)) => {
                 let Ends { source, destination } = binding.twin.ends();
@@ -149,17 +154,16 @@ impl Judge<'_> {
                 )
             }
             (Err(reason), _) => reason.explain().to_owned(),
-        });
-        bound
+        }
     }
 
     /// The same of what nearly all packets are; `false`, and nothing left, of others.
-    #[inline]
+    #[inline(never)]
     fn bind_simply(&self, permitted: &Permitted) -> bool {
         let Some((key, direction)) = &self.keyed.flow else { return false };
         let Permitted { way, permission } = permitted;
-        let simple = self.toward.is_none() && !self.packet.options.contains(Options::AH);
-        if !simple || !self.is_routed(self.arrived.ingress) || !self.is_routed(way.port) {
+        let passes = matches!(way.link, Link::Untouched);
+        if passes || self.toward.is_some() || self.packet.options.contains(Options::AH) {
             return false;
         }
         let bound = self.engine.binding_simply(&Simple {
@@ -172,12 +176,12 @@ impl Judge<'_> {
         bound.map(|bound| self.chosen.set(bound)).is_some()
     }
 
-    #[inline]
     fn is_routed(&self, port: PortId) -> bool {
         let port = self.engine.settings.ports.get(port.index());
         port.is_some_and(|port| port.mode == Mode::Routed)
     }
 
+    #[cold]
     #[inline(never)]
     fn bind_in_full(&self, permitted: &Permitted, stale: Option<Handle>) -> Result<(), Reason> {
         let Permitted { way, permission } = permitted;

@@ -72,7 +72,7 @@ impl Buckets {
     }
 
     /// The same for a second key, whose session's first one takes a place before it, perhaps there.
-    #[inline]
+    #[inline(always)]
     pub(super) fn has_room_for_second(&self, hash: u64) -> bool {
         self.buckets[self.primary(hash)].has_room_for_two() || self.has_secondary_room_for_two(hash)
     }
