@@ -29,13 +29,10 @@ pub(crate) struct Straight {
 
 /// What the straight way found out about a packet.
 struct Course {
-    handle: Handle,
     sender: Peer,
     progress: Progress,
     egress: Egress,
     mac: [u8; 6],
-    /// The session is translated.
-    translated: bool,
 }
 
 impl Straight {
@@ -69,9 +66,39 @@ impl Engine {
         frame: &mut [u8],
         now: Time,
     ) -> Option<Decision> {
-        let plain = &straight.plain;
-        let Course { handle, sender, progress, egress, mac, translated } =
-            self.course(straight, ingress, frame, now)?;
+        let found = self.table.locate_at(straight.guess, straight.hash, &straight.plain.key)?;
+        if self.table.get(found.0)?.flags.has(Flags::TRANSLATED) {
+            self.go_translated(found, straight, ingress, frame, now)
+        } else {
+            self.go::<false>(found, straight, ingress, frame, now)
+        }
+    }
+
+    /// The same of a packet of a translated session. Apart, so that others do not pay for it.
+    #[inline(never)]
+    fn go_translated(
+        &mut self,
+        found: (Handle, Side),
+        straight: &Straight,
+        ingress: PortId,
+        frame: &mut [u8],
+        now: Time,
+    ) -> Option<Decision> {
+        self.go::<true>(found, straight, ingress, frame, now)
+    }
+
+    #[inline(always)]
+    fn go<const TRANSLATED: bool>(
+        &mut self,
+        found: (Handle, Side),
+        straight: &Straight,
+        ingress: PortId,
+        frame: &mut [u8],
+        now: Time,
+    ) -> Option<Decision> {
+        let (plain, handle) = (&straight.plain, found.0);
+        let Course { sender, progress, egress, mac } =
+            self.course::<TRANSLATED>(found, plain, ingress, frame, now)?;
         let session = self.table.get_mut(handle)?;
         let state = match session.is_established_for(sender) {
             true => State::Established,
@@ -80,7 +107,7 @@ impl Engine {
         progress.apply(session, sender, plain.ip_len, now);
         plain.route(frame, egress.mac, mac);
         let (session, rule) = (session.id, session.rule);
-        if translated {
+        if TRANSLATED {
             self.translate_plain(handle, sender, plain, frame);
         }
         if self.screening.is_some() {
@@ -98,18 +125,16 @@ impl Engine {
 
     /// Where the packet goes and what it means for its session; nothing changes.
     #[inline(always)]
-    fn course(
+    fn course<const TRANSLATED: bool>(
         &self,
-        straight: &Straight,
+        (handle, side): (Handle, Side),
+        plain: &Plain,
         ingress: PortId,
         frame: &[u8],
         now: Time,
     ) -> Option<Course> {
-        let plain = &straight.plain;
-        let (handle, side) = self.table.locate_at(straight.guess, straight.hash, &plain.key)?;
         let session = self.table.get(handle)?;
-        let translated = session.flags.has(Flags::TRANSLATED);
-        let sender = if translated {
+        let sender = if TRANSLATED {
             translated_sender(session, self.table.twin(handle, session)?, side, plain)?
         } else {
             session.sender(plain.direction)
@@ -124,11 +149,11 @@ impl Engine {
             return None;
         }
         let progress = track::predict(session, sender, plain, &self.tracking, now)?;
-        Some(Course { handle, sender, progress, egress, mac: port.mac, translated })
+        Some(Course { sender, progress, egress, mac: port.mac })
     }
 
-    /// Gives a plain packet the ends that it has beyond. Apart, so that packets of other sessions do not pay for it.
-    #[inline(never)]
+    /// Gives a plain packet the ends that it has beyond.
+    #[inline(always)]
     fn translate_plain(&self, handle: Handle, sender: Peer, plain: &Plain, frame: &mut [u8]) {
         if let Some((session, twin)) = self.table.remains(handle) {
             let Beyond { key, direction, delta } = twin.beyond(session, sender);

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
+use ringwall_wire::placement::slot_of_flow;
 use ringwall_wire::{
     Direction, FlowKey, FragmentKey, Packet, PlacementKey, Protocol, SLOTS, Slot, Version,
     flow_key, slot,
