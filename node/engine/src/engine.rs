@@ -250,8 +250,20 @@ impl Engine {
         }
     }
 
-    /// What a frame is.
+    /// What a frame is, and by what screens count it.
+    #[inline]
     pub(crate) fn read(&self, ingress: PortId, frame: &[u8]) -> Content {
+        let mut content = self.read_uncounted(ingress, frame);
+        if self.screening.is_some()
+            && let Content::Ip(keyed) = &mut content
+        {
+            keyed.sides = self.sides(ingress, &keyed.packet);
+        }
+        content
+    }
+
+    /// What a frame is, for who only asks whose it is.
+    fn read_uncounted(&self, ingress: PortId, frame: &[u8]) -> Content {
         let Some(port) = self.settings.ports.get(ingress.index()) else {
             return Content::Refused(Reason::NoZone);
         };
@@ -259,7 +271,7 @@ impl Engine {
             Ok(packet) => match integrity::network(port, frame, packet) {
                 Ok(()) => match integrity::resolution(port, frame, packet) {
                     Some(content) => content,
-                    None => self.keyed((ingress, port.domain), frame, packet),
+                    None => self.keyed(port.domain, frame, packet),
                 },
                 Err(reason) => Content::Refused(reason),
             },
@@ -268,8 +280,8 @@ impl Engine {
     }
 
     /// The packet with its keys.
-    fn keyed(&self, (ingress, domain): (PortId, u16), frame: &[u8], packet: &Packet) -> Content {
-        let sides = self.sides(ingress, packet);
+    fn keyed(&self, domain: u16, frame: &[u8], packet: &Packet) -> Content {
+        let sides = Sides::default();
         if let Some(key) = FragmentKey::of(packet, domain) {
             let packet = *packet;
             return Content::Ip(Keyed { packet, flow: None, fragment: Some(key), hash: 0, sides });
@@ -316,7 +328,7 @@ impl Engine {
             Some(Straight { plain, .. }) => {
                 self.slot_of_plain(ingress, &plain.key, plain.direction)
             }
-            None => self.slot_of(ingress, &self.read(ingress, frame))?,
+            None => self.slot_of(ingress, &self.read_uncounted(ingress, frame))?,
         };
         self.owner_of(slot)
     }

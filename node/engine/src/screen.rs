@@ -260,6 +260,12 @@ impl Screening {
         self.waiting.clear();
     }
 
+    /// Whether nobody is blocked, held down or guarded.
+    #[inline]
+    fn is_quiet(&self, now: Time) -> bool {
+        self.blocks.is_empty(now) && self.curbs.is_empty(now) && self.guards.is_empty(now)
+    }
+
     /// Whether the session in this place is among those that are counted.
     fn counts(&self, place: u32) -> bool {
         self.marks.counted(place) == self.generation

@@ -1,6 +1,8 @@
 //! Attackers' own tools against a zone with a screen: each attack is named rightly, with its source, or with
 //! its destination where sources are forged; what the policy refuses never arrives.
 
+mod floods;
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;

@@ -71,7 +71,7 @@ impl<'a> Judge<'a> {
     /// A packet that contradicts what is known, or needs a session and has none: it may bring a cookie.
     /// Else its reason.
     pub(super) fn proof(&self, reason: Reason, watch: &mut impl Watch) -> Result<Plan, Reason> {
-        match self.gate().map_or(Guarded::No, |gate| gate.proof()) {
+        match self.gate.as_ref().map_or(Guarded::No, Gate::proof) {
             Guarded::Proven(proof) => {
                 let Proof { client, .. } = proof;
                 watch.stage(Stage::Screen, || format!("its cookie is right: for the SYN {client}"));

@@ -37,6 +37,8 @@ pub(crate) struct ZoneScreen {
     pub(super) sessions: [Option<u32>; 3],
     /// Packets that cannot be right are dropped.
     pub(super) drops_odd: bool,
+    /// The lowest of all limits a second: while nobody has reached it, none need be looked at.
+    pub(super) lowest: u32,
 }
 
 /// Sources that a screen leaves alone.
@@ -105,16 +107,23 @@ impl ZoneScreen {
         };
         let syns = screen.syn_flood.filter(|it| drops(&it.response));
         let syns = syns.map(|it| [Some(it.source), Some(it.destination), it.zone]);
+        let syns = syns.unwrap_or_default();
+        let [icmp, udp, fragments, connections] =
+            [screen.icmp_flood, screen.udp_flood, screen.fragment_flood, screen.connection_rate]
+                .map(threshold);
+        let limits = syns.into_iter().chain([icmp, udp, fragments, connections]);
+        let lowest = limits.flatten().min().unwrap_or(u32::MAX);
         let sessions = screen.session_limit.filter(|it| drops(&it.response));
         Some(Self {
             exempt,
-            syns: syns.unwrap_or_default(),
-            icmp: threshold(screen.icmp_flood),
-            udp: threshold(screen.udp_flood),
-            fragments: threshold(screen.fragment_flood),
-            connections: threshold(screen.connection_rate),
+            syns,
+            icmp,
+            udp,
+            fragments,
+            connections,
             sessions: sessions.map_or([None; 3], |it| [it.source, it.destination, it.pair]),
             drops_odd: threshold(screen.anomalies).is_some(),
+            lowest,
         })
     }
 

@@ -87,7 +87,7 @@ impl Engine {
         now: Time,
     ) -> Option<Reason> {
         let Keyed { packet, sides, .. } = keyed;
-        let gate = self.gate(ingress, (packet, *sides), now)?;
+        let gate = self.gate(ingress, keyed, now)?;
         let refused = gate.fragment();
         let screening = self.screening.as_deref_mut()?;
         let zone = self.policy.zone_of_port(ingress)?;
@@ -302,12 +302,12 @@ impl Engine {
         screening.marks.tell(place, session);
     }
 
-    /// Notes that an ICMP error says a session's packets find no destination.
-    pub(crate) fn observe_unreachable(&mut self, handle: Handle, anomaly: Anomaly) {
+    /// Notes that an ICMP error, be it ours, says a session's packets find no destination.
+    pub(crate) fn observe_unreachable(&mut self, handle: Handle) {
         let Some(screening) = self.screening.as_deref_mut() else { return };
         let Some(session) = self.table.get(handle) else { return };
         let (_, zone) = self.rules.place(session);
-        screening.note_session(oddity::of_session(anomaly), session, zone, News::default());
+        screening.note_session(Kind::Unreachable, session, zone, News::default());
     }
 }
 
