@@ -162,7 +162,8 @@ pub(crate) fn judge(
     now: Time,
     watch: &mut impl Watch,
 ) -> Plan {
-    let judge = Judge::new(engine, keyed, arrived, (frame, chosen), now);
+    let gate = engine.gate(arrived.ingress, keyed, now);
+    let judge = Judge::new(engine, (keyed, gate.as_ref()), arrived, (frame, chosen), now);
     let mut plan = match judge.entrance(watch) {
         Some(outcome) => Plan::bare(outcome),
         None => judge.lookup(watch),
@@ -188,23 +189,21 @@ struct Judge<'a> {
     toward: Option<Toward>,
     chosen: &'a Chosen,
     /// The screen that the packet meets, where there are any.
-    gate: Option<Gate<'a>>,
+    gate: Option<&'a Gate<'a>>,
 }
 
 /// Where the judge leaves how a new session will be translated: few are, so the plan has no room for it.
 pub(crate) type Chosen = Cell<Option<Binding>>;
 
 impl<'a> Judge<'a> {
-    #[inline]
-    fn new(
+    const fn new(
         engine: &'a Engine,
-        keyed: &'a Keyed,
+        (keyed, gate): (&'a Keyed, Option<&'a Gate<'a>>),
         arrived: Arrived,
         (frame, chosen): (&'a [u8], &'a Chosen),
         now: Time,
     ) -> Self {
         let (packet, vouched, toward) = (&keyed.packet, false, None);
-        let gate = engine.gate(arrived.ingress, keyed, now);
         Self { engine, keyed, packet, arrived, frame, now, vouched, toward, chosen, gate }
     }
 }
@@ -223,7 +222,7 @@ impl Judge<'_> {
             return Some(Outcome::Drop(reason));
         }
         watch.stage(Stage::Integrity, || "headers and checksums are right".to_owned());
-        if let Some(gate) = &self.gate
+        if let Some(gate) = self.gate
             && let Some(outcome) = self.screen(gate, watch)
         {
             return Some(outcome);
@@ -456,8 +455,7 @@ impl Judge<'_> {
         match track::open(self.packet, &self.engine.tracking) {
             Ok(update) => {
                 watch.stage(Stage::Tracker, || "may open a session".to_owned());
-                let gate = self.gate.as_ref();
-                if let Some(reason) = gate.and_then(|gate| gate.beginning(self.vouched)) {
+                if let Some(reason) = self.gate.and_then(|gate| gate.beginning(self.vouched)) {
                     watch.stage(Stage::Screen, || reason.explain().to_owned());
                     return Plan { state: State::New, ..Plan::drop(reason) };
                 }
@@ -546,7 +544,7 @@ impl Judge<'_> {
         watch: &mut impl Watch,
     ) -> Option<Reason> {
         let Engine { policy, rules, table, .. } = self.engine;
-        if let Some(gate) = &self.gate {
+        if let Some(gate) = self.gate {
             let ending = stale.map(|(handle, _)| handle);
             if let Some(reason) = gate.session(ending, |max| self.engine.share(max)) {
                 watch.stage(Stage::Screen, || reason.explain().to_owned());

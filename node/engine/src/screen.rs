@@ -224,7 +224,7 @@ impl Screening {
     fn touch(&self, screen: &ZoneScreen, sides: Sides) {
         let mut seen = self.meters.touch(sides.of(Meter::SynsOfSource))
             ^ self.meters.touch(sides.of(Meter::SynsToDestination));
-        if screen.sessions != [None; 3] {
+        if screen.limits_sessions() {
             let [source, destination, pair] = sides.sessions(self.own);
             seen ^= self.open.touch(source) ^ self.open.touch(pair);
             if screen.sessions[1].is_some() {
@@ -289,8 +289,11 @@ impl Screening {
     fn begun_as(&mut self, screens: &Screens, zone: ZoneId, sides: Sides) -> u32 {
         let Some(limits) = screens.sessions(zone) else { return 0 };
         let keys = sides.sessions(self.own);
-        let limited = (0..3).filter(|side| limits[*side].is_some());
-        limited.for_each(|side| self.open.begin(side, keys[side]));
+        for (side, limit) in limits.iter().enumerate() {
+            if limit.is_some() {
+                self.open.begin(side, keys[side]);
+            }
+        }
         self.generation
     }
 

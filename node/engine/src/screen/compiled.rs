@@ -37,8 +37,12 @@ pub(crate) struct ZoneScreen {
     pub(super) sessions: [Option<u32>; 3],
     /// Packets that cannot be right are dropped.
     pub(super) drops_odd: bool,
-    /// The lowest of all limits a second: while nobody has reached it, none need be looked at.
+    /// The lowest of all limits a second, and of those at once: while nobody has reached it, none need be
+    /// looked at. The highest number where there are none.
     pub(super) lowest: u32,
+    pub(super) fewest: u32,
+    /// Whether there is any limit of first TCP packets.
+    pub(super) counts_syns: bool,
 }
 
 /// Sources that a screen leaves alone.
@@ -77,14 +81,15 @@ impl Screens {
         &self.aggregation
     }
 
+    #[inline]
     pub(super) fn of(&self, zone: ZoneId) -> Option<&ZoneScreen> {
         self.zones.get(zone.index())?.as_ref()
     }
 
     /// The zone's limits of sessions at once, if it has any.
     #[inline]
-    pub(super) fn sessions(&self, zone: ZoneId) -> Option<[Option<u32>; 3]> {
-        self.of(zone).map(|screen| screen.sessions).filter(|limits| *limits != [None; 3])
+    pub(super) fn sessions(&self, zone: ZoneId) -> Option<&[Option<u32>; 3]> {
+        self.of(zone).filter(|screen| screen.limits_sessions()).map(|screen| &screen.sessions)
     }
 
     /// The source, as the zone that it enters by counts sources.
@@ -114,6 +119,8 @@ impl ZoneScreen {
         let limits = syns.into_iter().chain([icmp, udp, fragments, connections]);
         let lowest = limits.flatten().min().unwrap_or(u32::MAX);
         let sessions = screen.session_limit.filter(|it| drops(&it.response));
+        let sessions = sessions.map_or([None; 3], |it| [it.source, it.destination, it.pair]);
+        let fewest = sessions.into_iter().flatten().min().unwrap_or(u32::MAX);
         Some(Self {
             exempt,
             syns,
@@ -121,10 +128,18 @@ impl ZoneScreen {
             udp,
             fragments,
             connections,
-            sessions: sessions.map_or([None; 3], |it| [it.source, it.destination, it.pair]),
+            sessions,
             drops_odd: threshold(screen.anomalies).is_some(),
             lowest,
+            fewest,
+            counts_syns: syns != [None; 3],
         })
+    }
+
+    /// Whether there is any limit of sessions at once.
+    #[inline]
+    pub(super) const fn limits_sessions(&self) -> bool {
+        self.fewest < u32::MAX
     }
 
     /// Whether nothing is done about a source.

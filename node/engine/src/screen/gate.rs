@@ -10,7 +10,6 @@ use crate::table::Handle;
 use crate::{PortId, Reason};
 
 /// A packet before the screen of the zone that it enters by. Made once for each that is judged.
-#[derive(Clone, Copy)]
 pub(crate) struct Gate<'a> {
     screening: &'a Screening,
     screen: Option<&'a ZoneScreen>,
@@ -149,12 +148,12 @@ impl Gate<'_> {
         share: impl Fn(u32) -> u32,
     ) -> Option<Reason> {
         let screen = self.screen?;
-        if screen.sessions == [None; 3] {
+        let open = &self.screening.open;
+        if !screen.limits_sessions() || open.all_below_anywhere(share(screen.fewest)) {
             return None;
         }
         let ends = ending.is_some_and(|ending| self.screening.counts(ending.place()));
         let reasons = [Reason::SourceSessions, Reason::DestinationSessions, Reason::PairSessions];
-        let open = &self.screening.open;
         let beyond = (0..3).find_map(|side| {
             let limit = share(screen.sessions[side]?);
             if open.all_below(limit, side) {

@@ -129,7 +129,7 @@ impl Screening {
             Transport::Udp(_) if screen.udp.is_some() && !metered => {
                 self.meter(Meter::Udp, sides, now);
             }
-            Transport::Tcp(_) if screen.syns != [None; 3] && begins(packet, plan) => {
+            Transport::Tcp(_) if screen.counts_syns && begins(packet, plan) => {
                 self.meter(Meter::SynsOfSource, sides, now);
                 self.meter(Meter::SynsToDestination, sides, now);
                 if screen.syns[2].is_some() {
