@@ -193,8 +193,8 @@ impl Peer {
         }
     }
 
-    /// Whether this number is not too old; a newer one is remembered.
-    fn admits(&mut self, number: u64) -> bool {
+    /// Whether this number is not too old.
+    const fn admits(&self, number: u64) -> bool {
         number.saturating_add(BEHIND_MAX) >= self.newest
     }
 

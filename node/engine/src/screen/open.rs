@@ -19,9 +19,9 @@ pub(super) struct OpenSessions {
     most: u32,
 }
 
-/// One cache line.
+/// Half a cache line.
 #[derive(Clone, Copy, Default)]
-#[repr(C, align(64))]
+#[repr(C, align(32))]
 struct Set {
     tags: [u32; OPEN_WAYS],
     counts: [u32; OPEN_WAYS],
