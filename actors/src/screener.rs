@@ -147,13 +147,13 @@ impl Screener {
             self.noter.stop();
             return;
         }
-        let screens = Screens::new(&source, number);
+        let screens = Screens::new(&source);
         self.front.follow(&screens, &compiled);
         self.noter.follow(self.settings.seed, screens.aggregation());
         let blocks: Vec<(Place, Time)> = {
             let mut detector = lock(&self.detector);
             match &mut *detector {
-                Some(detector) => detector.screen(screens),
+                Some(detector) => detector.screen(screens, clock::now()),
                 None => {
                     let new = Detector::new(self.settings, screens, clock::now());
                     *detector = Some(Box::new(new));
@@ -271,11 +271,6 @@ impl Screener {
     async fn on_workers(&self, what: impl Fn(&mut XskWorker) + Send + Clone + 'static) {
         join_all(self.shards.iter().map(|shard| shard.ask(what.clone()))).await;
     }
-}
-
-/// The number of a zone in observations; a policy has no zone without one.
-fn number(zone: usize) -> u8 {
-    u8::try_from(zone).unwrap_or(u8::MAX)
 }
 
 async fn heard(fabric: &mut Option<FabricEnd>) -> Option<Bytes> {

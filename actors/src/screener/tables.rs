@@ -81,11 +81,13 @@ impl Watch {
             blocked: detector.blocks().count() as u64,
             blocks: counts.blocks,
             curbs: detector.curbs() as u64,
+            guarded: detector.guarded() as u64,
             noted: counts.noted,
             evicted: counts.evicted,
             digests_made: counts.digests_made,
             digests_taken: counts.digests_taken,
             digests_refused: counts.digests_refused,
+            digests_lost: counts.digests_lost,
             baselines: detector.learning().iter().map(|it| baseline(it, &zones)).collect(),
         }
     }
@@ -231,7 +233,7 @@ mod tests {
     /// A detector that has seen a scan of twenty ports, and its questions' desk.
     fn scanned() -> (Watch, watch::Sender<crate::policy::InForce>) {
         let in_force = sample("p", POLICY, 1, &["a".to_owned(), "b".to_owned()]);
-        let screens = Screens::new(&in_force.source, super::super::number);
+        let screens = Screens::new(&in_force.source);
         let seed = Seed::new([1, 2]);
         let settings = Settings { node: NodeId(1), boot: Boot(1), seed };
         let now = clock::now();

@@ -398,6 +398,18 @@ pub const DECOYS_MIN: usize = 8;
 /// that those of which it has not forgotten the end leave room. Beyond it a flood is told and not answered.
 pub const PROXIED_MAX: usize = 64;
 
+/// How long a destination that another node guards is guarded here after it last said so: ten digests. Longer
+/// than a takeover takes, with the two seconds in which its new owner finds the flood itself.
+pub const GUARD_TOLD_LIFE: Duration = Duration::from_secs(5);
+
+/// How often a guard that another node tells of is said again here: often enough for who carries it out, who
+/// ends it by himself after twelve seconds (`GUARD_LIFE` of the actors).
+pub const GUARD_SAID_EVERY: Duration = Duration::from_secs(1);
+
+/// How many numbers behind the newest a digest counts as lost: those that leave together may overtake each
+/// other.
+pub const DIGEST_LOST_AFTER: u32 = DIGESTS_AT_ONCE as u32;
+
 /// Bytes that a SYN is taken to have of which nobody noted the length: with the options of most (IPv4).
 pub const SYN_BYTES: u64 = 60;
 

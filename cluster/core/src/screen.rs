@@ -27,6 +27,7 @@ mod attack;
 mod baseline;
 mod detector;
 mod digest;
+mod guard;
 mod judge;
 mod live;
 mod peers;

@@ -177,6 +177,9 @@ pub struct Screening {
     pub blocks: u64,
     /// Rates that are held down now: of sources, to destinations, into zones.
     pub curbs: u64,
+    /// Destinations whose SYNs are answered in their place now, by this node's judgement or another's.
+    #[serde(default)]
+    pub guarded: u64,
     /// What the workers noted.
     pub noted: u64,
     /// Rows of the workers' notes that gave way to others.
@@ -187,6 +190,9 @@ pub struct Screening {
     pub digests_taken: u64,
     /// Digests of other nodes that were not.
     pub digests_refused: u64,
+    /// Digests of other nodes that did not arrive.
+    #[serde(default)]
+    pub digests_lost: u64,
     /// Zones and destination prefixes whose traffic is modelled, of all nodes.
     pub baselines: Vec<ScreenBaseline>,
 }

@@ -122,6 +122,15 @@ impl Anomaly {
         if !says_unreachable(version, error) || session.flags.has(Flags::UNREACHABLE) {
             return None;
         }
+        Self::of_unreachable(session, sender)
+    }
+
+    /// What is odd about a session whose first packet found no next hop.
+    pub(crate) fn of_silence(session: &Session) -> Option<Self> {
+        Self::of_unreachable(session, Peer::Initiator)
+    }
+
+    fn of_unreachable(session: &Session, sender: Peer) -> Option<Self> {
         let opening = matches!(session.tcp.state(), tcp::State::SynSent | tcp::State::SynSent2);
         match session.key.protocol() {
             Protocol::TCP if opening && sender == Peer::Initiator => Some(Self::TcpSynUnreachable),

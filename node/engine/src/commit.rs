@@ -139,7 +139,7 @@ impl Engine {
                 (None, Turn::Not)
             }
             Change::Unreachable { handle, anomaly } => {
-                self.note_unreachable(handle, anomaly);
+                self.note_unreachable(handle, Some(anomaly));
                 (None, self.turn_of_error(context.keyed))
             }
             Change::Deny { to, egress } => {
@@ -293,12 +293,18 @@ impl Engine {
     }
 
     /// Counts what an ICMP error says of a session, the first time that one says it.
-    fn note_unreachable(&mut self, handle: Handle, anomaly: Anomaly) {
+    fn note_unreachable(&mut self, handle: Handle, anomaly: Option<Anomaly>) {
         if let Some(session) = self.table.get_mut(handle) {
             session.flags.set(Flags::UNREACHABLE, true);
-            self.ledger.anomalous(anomaly);
-            self.observe_unreachable(handle, anomaly);
+            anomaly.into_iter().for_each(|anomaly| self.ledger.anomalous(anomaly));
+            self.observe_unreachable(handle);
         }
+    }
+
+    /// The same where the ICMP error is this engine's: the next hop of a session's first packet is silent.
+    pub(crate) fn note_unreached(&mut self, handle: Handle) {
+        let anomaly = self.table.get(handle).map(Anomaly::of_silence);
+        anomaly.into_iter().for_each(|anomaly| self.note_unreachable(handle, anomaly));
     }
 
     fn log_denial(&mut self, to: ZoneId, egress: PortId, context: &Context<'_>) {

@@ -250,8 +250,19 @@ impl Engine {
         }
     }
 
-    /// What a frame is.
+    /// What a frame is, and by what screens count it.
     pub(crate) fn read(&self, ingress: PortId, frame: &[u8]) -> Content {
+        self.read_as(ingress, frame, |packet| self.sides(ingress, packet))
+    }
+
+    /// What a frame is, and by what screens count it, if anybody asks.
+    #[inline]
+    fn read_as(
+        &self,
+        ingress: PortId,
+        frame: &[u8],
+        sides: impl FnOnce(&Packet) -> Sides,
+    ) -> Content {
         let Some(port) = self.settings.ports.get(ingress.index()) else {
             return Content::Refused(Reason::NoZone);
         };
@@ -259,7 +270,7 @@ impl Engine {
             Ok(packet) => match integrity::network(port, frame, packet) {
                 Ok(()) => match integrity::resolution(port, frame, packet) {
                     Some(content) => content,
-                    None => self.keyed((ingress, port.domain), frame, packet),
+                    None => self.keyed(port.domain, frame, packet, sides),
                 },
                 Err(reason) => Content::Refused(reason),
             },
@@ -268,8 +279,15 @@ impl Engine {
     }
 
     /// The packet with its keys.
-    fn keyed(&self, (ingress, domain): (PortId, u16), frame: &[u8], packet: &Packet) -> Content {
-        let sides = self.sides(ingress, packet);
+    #[inline]
+    fn keyed(
+        &self,
+        domain: u16,
+        frame: &[u8],
+        packet: &Packet,
+        sides: impl FnOnce(&Packet) -> Sides,
+    ) -> Content {
+        let sides = sides(packet);
         if let Some(key) = FragmentKey::of(packet, domain) {
             let packet = *packet;
             return Content::Ip(Keyed { packet, flow: None, fragment: Some(key), hash: 0, sides });
@@ -285,6 +303,11 @@ impl Engine {
         let Some((key, _)) = flow else { return Content::Refused(Reason::IcmpUnrelated) };
         let hash = self.table.hash(&key);
         Content::Ip(Keyed { packet: *packet, flow, fragment: None, hash, sides })
+    }
+
+    /// What a frame is, for who only asks whose it is.
+    fn read_unscreened(&self, ingress: PortId, frame: &[u8]) -> Content {
+        self.read_as(ingress, frame, |_| Sides::default())
     }
 
     /// Has the memory fetched that deciding about a burst will need. In two passes, since the place of
@@ -316,7 +339,7 @@ impl Engine {
             Some(Straight { plain, .. }) => {
                 self.slot_of_plain(ingress, &plain.key, plain.direction)
             }
-            None => self.slot_of(ingress, &self.read(ingress, frame))?,
+            None => self.slot_of(ingress, &self.read_unscreened(ingress, frame))?,
         };
         self.owner_of(slot)
     }

@@ -10,7 +10,7 @@ use crate::commit::change_hop_limit;
 use crate::engine::{Engine, Origin};
 use crate::fib::{Hop, Lookup};
 use crate::replication::Role;
-use crate::session::Peer;
+use crate::session::{Flags, Peer};
 use crate::table::{Handle, SessionTable, Side};
 use crate::{PortId, Reason};
 
@@ -137,4 +137,17 @@ pub(crate) fn untranslate(table: &SessionTable, frame: &mut [u8], domain: u16) {
     if sender == left && Version::of(to.source.0) == packet.version {
         wire::translate::rewrite(frame, &packet, &to, delta);
     }
+}
+
+/// The session that a frame, as it came in, belongs to, if it is one of its initiator's and nobody has
+/// answered yet.
+pub(crate) fn begun_by(table: &SessionTable, frame: &[u8], domain: u16) -> Option<Handle> {
+    let packet = Packet::parse(frame).ok()?;
+    let (key, direction) = wire::flow_key(&packet, domain)?;
+    let handle = table.find(table.hash(&key), &key)?;
+    let session = table.get(handle)?;
+    let begins = session.sender(direction) == Peer::Initiator
+        && !session.flags.has(Flags::REPLY_SEEN)
+        && !session.flags.has(Flags::UNREACHABLE);
+    begins.then_some(handle)
 }

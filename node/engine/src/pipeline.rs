@@ -162,7 +162,8 @@ pub(crate) fn judge(
     now: Time,
     watch: &mut impl Watch,
 ) -> Plan {
-    let judge = Judge::new(engine, keyed, arrived, (frame, chosen), now);
+    let gate = engine.gate(arrived.ingress, keyed, now);
+    let judge = Judge::new(engine, (keyed, gate.as_ref()), arrived, (frame, chosen), now);
     let mut plan = match judge.entrance(watch) {
         Some(outcome) => Plan::bare(outcome),
         None => judge.lookup(watch),
@@ -187,6 +188,8 @@ struct Judge<'a> {
     /// What its destination means, where `packet` says that.
     toward: Option<Toward>,
     chosen: &'a Chosen,
+    /// The screen that the packet meets, where there are any.
+    gate: Option<&'a Gate<'a>>,
 }
 
 /// Where the judge leaves how a new session will be translated: few are, so the plan has no room for it.
@@ -195,13 +198,13 @@ pub(crate) type Chosen = Cell<Option<Binding>>;
 impl<'a> Judge<'a> {
     const fn new(
         engine: &'a Engine,
-        keyed: &'a Keyed,
+        (keyed, gate): (&'a Keyed, Option<&'a Gate<'a>>),
         arrived: Arrived,
         (frame, chosen): (&'a [u8], &'a Chosen),
         now: Time,
     ) -> Self {
         let (packet, vouched, toward) = (&keyed.packet, false, None);
-        Self { engine, keyed, packet, arrived, frame, now, vouched, toward, chosen }
+        Self { engine, keyed, packet, arrived, frame, now, vouched, toward, chosen, gate }
     }
 }
 
@@ -219,8 +222,8 @@ impl Judge<'_> {
             return Some(Outcome::Drop(reason));
         }
         watch.stage(Stage::Integrity, || "headers and checksums are right".to_owned());
-        if let Some(gate) = self.gate()
-            && let Some(outcome) = self.screen(&gate, watch)
+        if let Some(gate) = self.gate
+            && let Some(outcome) = self.screen(gate, watch)
         {
             return Some(outcome);
         }
@@ -241,12 +244,6 @@ impl Judge<'_> {
             false => "a packet to be routed".to_owned(),
         });
         expired.then_some(Outcome::Answer(Answer::HopLimit))
-    }
-
-    /// The screen that the packet meets, where there are any.
-    #[inline]
-    fn gate(&self) -> Option<Gate<'_>> {
-        self.engine.gate(self.arrived.ingress, (&self.keyed.packet, self.keyed.sides), self.now)
     }
 
     #[inline]
@@ -458,7 +455,7 @@ impl Judge<'_> {
         match track::open(self.packet, &self.engine.tracking) {
             Ok(update) => {
                 watch.stage(Stage::Tracker, || "may open a session".to_owned());
-                if let Some(reason) = self.gate().and_then(|gate| gate.beginning(self.vouched)) {
+                if let Some(reason) = self.gate.and_then(|gate| gate.beginning(self.vouched)) {
                     watch.stage(Stage::Screen, || reason.explain().to_owned());
                     return Plan { state: State::New, ..Plan::drop(reason) };
                 }
@@ -516,6 +513,10 @@ impl Judge<'_> {
             let toward = Some((zones[1], way.port));
             return self.refuse(Refusal { outcome, rule: Some(rule), hit: true, toward });
         }
+        // It could not even wait; a session for each would fill the table with what nobody will answer.
+        if matches!(way.link, Link::Unresolved(_)) && !self.engine.pending.has_room() {
+            return Plan { state: State::New, ..Plan::drop(Reason::NeighbourQueueFull) };
+        }
         let Some(stale) = stale.map_or_else(|| self.make_room(), |stale| Some(Some(stale))) else {
             return Plan { state: State::New, ..Plan::drop(Reason::TableFull) };
         };
@@ -540,7 +541,7 @@ impl Judge<'_> {
         watch: &mut impl Watch,
     ) -> Option<Reason> {
         let Engine { policy, rules, table, .. } = self.engine;
-        if let Some(gate) = self.gate() {
+        if let Some(gate) = self.gate {
             let ending = stale.map(|(handle, _)| handle);
             if let Some(reason) = gate.session(ending, |max| self.engine.share(max)) {
                 watch.stage(Stage::Screen, || reason.explain().to_owned());

@@ -7,9 +7,10 @@ use crate::commit::{Answerer, Body};
 use crate::engine::{Content, Engine, Keyed, Origin, Reassembled, Waiting};
 use crate::fib::FibChange;
 use crate::fragment::{Datagram, GivenUp, Outcome};
-use crate::latecomers::untranslate;
+use crate::latecomers::{begun_by, untranslate};
 use crate::limits::{EXPIRIES_PER_TICK, TIMER_VISITS_PER_TURN};
 use crate::replication::{Ending, Role};
+use crate::table::Handle;
 use crate::{Arrived, Decision, Pieces, PortId, Reason, Verdict};
 
 impl Engine {
@@ -169,21 +170,33 @@ impl Engine {
 
     /// Packets whose next hop did not answer in time.
     fn expire_waiting(&mut self, now: Time) {
-        let Self { settings, fib, limiter, outbox, ledger, pending, table, .. } = self;
-        while let Some(waiting) = pending.expire(now) {
-            let Waiting { ingress, packets, link, domain } = waiting.meta;
-            // As it came in, so that the answer finds its sender.
-            if let Some(addresses) = waiting.bytes.get_mut(..link.len()) {
-                addresses.copy_from_slice(&link);
-            }
-            untranslate(table, waiting.bytes, domain);
-            ledger.expire(Reason::NeighbourUnresolved, packets);
-            if packets > 0 {
-                let mut answerer = Answerer { settings, fib, limiter, outbox, ledger };
-                let answer = Answer::Unreachable(Unreachable::Host);
-                answerer.answer_about(answer, ingress, waiting.bytes, now);
+        while let Some(begun) = self.expire_one_waiting(now) {
+            if let Some(handle) = begun {
+                self.note_unreached(handle);
             }
         }
+    }
+
+    /// One of them, and the session that it was to begin; `None`: there is none.
+    fn expire_one_waiting(&mut self, now: Time) -> Option<Option<Handle>> {
+        let Self { settings, fib, limiter, outbox, ledger, pending, table, .. } = self;
+        let waiting = pending.expire(now)?;
+        let Waiting { ingress, packets, link, domain } = waiting.meta;
+        // As it came in, so that the answer finds its sender.
+        if let Some(addresses) = waiting.bytes.get_mut(..link.len()) {
+            addresses.copy_from_slice(&link);
+        }
+        untranslate(table, waiting.bytes, domain);
+        ledger.expire(Reason::NeighbourUnresolved, packets);
+        if packets == 0 {
+            return Some(None);
+        }
+        let came_in = settings.ports.get(ingress.index()).map_or(domain, |port| port.domain);
+        let begun = begun_by(table, waiting.bytes, came_in);
+        let mut answerer = Answerer { settings, fib, limiter, outbox, ledger };
+        let answer = Answer::Unreachable(Unreachable::Host);
+        answerer.answer_about(answer, ingress, waiting.bytes, now);
+        Some(begun)
     }
 
     /// Sends what waited for this neighbour.

@@ -224,7 +224,7 @@ impl Screening {
     fn touch(&self, screen: &ZoneScreen, sides: Sides) {
         let mut seen = self.meters.touch(sides.of(Meter::SynsOfSource))
             ^ self.meters.touch(sides.of(Meter::SynsToDestination));
-        if screen.sessions != [None; 3] {
+        if screen.limits_sessions() {
             let [source, destination, pair] = sides.sessions(self.own);
             seen ^= self.open.touch(source) ^ self.open.touch(pair);
             if screen.sessions[1].is_some() {
@@ -260,6 +260,12 @@ impl Screening {
         self.waiting.clear();
     }
 
+    /// Whether nobody is blocked, held down or guarded.
+    #[inline]
+    fn is_quiet(&self, now: Time) -> bool {
+        self.blocks.is_empty(now) && self.curbs.is_empty(now) && self.guards.is_empty(now)
+    }
+
     /// Whether the session in this place is among those that are counted.
     fn counts(&self, place: u32) -> bool {
         self.marks.counted(place) == self.generation
@@ -283,8 +289,11 @@ impl Screening {
     fn begun_as(&mut self, screens: &Screens, zone: ZoneId, sides: Sides) -> u32 {
         let Some(limits) = screens.sessions(zone) else { return 0 };
         let keys = sides.sessions(self.own);
-        let limited = (0..3).filter(|side| limits[*side].is_some());
-        limited.for_each(|side| self.open.begin(side, keys[side]));
+        for (side, limit) in limits.iter().enumerate() {
+            if limit.is_some() {
+                self.open.begin(side, keys[side]);
+            }
+        }
         self.generation
     }
 

@@ -29,7 +29,7 @@ use crate::limits::{
 };
 use crate::observation::{Kind, Observation};
 use crate::place::{Flow, OddPair, Pair, Place};
-use crate::rows::{Key as _, Noted, Rows};
+use crate::rows::{Key as _, Noted, Row, Rows};
 use crate::seed::Seed;
 
 /// How many bits of an address count, in IPv4 and IPv6; the others are one place.
@@ -274,11 +274,13 @@ impl Book {
             return;
         }
         if self.is_admitted() {
-            let gone = self.scopes.lightest(hash);
-            if let Some(rest) = self.rest.get_mut(usize::from(gone.key.zone)) {
-                rest.merge(&gone.value);
-            }
-            self.scopes.change(hash, scope, |row| note(&mut row.value));
+            let Self { scopes, rest, .. } = self;
+            let give_way = |gone: &Row<Place, ScopeRow>| {
+                if let Some(rest) = rest.get_mut(usize::from(gone.key.zone)) {
+                    rest.merge(&gone.value);
+                }
+            };
+            scopes.take_over(hash, scope, give_way, |row| note(&mut row.value));
         } else {
             self.scopes.pass_over(hash, delta.packets);
             if let Some(rest) = self.rest.get_mut(usize::from(scope.zone)) {

@@ -328,6 +328,10 @@ impl Observation {
             Kind::Denied(DenyClass::Policy | DenyClass::State) => {
                 self.failed(Measure::Denied).and(self.packet_measure())
             }
+            // A flood of ICMP errors about nothing is a flood of ICMP.
+            Kind::Denied(DenyClass::Stray) if matches!(self.protocol, ICMP | ICMP6) => {
+                self.carried().with(Measure::Denied)
+            }
             Kind::Denied(DenyClass::Stray) => Measures::NONE.with(Measure::Denied),
             Kind::Denied(DenyClass::Limit | DenyClass::Resources) => {
                 self.packet_measure().with(Measure::Denied)
@@ -399,7 +403,7 @@ mod tests {
     #[test]
     fn each_kind_adds_to_these() {
         let policy = Kind::Denied(DenyClass::Policy);
-        let table: [(Kind, u8, &[Measure]); 21] = [
+        let table: [(Kind, u8, &[Measure]); 22] = [
             (Kind::Permitted, TCP, &[Syn, Opened]),
             (Kind::Permitted, UDP, &[Udp, Opened]),
             (Kind::Permitted, ICMP6, &[Icmp, Opened]),
@@ -409,6 +413,7 @@ mod tests {
             (policy, ICMP, &[Icmp, Denied, FailedOther]),
             (Kind::Denied(DenyClass::State), TCP, &[Denied, FailedTcp]),
             (Kind::Denied(DenyClass::Stray), TCP, &[Denied]),
+            (Kind::Denied(DenyClass::Stray), ICMP6, &[Icmp, Denied]),
             (Kind::Denied(DenyClass::Limit), TCP, &[Syn, Denied]),
             (Kind::Denied(DenyClass::Resources), UDP, &[Udp, Denied]),
             (Kind::Completed, TCP, &[Completed]),

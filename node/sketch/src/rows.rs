@@ -189,9 +189,18 @@ impl<K: Key, V: Noted> Rows<K, V> {
         Some(self.update(at, change))
     }
 
-    /// The row that gives way to a newcomer with this hash, of a full set.
-    pub fn lightest(&self, hash: u64) -> &Row<K, V> {
-        &self.rows[self.set(hash) * WAYS + self.victim(hash)]
+    /// Changes the row of a key that is not there and whose set is full, made in the place of another one,
+    /// which `gone` is shown.
+    pub fn take_over<T>(
+        &mut self,
+        hash: u64,
+        key: &K,
+        gone: impl FnOnce(&Row<K, V>),
+        change: impl FnOnce(&mut Row<K, V>) -> T,
+    ) -> T {
+        let way = self.evict(hash, gone);
+        let at = self.begin(hash, key, way);
+        self.update(at, change)
     }
 
     /// A newcomer with this hash found no room: what it weighs may be missing in the next row of its set.
@@ -268,18 +277,22 @@ impl<K: Key, V: Noted> Rows<K, V> {
 
     /// A row for a new key: in a free place, or in that of the lowest rank.
     fn make(&mut self, hash: u64, key: &K) -> usize {
-        let way = self.free(hash).unwrap_or_else(|| {
-            let (index, way) = (self.set(hash), self.victim(hash));
-            let set = &mut self.sets[index];
-            let gone = match set.heights[way] {
-                u16::MAX => self.rows[index * WAYS + way].height(),
-                height => height.into(),
-            };
-            set.floor = set.floor.max(gone);
-            self.evicted += 1;
-            way
-        });
+        let way = self.free(hash).unwrap_or_else(|| self.evict(hash, |_| {}));
         self.begin(hash, key, way)
+    }
+
+    /// Has the lowest rank of a full set give way: its place.
+    fn evict(&mut self, hash: u64, gone: impl FnOnce(&Row<K, V>)) -> usize {
+        let (index, way) = (self.set(hash), self.victim(hash));
+        let (set, row) = (&mut self.sets[index], &self.rows[index * WAYS + way]);
+        gone(row);
+        let height = match set.heights[way] {
+            u16::MAX => row.height(),
+            height => height.into(),
+        };
+        set.floor = set.floor.max(height);
+        self.evicted += 1;
+        way
     }
 
     /// Takes a free place.

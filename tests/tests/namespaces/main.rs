@@ -20,6 +20,7 @@
 //! | `remote.rs` | the API for other machines: certificates, tokens, authors |
 //! | `programs.rs` | `nmap`, `iperf3`, `curl`, path MTU discovery, hop limits |
 //! | `screens.rs` | scanners, floods and odd packets by attackers' own tools are named and stopped |
+//! | `screens/floods.rs` | tools that flood and sweep, and collections of exploits |
 //! | `nat.rs` | translated addresses, as servers, strangers and programs see them |
 //! | `nat_shown.rs` | the same, as operators see them |
 //! | `wire.rs` | a bump in the wire |

@@ -1,6 +1,8 @@
 //! Attackers' own tools against a zone with a screen: each attack is named rightly, with its source, or with
 //! its destination where sources are forged; what the policy refuses never arrives.
 
+mod floods;
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use datapath::xdp::{BpfDir, Mode, PortConfig, Program, detach_all};
-use ringwall_tests::world::{CLIENT, Plan, SERVER, SOON, World};
+use ringwall_tests::world::{CLIENT, Plan, SERVER, SERVER_OTHER, SOON, World};
 use ringwall_tests::{Outcome, require, root, run_command, tool, wait_for};
 use serde_json::Value;
 
@@ -241,6 +243,8 @@ const ODD: [(&str, &str, &str); 6] = [
 fn packets_that_cannot_be_right_are_named() {
     require!(root(), tool("scapy"));
     let world = World::running(Plan::routed(1, &policy("alarm", "")));
+    assert!(pings(&world.client, SERVER[0]));
+    let forwarded = world.counter("forwarded");
     for (what, kind, code) in ODD {
         forget(&world);
         let code = format!(
@@ -253,6 +257,7 @@ fn packets_that_cannot_be_right_are_named() {
         let seen = Seen { kind, source: Some(source), destination: Some(SERVER[0]) };
         is_named(&world, what, &seen);
     }
+    assert_eq!(world.counter("forwarded"), forwarded, "none of them reached anybody");
     world.end();
 }
 

@@ -7,8 +7,9 @@ use sketch::Place;
 use wire::Time;
 
 use super::attack::{Action, Kind, Output, RateLimit, Subject};
+use super::guard::Guards;
 use super::judge::Finding;
-use crate::limits::{BLOCKS_MAX, PROXIED_MAX};
+use crate::limits::BLOCKS_MAX;
 
 /// What is being done.
 #[derive(Default)]
@@ -20,7 +21,7 @@ pub(super) struct Acts {
     /// Blocks that began.
     pub(super) begun: u64,
     /// Destinations whose SYNs are answered.
-    proxied: BTreeSet<Place>,
+    pub(super) guards: Guards,
     /// Blocks that found no room.
     pub(super) unblocked: u64,
 }
@@ -40,8 +41,7 @@ impl Acts {
         match self.wanted(finding, now) {
             Some(Action::Block { source, until }) => self.block(source, until, false, out),
             Some(Action::Proxy { destination }) => {
-                self.proxied.insert(destination);
-                out.push(Output::Act(Action::Proxy { destination }));
+                self.guards.found(destination, now, out);
             }
             Some(Action::Drop(rate)) => {
                 self.rates.insert((rate.kind, rate.subject), rate);
@@ -52,14 +52,18 @@ impl Acts {
     }
 
     /// It is over. A block stays until its end, unless the source was one of many that are forged.
-    pub(super) fn end(&mut self, key: &(Kind, Subject), folded: bool, out: &mut Vec<Output>) {
+    pub(super) fn end(
+        &mut self,
+        key: &(Kind, Subject),
+        folded: bool,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) {
         if let Some(rate) = self.rates.remove(key) {
             out.push(Output::Undo(Action::Drop(rate)));
         }
-        if let (Kind::SynFlood, Subject::Destination(destination)) = *key
-            && self.proxied.remove(&destination)
-        {
-            out.push(Output::Undo(Action::Proxy { destination }));
+        if let (Kind::SynFlood, Subject::Destination(destination)) = key {
+            self.guards.over(destination, now, out);
         }
         if let (true, Some(source)) = (folded, key.1.source())
             && let Some(block) = self.blocks.remove(&source)
@@ -73,8 +77,10 @@ impl Acts {
         self.block(source, until, true, out);
     }
 
-    /// Blocks whose end has come are forgotten: the XDP program's list forgets them by itself.
-    pub(super) fn expire(&mut self, now: Time) {
+    /// Blocks whose end has come are forgotten: the XDP program's list forgets them by itself. Guards that
+    /// nobody tells of any more end.
+    pub(super) fn expire(&mut self, now: Time, out: &mut Vec<Output>) {
+        self.guards.expire(now, out);
         self.blocks.retain(|_, block| block.until > now);
     }
 
@@ -136,13 +142,13 @@ impl Acts {
                 Some(Action::Block { source, until: now + finding.response.block_for })
             }
             // What is answered in its place is no more than half of a flood away from being one again: a
-            // finding is there from half of its threshold on, and without one for a while it is over.
+            // finding is there from half of its threshold on, and without one for a while it is over. So it
+            // is for who takes over from another node that guards.
             (Reaction::Proxy, None, Subject::Destination(destination))
                 if finding.kind == Kind::SynFlood =>
             {
-                let proxied = self.proxied.contains(&destination);
-                let begins = finding.seen > finding.limit && self.proxied.len() < PROXIED_MAX;
-                (proxied || begins).then_some(Action::Proxy { destination })
+                let begins = finding.seen > finding.limit && self.guards.has_room();
+                (self.guards.has(&destination) || begins).then_some(Action::Proxy { destination })
             }
             (Reaction::Drop | Reaction::Proxy | Reaction::Block, _, _) => above(),
         }

@@ -107,6 +107,8 @@ pub struct Counts {
     pub digests_taken: u64,
     /// Digests of other nodes that were not.
     pub digests_refused: u64,
+    /// Digests of other nodes that did not arrive.
+    pub digests_lost: u64,
     /// Observations in the workers' books.
     pub noted: u64,
     /// Rows of the books that gave way to others.

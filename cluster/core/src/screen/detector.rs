@@ -8,7 +8,7 @@ use wire::Time;
 use super::act::Acts;
 use super::attack::{Attack, Counts, Kind, Output, Subject};
 use super::baseline::{Baselines, Learning, Unusual};
-use super::digest::{self, DigestError, Teller};
+use super::digest::{self, DigestError, Done, Teller};
 use super::judge::{Finding, Judge, generations};
 use super::live::Live;
 use super::peers::Peers;
@@ -97,11 +97,12 @@ impl Detector {
     }
 
     /// Other screens are in force. What they do not look for ends; what was seen stays.
-    pub fn screen(&mut self, screens: Screens) {
+    pub fn screen(&mut self, screens: Screens, now: Time) {
         self.screens = screens;
         let (screens, mut out) = (&self.screens, core::mem::take(&mut self.out));
         let keep = |kind: &Kind, subject: &Subject| looks_for(screens, kind, subject);
-        self.live.keep(keep, &mut self.acts, &mut out);
+        self.live.keep(keep, now, &mut self.acts, &mut out);
+        self.acts.guards.keep(|destination| guards(screens, destination), &mut out);
         let exempt = |place: &Place| screens.of(place.zone).is_none_or(|it| it.exempts(place));
         self.acts.unblock(exempt, &mut out);
         self.out = out;
@@ -140,12 +141,17 @@ impl Detector {
     /// Why it is not taken.
     pub fn hear(&mut self, message: &[u8], now: Time) -> Result<(), DigestError> {
         let read = digest::read(message, &self.settings, &mut self.peers, now);
-        let blocks = read.inspect_err(|_| self.counts.digests_refused += 1)?;
+        let heard = read.inspect_err(|_| self.counts.digests_refused += 1)?;
         self.counts.digests_taken += 1;
-        for (source, until) in blocks {
+        for (source, until) in heard.blocks {
             let screen = self.screens.of(source.zone);
             if screen.is_some_and(|screen| !screen.exempts(&source)) {
                 self.acts.heard(source, until, &mut self.out);
+            }
+        }
+        for (destination, until) in heard.guards {
+            if guards(&self.screens, &destination) {
+                self.acts.guards.heard(destination, until, now, &mut self.out);
             }
         }
         Ok(())
@@ -164,8 +170,8 @@ impl Detector {
             }
             let mut out = core::mem::take(&mut self.out);
             self.live.second(now, &mut self.acts, &mut out);
+            self.acts.expire(now, &mut out);
             self.out = out;
-            self.acts.expire(now);
             self.own.turn_flows(now);
         }
         if now.since(self.refreshed) >= SAMPLE_EVERY {
@@ -181,9 +187,9 @@ impl Detector {
             return Vec::new();
         }
         let learned = self.baselines.next_slot(self.teller.learned_after());
-        let blocks = self.acts.own_blocks();
+        let done = Done { blocks: self.acts.own_blocks(), guards: self.acts.guards.own() };
         let (own, screens) = (&mut self.own, &self.screens);
-        let digests = self.teller.tell(&self.settings, own, screens, blocks, learned, now);
+        let digests = self.teller.tell(&self.settings, own, screens, done, learned, now);
         self.counts.digests_made += digests.len() as u64;
         digests
     }
@@ -212,12 +218,17 @@ impl Detector {
     /// What was done since the detector began.
     pub fn counts(&self) -> Counts {
         let (begun, blocks) = (self.live.begun.clone(), self.acts.begun);
-        Counts { begun, blocks, ..self.counts.clone() }
+        Counts { begun, blocks, digests_lost: self.peers.lost(), ..self.counts.clone() }
     }
 
     /// Rates that are held down now: of sources, to destinations, into zones.
     pub fn curbs(&self) -> usize {
         self.acts.rates()
+    }
+
+    /// Destinations whose SYNs are answered in their place now, by this node's judgement or another's.
+    pub fn guarded(&self) -> usize {
+        self.acts.guards.len()
     }
 
     /// Attacks that were not followed, blocks that found no room, scopes that found none.
@@ -230,7 +241,7 @@ impl Detector {
         self.own = Own::new(now);
         self.peers.clear();
         let mut out = core::mem::take(&mut self.out);
-        self.live.keep(|_, _| false, &mut self.acts, &mut out);
+        self.live.keep(|_, _| false, now, &mut self.acts, &mut out);
         self.out = out;
     }
 
@@ -361,6 +372,12 @@ impl Detector {
     }
 }
 
+/// Whether a policy has SYNs to a destination answered in its place, if it is flooded.
+fn guards(screens: &Screens, destination: &Place) -> bool {
+    let syns = screens.of(destination.zone).and_then(|it| it.screen.syn_flood);
+    syns.is_some_and(|syns| syns.response.action == config::Reaction::Proxy)
+}
+
 /// Whether a policy still has a detector of this kind for this subject.
 fn looks_for(screens: &Screens, kind: &Kind, subject: &Subject) -> bool {
     let Some(of) = screens.of(subject.zone()) else { return false };
@@ -381,7 +398,7 @@ fn looks_for(screens: &Screens, kind: &Kind, subject: &Subject) -> bool {
 }
 
 impl Own {
-    fn new(now: Time) -> Self {
+    pub(super) fn new(now: Time) -> Self {
         Self {
             sources: Rows::new(SCREEN_SOURCES),
             destinations: Rows::new(SCREEN_DESTINATIONS),

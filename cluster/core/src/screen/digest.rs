@@ -21,6 +21,7 @@
 //! | 4 | block | place, milliseconds that it still lasts: 4 |
 //! | 5 | learned | place, hour 1, seven times weight, mean, squares |
 //! | 6 | flow | flow, second in which its span ended, packets a second, bytes a second: counts |
+//! | 7 | guard | destination whose SYNs are answered, milliseconds that it still lasts: 4 |
 //!
 //! *Sums* are the number of counts (1), so many counts, packets, bytes. *Rates* are the same of the last
 //! second, then averages a second of sessions, packets and bytes. Places and sets are as `sketch` writes
@@ -39,12 +40,12 @@ use super::detector::{Own, Settings};
 use super::peers::{DestinationTold, NotTaken, PairTold, Peer, Peers, Report, SourceTold};
 use super::screens::Screens;
 use super::state::{Speeds, Sums};
-use crate::limits::DIGEST_BYTES;
+use crate::limits::{DIGEST_BYTES, GUARD_TOLD_LIFE};
 use crate::{Boot, NodeId};
 
 mod tell;
 
-pub(super) use self::tell::Teller;
+pub(super) use self::tell::{Done, Teller};
 
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 22;
@@ -56,6 +57,7 @@ const PAIR: u8 = 3;
 const BLOCK: u8 = 4;
 const LEARNED: u8 = 5;
 const FLOW: u8 = 6;
+const GUARD: u8 = 7;
 
 /// Why a message of another node was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,15 +96,24 @@ pub fn is_digest(message: &[u8]) -> bool {
     matches!(message, [VERSION, header, ..] if usize::from(*header) >= HEADER_BYTES)
 }
 
-/// Takes a message into what its sender told. What it blocks comes back, on this node's clock.
+/// What a message says is done, each until then on this node's clock.
+#[derive(Default)]
+pub(super) struct Heard {
+    /// Sources that are blocked.
+    pub(super) blocks: Vec<(Place, Time)>,
+    /// Destinations that are guarded.
+    pub(super) guards: Vec<(Place, Time)>,
+}
+
+/// Takes a message into what its sender told. What is done comes back.
 ///
-/// A message with a mistake in it is taken up to there, but for what it blocks.
+/// A message with a mistake in it is taken up to there, but for what is done.
 pub(super) fn read(
     message: &[u8],
     settings: &Settings,
     peers: &mut Peers,
     now: Time,
-) -> Result<Vec<(Place, Time)>, DigestError> {
+) -> Result<Heard, DigestError> {
     if message.len() > DIGEST_BYTES {
         return Err(DigestError::Length(message.len()));
     }
@@ -120,15 +131,14 @@ pub(super) fn read(
         return Err(DigestError::Own);
     }
     let peer = peers.of(node, boot, number)?;
-    let mut blocks = Vec::new();
+    let mut heard = Heard::default();
     for _ in 0..items {
         let (kind, length) = (reader.u8()?, reader.u16()?);
         let mut body = Reader::new(reader.bytes(usize::from(length))?);
-        let mut taken =
-            Taken { peer: &mut *peer, number, now, seed: settings.seed, blocks: &mut blocks };
-        taken.item(kind, &mut body)?;
+        let (peer, seed, heard) = (&mut *peer, settings.seed, &mut heard);
+        Taken { peer, number, now, seed, heard }.item(kind, &mut body)?;
     }
-    Ok(blocks)
+    Ok(heard)
 }
 
 /// Where items go.
@@ -137,7 +147,7 @@ struct Taken<'a> {
     number: u64,
     now: Time,
     seed: sketch::Seed,
-    blocks: &'a mut Vec<(Place, Time)>,
+    heard: &'a mut Heard,
 }
 
 impl Taken<'_> {
@@ -188,6 +198,7 @@ impl Taken<'_> {
             BLOCK => self.block(body)?,
             LEARNED => self.learned(body)?,
             FLOW => self.flow(body)?,
+            GUARD => self.guard(body)?,
             _ => {}
         }
         Ok(())
@@ -196,7 +207,14 @@ impl Taken<'_> {
     fn block(&mut self, body: &mut Reader<'_>) -> Result<(), Malformed> {
         let place = Place::load(body)?;
         let left = core::time::Duration::from_millis(body.u32()?.into());
-        self.blocks.push((place, self.now + left));
+        self.heard.blocks.push((place, self.now + left));
+        Ok(())
+    }
+
+    fn guard(&mut self, body: &mut Reader<'_>) -> Result<(), Malformed> {
+        let place = Place::load(body)?;
+        let left = core::time::Duration::from_millis(body.u32()?.into());
+        self.heard.guards.push((place, self.now + left.min(GUARD_TOLD_LIFE)));
         Ok(())
     }
 

@@ -49,7 +49,7 @@ impl Live {
         acts: &mut Acts,
         out: &mut Vec<Output>,
     ) {
-        let finding = self.named(finding, acts, out);
+        let finding = self.named(finding, now, acts, out);
         let key = (finding.kind, finding.subject);
         if let Some(entry) = self.attacks.get_mut(&key) {
             entry.update(&finding, now);
@@ -84,19 +84,20 @@ impl Live {
                 out.push(Output::GoingOn(entry.attack.clone()));
             }
         }
-        over.into_iter().for_each(|key| self.end(&key, false, acts, out));
+        over.into_iter().for_each(|key| self.end(&key, (false, now), acts, out));
     }
 
     /// Ends what a new policy has no threshold for.
     pub(super) fn keep(
         &mut self,
         keep: impl Fn(&Kind, &Subject) -> bool,
+        now: Time,
         acts: &mut Acts,
         out: &mut Vec<Output>,
     ) {
         let gone = self.attacks.keys().filter(|(kind, subject)| !keep(kind, subject));
         let gone: Vec<_> = gone.copied().collect();
-        gone.into_iter().for_each(|key| self.end(&key, false, acts, out));
+        gone.into_iter().for_each(|key| self.end(&key, (false, now), acts, out));
     }
 
     /// Destinations under a flood: newcomers to them are mostly forged.
@@ -115,7 +116,13 @@ impl Live {
     }
 
     /// The finding as it is to be told: about the destination, if it is one of many sources'.
-    fn named(&mut self, finding: Finding, acts: &mut Acts, out: &mut Vec<Output>) -> Finding {
+    fn named(
+        &mut self,
+        finding: Finding,
+        now: Time,
+        acts: &mut Acts,
+        out: &mut Vec<Output>,
+    ) -> Finding {
         let Some(target) = finding.target else { return finding };
         let whole = (finding.kind, Subject::Destination(target.place));
         if self.attacks.contains_key(&whole) {
@@ -132,16 +139,22 @@ impl Live {
         if alike.len() + 1 < many {
             return finding;
         }
-        alike.iter().for_each(|key| self.end(key, true, acts, out));
+        alike.iter().for_each(|key| self.end(key, (true, now), acts, out));
         about(finding, target)
     }
 
-    fn end(&mut self, key: &(Kind, Subject), folded: bool, acts: &mut Acts, out: &mut Vec<Output>) {
+    fn end(
+        &mut self,
+        key: &(Kind, Subject),
+        (folded, now): (bool, Time),
+        acts: &mut Acts,
+        out: &mut Vec<Output>,
+    ) {
         if let Some(mut entry) = self.attacks.remove(key) {
             entry.attack.lasted = entry.last.since(entry.attack.started);
             entry.attack.folded = folded;
             out.push(Output::Ended(entry.attack));
-            acts.end(key, folded, out);
+            acts.end(key, folded, now, out);
         }
     }
 }

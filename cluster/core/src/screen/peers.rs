@@ -6,16 +6,23 @@ use wire::Time;
 use super::baseline::Learned;
 use super::state::{Speeds, Sums, spread};
 use super::window::Set;
-use crate::limits::{PEER_ROWS, PEERS_MAX, RATE_LIFE, TALKER_FLOWS_TOLD, TALKER_SPAN};
+use crate::limits::{
+    DIGEST_LOST_AFTER, PEER_ROWS, PEERS_MAX, RATE_LIFE, TALKER_FLOWS_TOLD, TALKER_SPAN,
+};
 use crate::{Boot, NodeId};
 
 /// Messages that one may be behind the newest and still count.
 const BEHIND_MAX: u64 = 1_024;
 
+/// All of the latest were heard.
+const HEARD_ALL: u32 = u32::MAX >> (u32::BITS - DIGEST_LOST_AFTER);
+
 /// All other nodes.
 #[derive(Default)]
 pub(super) struct Peers {
     all: Vec<Peer>,
+    /// Messages that did not arrive.
+    lost: u64,
 }
 
 /// One other node.
@@ -23,6 +30,9 @@ pub(super) struct Peer {
     pub(super) node: NodeId,
     boot: Boot,
     newest: u64,
+    /// Which of the latest were heard: bit n is the one with the number `newest - n`. What there was before
+    /// the first one counts as heard.
+    heard: u32,
     pub(super) sources: Rows<Place, Told<SourceTold>>,
     /// Places of length 0 are zones.
     pub(super) destinations: Rows<Place, Told<DestinationTold>>,
@@ -174,6 +184,7 @@ impl Peer {
             node,
             boot,
             newest: 0,
+            heard: HEARD_ALL,
             sources: Rows::new(PEER_ROWS),
             destinations: Rows::new(PEER_ROWS / 2),
             pairs: Rows::new(PEER_ROWS / 2),
@@ -182,10 +193,31 @@ impl Peer {
         }
     }
 
-    /// Whether this number is not too old; a newer one is remembered.
-    fn admits(&mut self, number: u64) -> bool {
-        self.newest = self.newest.max(number);
+    /// Whether this number is not too old.
+    const fn admits(&self, number: u64) -> bool {
         number.saturating_add(BEHIND_MAX) >= self.newest
+    }
+
+    /// Takes note of a message. How many others are lost by that: those that have fallen too far behind and
+    /// were not heard.
+    fn hears(&mut self, number: u64) -> u64 {
+        let window = u64::from(DIGEST_LOST_AFTER);
+        let first = self.newest == 0;
+        let newer = number.saturating_sub(self.newest);
+        if newer == 0 {
+            let behind = self.newest - number;
+            self.heard |= if behind < window { 1 << behind } else { 0 };
+            return 0;
+        }
+        self.newest = number;
+        if first {
+            return 0;
+        }
+        let leave = newer.min(window) as u32;
+        let left = self.heard >> (DIGEST_LOST_AFTER - leave);
+        self.heard = (self.heard.checked_shl(leave).unwrap_or(0) | 1) & HEARD_ALL;
+        // Of a longer gap the first ones were never among the latest.
+        u64::from(leave - left.count_ones()) + (newer - u64::from(leave))
     }
 
     /// Rows that have nothing to say any more make room.
@@ -234,7 +266,16 @@ impl Peers {
             }
         };
         let peer = &mut self.all[at];
-        if peer.admits(number) { Ok(peer) } else { Err(NotTaken::Old) }
+        if !peer.admits(number) {
+            return Err(NotTaken::Old);
+        }
+        self.lost = self.lost.saturating_add(peer.hears(number));
+        Ok(peer)
+    }
+
+    /// Messages that did not arrive.
+    pub(super) const fn lost(&self) -> u64 {
+        self.lost
     }
 
     /// Forgets all rows; what was learned stays.

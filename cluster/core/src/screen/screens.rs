@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use config::{AddressSet, Policy, Screen};
+use config::{AddressSet, Policy, PrefixLengths, Screen};
 use sketch::{Aggregation, Place};
 
 /// The screens in force.
@@ -23,21 +23,17 @@ pub struct ZoneScreen {
 }
 
 impl Screens {
-    /// Those of `policy`, whose zone of each index has the number that `number` says.
-    pub fn new(policy: &Arc<Policy>, number: impl Fn(usize) -> u8) -> Self {
-        let zone = |screen: &Screen| ZoneScreen {
-            zone: number(screen.zone),
-            screen: screen.clone(),
-            policy: Arc::clone(policy),
+    /// Those of `policy`. A zone's number is its index; one whose index is none is not observed, so it has no
+    /// screen here.
+    pub fn new(policy: &Arc<Policy>) -> Self {
+        let mut aggregation = vec![Aggregation::default(); policy.zones.len()];
+        let zone = |screen: &Screen| {
+            let PrefixLengths { v4, v6 } = screen.aggregate;
+            aggregation.get_mut(screen.zone)?.source = (v4, v6);
+            let zone = u8::try_from(screen.zone).ok()?;
+            Some(ZoneScreen { zone, screen: screen.clone(), policy: Arc::clone(policy) })
         };
-        let zones: Vec<_> = policy.screens.iter().map(zone).collect();
-        let last = (0..policy.zones.len()).map(&number).max();
-        let mut aggregation =
-            vec![Aggregation::default(); last.map_or(0, |it| usize::from(it) + 1)];
-        for ZoneScreen { zone, screen, policy: _ } in &zones {
-            let (v4, v6) = (screen.aggregate.v4, screen.aggregate.v6);
-            aggregation[usize::from(*zone)].source = (v4, v6);
-        }
+        let zones = policy.screens.iter().filter_map(zone).collect();
         Self { zones, aggregation }
     }
 
@@ -95,13 +91,13 @@ mod tests {
         let text = "[zones]\nin = \"a\"\nout = \"b\"\n[[screen]]\nzone = \"out\"\naggregate-v4 = 24\n\
                     exempt = [\"192.0.2.7\", \"2001:db8:1:2::5-2001:db8:1:2::9\"]\n";
         let policy = config::parse_policy("p", text, &mut |_| Err(String::new())).unwrap().value;
-        let screens = Screens::new(&Arc::new(policy), |index| index as u8 + 10);
+        let screens = Screens::new(&Arc::new(policy));
         let sources: Vec<_> = screens.aggregation().iter().map(|it| it.source).collect();
-        assert_eq!((sources.len(), sources[11]), (12, (24, 64)));
-        assert!(screens.of(10).is_none() && !screens.is_empty());
-        let screen = screens.of(11).unwrap();
+        assert_eq!(sources, [(32, 64), (24, 64)]);
+        assert!(screens.of(0).is_none() && !screens.is_empty());
+        let screen = screens.of(1).unwrap();
         let exempts =
-            |text: &str, v4, v6| screen.exempts(&Place::new(11, text.parse().unwrap(), v4, v6));
+            |text: &str, v4, v6| screen.exempts(&Place::new(1, text.parse().unwrap(), v4, v6));
         assert!(exempts("192.0.2.7", 32, 64) && !exempts("192.0.2.8", 32, 64));
         assert!(exempts("192.0.2.8", 24, 64) && !exempts("192.0.3.8", 24, 64));
         assert!(exempts("2001:db8:1:2::", 32, 64) && !exempts("2001:db8:1:3::", 32, 64));

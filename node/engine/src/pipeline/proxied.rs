@@ -25,7 +25,8 @@ pub(crate) fn judge_vouched(
     now: Time,
     watch: &mut impl Watch,
 ) -> Plan {
-    let judge = Judge::new(engine, keyed, arrived, (frame, chosen), now);
+    let gate = engine.gate(arrived.ingress, keyed, now);
+    let judge = Judge::new(engine, (keyed, gate.as_ref()), arrived, (frame, chosen), now);
     let judge = Judge { vouched: true, ..judge };
     let mut plan = judge.open_vouched(watch);
     if let Outcome::Answer(answer) = plan.outcome {
@@ -71,7 +72,7 @@ impl<'a> Judge<'a> {
     /// A packet that contradicts what is known, or needs a session and has none: it may bring a cookie.
     /// Else its reason.
     pub(super) fn proof(&self, reason: Reason, watch: &mut impl Watch) -> Result<Plan, Reason> {
-        match self.gate().map_or(Guarded::No, |gate| gate.proof()) {
+        match self.gate.map_or(Guarded::No, Gate::proof) {
             Guarded::Proven(proof) => {
                 let Proof { client, .. } = proof;
                 watch.stage(Stage::Screen, || format!("its cookie is right: for the SYN {client}"));

@@ -37,6 +37,12 @@ pub(crate) struct ZoneScreen {
     pub(super) sessions: [Option<u32>; 3],
     /// Packets that cannot be right are dropped.
     pub(super) drops_odd: bool,
+    /// The lowest of all limits a second, and of those at once: while nobody has reached it, none need be
+    /// looked at. The highest number where there are none.
+    pub(super) lowest: u32,
+    pub(super) fewest: u32,
+    /// Whether there is any limit of first TCP packets.
+    pub(super) counts_syns: bool,
 }
 
 /// Sources that a screen leaves alone.
@@ -75,14 +81,15 @@ impl Screens {
         &self.aggregation
     }
 
+    #[inline]
     pub(super) fn of(&self, zone: ZoneId) -> Option<&ZoneScreen> {
         self.zones.get(zone.index())?.as_ref()
     }
 
     /// The zone's limits of sessions at once, if it has any.
     #[inline]
-    pub(super) fn sessions(&self, zone: ZoneId) -> Option<[Option<u32>; 3]> {
-        self.of(zone).map(|screen| screen.sessions).filter(|limits| *limits != [None; 3])
+    pub(super) fn sessions(&self, zone: ZoneId) -> Option<&[Option<u32>; 3]> {
+        self.of(zone).filter(|screen| screen.limits_sessions()).map(|screen| &screen.sessions)
     }
 
     /// The source, as the zone that it enters by counts sources.
@@ -105,17 +112,34 @@ impl ZoneScreen {
         };
         let syns = screen.syn_flood.filter(|it| drops(&it.response));
         let syns = syns.map(|it| [Some(it.source), Some(it.destination), it.zone]);
+        let syns = syns.unwrap_or_default();
+        let [icmp, udp, fragments, connections] =
+            [screen.icmp_flood, screen.udp_flood, screen.fragment_flood, screen.connection_rate]
+                .map(threshold);
+        let limits = syns.into_iter().chain([icmp, udp, fragments, connections]);
+        let lowest = limits.flatten().min().unwrap_or(u32::MAX);
         let sessions = screen.session_limit.filter(|it| drops(&it.response));
+        let sessions = sessions.map_or([None; 3], |it| [it.source, it.destination, it.pair]);
+        let fewest = sessions.into_iter().flatten().min().unwrap_or(u32::MAX);
         Some(Self {
             exempt,
-            syns: syns.unwrap_or_default(),
-            icmp: threshold(screen.icmp_flood),
-            udp: threshold(screen.udp_flood),
-            fragments: threshold(screen.fragment_flood),
-            connections: threshold(screen.connection_rate),
-            sessions: sessions.map_or([None; 3], |it| [it.source, it.destination, it.pair]),
+            syns,
+            icmp,
+            udp,
+            fragments,
+            connections,
+            sessions,
             drops_odd: threshold(screen.anomalies).is_some(),
+            lowest,
+            fewest,
+            counts_syns: syns != [None; 3],
         })
+    }
+
+    /// Whether there is any limit of sessions at once.
+    #[inline]
+    pub(super) const fn limits_sessions(&self) -> bool {
+        self.fewest < u32::MAX
     }
 
     /// Whether nothing is done about a source.

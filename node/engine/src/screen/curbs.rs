@@ -14,10 +14,16 @@ impl Curbs {
         Self(Timed::new())
     }
 
+    /// Whether nothing is limited.
+    #[inline]
+    pub(super) const fn is_empty(&self, now: Time) -> bool {
+        self.0.last_end().as_nanos() <= now.as_nanos()
+    }
+
     /// What a limit of the policy is for the thing with this hash.
     #[inline]
     pub(super) fn lowered(&self, limit: u32, hash: u64, now: Time) -> u32 {
-        if self.0.last_end() <= now {
+        if self.is_empty(now) {
             return limit;
         }
         self.0.live(hash, now).map_or(limit, |most| limit.min(most))

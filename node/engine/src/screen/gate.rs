@@ -5,11 +5,11 @@ use wire::{Packet, TcpFlags, Time, Transport};
 
 use super::compiled::ZoneScreen;
 use super::{Meter, Screening, Sides, oddity};
-use crate::engine::Engine;
+use crate::engine::{Engine, Keyed};
 use crate::table::Handle;
 use crate::{PortId, Reason};
 
-/// A packet before the screen of the zone that it enters by.
+/// A packet before the screen of the zone that it enters by. Made once for each that is judged.
 pub(crate) struct Gate<'a> {
     screening: &'a Screening,
     screen: Option<&'a ZoneScreen>,
@@ -17,6 +17,8 @@ pub(crate) struct Gate<'a> {
     packet: &'a Packet,
     sides: Sides,
     now: Time,
+    /// Nobody is blocked, held down or guarded, nor near a limit of this second: nothing need be looked up.
+    calm: bool,
 }
 
 /// What a cookie says of a packet.
@@ -35,14 +37,17 @@ impl Engine {
     pub(crate) fn gate<'a>(
         &'a self,
         ingress: PortId,
-        (packet, sides): (&'a Packet, Sides),
+        keyed: &'a Keyed,
         now: Time,
     ) -> Option<Gate<'a>> {
         let screening = self.screening.as_deref()?;
         let zone = self.policy.zone_of_port(ingress)?;
         let number = super::number(zone)?;
         let screen = self.policy.screens().of(zone);
-        Some(Gate { screening, screen, number, packet, sides, now })
+        let lowest = screen.map_or(u32::MAX, |screen| screen.lowest);
+        let calm = screening.is_quiet(now) && screening.meters.all_below(lowest, now);
+        let Keyed { packet, sides, .. } = keyed;
+        Some(Gate { screening, screen, number, packet, sides: *sides, now, calm })
     }
 }
 
@@ -55,6 +60,9 @@ impl Gate<'_> {
         let screen = self.screen?;
         if screen.drops_odd && oddity::of_packet(self.packet).is_some() {
             return self.unless_exempt(Reason::Odd);
+        }
+        if self.calm {
+            return None;
         }
         let (meter, limit, reason) = match self.packet.body {
             Transport::Icmp(_) => (Meter::Icmp, screen.icmp, Reason::IcmpFlood),
@@ -78,7 +86,7 @@ impl Gate<'_> {
     /// cookie is no part.
     pub(crate) fn beginning(&self, vouched: bool) -> Option<Reason> {
         let screen = self.screen?;
-        if !super::is_syn(self.packet) {
+        if self.calm || !super::is_syn(self.packet) {
             return None;
         }
         let [of_source, to_destination, of_zone] = screen.syns;
@@ -98,7 +106,7 @@ impl Gate<'_> {
     #[inline]
     pub(crate) fn guards(&self) -> Option<(Context, u16)> {
         let guards = &self.screening.guards;
-        if guards.is_empty(self.now) || !cookie::is_answerable(self.packet) {
+        if self.calm || guards.is_empty(self.now) || !cookie::is_answerable(self.packet) {
             return None;
         }
         Some((guards.context, guards.announces(self.sides.destination, self.now)?))
@@ -108,6 +116,9 @@ impl Gate<'_> {
     pub(crate) fn proof(&self) -> Guarded {
         let guards = &self.screening.guards;
         let Transport::Tcp(tcp) = &self.packet.body else { return Guarded::No };
+        if self.calm {
+            return Guarded::No;
+        }
         let acknowledges = tcp.flags.contains(TcpFlags::ACK)
             && !tcp.flags.intersects(TcpFlags::SYN | TcpFlags::RST);
         if guards.is_empty(self.now)
@@ -137,18 +148,18 @@ impl Gate<'_> {
         share: impl Fn(u32) -> u32,
     ) -> Option<Reason> {
         let screen = self.screen?;
-        if screen.sessions == [None; 3] {
+        let open = &self.screening.open;
+        if !screen.limits_sessions() || open.all_below_anywhere(share(screen.fewest)) {
             return None;
         }
         let ends = ending.is_some_and(|ending| self.screening.counts(ending.place()));
-        let keys = self.sides.sessions(self.screening.own);
         let reasons = [Reason::SourceSessions, Reason::DestinationSessions, Reason::PairSessions];
-        let open = &self.screening.open;
         let beyond = (0..3).find_map(|side| {
             let limit = share(screen.sessions[side]?);
             if open.all_below(limit, side) {
                 return None;
             }
+            let keys = self.sides.sessions(self.screening.own);
             let count = open.count(keys[side]).saturating_sub(u32::from(ends));
             (count >= limit).then_some(reasons[side])
         });
@@ -157,7 +168,7 @@ impl Gate<'_> {
 
     fn is_blocked(&self) -> bool {
         let Screening { blocks, .. } = self.screening;
-        !blocks.is_empty(self.now) && blocks.has(self.sides.source, self.now)
+        !self.calm && !blocks.is_empty(self.now) && blocks.has(self.sides.source, self.now)
     }
 
     #[inline]

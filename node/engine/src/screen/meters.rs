@@ -15,15 +15,12 @@ use crate::limits::{METER_SETS, METER_WAYS};
 /// Counts of the running second, by hash.
 pub(super) struct Meters {
     sets: Box<[Set]>,
-    /// By [`Meter`].
-    highest: [Highest; Meter::ALL],
-}
-
-/// What was counted most in a second.
-#[derive(Clone, Copy, Default)]
-struct Highest {
+    /// The running second, and when it is over.
     second: u32,
-    count: u32,
+    ends: Time,
+    /// What was counted most in it, by [`Meter`], and of all.
+    highest: [u32; Meter::ALL],
+    most: u32,
 }
 
 /// One cache line.
@@ -39,16 +36,25 @@ impl Meters {
     pub(super) fn new() -> Self {
         Self {
             sets: vec![Set::default(); METER_SETS].into(),
-            highest: [Highest::default(); Meter::ALL],
+            second: 0,
+            ends: Time::ZERO,
+            highest: [0; Meter::ALL],
+            most: 0,
         }
+    }
+
+    /// Whether nothing happened so often in this second, by any meter.
+    #[inline]
+    pub(super) const fn all_below(&self, limit: u32, now: Time) -> bool {
+        let most = if now.as_nanos() < self.ends.as_nanos() { self.most } else { 0 };
+        most < limit
     }
 
     /// Whether it happened so often in this second, or oftener.
     #[inline]
     pub(super) fn reaches(&self, limit: u32, meter: Meter, hash: u64, now: Time) -> bool {
-        let highest = self.highest[meter as usize];
-        let count = if highest.second == second(now) { highest.count } else { 0 };
-        count >= limit && self.count(hash, now) >= limit
+        let highest = if now < self.ends { self.highest[meter as usize] } else { 0 };
+        highest >= limit && self.count(hash, now) >= limit
     }
 
     /// How often it happened in this second.
@@ -66,8 +72,11 @@ impl Meters {
     /// It happened once more.
     #[inline]
     pub(super) fn add(&mut self, meter: Meter, hash: u64, now: Time) {
-        let highest = &mut self.highest[meter as usize];
-        let (set, tag, second) = (&mut self.sets[set(hash)], tag(hash), second(now));
+        if now >= self.ends {
+            self.begin_second(now);
+        }
+        let second = self.second;
+        let (set, tag) = (&mut self.sets[set(hash)], tag(hash));
         let (way, before) = match find(&set.tags, tag) {
             Some(way) => (way, set.count(way, second)),
             None => (set.least(second), 0),
@@ -75,9 +84,16 @@ impl Meters {
         (set.tags[way], set.seconds[way]) = (tag, second);
         let count = before.saturating_add(1);
         set.counts[way] = count;
-        if highest.second != second || highest.count < count {
-            *highest = Highest { second, count };
-        }
+        let highest = &mut self.highest[meter as usize];
+        *highest = (*highest).max(count);
+        self.most = self.most.max(count);
+    }
+
+    #[cold]
+    fn begin_second(&mut self, now: Time) {
+        self.second = second(now);
+        self.ends = Time::from_secs(u64::from(self.second) + 1);
+        (self.highest, self.most) = ([0; Meter::ALL], 0);
     }
 }
 

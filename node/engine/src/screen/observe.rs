@@ -87,7 +87,7 @@ impl Engine {
         now: Time,
     ) -> Option<Reason> {
         let Keyed { packet, sides, .. } = keyed;
-        let gate = self.gate(ingress, (packet, *sides), now)?;
+        let gate = self.gate(ingress, keyed, now)?;
         let refused = gate.fragment();
         let screening = self.screening.as_deref_mut()?;
         let zone = self.policy.zone_of_port(ingress)?;
@@ -129,7 +129,7 @@ impl Screening {
             Transport::Udp(_) if screen.udp.is_some() && !metered => {
                 self.meter(Meter::Udp, sides, now);
             }
-            Transport::Tcp(_) if screen.syns != [None; 3] && begins(packet, plan) => {
+            Transport::Tcp(_) if screen.counts_syns && begins(packet, plan) => {
                 self.meter(Meter::SynsOfSource, sides, now);
                 self.meter(Meter::SynsToDestination, sides, now);
                 if screen.syns[2].is_some() {
@@ -302,12 +302,12 @@ impl Engine {
         screening.marks.tell(place, session);
     }
 
-    /// Notes that an ICMP error says a session's packets find no destination.
-    pub(crate) fn observe_unreachable(&mut self, handle: Handle, anomaly: Anomaly) {
+    /// Notes that an ICMP error, be it ours, says a session's packets find no destination.
+    pub(crate) fn observe_unreachable(&mut self, handle: Handle) {
         let Some(screening) = self.screening.as_deref_mut() else { return };
         let Some(session) = self.table.get(handle) else { return };
         let (_, zone) = self.rules.place(session);
-        screening.note_session(oddity::of_session(anomaly), session, zone, News::default());
+        screening.note_session(Kind::Unreachable, session, zone, News::default());
     }
 }
 

@@ -16,11 +16,12 @@ pub(super) struct OpenSessions {
     sets: Box<[Set]>,
     /// The highest count there was: by source, by destination, by both.
     highest: [u32; 3],
+    most: u32,
 }
 
-/// One cache line.
+/// Half a cache line.
 #[derive(Clone, Copy, Default)]
-#[repr(C, align(64))]
+#[repr(C, align(32))]
 struct Set {
     tags: [u32; OPEN_WAYS],
     counts: [u32; OPEN_WAYS],
@@ -28,7 +29,7 @@ struct Set {
 
 impl OpenSessions {
     pub(super) fn new() -> Self {
-        Self { sets: vec![Set::default(); OPEN_SETS].into(), highest: [0; 3] }
+        Self { sets: vec![Set::default(); OPEN_SETS].into(), highest: [0; 3], most: 0 }
     }
 
     /// How many there are, as far as they are counted.
@@ -42,6 +43,12 @@ impl OpenSessions {
     #[inline]
     pub(super) fn touch(&self, hash: u64) -> u32 {
         self.sets[set(hash)].tags[0]
+    }
+
+    /// Whether nobody was ever counted so often on any side.
+    #[inline]
+    pub(super) const fn all_below_anywhere(&self, limit: u32) -> bool {
+        self.most < limit
     }
 
     /// Whether nobody was ever counted so often on this side.
@@ -64,6 +71,7 @@ impl OpenSessions {
             1
         };
         self.highest[side] = self.highest[side].max(count);
+        self.most = self.most.max(count);
     }
 
     /// One less.
@@ -78,7 +86,7 @@ impl OpenSessions {
     /// Nobody has any.
     pub(super) fn clear(&mut self) {
         self.sets.fill(Set::default());
-        self.highest = [0; 3];
+        (self.highest, self.most) = ([0; 3], 0);
     }
 }
 

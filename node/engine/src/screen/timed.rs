@@ -11,12 +11,22 @@ pub(super) const fn tag(hash: u64) -> u32 {
 }
 
 /// The first place with this tag, or count. Looks at all, without a branch for each: several are compared at
-/// once.
+/// once, for which each has a bit of its own beforehand.
 #[inline]
 pub(super) fn find<const WAYS: usize>(words: &[u32; WAYS], word: u32) -> Option<usize> {
-    let hits =
-        words.iter().zip(0..).fold(0_u32, |hits, (it, way)| hits | u32::from(*it == word) << way);
+    let bits = const { bits::<WAYS>() };
+    let hit = |(it, bit): (&u32, &u32)| if *it == word { *bit } else { 0 };
+    let hits = words.iter().zip(&bits).map(hit).fold(0, |hits, hit| hits | hit);
     (hits != 0).then(|| hits.trailing_zeros() as usize)
+}
+
+const fn bits<const WAYS: usize>() -> [u32; WAYS] {
+    let (mut bits, mut way) = ([0; WAYS], 0);
+    while way < WAYS {
+        bits[way] = 1 << way;
+        way += 1;
+    }
+    bits
 }
 
 /// Values by hash, each until its end.

@@ -56,8 +56,7 @@ impl Detection {
         }
         let seed = engine::screen::seed(secret);
         let settings = Settings { node: NodeId(1), boot: Boot(1), seed };
-        let number = |zone| u8::try_from(zone).unwrap_or(u8::MAX);
-        let screens = Screens::new(&Arc::new(policy.clone()), number);
+        let screens = Screens::new(&Arc::new(policy.clone()));
         let book = Book::new(seed, screens.aggregation());
         let zones = policy.zones.iter().map(|zone| zone.name.clone()).collect();
         Some(Self { detector: Detector::new(settings, screens, now), book, zones, due: now + BEAT })

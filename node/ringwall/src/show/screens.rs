@@ -21,12 +21,13 @@ pub(super) fn run(daemon: &Daemon, out: &mut Out<'_>) -> Result<(), Failure> {
     }
     kinds.print("no attack so far", out)?;
     out.line(format!(
-        "sources blocked: {} now, {} in all; rates held down: {}",
-        it.blocked, it.blocks, it.curbs
+        "sources blocked: {} now, {} in all; rates held down: {}; destinations guarded: {}",
+        it.blocked, it.blocks, it.curbs, it.guarded
     ))?;
+    out.line(format!("noted by workers: {}, of which {} rows gave way", it.noted, it.evicted))?;
     out.line(format!(
-        "noted by workers: {}, of which {} rows gave way; digests: {} made, {} taken, {} refused",
-        it.noted, it.evicted, it.digests_made, it.digests_taken, it.digests_refused
+        "digests: {} made, {} taken, {} refused, {} lost",
+        it.digests_made, it.digests_taken, it.digests_refused, it.digests_lost
     ))?;
     let mut baselines = Table::new(&["ZONE", "PREFIX", "LEARNED", "HOURS", "EXPECTED IN A MINUTE"]);
     it.baselines.iter().for_each(|it| baselines.row(row(it)));

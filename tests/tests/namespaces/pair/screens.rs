@@ -1,9 +1,10 @@
-//! Attacks on a pair: both know of one, and who is blocked stays blocked when the other one takes over.
+//! Attacks on a pair: both know of one, who is blocked stays blocked when the other one takes over, and who is
+//! guarded stays guarded.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ringwall_tests::{require, root, run_command, tool, wait_for};
+use ringwall_tests::{Background, require, root, run_command, tool, wait_for};
 
 use super::{GAP, PATIENCE, POLICY, PORT, Pair, longest_gap};
 use crate::sockets::{at, connect, echoes, tcp_echo};
@@ -32,6 +33,54 @@ fn blocks(pair: &Pair, index: usize) -> Vec<String> {
 fn blocked_frames(pair: &Pair, index: usize) -> u64 {
     let counters = pair.verb(index, &["show", "counters", "--json"]).exits(0).json();
     counters["total"]["xdp.blocked"].as_u64().unwrap_or(0)
+}
+
+/// Few enough that a flood of any machine is one.
+const PROXY: &str = "[[screen]]\nzone = \"trust\"\n\
+                     syn-flood = { alarm = 100, destination = 200, action = \"proxy\" }\n";
+
+fn guarded(pair: &Pair, index: usize) -> u64 {
+    let told = pair.verb(index, &["show", "screens", "--json"]).exits(0).json();
+    told["guarded"].as_u64().unwrap_or(0)
+}
+
+fn counter(pair: &Pair, index: usize, name: &str) -> u64 {
+    let counters = pair.verb(index, &["show", "counters", "--json"]).exits(0).json();
+    counters["total"][name].as_u64().unwrap_or_else(|| panic!("no counter {name}"))
+}
+
+/// The standby sees nothing of the flood, and answers it from its first packet on when it takes over: no SYN
+/// of the flood makes a session.
+#[test]
+fn who_takes_over_amid_a_flood_answers_it_at_once() {
+    require!(root(), tool("hping3"));
+    let mut pair = Pair::new();
+    std::fs::write(pair.path("policy.toml"), format!("{POLICY}{PROXY}")).unwrap();
+    pair.found();
+    let active = pair.starts();
+    let _server = tcp_echo(&pair.server, "10.2.0.2", PORT);
+    let port = PORT.to_string();
+    let args =
+        ["-s", "INT", "-k", "2", "40", "hping3", "-q", "--rand-source", "-i", "u500", "-S", "-p"];
+    let mut hping = Command::new("timeout");
+    hping.args(args).args([&port, "10.2.0.2"]);
+    let flood = pair.client.run(|| Background::spawn(&mut hping));
+    wait_for(PATIENCE, "the guard of the active node", || guarded(&pair, active) == 1);
+    wait_for(PATIENCE, "the guard of the standby", || guarded(&pair, 1 - active) == 1);
+    wait_for(PATIENCE, "digests", || {
+        let told = pair.verb(1 - active, &["show", "screens", "--json"]).exits(0).json();
+        told["digests_taken"].as_u64() > Some(4)
+    });
+
+    let before = counter(&pair, 1 - active, "sessions-opened");
+    pair.nodes[active] = None; // As a crash.
+    wait_for(PATIENCE, "SYNs answered by the standby", || {
+        counter(&pair, 1 - active, "xdp.syn-answered") > 2_000
+    });
+    let opened = counter(&pair, 1 - active, "sessions-opened") - before;
+    assert_eq!(opened, 0, "SYNs of the flood made sessions");
+    assert_eq!(guarded(&pair, 1 - active), 1);
+    drop(flood);
 }
 
 #[test]

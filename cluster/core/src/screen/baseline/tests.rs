@@ -58,7 +58,7 @@ impl Days {
     fn new() -> Self {
         let text = "[zones]\nin = \"a\"\nout = \"b\"\n[[screen]]\nzone = \"out\"\n";
         let policy = config::parse_policy("p", text, &mut |_| Err(String::new())).unwrap().value;
-        let screens = Screens::new(&Arc::new(policy), |index| index as u8);
+        let screens = Screens::new(&Arc::new(policy));
         Self {
             baselines: Baselines::new(),
             screens,

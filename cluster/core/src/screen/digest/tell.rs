@@ -22,6 +22,13 @@ pub(in crate::screen) struct Teller {
     span: Time,
 }
 
+/// What this node does by its own judgement: sources that it blocks, each with its end, and destinations that
+/// it guards.
+pub(in crate::screen) struct Done<B, G> {
+    pub(in crate::screen) blocks: B,
+    pub(in crate::screen) guards: G,
+}
+
 /// Messages that are made one after the other.
 struct Messages<'a> {
     settings: &'a Settings,
@@ -56,13 +63,16 @@ impl Teller {
         settings: &Settings,
         own: &mut Own,
         screens: &Screens,
-        blocks: impl Iterator<Item = (&'a Place, Time)>,
+        done: Done<impl Iterator<Item = (&'a Place, Time)>, impl Iterator<Item = &'a Place>>,
         learned: Option<(Place, u8, [Moments; Feature::COUNT])>,
         now: Time,
     ) -> Vec<Vec<u8>> {
         self.last = now;
+        let Done { blocks, guards } = done;
         let (done, open, body) = (Vec::new(), None, Vec::new());
         let mut messages = Messages { settings, number: &mut self.number, done, open, body };
+        // Guards first: there are few, and of blocks there may be more than leave at once.
+        guards.for_each(|destination| messages.guard(destination));
         for (source, until) in blocks {
             messages.block(source, until, now);
         }
@@ -117,6 +127,14 @@ impl Messages<'_> {
         source.store(&mut self.body);
         self.body.extend(u32::try_from(left).unwrap_or(u32::MAX).to_be_bytes());
         self.push(BLOCK);
+    }
+
+    fn guard(&mut self, destination: &Place) {
+        let left = GUARD_TOLD_LIFE.as_millis() as u32;
+        self.body.clear();
+        destination.store(&mut self.body);
+        self.body.extend(left.to_be_bytes());
+        self.push(GUARD);
     }
 
     fn learned(&mut self, scope: &Place, hour: u8, slot: &[Moments]) {

@@ -69,9 +69,84 @@ fn these_bytes() {
 
 fn heard(message: &[u8]) -> Result<usize, DigestError> {
     let mut peers = Peers::default();
-    let blocks = read(message, &settings(8), &mut peers, Time::from_secs(5))?;
+    let heard = read(message, &settings(8), &mut peers, Time::from_secs(5))?;
     Ok(peers.iter().map(|peer| peer.sources.len() + peer.destinations.len()).sum::<usize>()
-        + blocks.len())
+        + heard.blocks.len()
+        + heard.guards.len())
+}
+
+/// What is done, by a node that has seen nothing.
+fn doing(blocks: &[(Place, Time)], guards: &[Place], now: Time) -> Vec<Vec<u8>> {
+    let start = Time::from_secs(1_000);
+    let (mut own, mut teller) = (Own::new(start), Teller::new(start));
+    let done = Done { blocks: blocks.iter().map(|(at, end)| (at, *end)), guards: guards.iter() };
+    teller.tell(&settings(7), &mut own, &Screens::default(), done, None, now)
+}
+
+#[test]
+fn guards_and_blocks_are_these_bytes() {
+    let now = Time::from_secs(1_001);
+    let place = |address: &str| Place::of(1, address.parse().unwrap());
+    let guards = ["10.0.0.1", "2001:db8::1"].map(place);
+    let messages = doing(&[(place("192.0.2.1"), Time::from_secs(1_061))], &guards, now);
+    let expected = [
+        [1, 22, 0, 7, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 1].as_slice(),
+        &SEED.check().to_be_bytes(),
+        &[0, 3],
+        &[7, 0, 11, 1, 4, 32, 10, 0, 0, 1, 0, 0, 0x13, 0x88],
+        &[7, 0, 23, 1, 6, 128, 0x20, 1, 0xd, 0xb8],
+        &[0; 11],
+        &[1, 0, 0, 0x13, 0x88],
+        &[4, 0, 11, 1, 4, 32, 192, 0, 2, 1, 0, 0, 0xea, 0x60],
+    ];
+    assert_eq!(messages, [expected.concat()]);
+    let mut peers = Peers::default();
+    let there = Time::from_secs(5);
+    let heard = read(&messages[0], &settings(8), &mut peers, there).unwrap();
+    let until = Time::from_secs(10);
+    assert_eq!(heard.guards, guards.map(|it| (it, until)));
+    assert_eq!(heard.blocks, [(place("192.0.2.1"), Time::from_secs(65))]);
+}
+
+/// Whatever another node says, what it guards ends soon after it has fallen silent.
+#[test]
+fn a_guard_that_is_said_to_last_for_ever_does_not() {
+    let place = Place::of(1, [10, 0, 0, 1].into());
+    let mut message = doing(&[], &[place], Time::from_secs(1_001)).remove(0);
+    let last = message.len() - 4;
+    message[last..].fill(0xff);
+    let heard = read(&message, &settings(8), &mut Peers::default(), Time::from_secs(5)).unwrap();
+    assert_eq!(heard.guards, [(place, Time::from_secs(5) + GUARD_TOLD_LIFE)]);
+    message.truncate(last);
+    message[24] -= 4;
+    let heard = read(&message, &settings(8), &mut Peers::default(), Time::from_secs(5));
+    assert_eq!(heard.err(), Some(DigestError::Malformed(Malformed::Truncated)));
+}
+
+#[test]
+fn numbers_that_are_missing_are_lost_once_they_are_far_behind() {
+    let numbered = |number: u64| {
+        let mut bytes = message();
+        bytes[8..16].copy_from_slice(&number.to_be_bytes());
+        bytes
+    };
+    let lost = |numbers: &[u64]| {
+        let mut peers = Peers::default();
+        for number in numbers {
+            let _ = read(&numbered(*number), &settings(8), &mut peers, Time::from_secs(5));
+        }
+        peers.lost()
+    };
+    let after = u64::from(crate::limits::DIGEST_LOST_AFTER);
+    assert_eq!(lost(&[900]), 0, "what there was before the first is not known");
+    assert_eq!(lost(&[1, 2, 3, 4]), 0);
+    assert_eq!([lost(&[1, 3, 1 + after]), lost(&[1, 3, 2 + after])], [0, 1]);
+    assert_eq!(lost(&[1, 3, 2, 2 + after, 3 + after]), 0, "overtaken");
+    assert_eq!(lost(&[1, 3, 3, 1, 2 + after]), 1, "a copy is no other one");
+    assert_eq!(lost(&[1, 1_001]), 999 - (after - 1));
+    assert_eq!(lost(&[1, 1_001, 1_001 + after]), 999);
+    assert_eq!(lost(&[u64::MAX, 0, 1]), 0);
+    assert_eq!(lost(&[1, u64::MAX]), u64::MAX - 2 - (after - 1));
 }
 
 #[test]

@@ -352,7 +352,7 @@ fn another_policy_ends_what_it_does_not_look_for() {
     burst(&mut world, 30, |it| tcp(DENIED, "192.0.2.1", "10.0.0.1", port_of(it)));
     assert_eq!(world.nodes[0].detector.blocks().count(), 1);
     let screens = super::world::screens("port-scan = \"off\"\nexempt = \"192.0.2.1\"\n");
-    world.nodes[0].detector.screen(screens);
+    world.nodes[0].detector.screen(screens, world.now);
     world.run_seconds(1);
     assert_eq!(world.nodes[0].detector.attacks().count(), 0);
     assert_eq!((world.nodes[0].ended().len(), world.nodes[0].undone().len()), (1, 1));

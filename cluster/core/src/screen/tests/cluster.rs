@@ -104,6 +104,121 @@ fn a_block_is_everywhere_within_a_second_and_ends_everywhere() {
     assert!(world.nodes.iter().all(|node| node.detector.blocks().count() == 0));
 }
 
+const PROXY: &str = "syn-flood = { destination = 1200, action = \"proxy\" }\n";
+
+/// A second of SYNs from everywhere, as one node sees it.
+fn flood(world: &mut World, node: usize, syns: u32) {
+    for part in 0..10 {
+        for number in 0..syns / 10 {
+            let source = IpAddr::V4(Ipv4Addr::from_bits(0x1000_0000 + part * 9_000 + number));
+            let syn = from(Seen::Permitted, source, [10, 0, 0, 1].into(), 80);
+            world.note(node, 0, &syn);
+        }
+        world.run(100);
+    }
+}
+
+fn guarded(world: &World) -> Vec<usize> {
+    world.nodes.iter().map(|node| node.detector.guarded()).collect()
+}
+
+#[test]
+fn who_is_guarded_by_one_node_is_guarded_by_all_until_the_flood_is_over() {
+    let mut world = World::new(3, PROXY);
+    (0..4).for_each(|_| flood(&mut world, 1, 1_500));
+    let proxy = Action::Proxy { destination: place("10.0.0.1") };
+    assert_eq!(guarded(&world), [1, 1, 1]);
+    // Those who see nothing of the flood say so as often as who sees it, and tell of no attack.
+    for (at, node) in world.nodes.iter().enumerate() {
+        let acts = node.acts();
+        assert!((2..=5).contains(&acts.len()) && acts.iter().all(|it| *it == proxy), "{acts:?}");
+        assert_eq!(node.names().len(), usize::from(at == 1));
+    }
+    // Found on one node alone, and told by that one: after its end nobody keeps it alive.
+    world.run_seconds(11);
+    assert_eq!(guarded(&world)[1], 0);
+    world.run_seconds(6);
+    assert_eq!(guarded(&world), [0; 3]);
+    assert!(world.nodes.iter().all(|node| node.undone() == [proxy]));
+}
+
+#[test]
+fn who_takes_over_amid_a_flood_guards_without_a_pause() {
+    let mut world = World::new(2, PROXY);
+    (0..4).for_each(|_| flood(&mut world, 0, 1_500));
+    // The first one is gone, and a second passes before anything comes to the other one.
+    world.copies = |_| 0;
+    world.run_seconds(1);
+    (0..10).for_each(|_| flood(&mut world, 1, 1_500));
+    assert_eq!(world.nodes[1].undone(), []);
+    assert_eq!(guarded(&world)[1], 1);
+    assert_eq!(world.nodes[1].names(), ["syn-flood to 10.0.0.1"]);
+    // Half of what is told is enough for who has guarded already, as it would be for the first one.
+    let mut other = World::new(2, PROXY);
+    (0..4).for_each(|_| flood(&mut other, 0, 1_500));
+    other.copies = |_| 0;
+    (0..10).for_each(|_| flood(&mut other, 1, 1_100));
+    assert_eq!((other.nodes[1].undone(), guarded(&other)[1]), (vec![], 1));
+}
+
+#[test]
+fn who_is_told_of_a_guard_has_a_policy_of_its_own() {
+    let mut world = World::new(2, PROXY);
+    let drop = "syn-flood = { destination = 1200, action = \"drop\" }\n";
+    let screens = super::world::screens(drop);
+    world.nodes[1].detector.screen(screens, world.now);
+    (0..4).for_each(|_| flood(&mut world, 0, 1_500));
+    assert_eq!(guarded(&world), [1, 0]);
+    world.nodes[1].detector.screen(super::world::screens(PROXY), world.now);
+    world.run_seconds(1);
+    assert_eq!(guarded(&world), [1, 1]);
+    world.nodes[1].detector.screen(super::world::screens(drop), world.now);
+    world.run(100);
+    assert_eq!((guarded(&world)[1], world.nodes[1].undone().len()), (0, 1));
+}
+
+/// A flood on many destinations: what is guarded is bounded on every node.
+#[test]
+fn no_more_are_guarded_than_there_is_room_for() {
+    let mut world =
+        World::new(2, "syn-flood = { alarm = 5, destination = 10, action = \"proxy\" }\n");
+    let most = crate::limits::PROXIED_MAX;
+    for _ in 0..2 {
+        for host in 0..most as u32 + 20 {
+            let to = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + host));
+            (0..20).for_each(|it| {
+                let source = IpAddr::V4(Ipv4Addr::from_bits(0x1000_0000 + it));
+                world.note(0, 0, &from(Seen::Permitted, source, to, 80));
+            });
+        }
+        world.run_seconds(1);
+    }
+    world.run_seconds(1);
+    assert_eq!(guarded(&world), [most; 2]);
+}
+
+#[test]
+fn digests_that_do_not_arrive_are_counted() {
+    let lost = |copies: fn(u64) -> usize| {
+        let mut world = World::new(2, "");
+        for second in 0..60_u16 {
+            // The first and the last minutes of a link are good.
+            world.copies = if (10..40).contains(&second) { copies } else { |_| 1 };
+            for node in 0..2 {
+                world.note(node, 0, &tcp(DENIED, "192.0.2.1", "10.0.0.1", 1 + second % 7));
+            }
+            world.run_seconds(1);
+        }
+        let counts = world.nodes.iter().map(|node| node.detector.counts());
+        let [one, other] = counts.collect::<Vec<_>>().try_into().unwrap();
+        assert_eq!(other.digests_taken + other.digests_lost, one.digests_made, "copies aside");
+        other.digests_lost
+    };
+    assert_eq!(lost(|_| 1), 0);
+    assert_eq!(lost(|_| 0), 60);
+    assert_eq!(lost(|sent| usize::from(sent % 6 < 2)), 40);
+}
+
 #[test]
 fn a_node_that_was_restarted_begins_anew_and_an_older_run_of_it_is_refused() {
     let mut world = World::new(2, "");

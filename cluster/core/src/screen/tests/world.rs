@@ -35,7 +35,7 @@ pub(super) fn screens(lines: &str) -> Screens {
     let text = format!("[zones]\nin = \"a\"\nout = \"b\"\n[[screen]]\nzone = \"out\"\n{lines}");
     let policy = config::parse_policy("p", &text, &mut |_| Err(String::new()));
     let policy = policy.unwrap_or_else(|all| panic!("{all:#?}")).value;
-    Screens::new(&Arc::new(policy), |index| index as u8)
+    Screens::new(&Arc::new(policy))
 }
 
 pub(super) fn place(text: &str) -> Place {

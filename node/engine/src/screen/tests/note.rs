@@ -10,6 +10,7 @@ use super::wall::{
     ACK, FIN_ACK, IN, INSIDE, OUT, OUTSIDE, RST, SYN, SYN_ACK, Wall, destination, fragment,
     measures, oddities, ping, source, syn, udp,
 };
+use crate::limits::{HELD_FRAMES, HELD_LIFE};
 use crate::{Anomaly, Reason, Verdict};
 
 use Measure::{
@@ -95,6 +96,69 @@ fn beginnings_that_come_to_nothing_are_told_by_their_kind() {
         wanted.extend(failed.then_some((FailedTcp, 1)));
         assert_eq!(measures(&wall.book()), wanted);
     }
+}
+
+/// Hosts that nobody answers for on the last link, by queries, datagrams and SYNs.
+#[test]
+fn beginnings_without_a_next_hop_are_failures_of_who_began_and_told_once() {
+    let mut wall = Wall::new(Some(""));
+    wall.direct();
+    let host = |last: u8| [10, 9, 0, last];
+    for last in 1..=10 {
+        let to = Builder::v4(OUTSIDE, host(last));
+        for packet in [to.icmp(8, 0, 7), to.udp(4_000, 9), to.tcp(4_000, 80).flags(SYN)] {
+            assert_eq!(wall.arrive(OUT, &packet), Verdict::Hold);
+        }
+    }
+    // Of one that goes on the first packet alone counts.
+    assert_eq!(wall.arrive(OUT, &Builder::v4(OUTSIDE, host(1)).udp(4_000, 9)), Verdict::Hold);
+    let began = wall.book();
+    assert_eq!(measures(&began), [(Syn, 10), (Udp, 10), (Icmp, 10), (Opened, 30)]);
+    wall.wait(HELD_LIFE);
+    let book = wall.book();
+    let wanted = [(Unreachable, 30), (FailedTcp, 10), (FailedUdp, 10), (FailedOther, 10)];
+    assert_eq!(measures(&book), wanted);
+    let row = source(&book, OUTSIDE).unwrap();
+    assert_eq!((row.hosts.count(), row.tally.packets), (10, 0));
+    let anomalous = |anomaly| wall.engine.counters().anomalous(anomaly);
+    let of = [Anomaly::TcpSynUnreachable, Anomaly::UdpUnreachable].map(anomalous);
+    assert_eq!(of, [10, 10]);
+    wall.wait(Duration::from_secs(600));
+    assert_eq!(measures(&wall.book()), [(Udp, 1), (Ended, 30)]);
+}
+
+/// A server that answers clients which are gone has not begun anything.
+#[test]
+fn an_answer_without_a_next_hop_is_no_failure() {
+    let mut wall = Wall::new(Some(""));
+    wall.direct();
+    for last in 1..=10 {
+        let inside = [10, 9, 0, last];
+        assert!(matches!(
+            wall.arrive(IN, &Builder::v4(inside, OUTSIDE).udp(9, 53)),
+            Verdict::Forward(_)
+        ));
+        assert_eq!(wall.arrive(OUT, &Builder::v4(OUTSIDE, inside).udp(53, 9)), Verdict::Hold);
+    }
+    wall.wait(HELD_LIFE);
+    let book = wall.book();
+    assert!(source(&book, OUTSIDE).is_none_or(|row| row.hosts.is_empty()));
+}
+
+/// What could not even wait opens nothing: a scan of a /64 fills no table.
+#[test]
+fn where_no_more_can_wait_for_a_next_hop_no_session_begins() {
+    let mut wall = Wall::new(None);
+    wall.direct();
+    let hosts = HELD_FRAMES as u16 + 100;
+    let each = |number: u16| Builder::v4(OUTSIDE, [10, 9, (number >> 8) as u8, number as u8]);
+    let verdicts = (0..hosts).map(|number| wall.arrive(OUT, &each(number).udp(4_000, 9)));
+    let held = verdicts.filter(|it| *it == Verdict::Hold).count();
+    let refused = wall.engine.counters().dropped(Reason::NeighbourQueueFull);
+    assert_eq!((held, refused), (HELD_FRAMES, 100));
+    assert_eq!(wall.engine.sessions().len(), HELD_FRAMES);
+    // Who has a next hop is none the worse.
+    assert!(matches!(wall.arrive(OUT, &syn(4_000)), Verdict::Forward(_)));
 }
 
 #[test]

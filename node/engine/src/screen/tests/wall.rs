@@ -79,6 +79,14 @@ impl Wall {
         wall
     }
 
+    /// The hosts of 10.9.0.0/16 are on the inner link itself, and nobody has heard of them yet.
+    pub(super) fn direct(&mut self) {
+        let kind = RouteKind::Unicast(NextHops::one(IN, None));
+        let prefix = "10.9.0.0/16".parse().unwrap();
+        let route = Route { metric: 0, kind };
+        self.engine.apply(&[FibChange::RouteSet { domain: 0, prefix, route }]);
+    }
+
     pub(super) fn commit(&mut self, screen: Option<&str>) {
         self.epoch += 1;
         let screen = screen.map(|lines| format!("[[screen]]\nzone = \"out\"\n{lines}"));

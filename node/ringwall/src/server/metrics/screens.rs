@@ -16,10 +16,11 @@ const COUNTERS: [(&str, &str); 5] = [
 ];
 
 /// Gauges: name, help.
-const GAUGES: [(&str, &str); 5] = [
+const GAUGES: [(&str, &str); 6] = [
     ("ringwall_screening", "1 if some zone has a screen"),
     ("ringwall_attacks", "Attacks that go on, by kind"),
     ("ringwall_screen_blocked_sources", "Sources that are blocked now"),
+    ("ringwall_screen_guarded", "Destinations whose SYNs are answered in their place now"),
     ("ringwall_screen_curbs", "Rates that are held down now, in sum over all workers"),
     ("ringwall_screen_learned_ratio", "How far a baseline has learned; it judges from 1 on"),
 ];
@@ -37,12 +38,17 @@ pub(super) fn screening(it: &Screening) {
         counter!("ringwall_attacks_begun_total", &label).absolute(kind.begun);
     }
     gauge!("ringwall_screen_blocked_sources").set(it.blocked as f64);
+    gauge!("ringwall_screen_guarded").set(it.guarded as f64);
     gauge!("ringwall_screen_curbs").set(it.curbs as f64);
     counter!("ringwall_screen_blocks_total").absolute(it.blocks);
     counter!("ringwall_screen_noted_total").absolute(it.noted);
     counter!("ringwall_screen_evicted_total").absolute(it.evicted);
-    let digests =
-        [("made", it.digests_made), ("taken", it.digests_taken), ("refused", it.digests_refused)];
+    let digests = [
+        ("made", it.digests_made),
+        ("taken", it.digests_taken),
+        ("refused", it.digests_refused),
+        ("lost", it.digests_lost),
+    ];
     for (what, count) in digests {
         counter!("ringwall_screen_digests_total", "what" => what).absolute(count);
     }
