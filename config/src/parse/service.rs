@@ -168,12 +168,20 @@ fn ports_value(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<(u16, u16)>
         let port = fields::integer(reader, value, "port", 0..=u16::MAX.into())?;
         return u16::try_from(port).ok().map(|port| (port, port));
     }
-    let text = fields::string(reader, value)?;
+    port_range(reader, fields::string(reader, value)?, &value.span())
+}
+
+/// A port, or a range of them.
+pub(crate) fn port_range(
+    reader: &mut Reader<'_>,
+    text: &str,
+    span: &Range<usize>,
+) -> Option<(u16, u16)> {
     match parse_ports(text) {
         Ok(ports) => Some(ports),
         Err(fault) => {
             let message = format!("{}: {}", quoted(text), fault.message);
-            reader.error_hint(&value.span(), message, fault.hint);
+            reader.error_hint(span, message, fault.hint);
             None
         }
     }
