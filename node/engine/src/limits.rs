@@ -382,3 +382,9 @@ pub const NAT_UDP_LIFE: Duration = Duration::from_secs(120);
 
 /// Least life of the mapping of an ICMP query (RFC 5508 §3.2, REQ-2).
 pub const NAT_QUERY_LIFE: Duration = Duration::from_secs(60);
+
+// --- application layer gateways ---------------------------------------------------------------
+
+/// Bytes of an FTP line that is looked at, its end included: the longest announcement has 64, servers write
+/// a sentence around it. A longer line announces nothing.
+pub const FTP_LINE_BYTES: usize = 512;

@@ -1,0 +1,24 @@
+//! What application layer gateways read: protocols that announce, in their payload, where other connections
+//! will go.
+//!
+//! ```text
+//! a whole line, message or datagram ─► read ─► what is announced, and where in the bytes it stands
+//!                                              │                              │
+//!                                              └► a pinhole (not here)        └► other text in its place
+//! ```
+//!
+//! Everything here is a function of bytes: nothing allocates, every loop and list is bounded by
+//! `limits.rs`, and no input panics. Whether an announcement is to be believed (whose address, which port)
+//! is for the caller to judge. What is not understood is told as such, and announces nothing.
+//!
+//! Text is read as the strictest reader of it would, and where two readers could differ, nothing is
+//! announced: a firewall must not open what the hosts did not mean.
+
+pub mod ftp;
+pub mod list;
+mod scan;
+pub mod span;
+mod text;
+
+pub use list::List;
+pub use span::Span;
