@@ -168,7 +168,8 @@ fn ports_value(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<(u16, u16)>
         let port = fields::integer(reader, value, "port", 0..=u16::MAX.into())?;
         return u16::try_from(port).ok().map(|port| (port, port));
     }
-    port_range(reader, fields::string(reader, value)?, &value.span())
+    let text = fields::string(reader, value)?;
+    port_range(reader, text, &value.span())
 }
 
 /// A port, or a range of them.

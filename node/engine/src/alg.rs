@@ -14,11 +14,27 @@
 //! Text is read as the strictest reader of it would, and where two readers could differ, nothing is
 //! announced: a firewall must not open what the hosts did not mean.
 
+mod act;
+mod control;
+mod expect;
 pub mod ftp;
 pub mod list;
+mod pinholes;
+mod reading;
+mod renumber;
 mod scan;
 pub mod span;
+mod stream;
+mod table;
+#[cfg(test)]
+mod tests;
 mod text;
+pub mod tftp;
 
+pub(crate) use control::Control;
 pub use list::List;
+pub(crate) use pinholes::{Hint, Pinhole};
+pub(crate) use renumber::as_seen;
 pub use span::Span;
+pub use table::Counted;
+pub(crate) use table::{Algs, Begin};

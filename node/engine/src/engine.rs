@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use wire::{Direction, FlowKey, FragmentKey, Packet, SLOTS, Slot, Time};
 
+use crate::alg::Algs;
 use crate::answer::{Limiter, Rates};
 use crate::commit::Body;
 use crate::event::{Event, Events};
@@ -91,6 +92,8 @@ pub struct Engine {
     pub(crate) proxies: Proxies,
     /// Public addresses and mappings.
     pub(crate) nat: Nat,
+    /// Control channels and what they have announced.
+    pub(crate) algs: Algs,
     pub(crate) last_session: u64,
     /// The bucket that the packet in hand works on, for re-adoption after a panic.
     pub(crate) touched: Option<u64>,
@@ -220,6 +223,7 @@ impl Engine {
             cookie_slot: 0,
             proxies: Proxies::default(),
             nat: Nat::new(seed ^ other.rotate_left(32)),
+            algs: Algs::default(),
             last_session: 0,
             touched: None,
             settings,
@@ -459,6 +463,7 @@ impl Engine {
         self.tracking = sweep::tracking(self);
         self.set_screens(same_zones);
         self.prepare_nat();
+        self.prepare_algs();
         self.sweep.start();
     }
 
@@ -595,6 +600,7 @@ impl Engine {
                 Some((session, table.twin(handle, session)?))
             });
             self.nat.recount(twins);
+            self.recount_announced();
             if let Some(screening) = &mut self.screening {
                 screening.recount();
                 self.sweep.start();

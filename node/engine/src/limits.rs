@@ -388,3 +388,43 @@ pub const NAT_QUERY_LIFE: Duration = Duration::from_secs(60);
 /// Bytes of an FTP line that is looked at, its end included: the longest announcement has 64, servers write
 /// a sentence around it. A longer line announces nothing.
 pub const FTP_LINE_BYTES: usize = 512;
+
+// --- gateways ---------------------------------------------------------------------------------
+
+/// Control channels that are read at once, per engine. Each has 2 KiB, touched only when used.
+pub const CONTROLS_MAX: u32 = 4_096;
+
+/// Pinholes of one engine that stand open at once.
+pub const PINHOLES_MAX: u32 = 8_192;
+
+/// Pinholes of one control channel: a call with sound and picture has eight.
+pub const PINHOLES_PER_CONTROL: usize = 16;
+
+/// How long a pinhole waits for its session. A data connection comes within a second, or after a few tries of
+/// its SYN (RFC 6298: 1, 3, 7, 15 s), and a person may think before a call is answered.
+pub const PINHOLE_LIFE: Duration = Duration::from_secs(60);
+
+/// Ports below it belong to services (RFC 6335 §6): nobody listens there for what was just announced.
+pub const PINHOLE_PORT_MIN: u16 = 1_024;
+
+/// Bytes of an unfinished line that are kept back: the longest announcement has 64, and text before it.
+pub const ALG_KEPT_BYTES: usize = 128;
+
+/// Bytes that stand for others on a control channel: a line that was kept back.
+pub const ALG_EDIT_BYTES: usize = 160;
+
+/// Texts replaced on one direction of a control channel that its far end has not acknowledged. Who speaks FTP
+/// waits for the answer to each.
+pub const ALG_EDITS: usize = 4;
+
+/// Bytes of a segment that is read, with what was kept back before it: the largest datagram.
+pub const ALG_TEXT_BYTES: usize = 65_536 + ALG_KEPT_BYTES;
+
+/// Bytes of a frame whose text was replaced: what a segment may have, and longer text.
+pub const ALG_FRAME_BYTES: usize = 65_536 + 1_024;
+
+/// Pinholes that are looked at in one tick when their time is over.
+pub const ALG_EXPIRIES_PER_TICK: usize = 64;
+
+/// Ports of public addresses that are announced at once, or used by sessions that were.
+pub const NAT_RESERVED_MAX: u32 = 65_536;

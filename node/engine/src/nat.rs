@@ -29,9 +29,10 @@ mod mappings;
 mod names;
 mod placing;
 mod ports;
+mod reserve;
 mod rewriting;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod usage;
 
 use std::collections::HashMap;
@@ -42,12 +43,14 @@ pub(crate) use self::choose::{First, Toward};
 use self::compiled::Pool;
 pub use self::compiled::PublicUse;
 pub(crate) use self::compiled::Translations;
+pub(crate) use self::fixed_map::FixedMap;
 use self::mappings::Mappings;
 use self::names::Names;
 pub use self::names::NatRule;
 pub(crate) use self::placing::protocol_in;
 use self::ports::Runs;
 pub use self::ports::{Class, Half};
+use self::reserve::Reservations;
 use self::rewriting::Rewriting;
 pub(crate) use self::rewriting::Turn;
 pub use self::usage::{AddressUse, RuleUse, Usage};
@@ -59,6 +62,9 @@ use crate::limits::{NAT_ADDRESSES_MAX, NAT_MAPPINGS_MAX, NAT_QUERY_LIFE, NAT_UDP
 use crate::policy::Policy;
 use crate::{Mode, Port, PortId};
 
+/// Where a public address is kept.
+pub(crate) type Place = u16;
+
 /// What an engine keeps for translation.
 #[derive(Debug)]
 pub(crate) struct Nat {
@@ -67,6 +73,8 @@ pub(crate) struct Nat {
     book: HashMap<(u16, IpAddr), u16, Keyed>,
     addresses: Vec<Public>,
     mappings: Option<Mappings>,
+    /// Of sessions that gateways have announced.
+    reserved: Reservations,
     pub(crate) names: Names,
     /// The addresses that ports share with those of other nodes: what interfaces are translated to.
     shared: Box<[(PortId, IpAddr)]>,
@@ -110,6 +118,7 @@ impl Nat {
             book: HashMap::with_hasher(Keyed::new(seed)),
             addresses: Vec::new(),
             mappings: None,
+            reserved: Reservations::default(),
             names: Names::default(),
             shared: Box::default(),
             host_udp: Box::default(),

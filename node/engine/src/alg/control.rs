@@ -112,6 +112,13 @@ impl Controls {
         self.slab.get_mut(at as usize)
     }
 
+    /// The place of a channel like this: by its place, and its session's name.
+    pub(crate) fn find(&self, like: impl Fn((u32, u64)) -> bool) -> Option<u32> {
+        let mut known = self.places.as_ref()?.iter();
+        let name = |at: u32| self.slab.get(at as usize).map_or(0, |control| control.session);
+        known.find(|(place, at)| like((**place, name(**at)))).map(|(place, _)| *place)
+    }
+
     /// `false`: there is no room.
     pub(crate) fn begin(&mut self, handle: Handle, control: Control) -> bool {
         let Some(places) = self.places.as_mut().filter(|places| !places.is_full()) else {

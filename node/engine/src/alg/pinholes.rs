@@ -120,6 +120,13 @@ impl Pinholes {
         if pinhole.uses == 0 { self.close(hint) } else { None }
     }
 
+    /// Shows all of them.
+    pub(crate) fn each(&mut self, visit: impl FnMut(&Hint, &mut Pinhole)) {
+        if let Some(known) = &mut self.known {
+            known.change_all(visit);
+        }
+    }
+
     pub(crate) fn close(&mut self, hint: &Hint) -> Option<Pinhole> {
         self.known.as_mut()?.remove(hint)
     }

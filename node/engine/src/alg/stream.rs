@@ -75,6 +75,16 @@ impl<const MOST: usize> Text<MOST> {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Its first `len` bytes, if it has so many.
+    pub(crate) fn up_to(mut self, len: usize) -> Self {
+        self.len = self.len.min(len.min(MOST) as u16);
+        self
+    }
 }
 
 impl Edit {
@@ -117,8 +127,20 @@ impl Stream {
     }
 
     /// What is kept back.
-    pub(crate) fn kept(&self) -> &[u8] {
-        self.kept.as_bytes()
+    pub(crate) const fn kept(&self) -> &Text<ALG_KEPT_BYTES> {
+        &self.kept
+    }
+
+    /// The next byte is this one, whatever was before it.
+    pub(crate) const fn skip_to(&mut self, at: Seq) {
+        (self.end, self.kept, self.in_line) = (Some(at), Text::EMPTY, false);
+    }
+
+    /// Whether `len` bytes from `at` on leave as they came.
+    pub(crate) fn stands_as_sent(&self, at: Seq, len: usize) -> bool {
+        let end = at + len as u32;
+        let touched = |edit: &Edit| edit.end().gt(at) && edit.at.lt(end);
+        len == 0 || (self.passed().is_none_or(|it| end.le(it)) && !self.edits().iter().any(touched))
     }
 
     /// Whether the next byte stands in the middle of a line that announces nothing.
@@ -136,7 +158,7 @@ impl Stream {
     }
 
     /// The first byte that was not passed on.
-    fn passed(&self) -> Option<Seq> {
+    pub(crate) fn passed(&self) -> Option<Seq> {
         self.end.map(|end| Seq(end.0.wrapping_sub(u32::from(self.kept.len))))
     }
 

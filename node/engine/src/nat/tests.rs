@@ -4,5 +4,5 @@ mod destination;
 mod failover;
 mod families;
 mod placing;
-mod rig;
+pub(crate) mod rig;
 mod source;

@@ -1,0 +1,5 @@
+//! Gateways as their users see them: frames in, frames out.
+
+mod ftp;
+mod talk;
+mod tftp;
