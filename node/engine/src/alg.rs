@@ -21,6 +21,7 @@ pub mod ftp;
 pub mod list;
 mod pinholes;
 mod reading;
+mod record;
 mod renumber;
 mod scan;
 pub mod span;

@@ -162,6 +162,9 @@ impl Engine {
     /// What is known of a control channel has changed: its packet waits for the backup.
     fn note_control(&mut self, handle: Handle) {
         let Some(session) = self.table.get(handle) else { return };
+        if let Some(control) = self.algs.controls.at(handle.place()) {
+            control.changes = control.changes.wrapping_add(1);
+        }
         if self.is_sync(self.rule_of(session)) {
             self.begin_hold(handle, NoteKind::Changed);
         } else {

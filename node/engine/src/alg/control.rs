@@ -16,6 +16,8 @@ pub(crate) struct Control {
     /// The session's name, as it is stored.
     pub(crate) session: u64,
     pub(crate) alg: Alg,
+    /// Pictures of it that differ.
+    pub(crate) changes: u32,
     /// By sender.
     pub(crate) streams: [Stream; 2],
     pub(crate) replies: Replies,
@@ -23,7 +25,8 @@ pub(crate) struct Control {
     pub(crate) secured: bool,
     /// It came by a record, and more may have been said since: the next bytes are taken for a beginning.
     pub(crate) loose: [bool; 2],
-    hints: [Option<Hint>; PINHOLES_PER_CONTROL],
+    /// Its pinholes, the oldest first.
+    pub(crate) hints: [Option<Hint>; PINHOLES_PER_CONTROL],
 }
 
 /// Those of an engine.
@@ -40,6 +43,7 @@ impl Control {
         Self {
             session,
             alg,
+            changes: 0,
             streams: [Stream::NEW; 2],
             replies: Replies::default(),
             secured: false,

@@ -164,6 +164,16 @@ impl Replies {
         reply(line, code)
     }
 
+    /// Those of which a reply of this code is open.
+    pub const fn of(open: Option<[u8; 3]>) -> Self {
+        Self { open }
+    }
+
+    /// The code of the reply whose last line has not come yet.
+    pub const fn open(self) -> Option<[u8; 3]> {
+        self.open
+    }
+
     /// Whether a reply is open, so that the next line is text.
     pub const fn is_open(self) -> bool {
         self.open.is_some()

@@ -110,6 +110,21 @@ impl Stream {
         count: 0,
     };
 
+    /// One that another node has told of, without its edits.
+    pub(crate) const fn restored(
+        end: Option<Seq>,
+        kept: Text<ALG_KEPT_BYTES>,
+        in_line: bool,
+        base: u32,
+    ) -> Self {
+        Self { end, kept, in_line, base, ..Self::NEW }
+    }
+
+    /// What the far end's numbers are ahead by, before the first of the edits.
+    pub(crate) const fn base(&self) -> u32 {
+        self.base
+    }
+
     /// The sender begins: its SYN has this number.
     pub(crate) const fn begin(&mut self, syn: Seq) {
         *self = Self { end: Some(Seq(syn.0.wrapping_add(1))), ..Self::NEW };

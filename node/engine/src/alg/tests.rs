@@ -1,5 +1,6 @@
 //! Gateways as their users see them: frames in, frames out.
 
+mod failover;
 mod ftp;
 mod talk;
 mod tftp;

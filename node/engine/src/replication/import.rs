@@ -212,7 +212,8 @@ impl Engine {
         if !self.settings.ports.iter().any(|port| port.domain == domain) {
             return Some(Refused::NoDomain);
         }
-        if self.owns_all {
+        // What a control channel has announced is where that is.
+        if self.owns_all || record.conversation != record.id {
             return None;
         }
         let twin =
