@@ -25,6 +25,7 @@ mod record;
 mod renumber;
 mod scan;
 pub mod span;
+mod steering;
 mod stream;
 mod table;
 #[cfg(test)]
@@ -37,5 +38,6 @@ pub use list::List;
 pub(crate) use pinholes::{Hint, Pinhole};
 pub(crate) use renumber::as_seen;
 pub use span::Span;
+pub use steering::Steering;
 pub use table::Counted;
 pub(crate) use table::{Algs, Begin};

@@ -316,13 +316,33 @@ impl Engine {
             return None;
         }
         let ingress = parsed.ingress;
-        let slot = match parsed.straight() {
-            Some(Straight { plain, .. }) => {
-                self.slot_of_plain(ingress, &plain.key, plain.direction)
+        let (steered, slot) = match parsed.straight() {
+            Some(Straight { plain, .. }) => match self.steered(&plain.key) {
+                None => (None, self.slot_of_plain(ingress, &plain.key, plain.direction)),
+                steered => (steered, Slot(0)),
+            },
+            None => {
+                let content = self.read(ingress, frame);
+                (self.steered_content(&content), self.slot_of(ingress, &content)?)
             }
-            None => self.slot_of(ingress, &self.read(ingress, frame))?,
         };
-        self.owner_of(slot)
+        match steered {
+            None => self.owner_of(slot),
+            Some(worker) => (worker != self.settings.worker).then_some(worker),
+        }
+    }
+
+    /// The worker of a flow that a control channel has announced.
+    #[inline]
+    fn steered(&self, key: &FlowKey) -> Option<WorkerId> {
+        self.algs.rudder.as_ref()?.find(key)
+    }
+
+    fn steered_content(&self, content: &Content) -> Option<WorkerId> {
+        match content {
+            Content::Ip(keyed) => self.steered(&keyed.flow.as_ref()?.0),
+            Content::Link | Content::Consume | Content::Refused(_) => None,
+        }
     }
 
     /// The slot that a frame belongs to. Not worked out with the rest: SipHash is a tenth of a packet's

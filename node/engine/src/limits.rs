@@ -430,5 +430,12 @@ pub const ALG_RECORD_BYTES: usize = 800;
 /// Pinholes that are looked at in one tick when their time is over.
 pub const ALG_EXPIRIES_PER_TICK: usize = 64;
 
+/// Announced sessions that the workers of a node know where to find, half of the rows: pinholes of all of
+/// them, and sessions that came by one.
+pub const STEERED_MAX: u32 = 32_768;
+
+/// Rows that an announced session may stand in, a cache line.
+pub const STEERED_BUCKET: usize = 8;
+
 /// Ports of public addresses that are announced at once, or used by sessions that were.
 pub const NAT_RESERVED_MAX: u32 = 65_536;

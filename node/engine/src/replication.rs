@@ -188,6 +188,7 @@ impl Ending<'_> {
         if session.alg().is_some() {
             self.algs.end(place, self.nat);
         }
+        self.algs.end_child(session, twin);
         ledger.closed(reason);
         // Of a replica's end its owner tells.
         let owner = replication.role == Role::Owner;

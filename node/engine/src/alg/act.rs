@@ -31,6 +31,11 @@ impl Engine {
     ) -> (Verdict, bool) {
         let key = context.keyed.flow.map(|(key, _)| key);
         let found = key.and_then(|key| self.table.locate(context.keyed.hash, &key));
+        if let Some((handle, _)) = found.filter(|_| begin.announced)
+            && let Some(session) = self.table.get(handle)
+        {
+            self.algs.begin_child(session, self.table.twin(handle, session));
+        }
         let (Some((handle, _)), Some(alg)) = (found, begin.alg) else {
             return self.forward(way, context, turn, body);
         };

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use wire::{Ends, Protocol, Time};
 
 use super::pinholes::{Hint, Pinhole};
+use super::steering::Steered;
 use crate::engine::Engine;
 use crate::limits::PINHOLE_PORT_MIN;
 use crate::nat::Place;
@@ -38,7 +39,7 @@ pub(crate) enum Refused {
 }
 
 /// Both sides of a session, of which one announces something to the other.
-struct Sides {
+pub(crate) struct Sides {
     /// The one that announces, as it knows itself.
     own: (IpAddr, u16),
     /// The same as the other one knows it.
@@ -47,12 +48,14 @@ struct Sides {
     other: IpAddr,
     /// The routing domain of the other one.
     domain: u16,
+    /// The other one as the first one knows it, and the routing domain of that.
+    pub(crate) seen: (u16, IpAddr),
     /// Where the address is kept whose ports its sessions are given.
     public: Option<Place>,
 }
 
 impl Sides {
-    fn of(session: &Session, twin: Option<&Twin>, sender: Peer) -> Self {
+    pub(crate) fn of(session: &Session, twin: Option<&Twin>, sender: Peer) -> Self {
         let first = Ends::of_key(&session.key, session.direction(Peer::Initiator));
         let last = twin.map_or(first, Twin::ends);
         let beyond = twin.map_or(session.key.domain(), |twin| twin.key.domain());
@@ -62,6 +65,7 @@ impl Sides {
                 shown: last.source,
                 other: last.destination.0,
                 domain: beyond,
+                seen: (session.key.domain(), first.destination.0),
                 public: twin.filter(|twin| twin.marks.has(Marks::PORT)).map(|twin| twin.place),
             },
             Peer::Responder => Self {
@@ -69,6 +73,7 @@ impl Sides {
                 shown: first.destination,
                 other: first.source.0,
                 domain: session.key.domain(),
+                seen: (beyond, last.source.0),
                 public: None,
             },
         }
@@ -117,13 +122,19 @@ impl Engine {
             parent: (handle.place(), session.id),
             opener: sender.other(),
             inside: (sides.own.0, port),
+            seen: sides.seen,
             takes_port,
             uses,
             until: Time::ZERO,
         };
         // Who announces the same again means the same: what stands there goes.
         self.close_pinhole_of(&hint, session.id);
-        if !self.algs.pinholes.open(hint, pinhole, now) {
+        let rows = Steered::of_pinhole(&hint, &pinhole);
+        let steered = self.algs.steer(&rows);
+        if !steered || !self.algs.pinholes.open(hint, pinhole, now) {
+            if steered {
+                self.algs.let_go(&rows);
+            }
             if takes_port {
                 self.nat.unreserve((hint.domain, protocol), to);
             }
@@ -166,7 +177,7 @@ impl Engine {
         if known.is_some_and(|pinhole| pinhole.parent.1 == session)
             && let Some(pinhole) = algs.pinholes.close(hint)
         {
-            pinhole.give_back(hint, nat);
+            algs.give_back(hint, &pinhole, nat);
         }
     }
 }

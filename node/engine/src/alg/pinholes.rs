@@ -31,6 +31,8 @@ pub(crate) struct Pinhole {
     pub(crate) opener: Peer,
     /// Whom its packets are for.
     pub(crate) inside: (IpAddr, u16),
+    /// Who comes as they see it, and in which routing domain.
+    pub(crate) seen: (u16, IpAddr),
     /// A port of a public address was taken for it.
     pub(crate) takes_port: bool,
     /// Sessions that it may still let in.
@@ -66,6 +68,7 @@ impl Pinholes {
                 parent: (0, 0),
                 opener: Peer::Initiator,
                 inside: (nobody, 0),
+                seen: (0, nobody),
                 takes_port: false,
                 uses: 0,
                 until: Time::ZERO,

@@ -27,8 +27,10 @@ use config::Alg;
 use wire::{Protocol, Seq, Time};
 
 use super::control::Control;
+use super::expect::Sides;
 use super::ftp::Replies;
 use super::pinholes::{Hint, Pinhole};
+use super::steering::Steered;
 use super::stream::{Edit, Stream, Text};
 use crate::engine::Engine;
 use crate::limits::{ALG_RECORD_BYTES, PINHOLES_PER_CONTROL};
@@ -109,10 +111,14 @@ impl Engine {
     }
 
     fn restore_pinhole(&mut self, hint: Hint, mut pinhole: Pinhole) {
-        let Self { algs, nat, .. } = self;
+        let Self { algs, nat, table, .. } = self;
+        let Some((handle, session)) = table.at(pinhole.parent.0) else { return };
+        let twin = table.twin(handle, session);
+        pinhole.seen = Sides::of(session, twin, pinhole.opener.other()).seen;
         pinhole.takes_port = nat.reserve((hint.domain, hint.protocol), hint.to);
+        algs.steer(&Steered::of_pinhole(&hint, &pinhole));
         if !algs.pinholes.insert(hint, pinhole) {
-            pinhole.give_back(&hint, nat);
+            algs.give_back(&hint, &pinhole, nat);
         } else if let Some(control) = algs.controls.at(pinhole.parent.0) {
             control.remember(hint);
         }
@@ -217,7 +223,8 @@ impl Pinhole {
         let opener = if bits & BY_RESPONDER != 0 { Peer::Responder } else { Peer::Initiator };
         let hint = Hint { domain, protocol: Protocol(protocol), from: who, to };
         let (parent, until) = ((0, 0), Time::ZERO);
-        let pinhole = Self { parent, opener, inside, takes_port: false, uses, until };
+        let seen = (domain, who);
+        let pinhole = Self { parent, opener, inside, seen, takes_port: false, uses, until };
         Some((hint, pinhole, Duration::from_millis(rest.into())))
     }
 }

@@ -5,9 +5,13 @@ use config::Alg;
 use super::control::Controls;
 use super::expect::Refused;
 use super::pinholes::{Hint, Pinhole, Pinholes};
+use super::steering::{Rudder, Steered, Steering};
 use crate::engine::Engine;
 use crate::limits::{ALG_EXPIRIES_PER_TICK, ALG_FRAME_BYTES, ALG_TEXT_BYTES};
 use crate::nat::Nat;
+use crate::session::Session;
+use crate::table::Twin;
+use std::sync::Arc;
 use wire::Time;
 
 /// Control channels and what they have announced.
@@ -19,6 +23,8 @@ pub(crate) struct Algs {
     pub(crate) text: Box<[u8]>,
     pub(crate) space: Box<[u8]>,
     pub(crate) counters: Counted,
+    /// Where there are other workers.
+    pub(crate) rudder: Option<Box<Rudder>>,
 }
 
 /// How a first packet begins its session.
@@ -69,16 +75,40 @@ impl Counted {
     }
 }
 
-impl Pinhole {
-    /// Gives back what was taken for it.
-    pub(crate) fn give_back(&self, hint: &Hint, nat: &mut Nat) {
-        if self.takes_port {
+impl Algs {
+    /// Gives back what was taken for a pinhole.
+    pub(crate) fn give_back(&mut self, hint: &Hint, pinhole: &Pinhole, nat: &mut Nat) {
+        self.let_go(&Steered::of_pinhole(hint, pinhole));
+        if pinhole.takes_port {
             nat.unreserve((hint.domain, hint.protocol), hint.to);
         }
     }
-}
 
-impl Algs {
+    /// Has all workers know that these sessions are here. `false`: there is no room.
+    pub(crate) fn steer(&mut self, rows: &[Steered; 2]) -> bool {
+        self.rudder.as_mut().is_none_or(|rudder| rudder.steer(rows))
+    }
+
+    pub(crate) fn let_go(&mut self, rows: &[Steered; 2]) {
+        if let Some(rudder) = &mut self.rudder {
+            rudder.let_go(rows);
+        }
+    }
+
+    /// A session that was announced begins.
+    pub(crate) fn begin_child(&mut self, session: &Session, twin: Option<&Twin>) {
+        if session.is_child() && !self.steer(&Steered::of_session(session, twin)) {
+            self.counters.no_room += 1;
+        }
+    }
+
+    /// It is over.
+    pub(crate) fn end_child(&mut self, session: &Session, twin: Option<&Twin>) {
+        if session.is_child() {
+            self.let_go(&Steered::of_session(session, twin));
+        }
+    }
+
     /// Takes the memory: not on the packet path.
     pub(crate) fn reserve(&mut self, seed: u64) {
         self.controls.reserve(seed);
@@ -97,7 +127,7 @@ impl Algs {
             if known.is_some_and(|pinhole| pinhole.parent.1 == control.session)
                 && let Some(pinhole) = self.pinholes.close(hint)
             {
-                pinhole.give_back(hint, nat);
+                self.give_back(hint, &pinhole, nat);
             }
         }
     }
@@ -108,7 +138,7 @@ impl Algs {
             let Some((hint, pinhole)) = self.pinholes.expire(now) else { return };
             self.counters.expired += 1;
             self.forget(&hint, &pinhole);
-            pinhole.give_back(&hint, nat);
+            self.give_back(&hint, &pinhole, nat);
         }
     }
 
@@ -118,7 +148,7 @@ impl Algs {
         self.counters.used += 1;
         if let Some(gone) = self.pinholes.claim(hint) {
             self.forget(hint, &gone);
-            gone.give_back(hint, nat);
+            self.give_back(hint, &gone, nat);
         }
         Some(pinhole.parent.1)
     }
@@ -154,9 +184,27 @@ impl Engine {
         while let Some(place) = algs.controls.find(gone) {
             algs.end(place, nat);
         }
-        algs.pinholes.each(|hint, pinhole| {
+        let Algs { pinholes, rudder, .. } = algs;
+        if let Some(rudder) = rudder {
+            rudder.clear();
+        }
+        pinholes.each(|hint, pinhole| {
             pinhole.takes_port = nat.reserve((hint.domain, hint.protocol), hint.to);
+            if let Some(rudder) = rudder {
+                rudder.steer(&Steered::of_pinhole(hint, pinhole));
+            }
         });
+        for place in 0..table.places() {
+            if let Some((handle, session)) = table.at(place) {
+                algs.begin_child(session, table.twin(handle, session));
+            }
+        }
+    }
+
+    /// Has it tell the other workers of its node where announced sessions are, and go by what they tell.
+    pub fn set_steering(&mut self, steering: Arc<Steering>) {
+        let (worker, seed) = (self.settings.worker, self.settings.seed[0]);
+        self.algs.rudder = Some(Box::new(Rudder::new(steering, worker, seed)));
     }
 
     /// Takes what the gateways of the policy in force need.

@@ -246,6 +246,7 @@ impl Engine {
             let twin = self.twin_by(&record.key, record.initiator, translated);
             self.replicate_translation(handle, &session, twin);
         }
+        self.algs.begin_child(&session, self.table.twin(handle, &session));
         self.replication.origins.hold(session.id);
         self.replication.origins.hold(session.conversation);
         self.rules.begun(&session);
