@@ -39,5 +39,5 @@ pub(crate) use pinholes::{Hint, Pinhole};
 pub(crate) use renumber::as_seen;
 pub use span::Span;
 pub use steering::Steering;
-pub use table::Counted;
 pub(crate) use table::{Algs, Begin};
+pub use table::{Counted, Open};

@@ -116,6 +116,12 @@ impl Controls {
         self.slab.get_mut(at as usize)
     }
 
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Control> {
+        let places = self.places.iter().flat_map(FixedMap::iter);
+        places.filter_map(|(_, at)| self.slab.get(*at as usize))
+    }
+
     /// The place of a channel like this: by its place, and its session's name.
     pub(crate) fn find(&self, like: impl Fn((u32, u64)) -> bool) -> Option<u32> {
         let mut known = self.places.as_ref()?.iter();

@@ -2,7 +2,7 @@
 
 use config::Alg;
 
-use super::control::Controls;
+use super::control::{Control, Controls};
 use super::expect::Refused;
 use super::pinholes::{Hint, Pinhole, Pinholes};
 use super::steering::{Rudder, Steered, Steering};
@@ -11,8 +11,9 @@ use crate::limits::{ALG_EXPIRIES_PER_TICK, ALG_FRAME_BYTES, ALG_TEXT_BYTES};
 use crate::nat::Nat;
 use crate::session::Session;
 use crate::table::Twin;
+use std::net::IpAddr;
 use std::sync::Arc;
-use wire::Time;
+use wire::{Protocol, Time};
 
 /// Control channels and what they have announced.
 #[derive(Debug, Default)]
@@ -34,6 +35,27 @@ pub(crate) struct Begin {
     pub(crate) alg: Option<Alg>,
     /// Another session has announced it.
     pub(crate) announced: bool,
+}
+
+/// A pinhole that stands open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// The gateway.
+    pub alg: Alg,
+    /// The session that has announced it, as [`Engine::session_id`] takes it.
+    pub parent: u64,
+    /// IP protocol.
+    pub protocol: Protocol,
+    /// Who may come.
+    pub from: IpAddr,
+    /// To which endpoint.
+    pub to: (IpAddr, u16),
+    /// Whom that means.
+    pub inside: (IpAddr, u16),
+    /// Sessions that it may still let in.
+    pub uses: u8,
+    /// Until when.
+    pub until: Time,
 }
 
 /// What was counted of gateways.
@@ -174,6 +196,39 @@ impl Engine {
     #[must_use]
     pub fn alg_now(&self) -> (u32, u32) {
         (self.algs.controls.len(), self.algs.pinholes.len())
+    }
+
+    /// Control channels, by gateway.
+    #[must_use]
+    pub fn alg_channels(&self) -> Vec<(Alg, u32)> {
+        let count = |alg| (alg, self.algs.controls.all().filter(|it| it.alg == alg).count() as u32);
+        Alg::ALL.into_iter().map(count).filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Pinholes that stand open, so many at most, those that close first.
+    #[must_use]
+    pub fn open_pinholes(&self, most: usize) -> Vec<Open> {
+        let mut open: Vec<Open> =
+            self.algs.controls.all().flat_map(|it| self.open_of(it)).collect();
+        open.sort_by_key(|it| it.until);
+        open.truncate(most);
+        open
+    }
+
+    fn open_of<'a>(&'a self, control: &'a Control) -> impl Iterator<Item = Open> + 'a {
+        control.hints().filter_map(|hint| {
+            let pinhole = self.algs.pinholes.get(hint, Time::ZERO)?;
+            Some(Open {
+                alg: control.alg,
+                parent: control.session,
+                protocol: hint.protocol,
+                from: hint.from,
+                to: hint.to,
+                inside: pinhole.inside,
+                uses: pinhole.uses,
+                until: pinhole.until,
+            })
+        })
     }
 
     /// After a panic: ends what is known of sessions that are gone, and takes the ports of pinholes again.
