@@ -388,3 +388,30 @@ pub const NAT_QUERY_LIFE: Duration = Duration::from_secs(60);
 /// Bytes of an FTP line that is looked at, its end included: the longest announcement has 64, servers write
 /// a sentence around it. A longer line announces nothing.
 pub const FTP_LINE_BYTES: usize = 512;
+
+/// Bytes of a SIP message that is read: what a phone sends fits a datagram, and a proxy adds a line to it for
+/// each of at most 70 hops. A longer one passes unread, and opens nothing.
+pub const SIP_MESSAGE_BYTES: usize = 16_384;
+
+/// Header fields of a SIP or RTSP message, or of a part of a body: 70 hops of `Via`, and twice what else is
+/// usual. Beyond it the message opens nothing.
+pub const HEADER_FIELDS_MAX: usize = 128;
+
+/// Places in a SIP message that name an endpoint: one of each header field that is read. 9 KiB while a message
+/// is looked at; beyond it the message opens nothing.
+pub const SIP_MENTIONS_MAX: usize = 128;
+
+/// Bytes of the name of a SIP or RTSP method: the longest registered has 13. Whatever begins with a longer
+/// word is no message.
+pub const METHOD_BYTES: usize = 32;
+
+/// Parts of a body of several parts that are looked at: a session, its picture of the caller, a location. With
+/// more the message opens nothing.
+pub const BODY_PARTS_MAX: usize = 8;
+
+/// Media of a session (RFC 8866 §5.14): a conference with screens has six. With more it opens nothing.
+pub const SDP_MEDIA_MAX: usize = 16;
+
+/// Candidates of all media together (RFC 8839 §5.1): three interfaces, two families, two components and
+/// two transports are 24. With more the session opens nothing. 6 KiB.
+pub const SDP_CANDIDATES_MAX: usize = 64;
