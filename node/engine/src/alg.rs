@@ -14,15 +14,19 @@
 //! Text is read as the strictest reader of it would, and where two readers could differ, nothing is
 //! announced: a firewall must not open what the hosts did not mean.
 
+pub mod dns;
 pub mod endpoint;
 pub mod ftp;
 mod header;
 pub mod list;
+pub mod pptp;
+pub mod rtsp;
 mod scan;
 pub mod sdp;
 pub mod sip;
 pub mod span;
 mod text;
+pub mod tftp;
 
 pub use endpoint::Endpoint;
 pub use list::List;

@@ -415,3 +415,22 @@ pub const SDP_MEDIA_MAX: usize = 16;
 /// Candidates of all media together (RFC 8839 §5.1): three interfaces, two families, two components and
 /// two transports are 24. With more the session opens nothing. 6 KiB.
 pub const SDP_CANDIDATES_MAX: usize = 64;
+
+/// Bytes of a TFTP request: 512 before blocks are counted, by RFC 2347 §2 with all options.
+pub const TFTP_REQUEST_BYTES: usize = 512;
+
+/// Options of a TFTP request: block size, interval, size and window are all that are registered. With more it
+/// is refused.
+pub const TFTP_OPTIONS_MAX: usize = 16;
+
+/// Bytes of an RTSP message that is read: a request is far below, a description of many tracks fits. A longer
+/// one passes unread, and opens nothing.
+pub const RTSP_MESSAGE_BYTES: usize = 16_384;
+
+/// Transports that a client offers for one track (RFC 2326 §12.39): UDP, TCP and multicast are three. With more
+/// the message opens nothing.
+pub const RTSP_TRANSPORTS_MAX: usize = 4;
+
+/// Bytes of a PPTP control message: the longest has 220 (RFC 2637 §2.9). After a longer one the connection is
+/// not understood any more.
+pub const PPTP_MESSAGE_BYTES: usize = 512;
