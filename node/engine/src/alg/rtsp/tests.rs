@@ -181,13 +181,9 @@ fn messages_and_media_in_a_stream() {
         (b"HTTP/1.1 200 OK\r\n", Frame::NotRtsp),
         (b"RTSP/1.0 200 OK\r\nContent-Length: x\r\n\r\n", Frame::NotRtsp),
         (b"RTSP/1.0 200 OK\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n", Frame::NotRtsp),
-        (b"RTSP/1.0 200 OK\r\nContent-Length: 99999\r\n\r\n", Frame::TooMuch(100_043)),
+        (b"RTSP/1.0 200 OK\r\nContent-Length: 99999\r\n\r\n", Frame::TooMuch(100_041)),
     ] {
-        let expected = match frame {
-            Frame::TooMuch(_) => Frame::TooMuch(bytes.len() + 99_999),
-            _ => frame,
-        };
-        assert_eq!(message_len(bytes), expected, "{}", bytes.escape_ascii());
+        assert_eq!(message_len(bytes), frame, "{}", bytes.escape_ascii());
     }
 }
 

@@ -24,19 +24,26 @@ impl Rewriter {
         port.wrapping_add(self.shift)
     }
 
+    /// A name stays.
     fn endpoint(self, endpoint: &Endpoint) -> Option<Edit> {
-        endpoint.address?;
+        endpoint.address.map(|_| self.other_endpoint(endpoint))
+    }
+
+    fn other_endpoint(self, endpoint: &Endpoint) -> Edit {
         let mut out = [0; endpoint::TEXT_BYTES];
         let port = endpoint.port.map(|port| self.port(port));
         let len = endpoint::print(self.new, port, &mut out).expect("it fits");
-        Some((endpoint.span(), out[..len].to_vec()))
+        (endpoint.span(), out[..len].to_vec())
     }
 
     fn connection(self, connection: &sdp::Connection) -> Option<Edit> {
-        connection.address?;
+        connection.address.map(|_| self.other_connection(connection))
+    }
+
+    fn other_connection(self, connection: &sdp::Connection) -> Edit {
         let mut out = [0; sdp::CONNECTION_BYTES];
         let len = sdp::print_connection(self.new, &mut out).expect("it fits");
-        Some((connection.span, out[..len].to_vec()))
+        (connection.span, out[..len].to_vec())
     }
 
     fn session(self, session: &Session, edits: &mut Vec<Edit>) {
