@@ -1,5 +1,5 @@
-//! Lines of an FTP control connection, read as the client's and as the server's: what announces was kept back
-//! since its first byte, stands where it is told, and another in its place is read as that.
+//! Lines of an FTP control connection, read as the client's and as the server's: what announces was kept
+//! back since its first byte, stands where it is told, and another in its place is read as that.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

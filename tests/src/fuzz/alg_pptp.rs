@@ -1,5 +1,5 @@
-//! A stream of PPTP control messages: every one ends where it is told, and the numbers of calls are replaced
-//! where they stand.
+//! A stream of PPTP control messages: every one ends where it is told, and the numbers of calls are
+//! replaced where they stand.
 
 use engine::alg::pptp::{self, Frame, message_len};
 
@@ -31,7 +31,8 @@ fn message(bytes: &[u8]) -> Depth {
     let reread = pptp::read(&again).expect("only the numbers are others");
     let others = |id: Option<pptp::CallId>| id.map(|id| !id.number);
     let numbers = |id: Option<pptp::CallId>| id.map(|id| id.number);
-    assert_eq!((numbers(reread.call), numbers(reread.peer)), (others(found.call), others(found.peer)));
+    assert_eq!(numbers(reread.call), others(found.call));
+    assert_eq!(numbers(reread.peer), others(found.peer));
     assert_eq!((reread.kind, reread.result), (found.kind, found.result));
     if found.call.is_some() || found.peer.is_some() { Depth::Used } else { Depth::Read }
 }

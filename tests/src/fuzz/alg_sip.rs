@@ -153,9 +153,7 @@ fn said(bytes: &[u8], message: &Message) -> Vec<(Option<IpAddr>, Option<u16>)> {
     said
 }
 
-fn replaced(
-    mut said: Vec<(Option<IpAddr>, Option<u16>)>,
-) -> Vec<(Option<IpAddr>, Option<u16>)> {
+fn replaced(mut said: Vec<(Option<IpAddr>, Option<u16>)>) -> Vec<(Option<IpAddr>, Option<u16>)> {
     for (address, _) in &mut said {
         *address = address.map(|_| NEW);
     }

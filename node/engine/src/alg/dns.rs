@@ -1,8 +1,8 @@
-//! DNS over UDP: whether a datagram is a query or a response, and which belong together (RFC 1035 §4.1). With
-//! that a session can end at its response, and what is no DNS is told from what is.
+//! DNS over UDP: whether a datagram is a query or a response, and which belong together (RFC 1035 §4.1).
+//! With that a session can end at its response, and what is no DNS is told from what is.
 //!
-//! Names are not followed: of a message only the header and the first question are read, whose name cannot be
-//! a pointer, for there is nothing before it to point at.
+//! Names are not followed: of a message only the header and the first question are read, whose name
+//! cannot be a pointer, for there is nothing before it to point at.
 
 #[cfg(test)]
 mod tests;
@@ -73,8 +73,10 @@ pub fn read(datagram: &[u8]) -> Result<Message, Refused> {
     let (response, opcode) = (first & 0x80 != 0, first >> 3 & 0xf);
     let records = answers + authorities + additional;
     let room = datagram.len() - HEADER;
-    // RFC 9619: a query asks one question; its answer is in the response.
-    let usual = opcode != QUERY || questions <= 1 && (response || questions == 1 && answers == 0);
+    // RFC 9619: a query asks one question, or none where it is all about an option (RFC 7873 §5.4); its
+    // answer is in the response.
+    let asks = answers == 0 && questions + additional > 0;
+    let usual = opcode != QUERY || questions <= 1 && (response || asks);
     if !usual || questions * QUESTION + records * RECORD > room {
         return Err(Refused::Counts);
     }

@@ -152,8 +152,8 @@ impl Iterator for Params<'_> {
     }
 }
 
-/// The rest of a quoted string behind its first quote (RFC 3261 §25.1 `quoted-string`); `None` if it does not
-/// end.
+/// The rest of a quoted string behind its first quote (RFC 3261 §25.1 `quoted-string`); `None` if it does
+/// not end.
 pub(super) fn quoted(scan: &mut Scan<'_>) -> Option<Span> {
     let start = scan.at();
     loop {

@@ -1,5 +1,5 @@
-//! PPTP: the control messages that name calls (RFC 2637 §2). A call's packets are GRE, which has no ports: its
-//! key says by the receiver's number of the call whose it is (§4.1).
+//! PPTP: the control messages that name calls (RFC 2637 §2). A call's packets are GRE, which has no
+//! ports: its key says by the receiver's number of the call whose it is (§4.1).
 //!
 //! ```text
 //!  0        2        4             8        10       12
@@ -8,7 +8,8 @@
 //!
 //! | message | at 12 | at 14 |
 //! |---|---|---|
-//! | Outgoing-Call-Request, Incoming-Call-Request, Call-Clear-Request, Call-Disconnect-Notify | the sender's | |
+//! | Outgoing-Call-Request, Incoming-Call-Request | the sender's | |
+//! | Call-Clear-Request, Call-Disconnect-Notify | the sender's | |
 //! | Outgoing-Call-Reply, Incoming-Call-Reply | the sender's | the receiver's |
 //! | Incoming-Call-Connected, WAN-Error-Notify, Set-Link-Info | the receiver's | |
 
@@ -132,7 +133,8 @@ const MAGIC_COOKIE: [u8; 4] = [0x1a, 0x2b, 0x3c, 0x4d];
 /// Why bytes are no control message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// The length is not that of the bytes, or less than the message's type has.
+    /// The length is not that of the bytes, less than the message's type has, or more than
+    /// [`PPTP_MESSAGE_BYTES`].
     Length,
     /// Another message type, or the magic cookie is wrong: the sides have lost step (§1.4).
     NotControl,
@@ -171,7 +173,8 @@ pub fn message_len(bytes: &[u8]) -> Frame {
 /// # Errors
 /// [`Refused`] says why it is none.
 pub fn read(bytes: &[u8]) -> Result<Control, Refused> {
-    if half(bytes, 0).map(usize::from) != Some(bytes.len()) || bytes.len() < HEADER {
+    let told = half(bytes, 0).map(usize::from) == Some(bytes.len());
+    if !told || !(HEADER..=PPTP_MESSAGE_BYTES).contains(&bytes.len()) {
         return Err(Refused::Length);
     }
     if half(bytes, 2) != Some(CONTROL) || bytes.get(4..8) != Some(&MAGIC_COOKIE) {

@@ -57,8 +57,8 @@ impl Session {
         media.flow.or(self.flow).unwrap_or(Flow::Both)
     }
 
-    /// Whether the medium is on hold: the other side is not to send, by what it is told or, as before RFC 3264
-    /// (§8.4), by an address that is none.
+    /// Whether the medium is on hold: the other side is not to send, by what it is told or, as before RFC
+    /// 3264 (§8.4), by an address that is none.
     pub fn is_held(&self, media: &Media) -> bool {
         let nowhere = self.connection_of(media).and_then(|it| it.address);
         let nowhere = nowhere.is_some_and(|address| address.is_unspecified());
@@ -69,7 +69,8 @@ impl Session {
 /// `IN IP4 10.0.0.1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connection {
-    /// All of it, but for what a multicast address has behind a slash: what [`print_connection`] can replace.
+    /// All of it, but for what a multicast address has behind a slash: what [`print_connection`] can
+    /// replace.
     pub span: Span,
     /// The address alone.
     pub host: Span,
@@ -133,8 +134,8 @@ pub fn print_address(address: IpAddr, out: &mut [u8]) -> Option<usize> {
     text::print(out, format_args!("{address}"))
 }
 
-/// Writes a number, as of a port or of `Content-Length`, and tells the length. `None` if `out` is too short; 10
-/// bytes are enough.
+/// Writes a number, as of a port or of `Content-Length`, and tells the length. `None` if `out` is too
+/// short; 10 bytes are enough.
 pub fn print_number(number: u32, out: &mut [u8]) -> Option<usize> {
     text::print(out, format_args!("{number}"))
 }

@@ -180,8 +180,8 @@ pub enum Limit {
     Parts,
 }
 
-/// Reads a datagram, or a message of a connection ([`message_len`]). Hashes are keyed by `seed`: whoever does
-/// not know it cannot make two calls look like one.
+/// Reads a datagram, or a message of a connection ([`message_len`]). Hashes are keyed by `seed`: whoever
+/// does not know it cannot make two calls look like one.
 ///
 /// # Errors
 /// [`Refused`] says why the message is not understood.

@@ -30,6 +30,8 @@ fn a_query_and_its_response() {
     let refusal = message(0x8005, [0; 4], &[]);
     let found = read(&refusal).expect("DNS");
     assert_eq!((found.rcode, found.question), (5, None));
+    let cookie = message(0, [0, 0, 0, 1], OPT);
+    assert_eq!(read(&cookie).map(|it| it.question), Ok(None));
     let update = message(0x2800, [1, 1, 1, 0], &[ASKED, OPT, OPT].concat());
     assert_eq!(read(&update).map(|it| it.opcode), Ok(5));
 }

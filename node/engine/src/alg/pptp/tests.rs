@@ -91,6 +91,17 @@ fn what_is_no_control_message() {
 }
 
 #[test]
+fn a_message_that_is_too_long_is_none() {
+    for (length, longest) in [(PPTP_MESSAGE_BYTES, true), (PPTP_MESSAGE_BYTES + 1, false)] {
+        let mut bytes = message(12, 16, &[]);
+        bytes.resize(length, 0);
+        bytes[..2].copy_from_slice(&(length as u16).to_be_bytes());
+        assert_eq!(read(&bytes).is_ok(), longest);
+        assert_eq!(message_len(&bytes) == Frame::Complete(length), longest);
+    }
+}
+
+#[test]
 fn messages_in_a_stream() {
     let good = message(12, 16, &[]);
     let stream = [&good[..], &good].concat();

@@ -47,7 +47,8 @@ fn a_track_is_set_up() {
             "RTSP/1.0 200 OK",
             "Server: VLC/3.0.12",
             "Date: Thu, 29 Jul 2021 14:01:25 GMT",
-            "Transport: RTP/AVP/UDP;unicast;client_port=55666-55667;server_port=57431-57432;ssrc=935E47F4;mode=play",
+            "Transport: RTP/AVP/UDP;unicast;client_port=55666-55667;server_port=57431-57432;\
+             ssrc=935E47F4;mode=play",
             "Session: 8c30e102191f49d1;timeout=60",
             "Content-Length: 0",
             "Cache-Control: no-cache",
@@ -73,7 +74,8 @@ fn a_track_is_set_up() {
 #[test]
 fn transports() {
     let bytes = setup(
-        "RTP/AVP;multicast;ttl=127;mode=\"PLAY\",\r\n RTP/AVP;unicast;client_port=3456-3457;mode=\"PLAY,RECORD\"",
+        "RTP/AVP;multicast;ttl=127;mode=\"PLAY\",\r\n \
+         RTP/AVP;unicast;client_port=3456-3457;mode=\"PLAY,RECORD\"",
     );
     let found = good(&bytes);
     let all: Vec<_> = found.transports.iter().collect();
@@ -194,7 +196,10 @@ proptest! {
         before in "(RTP/AVP/TCP;interleaved=0-1,|)", first: u16, more in 0_u16..3,
         new: u16, after in "(;server_port=1-2|;source=h|;mode=\"a,b\"|)",
     ) {
-        let old = if more == 0 { format!("{first}") } else { format!("{}-{first}", first.saturating_sub(more)) };
+        let old = match more {
+            0 => format!("{first}"),
+            _ => format!("{}-{first}", first.saturating_sub(more)),
+        };
         let bytes = setup(&format!("{before}RTP/AVP;unicast;client_port={old}{after}"));
         let found = good(&bytes);
         let place = found.transports.last().expect("one").client_port.expect("told").span.range();
@@ -204,7 +209,8 @@ proptest! {
         let reread = good(&again);
         let last = reread.transports.last().expect("one");
         prop_assert_eq!(ports(last.client_port), Some((new, new.saturating_add(more))));
-        prop_assert_eq!(ports(last.server_port), ports(found.transports.last().expect("one").server_port));
+        let before = found.transports.last().expect("one");
+        prop_assert_eq!(ports(last.server_port), ports(before.server_port));
     }
 
     #[test]

@@ -26,7 +26,8 @@ fn the_example_of_the_rfc() {
     let text = "v=0\r\no=jdoe 3724394400 3724394405 IN IP4 198.51.100.1\r\ns=Call to John Smith\r\n\
         i=SDP Offer #1\r\nu=http://www.jdoe.example.com/home.html\r\ne=Jane Doe <jane@jdoe.example.com>\r\n\
         p=+1 617 555-6011\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\nm=audio 49170 RTP/AVP 0\r\n\
-        m=audio 49180 RTP/AVP 0\r\nm=video 51372 RTP/AVP 99\r\nc=IN IP6 2001:db8::2\r\na=rtpmap:99 h263-1998/90000\r\n";
+        m=audio 49180 RTP/AVP 0\r\nm=video 51372 RTP/AVP 99\r\nc=IN IP6 2001:db8::2\r\n\
+        a=rtpmap:99 h263-1998/90000\r\n";
     let session = parse(text).expect("good");
     assert_eq!(session.origin.span.of(text.as_bytes()), b"IN IP4 198.51.100.1");
     let media: Vec<_> = session.media.iter().collect();
@@ -38,6 +39,19 @@ fn the_example_of_the_rfc() {
     let last = session.connection_of(media[2]).expect("its own");
     assert_eq!(last.host.of(text.as_bytes()), b"2001:db8::2");
     assert_eq!(last.address, Some("2001:db8::2".parse().expect("an address")));
+}
+
+/// As a gateway answered: who describes the session is not who sends.
+#[test]
+fn the_origin_may_be_elsewhere() {
+    let text = "v=0\r\no=cp10 112047106116 112047106116 IN IP4 212.242.33.75\r\ns=SIP Call\r\n\
+        c=IN IP4 212.242.33.36\r\nt=0 0\r\nm=audio 40392 RTP/AVP 8 0\r\nb=AS:64\r\n\
+        a=rtpmap:8 PCMA/8000/1\r\na=rtpmap:0 PCMU/8000/1\r\na=ptime:20\r\n";
+    let session = parse(text).expect("good");
+    assert_eq!(session.origin.address, v4(212, 242, 33, 75));
+    let media = session.media.last().expect("one");
+    let connection = session.connection_of(media).expect("the session's");
+    assert_eq!((connection.address, media.port), (v4(212, 242, 33, 36), 40_392));
 }
 
 #[test]
@@ -70,7 +84,8 @@ fn rtcp_may_be_elsewhere() {
     let session = good("m=audio 49170 RTP/AVP 0\r\na=rtcp:53020\r\nm=video 65535 RTP/AVP 0\r\n");
     let media: Vec<_> = session.media.iter().collect();
     assert_eq!((media[0].rtcp_port(), media[1].rtcp_port()), (Some(53_020), None));
-    let lines = "m=audio 1 RTP/AVP 0\r\na=rtcp:53020 IN IP6 2001:2345:6789:ABCD:EF01:2345:6789:ABCD\r\n\
+    let lines = "m=audio 1 RTP/AVP 0\r\n\
+        a=rtcp:53020 IN IP6 2001:2345:6789:ABCD:EF01:2345:6789:ABCD\r\n\
         a=rtcp-mux\r\n";
     let session = good(lines);
     let media = session.media.last().expect("one");
@@ -102,7 +117,8 @@ fn holds() {
 #[test]
 fn candidates() {
     let lines = "m=audio 1 RTP/AVP 0\r\nm=audio 2 RTP/AVP 0\r\n\
-        a=candidate:2 1 UDP 1694498815 192.0.2.3 45664 typ srflx raddr 10.0.1.1 rport 8998 generation 0\r\n\
+        a=candidate:2 1 UDP 1694498815 192.0.2.3 45664 typ srflx raddr 10.0.1.1 rport 8998 \
+        generation 0\r\n\
         a=candidate:H76 2 tcp 1 a1b2.local 9 typ host tcptype active\r\n";
     let text = format!("{HEAD}{lines}");
     let session = parse(&text).expect("good");

@@ -48,8 +48,8 @@ impl Kind {
     }
 }
 
-/// Finds the session in a body of this kind. Two of them are refused, for only their reader knows which one it
-/// takes.
+/// Finds the session in a body of this kind. Two of them are refused, for only their reader knows which
+/// one it takes.
 pub(super) fn find(bytes: &[u8], content: Span, kind: Kind) -> Result<Body, Refused> {
     let boundary = match kind {
         Kind::Sdp => return Ok(Body::Sdp(content)),
@@ -112,8 +112,8 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// Passes the next line that is a boundary, and tells where what stands before it ends: the line end before
-    /// a boundary is part of it. Without one nothing more is a part.
+    /// Passes the next line that is a boundary, and tells where what stands before it ends: the line end
+    /// before a boundary is part of it. Without one nothing more is a part.
     fn next_end(&mut self) -> usize {
         let mut end = self.scan.at();
         loop {

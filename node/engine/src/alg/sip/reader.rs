@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
             call_id: self.call_id.ok_or(Refused::Missing(Header::CallId))?,
             from_tag: self.from.ok_or(Refused::Missing(Header::From))?,
             to_tag: self.to.ok_or(Refused::Missing(Header::To))?,
-            cseq: self.cseq.ok_or(Refused::Missing(Header::Cseq))?,
+            cseq: self.cseq()?,
             expires: self.expires,
             all_contacts: self.all_contacts,
             mentions: self.mentions,
@@ -90,6 +90,17 @@ impl<'a> Reader<'a> {
             body: self.body(content)?,
             beyond: Span::new(end, all).len() as u32,
         })
+    }
+
+    /// That of a request is its own method (RFC 3261 §8.1.1.5).
+    fn cseq(&self) -> Result<Cseq, Refused> {
+        let cseq = self.cseq.ok_or(Refused::Missing(Header::Cseq))?;
+        match self.start {
+            Start::Request(method) if method != cseq.method => {
+                Err(Refused::Malformed(Header::Cseq))
+            }
+            Start::Request(_) | Start::Response(_) => Ok(cseq),
+        }
     }
 
     fn body(&self, content: Span) -> Result<Body, Refused> {

@@ -90,12 +90,13 @@ fn the_answer_to_a_registration() {
     let bytes = message(
         &[
             "SIP/2.0 200 OK",
-            "Via: SIP/2.0/TCP 192.168.43.1:48376;branch=z9hG4bK-524287-1;rport=43168;received=192.168.43.1",
-            "To: <sip:987654@192.168.43.100;transport=TCP>;tag=9dd61ff61e802d8e2bef5f14621ef3c2.5c1b",
+            "Via: SIP/2.0/TCP 192.168.43.1:48376;branch=z9hG4bK-1;rport=43168;\
+             received=192.168.43.1",
+            "To: <sip:987654@192.168.43.100;transport=TCP>;tag=9dd61ff61e802d8e2b.5c1b",
             "From: <sip:987654@192.168.43.100;transport=TCP>;tag=9b99167f",
             "Call-ID: 8OmtYUU8EdlafUh4g4jiAw..",
             "CSeq: 1 REGISTER",
-            "Contact: <sip:987654@192.168.43.1:48376;rinstance=be2ec98d0f43e70c;transport=tcp>;expires=600",
+            "Contact: <sip:987654@192.168.43.1:48376;rinstance=be2e;transport=tcp>;expires=600",
             "Server: kamailio (5.2.1 (x86_64/linux))",
             "Content-Length: 0",
         ],
@@ -259,7 +260,9 @@ fn malformed_fields() {
         let expected = if field.ends_with(", ") { None } else { Some(Refused::Malformed(header)) };
         assert_eq!(read(&with(&[field]), SEED).err(), expected, "{field}");
     }
-    for cseq in ["1", "INVITE", "1INVITE", "1 INVITE x", "4294967296 INVITE", "-1 INVITE", "1 "] {
+    let wrong =
+        ["1", "INVITE", "1INVITE", "1 INVITE x", "4294967296 INVITE", "-1 INVITE", "1 ", "1 ACK"];
+    for cseq in wrong {
         let cseq = format!("CSeq: {cseq}");
         let lines = [&NEEDED[..5], &[&*cseq]].concat();
         let expected = Err(Refused::Malformed(Header::Cseq));

@@ -73,7 +73,8 @@ fn parts_without_a_session() {
         b"v=0\r\n",
         b"--b 1--\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b 1--\r\n",
         b"--b 1\r\nContent-Type: text/plain\r\n\r\nv=0\r\n--b 1--\r\n",
-        b"--b 1\r\nContent-Type: application/sdp\r\nContent-Encoding: gzip\r\n\r\nv=0\r\n--b 1--\r\n",
+        b"--b 1\r\nContent-Type: application/sdp\r\nContent-Encoding: gzip\r\n\r\n\
+          v=0\r\n--b 1--\r\n",
         b"--b 1\r\nContent-Type: application/sdp\r\nContent-Transfer-Encoding: base64\r\n\r\n\
           v=0\r\n--b 1--\r\n",
         b"--b 1\r\nContent-Type: application/sdp\r\n--b 1--\r\n",

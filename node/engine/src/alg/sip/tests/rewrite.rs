@@ -1,4 +1,5 @@
-//! What a translator does with a message: every endpoint is replaced, and the message says then what it should.
+//! What a translator does with a message: every endpoint is replaced, and the message says then what it
+//! should.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -168,8 +169,9 @@ c=IN IP4 192.168.1.2\r\nt=0 0\r\nm=audio 30000 RTP/AVP 0 8 97 2 3\r\na=rtpmap:0 
 a=rtpmap:8 pcma/8000\r\na=rtpmap:97 iLBC/8000\r\na=rtpmap:2 G726-32/8000\r\na=rtpmap:3 GSM/8000\r\n\
 a=fmtp:97 mode=20\r\na=sendrecv\r\n";
 
-const ICE: &[u8] = b"v=0\r\no=- 1 2 IN IP6 2001:db8::1\r\ns=-\r\nt=0 0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n\
-c=IN IP6 2001:db8::1\r\na=rtcp:53020 IN IP6 2001:db8::2\r\na=candidate:1 1 UDP 2130706431 10.0.1.1 8998 typ host\r\n\
+const ICE: &[u8] = b"v=0\r\no=- 1 2 IN IP6 2001:db8::1\r\ns=-\r\nt=0 0\r\n\
+m=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP6 2001:db8::1\r\na=rtcp:53020 IN IP6 2001:db8::2\r\n\
+a=candidate:1 1 UDP 2130706431 10.0.1.1 8998 typ host\r\n\
 a=candidate:2 1 UDP 1694498815 192.0.2.3 45664 typ srflx raddr 10.0.1.1 rport 8998\r\n\
 a=candidate:3 1 TCP 99 x.local 9 typ host tcptype active\r\nm=image 0 udptl t38\r\n";
 
@@ -278,6 +280,11 @@ fn messages() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// A place, and what is put there.
+fn breaks() -> impl Strategy<Value = (prop::sample::Index, String)> {
+    (any::<prop::sample::Index>(), "[\r\n:;,<>\"@\\[/ =0-9-]")
+}
+
 proptest! {
     #[test]
     fn what_is_replaced_is_read_again(bytes in messages(), six: bool, shift in 0_u16..5_000) {
@@ -288,7 +295,7 @@ proptest! {
     #[test]
     fn broken_messages_can_be_read(
         bytes in prop_oneof![messages(), Just(invite(ICE))],
-        breaks in prop::collection::vec((any::<prop::sample::Index>(), "[\r\n:;,<>\"@\\[/ =0-9-]"), 1..6),
+        breaks in prop::collection::vec(breaks(), 1..6),
     ) {
         let mut bytes = bytes;
         for (place, with) in breaks {
