@@ -17,13 +17,20 @@
 mod act;
 mod control;
 mod expect;
+pub mod dns;
+pub mod endpoint;
 pub mod ftp;
+mod header;
 pub mod list;
 mod pinholes;
 mod reading;
 mod record;
 mod renumber;
+pub mod pptp;
+pub mod rtsp;
 mod scan;
+pub mod sdp;
+pub mod sip;
 pub mod span;
 mod steering;
 mod stream;
@@ -34,6 +41,7 @@ mod text;
 pub mod tftp;
 
 pub(crate) use control::Control;
+pub use endpoint::Endpoint;
 pub use list::List;
 pub(crate) use pinholes::{Hint, Pinhole};
 pub(crate) use renumber::as_seen;

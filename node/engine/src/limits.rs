@@ -385,8 +385,8 @@ pub const NAT_QUERY_LIFE: Duration = Duration::from_secs(60);
 
 // --- application layer gateways ---------------------------------------------------------------
 
-/// Bytes of an FTP line that is looked at, its end included: the longest announcement has 64, servers write
-/// a sentence around it. A longer line announces nothing.
+/// Bytes of an FTP line that is looked at, its end included: the longest command has 62, servers write a
+/// sentence around a number. A longer line announces nothing.
 pub const FTP_LINE_BYTES: usize = 512;
 
 // --- gateways ---------------------------------------------------------------------------------
@@ -439,3 +439,48 @@ pub const STEERED_BUCKET: usize = 8;
 
 /// Ports of public addresses that are announced at once, or used by sessions that were.
 pub const NAT_RESERVED_MAX: u32 = 65_536;
+/// Bytes of a SIP message that is read: what a phone sends fits a datagram, and a proxy adds a line to it
+/// for each of at most 70 hops. A longer one passes unread, and opens nothing.
+pub const SIP_MESSAGE_BYTES: usize = 16_384;
+
+/// Header fields of a SIP or RTSP message, or of a part of a body: 70 hops of `Via`, and twice what else is
+/// usual. Beyond it the message opens nothing.
+pub const HEADER_FIELDS_MAX: usize = 128;
+
+/// Places in a SIP message that name an endpoint: one of each header field that is read. 9 KiB while a
+/// message is looked at; beyond it the message opens nothing.
+pub const SIP_MENTIONS_MAX: usize = 128;
+
+/// Bytes of the name of a SIP or RTSP method: the longest registered has 13. Whatever begins with a longer
+/// word is no message.
+pub const METHOD_BYTES: usize = 32;
+
+/// Parts of a body of several parts that are looked at: a session, its picture of the caller, a location.
+/// With more the message opens nothing.
+pub const BODY_PARTS_MAX: usize = 8;
+
+/// Media of a session (RFC 8866 §5.14): a conference with screens has six. With more it opens nothing.
+pub const SDP_MEDIA_MAX: usize = 16;
+
+/// Candidates of all media together (RFC 8839 §5.1): three interfaces, two families, two components and
+/// two transports are 24. With more the session opens nothing. 6 KiB.
+pub const SDP_CANDIDATES_MAX: usize = 64;
+
+/// Bytes of a TFTP request: 512 before blocks are counted, by RFC 2347 §2 with all options.
+pub const TFTP_REQUEST_BYTES: usize = 512;
+
+/// Options of a TFTP request: block size, interval, size and window are all that are registered. With
+/// more it is refused.
+pub const TFTP_OPTIONS_MAX: usize = 16;
+
+/// Bytes of an RTSP message that is read: a request is far below, a description of many tracks fits. A
+/// longer one passes unread, and opens nothing.
+pub const RTSP_MESSAGE_BYTES: usize = 16_384;
+
+/// Transports that a client offers for one track (RFC 2326 §12.39): UDP, TCP and multicast are three.
+/// With more the message opens nothing.
+pub const RTSP_TRANSPORTS_MAX: usize = 4;
+
+/// Bytes of a PPTP control message: the longest has 220 (RFC 2637 §2.9). After a longer one the
+/// connection is not understood any more.
+pub const PPTP_MESSAGE_BYTES: usize = 512;

@@ -94,7 +94,7 @@ impl Engine {
         let packet = &context.keyed.packet;
         let Transport::Udp(udp) = &packet.body else { return };
         let Some(bytes) = payload(packet, body) else { return };
-        if sender == Peer::Initiator && tftp::is_request(bytes) {
+        if sender == Peer::Initiator && tftp::read(bytes).is_ok() {
             let port = udp.source_port;
             let announced = Announced { protocol: Protocol::UDP, address: None, port, uses: 1 };
             if self.expect(handle, sender, &announced, context.now()).is_ok() {

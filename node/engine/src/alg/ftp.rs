@@ -8,8 +8,9 @@
 //! | server | `227 … h1,h2,h3,h4,p1,p2 …` | the client will connect there (RFC 1123 §4.1.2.6) |
 //! | server | `229 … (\|\|\|port\|)` | the same, at the server's own address (RFC 2428 §3) |
 //!
-//! The lines within a reply of several lines are text (RFC 959 §4.2), which a user may have chosen: a listing
-//! by `STAT` has the names of files. So replies are read by [`Replies`], which knows when one is open.
+//! The lines within a reply of several lines are text (RFC 959 §4.2), which a user may have chosen: a
+//! listing by `STAT` has the names of files. So replies are read by [`Replies`], which knows when one is
+//! open.
 //!
 //! Ports are reported as they are: a server that is told to connect to port 25 of a third host (RFC 2577
 //! §3) is for the caller to see.
@@ -48,7 +49,8 @@ pub enum Line {
 pub struct Announcement {
     /// How it is written, which is how [`print`] would write another in its place.
     pub form: Form,
-    /// Where host and port stand: from the first number to the last, or from the first delimiter to the last.
+    /// Where host and port stand: from the first number to the last, or from the first delimiter to the
+    /// last.
     pub span: Span,
     /// The address; `None` is that of the server, to which the client already talks.
     pub address: Option<IpAddr>,
@@ -180,8 +182,8 @@ impl Replies {
     }
 }
 
-/// Whether the beginning of a line, as far as it has come, could become one that announces. If not, it can be
-/// let go: no text in it will have to be replaced.
+/// Whether the beginning of a line, as far as it has come, could become one that announces. If not, it
+/// can be let go: no text in it will have to be replaced.
 pub fn may_announce(prefix: &[u8], sender: Sender) -> bool {
     if prefix.len() >= FTP_LINE_BYTES {
         return false;
@@ -196,8 +198,8 @@ pub fn may_announce(prefix: &[u8], sender: Sender) -> bool {
     })
 }
 
-/// Writes an announcement of this form, and tells its length. `None` if `out` is too short ([`TEXT_BYTES`] are
-/// enough), or the form has no place for an IPv6 address.
+/// Writes an announcement of this form, and tells its length. `None` if `out` is too short
+/// ([`TEXT_BYTES`] are enough), or the form has no place for an IPv6 address.
 pub fn print(form: Form, address: IpAddr, port: u16, out: &mut [u8]) -> Option<usize> {
     let [high, low] = port.to_be_bytes();
     match (form, address) {
@@ -321,8 +323,8 @@ fn reply(line: &[u8], code: [u8; 3]) -> Line {
     }
 }
 
-/// The only run of numbers with commas in the text. RFC 1123 §4.1.2.6 lets a server write them anywhere in it;
-/// with two runs clients would differ about which one is meant.
+/// The only run of numbers with commas in the text. RFC 1123 §4.1.2.6 lets a server write them anywhere
+/// in it; with two runs clients would differ about which one is meant.
 fn entering_passive(line: &[u8], mut scan: Scan<'_>) -> Result<Announcement, Flaw> {
     let mut found = None;
     while !scan.is_at_end() {
@@ -401,8 +403,8 @@ const fn is_of_six(byte: u8) -> bool {
     byte.is_ascii_digit() || byte == b','
 }
 
-/// RFC 2428 §2 allows every visible character; those that stand in addresses and numbers, or around them, could
-/// not be told from them.
+/// RFC 2428 §2 allows every visible character; those that stand in addresses and numbers, or around them,
+/// could not be told from them.
 const fn is_delimiter(byte: u8) -> bool {
     byte.is_ascii_punctuation() && !matches!(byte, b'.' | b':' | b'(' | b')')
 }
