@@ -12,11 +12,13 @@ pub enum Alg {
     Ftp,
     /// Trivial file transfer (RFC 1350).
     Tftp,
+    /// Calls (RFC 3261), over UDP.
+    Sip,
 }
 
 impl Alg {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Ftp, Self::Tftp];
+    pub const ALL: [Self; 3] = [Self::Ftp, Self::Tftp, Self::Sip];
 
     /// Its word in the policy file.
     #[must_use]
@@ -24,6 +26,7 @@ impl Alg {
         match self {
             Self::Ftp => "ftp",
             Self::Tftp => "tftp",
+            Self::Sip => "sip",
         }
     }
 
@@ -33,6 +36,7 @@ impl Alg {
         match self {
             Self::Ftp => 21,
             Self::Tftp => 69,
+            Self::Sip => 5_060,
         }
     }
 
@@ -41,7 +45,7 @@ impl Alg {
     pub const fn protocol(self) -> u8 {
         match self {
             Self::Ftp => 6,
-            Self::Tftp => 17,
+            Self::Tftp | Self::Sip => 17,
         }
     }
 }

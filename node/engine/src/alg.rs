@@ -15,6 +15,7 @@
 //! announced: a firewall must not open what the hosts did not mean.
 
 mod act;
+mod calls;
 mod control;
 mod expect;
 pub mod dns;

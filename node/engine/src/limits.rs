@@ -397,12 +397,27 @@ pub const CONTROLS_MAX: u32 = 4_096;
 /// Pinholes of one engine that stand open at once.
 pub const PINHOLES_MAX: u32 = 8_192;
 
-/// Pinholes of one control channel: a call with sound and picture has eight.
-pub const PINHOLES_PER_CONTROL: usize = 16;
+/// Pinholes of one control channel: a call with sound and picture has eight, and a phone holds a few.
+pub const PINHOLES_PER_CONTROL: usize = 32;
 
 /// How long a pinhole waits for its session. A data connection comes within a second, or after a few tries of
 /// its SYN (RFC 6298: 1, 3, 7, 15 s), and a person may think before a call is answered.
 pub const PINHOLE_LIFE: Duration = Duration::from_secs(60);
+
+/// How long a pinhole for media waits when nothing is said of its call: as long as a proxy lets it ring (RFC
+/// 3261 §16.6, timer C).
+pub const CALL_LIFE: Duration = Duration::from_secs(180);
+
+/// How long a pinhole for media stands when its call is answered and nothing more is said of it: twice what
+/// a session is refreshed after (RFC 4028 §4).
+pub const ANSWERED_CALL_LIFE: Duration = Duration::from_secs(3_600);
+
+/// How long the control channel of a phone lives without a packet: a registration's usual life (RFC 3261
+/// §10.2.1.1).
+pub const SIP_CHANNEL_LIFE: Duration = Duration::from_secs(3_600);
+
+/// Texts that are replaced in one message.
+pub const ALG_MESSAGE_EDITS: usize = 96;
 
 /// Ports below it belong to services (RFC 6335 §6): nobody listens there for what was just announced.
 pub const PINHOLE_PORT_MIN: u16 = 1_024;
@@ -425,7 +440,7 @@ pub const ALG_FRAME_BYTES: usize = 65_536 + 1_024;
 
 /// Bytes that a record may have of a control channel: with the largest of its session they fit into a message.
 /// Of more pinholes the oldest are told.
-pub const ALG_RECORD_BYTES: usize = 800;
+pub const ALG_RECORD_BYTES: usize = 900;
 
 /// Pinholes that are looked at in one tick when their time is over.
 pub const ALG_EXPIRIES_PER_TICK: usize = 64;

@@ -412,7 +412,7 @@ const fn queries(protocol: Protocol) -> &'static [u8] {
 const fn gateways(protocol: Protocol) -> &'static [Alg] {
     match protocol {
         Protocol::TCP => &[Alg::Ftp],
-        Protocol::UDP => &[Alg::Tftp],
+        Protocol::UDP => &[Alg::Tftp, Alg::Sip],
         _ => &[],
     }
 }

@@ -14,7 +14,7 @@ use crate::engine::{Engine, Keyed};
 use crate::nat::Turn;
 use crate::pipeline::Way;
 use crate::replication::NoteKind;
-use crate::session::Peer;
+use crate::session::{Peer, Session};
 use crate::table::Handle;
 use crate::{Reason, Verdict};
 
@@ -69,7 +69,11 @@ impl Engine {
         if of.is_none() {
             return self.forward(way, context, turn, body);
         }
+        let alg = of.and_then(Session::alg);
         match context.keyed.packet.body {
+            Transport::Udp(_) if alg == Some(Alg::Sip) => {
+                self.forward_message(way, (handle, sender), context, turn, body)
+            }
             Transport::Tcp(_) => self.forward_segment(way, (handle, sender), context, turn, body),
             Transport::Udp(_) => {
                 self.read_datagram((handle, sender), context, body);
@@ -96,7 +100,14 @@ impl Engine {
         let Some(bytes) = payload(packet, body) else { return };
         if sender == Peer::Initiator && tftp::read(bytes).is_ok() {
             let port = udp.source_port;
-            let announced = Announced { protocol: Protocol::UDP, address: None, port, uses: 1 };
+            let announced = Announced {
+                protocol: Protocol::UDP,
+                address: None,
+                port,
+                uses: 1,
+                call: 0,
+                shown: None,
+            };
             if self.expect(handle, sender, &announced, context.now()).is_ok() {
                 self.note_control(handle);
             }
@@ -165,7 +176,7 @@ impl Engine {
     }
 
     /// What is known of a control channel has changed: its packet waits for the backup.
-    fn note_control(&mut self, handle: Handle) {
+    pub(super) fn note_control(&mut self, handle: Handle) {
         let Some(session) = self.table.get(handle) else { return };
         if let Some(control) = self.algs.controls.at(handle.place()) {
             control.changes = control.changes.wrapping_add(1);
@@ -232,7 +243,7 @@ impl Engine {
 }
 
 /// The data of a packet.
-fn payload<'a>(packet: &Packet, body: &'a Body<'_>) -> Option<&'a [u8]> {
+pub(super) fn payload<'a>(packet: &Packet, body: &'a Body<'_>) -> Option<&'a [u8]> {
     let end = packet.end as usize;
     let start = end.checked_sub(packet.payload_len() as usize)?;
     body.bytes().get(start..end)
@@ -265,7 +276,7 @@ fn rewrite(
 }
 
 /// Says in an IP header how long the datagram is, `header` being its first bytes.
-fn set_ip_len(datagram: &mut [u8], packet: &Packet, len: usize) -> Option<()> {
+pub(super) fn set_ip_len(datagram: &mut [u8], packet: &Packet, len: usize) -> Option<()> {
     match packet.version {
         wire::Version::V4 => {
             let len = u16::try_from(len).ok()?;

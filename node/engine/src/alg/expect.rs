@@ -21,6 +21,22 @@ pub(crate) struct Announced {
     pub(crate) port: u16,
     /// Sessions that may come.
     pub(crate) uses: u8,
+    /// The call that they are of, or 0.
+    pub(crate) call: u32,
+    /// The port that the other side is to be told, where that is settled.
+    pub(crate) shown: Option<u16>,
+}
+
+impl Announced {
+    /// Nothing yet.
+    pub(crate) const NONE: Self = Self {
+        protocol: Protocol(0),
+        address: None,
+        port: 0,
+        uses: 1,
+        call: 0,
+        shown: None,
+    };
 }
 
 /// Why nothing is let in.
@@ -41,9 +57,9 @@ pub(crate) enum Refused {
 /// Both sides of a session, of which one announces something to the other.
 pub(crate) struct Sides {
     /// The one that announces, as it knows itself.
-    own: (IpAddr, u16),
+    pub(crate) own: (IpAddr, u16),
     /// The same as the other one knows it.
-    shown: (IpAddr, u16),
+    pub(crate) shown: (IpAddr, u16),
     /// The other one, as it knows itself.
     other: IpAddr,
     /// The routing domain of the other one.
@@ -113,8 +129,12 @@ impl Engine {
         if announced.port < PINHOLE_PORT_MIN {
             return Err(Refused::LowPort);
         }
-        let Announced { protocol, port, uses, .. } = *announced;
-        let shown = self.shown_port(&session, twin.as_ref(), &sides, announced)?;
+        let Announced { protocol, port, uses, call, .. } = *announced;
+        let known = self.told_before(handle, (sides.own.0, port), announced);
+        let shown = match known.or(announced.shown) {
+            Some(shown) => shown,
+            None => self.shown_port(&session, twin.as_ref(), &sides, announced)?,
+        };
         let to = (sides.shown.0, shown);
         let hint = Hint { domain: sides.domain, protocol, from: sides.other, to };
         let takes_port = self.nat.reserve((hint.domain, protocol), to);
@@ -125,6 +145,8 @@ impl Engine {
             seen: sides.seen,
             takes_port,
             uses,
+            call,
+            answered: false,
             until: Time::ZERO,
         };
         // Who announces the same again means the same: what stands there goes.
@@ -145,6 +167,41 @@ impl Engine {
             self.close_pinhole_of(&oldest, session.id);
         }
         Ok(to)
+    }
+
+    /// The port that the other side was told before of what is announced again.
+    pub(crate) fn told_before(
+        &self,
+        handle: Handle,
+        inside: (IpAddr, u16),
+        announced: &Announced,
+    ) -> Option<u16> {
+        let session = self.table.get(handle)?;
+        let control = self.algs.controls.of(handle, session).filter(|_| announced.call != 0)?;
+        control.hints().find_map(|hint| {
+            let known = self.algs.pinholes.get(hint, Time::ZERO)?;
+            let same = (known.inside, known.call) == (inside, announced.call);
+            (same && hint.protocol == announced.protocol).then_some(hint.to.1)
+        })
+    }
+
+    /// Two ports, of which the first is even and the second the next, that nobody has: for what `sender`
+    /// announces at two that are so. `None`: they are told as they are.
+    pub(crate) fn pair_for(
+        &self,
+        handle: Handle,
+        sender: Peer,
+        protocol: Protocol,
+    ) -> Result<Option<u16>, Refused> {
+        let session = self.table.get(handle).ok_or(Refused::NoRoom)?;
+        let twin = self.table.twin(handle, session);
+        let sides = Sides::of(session, twin, sender);
+        let Some(place) = sides.public else { return Ok(None) };
+        let place = self.nat.place_of(place, (sides.domain, sides.shown.0));
+        let slot = self.slot_of_session(&session.key, session.direction(Peer::Initiator), twin);
+        let owns = |slot| self.owns_all || self.owner_of(slot).is_none();
+        let pair = place.and_then(|place| self.nat.free_pair(place, protocol, slot, owns));
+        pair.map(Some).ok_or(Refused::NoPort)
     }
 
     /// The port that the other side is told.
@@ -168,6 +225,44 @@ impl Engine {
         let start = (session.id % 15) as u8;
         let free = self.nat.free_port(place, protocol, (slot, start, self.slots), owns);
         free.ok_or(Refused::NoPort)
+    }
+
+    /// A call is over, or, of one that is not answered, refused. Returns whether a pinhole was closed.
+    pub(crate) fn close_call(&mut self, handle: Handle, call: u32, refused: bool) -> bool {
+        let mut closed = false;
+        while let Some((hint, session)) = self.pinhole_of_call(handle, call, refused) {
+            self.close_pinhole_of(&hint, session);
+            if let Some(control) = self.algs.controls.at(handle.place()) {
+                control.forget(&hint);
+            }
+            closed = true;
+        }
+        closed
+    }
+
+    fn pinhole_of_call(&self, handle: Handle, call: u32, refused: bool) -> Option<(Hint, u64)> {
+        let control = self.algs.controls.of(handle, self.table.get(handle)?)?;
+        let mut hints = control.hints();
+        let hint = hints.find(|hint| {
+            let known = self.algs.pinholes.get(hint, Time::ZERO);
+            known.is_some_and(|it| it.call == call && !(refused && it.answered))
+        });
+        hint.map(|hint| (*hint, control.session))
+    }
+
+    /// A call is answered: its pinholes stand until then. Returns whether there are any.
+    pub(crate) fn answer_call(&mut self, handle: Handle, call: u32, until: Time) -> bool {
+        let Some(session) = self.table.get(handle) else { return false };
+        let Some(control) = self.algs.controls.of(handle, session) else { return false };
+        let mut any = false;
+        for hint in control.hints() {
+            let known = self.algs.pinholes.get(hint, Time::ZERO).copied();
+            if let Some(pinhole) = known.filter(|it| it.call == call) {
+                let answered = true;
+                any |= self.algs.pinholes.insert(*hint, super::Pinhole { until, answered, ..pinhole });
+            }
+        }
+        any
     }
 
     /// Closes a pinhole if it is of this session.

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use wire::{Packet, Protocol, Time};
 
-use crate::limits::{PINHOLE_LIFE, PINHOLES_MAX};
+use crate::limits::{CALL_LIFE, PINHOLE_LIFE, PINHOLES_MAX};
 use crate::nat::FixedMap;
 use crate::session::Peer;
 
@@ -35,10 +35,17 @@ pub(crate) struct Pinhole {
     pub(crate) seen: (u16, IpAddr),
     /// A port of a public address was taken for it.
     pub(crate) takes_port: bool,
-    /// Sessions that it may still let in.
+    /// Sessions that it may still let in; [`ANY`] never ends.
     pub(crate) uses: u8,
+    /// The call that it is of, or 0.
+    pub(crate) call: u32,
+    /// That is answered.
+    pub(crate) answered: bool,
     pub(crate) until: Time,
 }
+
+/// Any number of sessions: media may pause for longer than theirs live.
+pub(crate) const ANY: u8 = u8::MAX;
 
 /// All of an engine.
 #[derive(Debug, Default)]
@@ -71,6 +78,8 @@ impl Pinholes {
                 seen: (0, nobody),
                 takes_port: false,
                 uses: 0,
+                call: 0,
+                answered: false,
                 until: Time::ZERO,
             },
         );
@@ -97,8 +106,8 @@ impl Pinholes {
     /// Makes one, which lives from now on. `false`: there is no room, or another session has announced the
     /// same.
     pub(crate) fn open(&mut self, hint: Hint, pinhole: Pinhole, now: Time) -> bool {
-        let until = now + PINHOLE_LIFE;
-        self.insert(hint, Pinhole { until, ..pinhole })
+        let life = if pinhole.uses == ANY { CALL_LIFE } else { PINHOLE_LIFE };
+        self.insert(hint, Pinhole { until: now + life, ..pinhole })
     }
 
     /// The same with its own end.
@@ -119,6 +128,9 @@ impl Pinholes {
     /// A packet has come by it; returns it if it is used up, and gone.
     pub(crate) fn claim(&mut self, hint: &Hint) -> Option<Pinhole> {
         let pinhole = self.known.as_mut()?.get_mut(hint)?;
+        if pinhole.uses == ANY {
+            return None;
+        }
         pinhole.uses = pinhole.uses.saturating_sub(1);
         if pinhole.uses == 0 { self.close(hint) } else { None }
     }

@@ -133,7 +133,8 @@ impl Engine {
         announcement: &Announcement,
     ) -> Option<Edit> {
         let Announcement { form, span, address, port } = *announcement;
-        let announced = Announced { protocol: Protocol::TCP, address, port, uses: 1 };
+        let announced =
+            Announced { protocol: Protocol::TCP, address, port, uses: 1, call: 0, shown: None };
         let told = self.expect(lines.handle, lines.sender, &announced, lines.now);
         let told = match told {
             // A server behind a translator of its own: clients go where they already are.

@@ -5,7 +5,7 @@
 //! | bytes | field |
 //! |---|---|
 //! | 1 | version: 1 |
-//! | 1 | gateway: 1 FTP, 2 TFTP |
+//! | 1 | gateway: 1 FTP, 2 TFTP, 3 SIP |
 //! | 2 | length of all |
 //! | 4 | changes: of two pictures the one with more is the later |
 //! | 1 + 3 | bits: 1 it is encrypted, 2 a reply is open; the code of that reply |
@@ -16,8 +16,8 @@
 //! | … | what is kept back |
 //! | 4, 2, 2, … | of each edit: number, bytes that are replaced, those that stand for them |
 //! | 1 | pinholes |
-//! | 1, 1, 1, 1 | of each: bits, 1 IPv6, 2 the responder opens it; protocol; uses; zero |
-//! | 2, 4 | routing domain; rest of its life, milliseconds |
+//! | 1, 1, 1, 1 | of each: bits, 1 IPv6, 2 the responder opens it; protocol; uses, 255 for any; zero |
+//! | 2, 4, 4 | routing domain; rest of its life, milliseconds; the call that it is of, or 0 |
 //! | n, n + 2, n + 2 | who may come; to which endpoint; whom that means |
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -206,6 +206,7 @@ impl Pinhole {
         out.extend([v6 | opener, hint.protocol.0, self.uses, 0]);
         out.extend(hint.domain.to_be_bytes());
         out.extend(rest.to_be_bytes());
+        out.extend(self.call.to_be_bytes());
         write_address(hint.from, out);
         for (address, port) in [hint.to, self.inside] {
             write_address(address, out);
@@ -215,7 +216,7 @@ impl Pinhole {
 
     fn read_record(from: &mut Reader<'_>) -> Option<(Hint, Self, Duration)> {
         let [bits, protocol, uses, _] = from.take()?;
-        let (domain, rest) = (from.half()?, from.word()?);
+        let (domain, rest, call) = (from.half()?, from.word()?, from.word()?);
         let v6 = bits & IPV6 != 0;
         let who = from.address(v6)?;
         let to = (from.address(v6)?, from.half()?);
@@ -224,7 +225,7 @@ impl Pinhole {
         let hint = Hint { domain, protocol: Protocol(protocol), from: who, to };
         let (parent, until) = ((0, 0), Time::ZERO);
         let seen = (domain, who);
-        let pinhole = Self { parent, opener, inside, seen, takes_port: false, uses, until };
+        let pinhole = Self { parent, opener, inside, seen, takes_port: false, uses, call, answered: true, until };
         Some((hint, pinhole, Duration::from_millis(rest.into())))
     }
 }
@@ -240,6 +241,7 @@ const fn number_of(alg: Alg) -> u8 {
     match alg {
         Alg::Ftp => 1,
         Alg::Tftp => 2,
+        Alg::Sip => 3,
     }
 }
 

@@ -4,7 +4,8 @@
 
 use std::net::IpAddr;
 
-use wire::{Protocol, Slot};
+use wire::placement::{PORTS_PER_SLOT, first_port_of};
+use wire::{Protocol, SLOTS, Slot};
 
 use super::fixed_map::FixedMap;
 use super::ports::{Class, Wanted};
@@ -12,6 +13,9 @@ use super::{Nat, Place};
 use crate::limits::NAT_RESERVED_MAX;
 use crate::session::{Peer, Session};
 use crate::table::{NO_PLACE, Twin};
+
+/// Runs that are looked through for two ports beside each other.
+const PAIR_SLOTS: u16 = 64;
 
 /// A port of a public address.
 pub(super) type Reserved = (Place, Class, u16);
@@ -48,6 +52,26 @@ impl Nat {
         let runs = self.runs(place, Class::of(protocol)?)?;
         let wanted = Wanted { slot, start, parity: None, half: self.half, slots };
         runs.offer(&wanted, owns).map(|offer| offer.port)
+    }
+
+    /// Two ports of one slot's run that nobody has, the first one even, of this slot if it has them.
+    pub(crate) fn free_pair(
+        &self,
+        place: Place,
+        protocol: Protocol,
+        slot: Slot,
+        owns: impl Fn(Slot) -> bool,
+    ) -> Option<u16> {
+        let runs = self.runs(place, Class::of(protocol)?)?;
+        let slots = (0..PAIR_SLOTS).map(|step| Slot((slot.0 + step) % SLOTS));
+        let ports = slots.filter(|slot| owns(*slot)).flat_map(|slot| {
+            let first = first_port_of(slot);
+            (first..first + PORTS_PER_SLOT - 1).filter(|port| port.is_multiple_of(2))
+        });
+        let free = |port: &u16| {
+            runs.is_free_for(*port, self.half) && runs.is_free_for(*port + 1, self.half)
+        };
+        ports.into_iter().find(free)
     }
 
     /// Where an address is kept: it may have come by a record before it was known here.

@@ -164,7 +164,7 @@ fn so_many_announcements_of_one_channel_stand_and_the_oldest_goes() {
     for port in 0..40 {
         talk.line(&mut wall, Initiator, &format!("PORT 10,0,0,5,78,{port}\r\n"));
     }
-    assert_eq!((wall.engine.alg_now(), wall.taken("198.51.100.1")), ((1, 16), 17));
+    assert_eq!((wall.engine.alg_now(), wall.taken("198.51.100.1")), ((1, 32), 33));
 }
 
 #[test]
