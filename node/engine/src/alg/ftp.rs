@@ -173,7 +173,8 @@ impl Replies {
 }
 
 /// Whether the beginning of a line, as far as it has come, could become one that announces. If not, it
-/// can be let go: no text in it will have to be replaced.
+/// can be let go: no text in it will have to be replaced. Within an open reply it says yes more often than
+/// it must.
 pub fn may_announce(prefix: &[u8], sender: Sender) -> bool {
     if prefix.len() >= FTP_LINE_BYTES {
         return false;
