@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use super::scan::Scan;
 use super::{Span, text};
 
-/// Bytes that [`print`] needs at most: an IPv6 address in brackets, a colon, and a port.
+/// Bytes that [`print()`] needs at most: an IPv6 address in brackets, a colon, and a port.
 pub const TEXT_BYTES: usize = 2 + 45 + 6;
 
 /// A host and perhaps a port, and where they stand.
@@ -22,7 +22,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// From the host's first byte to the port's last one, or the host's: what [`print`] can replace.
+    /// From the host's first byte to the port's last one, or the host's: what [`print()`] can replace.
     pub fn span(&self) -> Span {
         self.digits.map_or(self.host, |digits| self.host.to(digits))
     }

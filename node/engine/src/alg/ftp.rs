@@ -24,7 +24,7 @@ use super::scan::Scan;
 use super::{Span, text};
 use crate::limits::FTP_LINE_BYTES;
 
-/// Bytes that [`print`] needs at most: `|2|`, an IPv6 address, `|65535|`.
+/// Bytes that [`print()`] needs at most: `|2|`, an IPv6 address, `|65535|`.
 pub const TEXT_BYTES: usize = 3 + 45 + 7;
 
 /// What a line means.
@@ -47,7 +47,7 @@ pub enum Line {
 /// Where a data connection will go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Announcement {
-    /// How it is written, which is how [`print`] would write another in its place.
+    /// How it is written, which is how [`print()`] would write another in its place.
     pub form: Form,
     /// Where host and port stand: from the first number to the last, or from the first delimiter to the
     /// last.
@@ -183,7 +183,8 @@ impl Replies {
 }
 
 /// Whether the beginning of a line, as far as it has come, could become one that announces. If not, it
-/// can be let go: no text in it will have to be replaced.
+/// can be let go: no text in it will have to be replaced. Within an open reply it says yes more often than
+/// it must.
 pub fn may_announce(prefix: &[u8], sender: Sender) -> bool {
     if prefix.len() >= FTP_LINE_BYTES {
         return false;

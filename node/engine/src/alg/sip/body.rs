@@ -75,13 +75,16 @@ pub(super) fn find(bytes: &[u8], content: Span, kind: Kind) -> Result<Body, Refu
 /// The session that is this part's body, if it is one.
 fn session(bytes: &[u8], part: Span) -> Result<Option<Span>, Refused> {
     let mut fields = Fields::new(bytes.get(..part.end as usize).unwrap_or_default(), part);
-    let (mut sdp, mut plain) = (false, true);
+    let (mut kind, mut plain) = (None, true);
     loop {
         match fields.next() {
             Ok(Some(field)) => {
                 let (name, value) = (field.name.of(bytes), field.value.of(bytes));
                 if name.eq_ignore_ascii_case(b"content-type") {
-                    sdp = Kind::read(bytes, field.value) == Some(Kind::Sdp);
+                    let read = Kind::read(bytes, field.value).unwrap_or(Kind::Other);
+                    if kind.replace(read).is_some() {
+                        return Err(Refused::Repeated(Header::ContentType));
+                    }
                 } else if name.eq_ignore_ascii_case(b"content-transfer-encoding") {
                     plain &= is_identity(value);
                 } else if name.eq_ignore_ascii_case(b"content-encoding") {
@@ -94,7 +97,8 @@ fn session(bytes: &[u8], part: Span) -> Result<Option<Span>, Refused> {
             Err(Flaw::Unended | Flaw::Line) => return Ok(None),
         }
     }
-    Ok((sdp && plain).then(|| Span::new(fields.at(), part.end as usize)))
+    let sdp = kind == Some(Kind::Sdp) && plain;
+    Ok(sdp.then(|| Span::new(fields.at(), part.end as usize)))
 }
 
 /// RFC 2045 §6.2: those that change nothing.

@@ -91,6 +91,10 @@ fn two_sessions_are_one_too_many() {
     let part = b"--b 1\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n";
     let found = read(&with(&[MIXED], &[&part[..], part, b"--b 1--"].concat()), SEED);
     assert_eq!(found, Err(Refused::Repeated(Header::ContentType)));
+    let types = "--b 1\r\nContent-Type: text/plain\r\nContent-Type: application/sdp\r\n\r\n\
+        v=0\r\n--b 1--";
+    let found = read(&with(&[MIXED], types.as_bytes()), SEED);
+    assert_eq!(found, Err(Refused::Repeated(Header::ContentType)));
 }
 
 #[test]
