@@ -7,6 +7,7 @@
 //! fuzz/seeds/TARGET/*        written by hand                    ┘
 //! ```
 
+mod alg_h323;
 mod api;
 mod bytes;
 mod capture;
@@ -43,7 +44,7 @@ pub enum Depth {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "frame", run: frame::run },
     Target { name: "sequence", run: sequence::run },
     Target { name: "policy", run: policy::run },
@@ -51,6 +52,7 @@ pub const TARGETS: [Target; 7] = [
     Target { name: "capture", run: capture::run },
     Target { name: "record", run: record::run },
     Target { name: "geneve", run: geneve::run },
+    Target { name: "alg_h323", run: alg_h323::run },
 ];
 
 impl Target {

@@ -54,6 +54,11 @@ fn datagrams_of_the_fabric() {
     replay("geneve");
 }
 
+#[test]
+fn messages_of_h323() {
+    replay("alg_h323");
+}
+
 /// A folder that belongs to no target would silently not be replayed.
 #[test]
 fn every_folder_of_inputs_belongs_to_a_target() {

@@ -78,7 +78,7 @@ fn a_channel_that_is_not_understood_ends_alone() {
     let channels = [open(1).encoded(), unknown(), open(3).encoded()];
     let told = Protocol::Signalling.read(&connect(&[(4, strings(&channels))], &[]));
     assert_eq!((mentions(&told), told.end), (4, Ok(Extent::Part)));
-    let alone = [&[0b0_00_0_0011], &unknown()[..]].concat();
+    let alone = [&[3], &unknown()[..]].concat();
     let told = Protocol::Control.read(&alone);
     assert_eq!((told.found, told.end), (vec![], Err(Error::Unknown)));
 }

@@ -121,7 +121,9 @@ impl Open {
         };
         match self.data {
             // h261VideoCapability: cifMPI, a flag, maxBitRate, a flag.
-            Data::Video => writer.bits(1, 4).bits(0b001_01_0, 6).half(3_840).bits(0, 1),
+            Data::Video => {
+                writer.bits(1, 4).bits(1, 3).bits(1, 2).bits(0, 1).half(3_840).bits(0, 1)
+            }
             // g7231: so many frames, a flag.
             Data::Audio => writer.bits(8, 5).octets(&[29]).bits(1, 1),
             // t120 by separateLANStack, an addition; h224 by hdlcFrameTunnelling; a rate.
@@ -163,9 +165,9 @@ fn address(writer: Writer, endpoint: Option<(IpAddr, u16)>) -> Writer {
     endpoint.into_iter().fold(writer, |it, (address, port)| it.unicast_address(address, port))
 }
 
-/// OpenLogicalChannel as a message of H.245.
+/// OpenLogicalChannel as a message of H.245: request 0 of four, alternative 3 of eleven fill an octet.
 pub(super) fn request(open: &Open) -> Vec<u8> {
-    [&[0b0_00_0_0011], &open.encoded()[..]].concat()
+    [&[3], &open.encoded()[..]].concat()
 }
 
 /// A Connect with these additions of its own and of H323-UU-PDU.
