@@ -15,7 +15,9 @@
 //!
 //! What is *not* told: addresses of other kinds than IP, multicast and source routes; aliases that are
 //! addresses (`transportID`); alternates (`alternateEndpoints`, `alternateGatekeeper`); and in
-//! InfoRequestResponse the addresses of the calls that it reports (`perCallInfo`), for they open nothing.
+//! InfoRequestResponse the addresses of the calls that it reports (`perCallInfo`), for they open nothing; a
+//! sequence of AdmissionConfirms in one message. A TPKT frame is taken for one message of H.245: where one ends
+//! is not known without reading all of it, and what follows it in the same frame is not looked at.
 
 mod elements;
 mod h225;
