@@ -393,8 +393,8 @@ pub const H323_MENTIONS_MAX: usize = 2 * H323_FAST_STARTS_MAX + 16;
 /// proposes each in both directions, 24; Linux has room for 30. The rest of a longer message is not read.
 pub const H323_FAST_STARTS_MAX: usize = 32;
 
-/// Messages of H.245 tunnelled in one of call signalling: what piles up until a call is answered is a handful.
-/// The rest of a longer message is not read.
+/// Messages of H.245 tunnelled in one of call signalling: what piles up until a call is answered is a
+/// handful. The rest of a longer message is not read.
 pub const H323_TUNNELLED_MAX: usize = 16;
 
 /// Elements of any other list in an H.323 message: the longest that the ASN.1 allows where it bounds one. The

@@ -1,5 +1,6 @@
 //! A message of H.323, the first octet of the input saying on which channel: what is told of it lies in it,
-//! writing other endpoints there changes nothing else, and what is told of a beginning is a beginning of that.
+//! writing other endpoints there changes nothing else, and what is told of a beginning is a beginning of
+//! that.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -2,22 +2,22 @@
 //!
 //! | channel | read by | messages |
 //! |---|---|---|
-//! | TCP 1720, by TPKT | [`read_signalling`] | H.225.0 call signalling in Q.931, with tunnelled H.245 and `fastStart` |
+//! | TCP 1720, by TPKT | [`read_signalling`] | H.225.0 in Q.931, with tunnelled H.245 and `fastStart` |
 //! | TCP, port by `h245Address`, by TPKT | [`read_control`] | H.245 |
 //! | UDP 1719 (1718 for discovery) | [`read_ras`] | H.225.0 registration, admission and status |
 //!
 //! The structures are those of H.225.0 (12/2009) and H.245 (05/2006), in aligned PER (X.691). Older versions
 //! are beginnings of them, newer ones end in additions, which tell their length and are passed over.
 //!
-//! Nothing is kept: messages are read from front to back, and each address is told as it comes. It has a fixed
-//! size in the encoding, so that another one can be written in its place without moving anything
+//! Nothing is kept: messages are read from front to back, and each address is told as it comes. It has a
+//! fixed size in the encoding, so that another one can be written in its place without moving anything
 //! ([`Mention::write`]).
 //!
 //! What is *not* told: addresses of other kinds than IP, multicast and source routes; aliases that are
 //! addresses (`transportID`); alternates (`alternateEndpoints`, `alternateGatekeeper`); and in
 //! InfoRequestResponse the addresses of the calls that it reports (`perCallInfo`), for they open nothing; a
-//! sequence of AdmissionConfirms in one message. A TPKT frame is taken for one message of H.245: where one ends
-//! is not known without reading all of it, and what follows it in the same frame is not looked at.
+//! sequence of AdmissionConfirms in one message. A TPKT frame is taken for one message of H.245: where one
+//! ends is not known without reading all of it, and what follows it in the same frame is not looked at.
 
 mod elements;
 mod h225;
@@ -137,8 +137,8 @@ pub struct Channel {
     /// `forwardLogicalChannelNumber`, which also names a channel in both directions. Numbers are those of who
     /// asks for the channel, so that both ends use the same ones.
     pub number: u16,
-    /// `sessionID`: 1, 2 and 3 are the call's first audio, video and data. 0 is one that the master has yet to
-    /// choose, or one that the message does not tell.
+    /// `sessionID`: 1, 2 and 3 are the call's first audio, video and data. 0 is one that the master has yet
+    /// to choose, or one that the message does not tell.
     pub session_id: u8,
     /// Which parameters of the channel the address is from.
     pub direction: Direction,

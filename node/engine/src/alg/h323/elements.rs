@@ -32,7 +32,8 @@ pub(super) fn ipv6(per: &mut Per<'_>) -> Result<Endpoint, Error> {
     Ok(Endpoint { address, port: per.half()?, at })
 }
 
-/// `None` is an address of another kind. A source route is one of those: an address in it is a way to another.
+/// `None` is an address of another kind. A source route is one of those: an address in it is a way to
+/// another.
 pub(super) fn transport_address(per: &mut Per<'_>) -> Result<Option<Endpoint>, Error> {
     match per.choice(3)? {
         Choice::Root(0) => return ipv4(per).map(Some),

@@ -108,8 +108,8 @@ fn reverse_parameters<F: FnMut(Found)>(
     Ok(data)
 }
 
-/// The CHOICE `multiplexParameters`: where H.323 has its own is an addition. The others are of H.310, H.320 and
-/// H.324, and cannot be passed over.
+/// The CHOICE `multiplexParameters`: where H.323 has its own is an addition. The others are of H.310, H.320
+/// and H.324, and cannot be passed over.
 fn multiplex_parameters<F: FnMut(Found)>(
     multiplex: Choice<'_>,
     telling: &mut Telling<F>,
@@ -223,8 +223,8 @@ fn number(per: &mut Per<'_>) -> Result<u16, Error> {
     per.half().map(|less_one| less_one.wrapping_add(1))
 }
 
-/// TransportAddress of H.245, which is another one than that of H.225.0. `None` is a multicast address, or one
-/// that is not of IP.
+/// TransportAddress of H.245, which is another one than that of H.225.0. `None` is a multicast address, or
+/// one that is not of IP.
 fn transport_address(per: &mut Per<'_>) -> Result<Option<Endpoint>, Error> {
     match per.choice(1)? {
         Choice::Root(0) => unicast_address(per),

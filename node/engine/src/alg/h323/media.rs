@@ -121,8 +121,8 @@ fn h261(per: &mut Per<'_>) -> Passed {
     sequence.skip_additions(per)
 }
 
-/// H262VideoCapability and IS11172VideoCapability: as many flags, and the same numbers. Both have an extension
-/// marker; that of the first is lost in a comment of the module published in 2006.
+/// H262VideoCapability and IS11172VideoCapability: as many flags, and the same numbers. Both have an
+/// extension marker; that of the first is lost in a comment of the module published in 2006.
 fn mpeg(per: &mut Per<'_>, flags: usize) -> Passed {
     let mut sequence = per.sequence(6)?;
     per.skip_bits(flags)?;

@@ -75,8 +75,8 @@ impl<'a> Per<'a> {
         self.array().map(u16::from_be_bytes)
     }
 
-    /// An INTEGER with more values that needs three or four octets (§10.5.7.4), less its least value: two bits
-    /// tell how many there are.
+    /// An INTEGER with more values that needs three or four octets (§10.5.7.4), less its least value: two
+    /// bits tell how many there are.
     pub(super) fn word(&mut self) -> Result<u32, Error> {
         let count = self.bits(2)? + 1;
         self.octets(0)?;
