@@ -12,6 +12,7 @@ mod alg_ftp;
 mod alg_pptp;
 mod alg_rtsp;
 mod alg_sip;
+mod alg_h323;
 mod api;
 mod bytes;
 mod capture;
@@ -48,7 +49,7 @@ pub enum Depth {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "frame", run: frame::run },
     Target { name: "sequence", run: sequence::run },
     Target { name: "policy", run: policy::run },
@@ -61,6 +62,7 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "alg_rtsp", run: alg_rtsp::run },
     Target { name: "alg_pptp", run: alg_pptp::run },
     Target { name: "alg_datagram", run: alg_datagram::run },
+    Target { name: "alg_h323", run: alg_h323::run },
 ];
 
 impl Target {

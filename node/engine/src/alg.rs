@@ -21,6 +21,7 @@ mod expect;
 pub mod dns;
 pub mod endpoint;
 pub mod ftp;
+pub mod h323;
 mod header;
 pub mod list;
 mod pinholes;

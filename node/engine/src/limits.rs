@@ -499,3 +499,20 @@ pub const RTSP_TRANSPORTS_MAX: usize = 4;
 /// Bytes of a PPTP control message: the longest has 220 (RFC 2637 §2.9). After a longer one the
 /// connection is not understood any more.
 pub const PPTP_MESSAGE_BYTES: usize = 512;
+// --- H.323 ------------------------------------------------------------------------------------
+
+/// Addresses told of one H.323 message: two of each of [`H323_FAST_STARTS_MAX`] channels, and some of the
+/// call. The rest of a message that has more is not read.
+pub const H323_MENTIONS_MAX: usize = 2 * H323_FAST_STARTS_MAX + 16;
+
+/// Channels proposed in one message (`fastStart`). An endpoint with eight audio and four video codecs
+/// proposes each in both directions, 24; Linux has room for 30. The rest of a longer message is not read.
+pub const H323_FAST_STARTS_MAX: usize = 32;
+
+/// Messages of H.245 tunnelled in one of call signalling: what piles up until a call is answered is a
+/// handful. The rest of a longer message is not read.
+pub const H323_TUNNELLED_MAX: usize = 16;
+
+/// Elements of any other list in an H.323 message: the longest that the ASN.1 allows where it bounds one. The
+/// rest of a message with a longer list is not read.
+pub const H323_LIST_MAX: usize = 256;

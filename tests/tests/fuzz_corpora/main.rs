@@ -79,6 +79,11 @@ fn requests_of_tftp_and_dns() {
     replay("alg_datagram");
 }
 
+#[test]
+fn messages_of_h323() {
+    replay("alg_h323");
+}
+
 /// A folder that belongs to no target would silently not be replayed.
 #[test]
 fn every_folder_of_inputs_belongs_to_a_target() {
