@@ -8,6 +8,7 @@
 //! Stopping goes the other way round: lease given back, shards drained, and the program left on its
 //! interfaces, where it keeps transit out; or taken off, with `on-exit = "open"`.
 
+mod alg;
 mod build;
 mod nat;
 mod queries;

@@ -5,6 +5,7 @@
 //! responses may grow. Durations are milliseconds, sizes bytes, and say so in their names.
 
 mod agreement;
+mod alg;
 mod cluster;
 mod commit;
 mod control;
@@ -19,6 +20,7 @@ pub use agreement::{
     MemberKind, MemberRequest, MemberVerb, Pending, PolicyMember, PolicyStatus, Raft, TokenMade,
     TokenRequest, Trial,
 };
+pub use alg::{AlgChannels, AlgCounters, Algs, PINHOLES, Pinhole};
 pub use cluster::{
     Bulk, Cluster, ClusterMember, ClusterPath, ClusterRequest, ClusterStream, ClusterVerb, Failover,
 };
@@ -97,6 +99,8 @@ pub const ANOMALIES_CLEAR: &str = "/v1/anomalies/clear";
 pub const SCREENS: &str = "/v1/screens";
 /// POST [`TopRequest`], answers [`Top`].
 pub const TOP: &str = "/v1/top";
+/// GET, answers [`Algs`].
+pub const ALG: &str = "/v1/alg";
 /// POST [`NatRequest`], answers [`Nat`].
 pub const NAT: &str = "/v1/nat";
 /// POST [`FailpointRequest`], answers [`Done`]; only where the node file allows it.

@@ -29,6 +29,7 @@ pub mod api;
 pub mod limits;
 
 mod access;
+mod alg;
 mod diagnostic;
 mod diff;
 mod fit;
@@ -41,6 +42,7 @@ mod screen;
 mod text;
 
 pub use access::{Access, Principal, Role, is_name};
+pub use alg::{Alg, AlgUse};
 pub use diagnostic::{Checked, Diagnostic, Severity};
 pub use diff::{Change, Difference, FieldChange, Members, Place, RuleField, diff};
 pub use fit::{Misfit, misfits};

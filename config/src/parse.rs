@@ -2,6 +2,7 @@
 
 mod access;
 mod address;
+mod alg;
 mod book;
 mod cluster;
 mod duration;
@@ -40,9 +41,6 @@ use crate::{Checked, Diagnostic, Policy};
 /// Reads a list file by the name the policy gives it; the error is for people.
 pub(crate) type Load<'l> = dyn FnMut(&str) -> Result<String, String> + 'l;
 
-/// Sections of later versions: refused by name, since a protection that is silently not there is
-/// worse than none.
-const LATER: [&str; 2] = ["alg", "algs"];
 /// The sections of a policy file.
 pub const POLICY_SECTIONS: [&str; 10] = [
     "zones",
@@ -102,8 +100,7 @@ struct Spans {
 fn policy(reader: &mut Reader<'_>, load: &mut Load<'_>) -> Option<(Policy, Spans)> {
     let document = reader.document(POLICY_BYTES_MAX)?;
     let document = Fields::document(document.get_ref(), "a policy file");
-    later_sections(reader, &document, &LATER);
-    document.check_keys(reader, &POLICY_SECTIONS, &LATER);
+    document.check_keys(reader, &POLICY_SECTIONS, &[]);
     let zones = Zones::parse(reader, &document);
     let (addresses, sets) = book::book(reader, document.get("addresses"), load);
     let services = service::book(reader, document.get("services"));
@@ -123,13 +120,4 @@ fn policy(reader: &mut Reader<'_>, load: &mut Load<'_>) -> Option<(Policy, Spans
         nat,
     };
     Some((policy, Spans { rules: of_rules, nat: of_nat }))
-}
-
-fn later_sections(reader: &mut Reader<'_>, document: &Fields<'_, '_>, later: &[&str]) {
-    for name in later {
-        if let Some(span) = document.key_span(name) {
-            let message = format!("`{name}` is not supported by this version yet");
-            reader.error_hint(&span, message, "take it out: it would have no effect");
-        }
-    }
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Nat, Screen};
+use crate::{AlgUse, Nat, Screen};
 
 /// Everything one policy file says. Indices (`usize`) point into `zones` and `sets`.
 ///
@@ -127,6 +127,9 @@ pub struct Rule {
     pub replication: Replication,
     /// What its sessions are granted.
     pub terms: Terms,
+    /// Gateways for its sessions, in the order of [`Alg`](crate::Alg).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub algs: Vec<AlgUse>,
     /// Line of the rule in its file, from 1. For messages only, so not serialized.
     #[serde(skip)]
     pub line: usize,
@@ -137,6 +140,11 @@ impl Rule {
     pub fn log_names(&self) -> Vec<&'static str> {
         let events = [("open", self.log_open), ("close", self.log_close)];
         events.into_iter().filter(|(_, logged)| *logged).map(|(name, _)| name).collect()
+    }
+
+    /// Its gateways, as the policy file says them.
+    pub fn alg_names(&self) -> Vec<String> {
+        self.algs.iter().map(ToString::to_string).collect()
     }
 }
 

@@ -86,15 +86,11 @@ fn sections_and_keys() {
         ["2:2 unknown key `adresses` in a policy file [did you mean `addresses`?]"]
     );
     assert_eq!(
-        after_zones("[alg]"),
-        ["2:2 `alg` is not supported by this version yet [take it out: it would have no effect]"]
-    );
-    assert_eq!(
         in_rule("form = \"a\""),
         ["5:1 unknown key `form` in the rule [did you mean `from`?]"]
     );
     let keys = "id, description, from, to, source, destination, service, action, log, on-change, \
-                replication, timeout, sessions-max, pick-up";
+                replication, timeout, sessions-max, pick-up, alg";
     assert_eq!(
         in_rule("priority = 7"),
         [format!("5:1 unknown key `priority` in the rule [known keys: {keys}]")]
@@ -169,6 +165,19 @@ fn limits_of_sessions_and_pick_up() {
     );
     assert_eq!(permit("pick-up = true\nservice = [\"udp\", \"tcp/80\"]"), [""; 0]);
     assert_eq!(permit("pick-up = false\nservice = \"udp\""), [""; 0]);
+    let forms = "forms are \"off\", \"auto\", or a list of \"ftp\", \"ftp/2121\", \"ftp/2000-2100\", \
+                 \"ftp/any\"";
+    assert_eq!(permit("alg = \"ftps\""), ["5:7 no gateway is called `ftps` [did you mean `ftp`?]"]);
+    assert_eq!(
+        permit("alg = \"gopher\""),
+        [format!("5:7 no gateway is called `gopher` [{forms}]")]
+    );
+    assert_eq!(
+        permit("alg = \"ftp\"\nservice = \"tcp/2121\""),
+        [
+            "5:7 `ftp` where no service of the rule is its own [write \"ftp/any\" if all of them are]"
+        ]
+    );
 }
 
 #[test]

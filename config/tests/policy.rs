@@ -222,6 +222,23 @@ fn a_rule_may_bound_its_sessions_and_pick_connections_up() {
 }
 
 #[test]
+fn a_rule_names_the_gateways_of_its_sessions() {
+    let algs = |lines: &str| {
+        let head = "[zones]\n[[rule]]\nid = \"r\"\naction = \"permit\"\n";
+        parse(&format!("{head}{lines}\n")).rules[0].alg_names()
+    };
+    assert_eq!(algs(""), [""; 0]);
+    assert_eq!(algs("alg = \"off\""), [""; 0]);
+    assert_eq!(algs("alg = \"auto\""), ["ftp", "tftp", "sip"]);
+    assert_eq!(algs("service = \"udp\"\nalg = \"auto\""), ["tftp", "sip"]);
+    assert_eq!(
+        algs("alg = [\"tftp/any\", \"ftp/2100-2199\", \"ftp\"]"),
+        ["ftp", "ftp/2100-2199", "tftp/any"]
+    );
+    assert_eq!(algs("alg = [\"ftp/21\", \"ftp\"]"), ["ftp"]);
+}
+
+#[test]
 fn comments_and_lines_do_not_change_what_is_digested() {
     let json = |text: &str| serde_json::to_string(&parse(text)).unwrap();
     let moved = SAMPLE.replace("[[rule]]", "\n# a comment\n[[rule]]");

@@ -7,6 +7,12 @@
 //! fuzz/seeds/TARGET/*        written by hand                    ┘
 //! ```
 
+mod alg_datagram;
+mod alg_ftp;
+mod alg_h323;
+mod alg_pptp;
+mod alg_rtsp;
+mod alg_sip;
 mod api;
 mod bytes;
 mod capture;
@@ -43,7 +49,7 @@ pub enum Depth {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "frame", run: frame::run },
     Target { name: "sequence", run: sequence::run },
     Target { name: "policy", run: policy::run },
@@ -51,6 +57,12 @@ pub const TARGETS: [Target; 7] = [
     Target { name: "capture", run: capture::run },
     Target { name: "record", run: record::run },
     Target { name: "geneve", run: geneve::run },
+    Target { name: "alg_ftp", run: alg_ftp::run },
+    Target { name: "alg_sip", run: alg_sip::run },
+    Target { name: "alg_rtsp", run: alg_rtsp::run },
+    Target { name: "alg_pptp", run: alg_pptp::run },
+    Target { name: "alg_datagram", run: alg_datagram::run },
+    Target { name: "alg_h323", run: alg_h323::run },
 ];
 
 impl Target {

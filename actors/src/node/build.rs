@@ -8,6 +8,7 @@ use cluster_core::Boot;
 use cluster_core::membership::Kind;
 use datapath::xdp::{BpfDir, Mode as XdpMode, PortConfig, Program};
 use datapath::{Bell, Lease, Parts, Peer, Worker, XskPort};
+use engine::alg::Steering;
 use engine::fib::FibChange;
 use engine::screen::Observation;
 use engine::{Engine, Event, Mode, Owners, PortId, Settings, WorkerId};
@@ -234,6 +235,8 @@ fn crew(
     let bells = bells.map_err(StartError::Data)?;
     let mut crew = Crew::default();
     let owners = Arc::new(owners(config.workers));
+    // One worker alone needs nobody to be told where anything is.
+    let steering = (config.workers > 1).then(|| Arc::new(Steering::new(secrets.seed[1])));
     for (index, peers) in introduce(&bells).into_iter().enumerate() {
         let mut umem = opening::umem(config.frames, config.frame_size)?;
         let ports = open_ports(&mut umem, config, watched, index as u16, &mut crew.bound)?;
@@ -244,6 +247,9 @@ fn crew(
         engine.set_host_udp(&host_udp);
         engine.set_policy(Arc::clone(&in_force.compiled));
         engine.set_owners(Arc::clone(&owners));
+        if let Some(steering) = &steering {
+            engine.set_steering(Arc::clone(steering));
+        }
         engine.apply(changes);
         let (events, ring) = RingBuffer::new(datapath::limits::EVENTS);
         crew.rings.push(ring);

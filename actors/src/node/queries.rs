@@ -8,6 +8,7 @@ use engine::table::Cursor;
 use engine::{Counters, PortId};
 use wire::Time;
 
+use super::alg;
 use super::nat::{Ledger, Share, leases};
 use super::uses::Uses;
 use super::view::{self, View};
@@ -188,6 +189,18 @@ impl Node {
     #[expect(clippy::unused_async, reason = "as the other questions to a node")]
     pub async fn top(&self, request: api::TopRequest) -> Result<api::Top, api::Error> {
         Ok(self.actors.watch.top(&request))
+    }
+
+    /// Control channels and what they have announced.
+    ///
+    /// # Errors
+    /// A worker does not answer.
+    pub async fn algs(&self) -> Result<api::Algs, api::Error> {
+        let mut shares = Vec::new();
+        for shard in &self.shards {
+            shares.push(shard.ask(|worker| alg::Share::of(worker.engine(), clock::now())).await?);
+        }
+        Ok(alg::sum(shares))
     }
 
     /// What is in use of translation; who has the most ports, if that was asked for.

@@ -153,6 +153,9 @@ pub struct Rule {
     pub replication: Replication,
     /// Whether TCP connections whose SYN was not seen may become sessions.
     pub pick_up: bool,
+    /// Gateways for its sessions, as the policy file says them.
+    #[serde(default)]
+    pub alg: Vec<String>,
     /// Live sessions of the rule.
     pub sessions: u64,
     /// How many they may be at once; `None` is no limit.
@@ -181,6 +184,7 @@ impl Rule {
             on_change: rule.on_change,
             replication: rule.replication,
             pick_up: rule.terms.pick_up,
+            alg: rule.alg_names(),
             sessions: 0,
             sessions_max: rule.terms.sessions_max,
             hits: 0,

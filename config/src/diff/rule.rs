@@ -54,7 +54,7 @@ pub(super) fn said<const V: usize, const L: usize>(
 }
 
 /// Fields in the order of the policy file.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
     "description",
     "action",
     "from",
@@ -68,6 +68,7 @@ const ORDER: [&str; 13] = [
     "timeout",
     "sessions-max",
     "pick-up",
+    "alg",
 ];
 
 /// What a rule says, but for what is so anyway.
@@ -103,7 +104,8 @@ fn same((old_policy, old): Within<'_>, (new_policy, new): Within<'_>) -> bool {
         && zone(old.to, new.to)
         && addresses(&old.source, &new.source)
         && addresses(&old.destination, &new.destination)
-        && (&old.description, &old.services) == (&new.description, &new.services)
+        && (&old.description, &old.services, &old.algs)
+            == (&new.description, &new.services, &new.algs)
         && (old.action, old.log_open, old.log_close) == (new.action, new.log_open, new.log_close)
         && (old.on_change, old.replication, old.terms)
             == (new.on_change, new.replication, new.terms)
@@ -115,7 +117,7 @@ fn same_set(old: &AddressSet, new: &AddressSet) -> bool {
 }
 
 /// Fields with one value, in words; equal words mean the same.
-fn values((policy, rule): Within<'_>) -> [(&'static str, String); 9] {
+fn values((policy, rule): Within<'_>) -> [(&'static str, String); 10] {
     let zone = |zone| policy.zone_name(zone).unwrap_or(ANY).to_owned();
     let seconds = |time: Duration| format!("{}s", time.as_secs());
     [
@@ -128,6 +130,7 @@ fn values((policy, rule): Within<'_>) -> [(&'static str, String); 9] {
         ("timeout", rule.terms.timeout.map_or_else(String::new, seconds)),
         ("sessions-max", rule.terms.sessions_max.map_or_else(String::new, |max| max.to_string())),
         ("pick-up", rule.terms.pick_up.to_string()),
+        ("alg", rule.alg_names().join(", ")),
     ]
 }
 

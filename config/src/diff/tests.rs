@@ -189,6 +189,7 @@ fn each_field_of_a_rule() {
         ("id = \"a\"\n", "id = \"a\"\ntimeout = \"1h\"\n", "timeout: (none) → 3600s"),
         ("id = \"a\"\n", "id = \"a\"\nsessions-max = 9\n", "sessions-max: (none) → 9"),
         ("id = \"a\"\n", "id = \"a\"\npick-up = true\n", "pick-up: false → true"),
+        ("id = \"a\"\n", "id = \"a\"\nalg = \"tftp/any\"\n", "alg: (none) → tftp/any"),
     ];
     for (from, to, change) in cases {
         assert_eq!(changes(&[(from, to)]), [format!("~ rule a\n    {change}")]);

@@ -9,13 +9,13 @@ use super::book::{self, Entry};
 use super::fields::{self, Fields};
 use super::groups::Groups;
 use super::reader::{Reader, Value};
-use super::{options, service, zones::Zones};
+use super::{alg, options, service, zones::Zones};
 use crate::limits::{DESCRIPTION_BYTES_MAX, OWN_TIMEOUTS_MAX, RULES_MAX, SERVICES_MAX, SETS_MAX};
 use crate::{
     Action, AddressMatch, AddressSet, HostInbound, OnChange, Replication, Rule, Service, Terms,
 };
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "id",
     "description",
     "from",
@@ -30,9 +30,10 @@ const KEYS: [&str; 14] = [
     "timeout",
     "sessions-max",
     "pick-up",
+    "alg",
 ];
-/// Keys of [`Terms`].
-const TERMS: [&str; 3] = ["timeout", "sessions-max", "pick-up"];
+/// Keys of what a rule grants its sessions.
+const TERMS: [&str; 4] = ["timeout", "sessions-max", "pick-up", "alg"];
 const ACTIONS: [(&str, Action); 3] =
     [("permit", Action::Permit), ("deny", Action::Deny), ("reject", Action::Reject)];
 const ON_CHANGE: [(&str, OnChange); 3] =
@@ -120,6 +121,7 @@ fn rule(
     let services = fields.get("service");
     let services = services.and_then(|value| service::of_rule(reader, &books.services, value));
     let terms = terms(reader, fields, action, services.as_deref());
+    let algs = alg::of_rule(reader, fields, services.as_deref());
     Rule {
         id,
         description: description(reader, fields),
@@ -134,6 +136,7 @@ fn rule(
         on_change: fields.choice(reader, "on-change", &ON_CHANGE).unwrap_or_default(),
         replication: fields.choice(reader, "replication", &REPLICATION).unwrap_or_default(),
         terms,
+        algs,
         line: reader.line(fields.span.start),
     }
 }

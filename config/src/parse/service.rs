@@ -169,11 +169,20 @@ fn ports_value(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<(u16, u16)>
         return u16::try_from(port).ok().map(|port| (port, port));
     }
     let text = fields::string(reader, value)?;
+    port_range(reader, text, &value.span())
+}
+
+/// A port, or a range of them.
+pub(crate) fn port_range(
+    reader: &mut Reader<'_>,
+    text: &str,
+    span: &Range<usize>,
+) -> Option<(u16, u16)> {
     match parse_ports(text) {
         Ok(ports) => Some(ports),
         Err(fault) => {
             let message = format!("{}: {}", quoted(text), fault.message);
-            reader.error_hint(&value.span(), message, fault.hint);
+            reader.error_hint(span, message, fault.hint);
             None
         }
     }

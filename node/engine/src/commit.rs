@@ -5,6 +5,7 @@ use core::net::IpAddr;
 
 use wire::{Packet, Time, Transport, Version, checksum, ethernet};
 
+use crate::alg::{Begin, Hint};
 use crate::answer::{Answer, Limiter};
 use crate::engine::{Engine, Keyed, Settings, Waiting};
 use crate::event::{Event, EventKind};
@@ -71,6 +72,10 @@ impl<'a> Context<'a> {
         self.arrived.packets
     }
 
+    pub(crate) const fn now(&self) -> Time {
+        self.now
+    }
+
     /// The port that it came in by.
     pub(crate) const fn ingress(&self) -> PortId {
         self.arrived.ingress
@@ -94,6 +99,10 @@ impl Engine {
             Outcome::Forward(way) => match &plan.relay {
                 Some(Relay::Join(handle)) => self.join(&way, *handle, &context, body),
                 Some(Relay::Ask(handle)) => self.ask_again(&way, *handle, &context, body),
+                Some(Relay::Control(handle, sender)) => {
+                    self.forward_control(&way, (*handle, *sender), &context, turn, body)
+                }
+                Some(Relay::Begin(begin)) => self.forward_first(&way, *begin, &context, turn, body),
                 Some(Relay::Translate(..) | Relay::Quotation(_)) | None => {
                     self.forward(&way, &context, turn, body)
                 }
@@ -176,7 +185,7 @@ impl Engine {
         // Not noted yet, for want of room: the next packet goes the long way, too.
         let held = held || session.flags.has(Flags::EXPORTED);
         // What must be translated goes the long way.
-        let held = held || session.flags.has(Flags::PROXIED);
+        let held = held || session.flags.has(Flags::PROXIED) || session.alg().is_some();
         if let Some(egress) = egress(context.plan).filter(|_| !held) {
             session.set_egress(sender, self.fib.generation(), egress);
         }
@@ -230,6 +239,7 @@ impl Engine {
         let epoch = short_epoch(&self.policy);
         let opening = Opening { key, direction, id, rule, epoch, zones };
         let mut session = Session::new(&opening, context.now);
+        self.join_conversation(&mut session, context);
         update.apply(&mut session, Peer::Initiator, context.bytes, context.now);
         if life != 0 {
             session.life = life;
@@ -269,6 +279,19 @@ impl Engine {
         (Some(id), turn)
     }
 
+    /// A session that another one has announced is of the conversation of that.
+    #[inline]
+    fn join_conversation(&mut self, session: &mut Session, context: &Context<'_>) {
+        let Some(Relay::Begin(Begin { announced: true, .. })) = context.plan.relay else { return };
+        let Self { algs, nat, fib, replication, .. } = self;
+        let domain = fib.domain_of(context.arrived.ingress).unwrap_or_default();
+        let hint = Hint::of(&context.keyed.packet, domain);
+        if let Some(parent) = hint.and_then(|hint| algs.claim(&hint, nat, context.now)) {
+            session.conversation = parent;
+            replication.origins.hold(parent);
+        }
+    }
+
     /// Ends a session.
     pub(crate) fn close(&mut self, handle: Handle, reason: CloseReason, now: Time) {
         let twin = self.twin_of(handle.place()).copied();
@@ -277,9 +300,9 @@ impl Engine {
     }
 
     fn ending(&mut self) -> Ending<'_> {
-        let Self { replication, rules, ledger, events, screening, policy, nat, .. } = self;
+        let Self { replication, rules, ledger, events, screening, policy, nat, algs, .. } = self;
         let screening = screening.as_deref_mut();
-        Ending { replication, rules, ledger, events, screening, policy, nat }
+        Ending { replication, rules, ledger, events, screening, policy, nat, algs }
     }
 
     /// Tells the replication's sender what a packet changed of a session.
@@ -464,7 +487,7 @@ impl Engine {
     /// Completes a checksum that a sender left to hardware, and translates the numbers of a connection that a
     /// cookie has opened.
     #[inline]
-    fn make_ready(&self, context: &Context<'_>, body: &mut Body<'_>) {
+    pub(crate) fn make_ready(&self, context: &Context<'_>, body: &mut Body<'_>) {
         let packet = &context.keyed.packet;
         let port = self.settings.ports.get(context.arrived.ingress.index());
         if port.is_some_and(|port| port.checksum == Checksum::Trust)
@@ -559,6 +582,17 @@ impl Engine {
         if room && !self.resolve.contains(&(port, next)) {
             self.resolve.push_back((port, next));
         }
+    }
+
+    /// Answers a packet of a control channel.
+    pub(crate) fn answer_control(
+        &mut self,
+        answer: Answer,
+        context: &Context<'_>,
+        body: &Body<'_>,
+    ) {
+        let (packet, ingress) = (&context.keyed.packet, context.ingress());
+        self.answerer().answer(answer, packet, ingress, body.bytes(), context.now);
     }
 
     /// What it takes to answer.

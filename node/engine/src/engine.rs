@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use wire::{Direction, FlowKey, FragmentKey, Packet, SLOTS, Slot, Time};
 
+use crate::alg::Algs;
 use crate::answer::{Limiter, Rates};
 use crate::commit::Body;
 use crate::event::{Event, Events};
@@ -91,6 +92,8 @@ pub struct Engine {
     pub(crate) proxies: Proxies,
     /// Public addresses and mappings.
     pub(crate) nat: Nat,
+    /// Control channels and what they have announced.
+    pub(crate) algs: Algs,
     pub(crate) last_session: u64,
     /// The bucket that the packet in hand works on, for re-adoption after a panic.
     pub(crate) touched: Option<u64>,
@@ -220,6 +223,7 @@ impl Engine {
             cookie_slot: 0,
             proxies: Proxies::default(),
             nat: Nat::new(seed ^ other.rotate_left(32)),
+            algs: Algs::default(),
             last_session: 0,
             touched: None,
             settings,
@@ -335,13 +339,35 @@ impl Engine {
             return None;
         }
         let ingress = parsed.ingress;
-        let slot = match parsed.straight() {
-            Some(Straight { plain, .. }) => {
-                self.slot_of_plain(ingress, &plain.key, plain.direction)
+        if let Some(straight) = parsed.straight() {
+            let plain = &straight.plain;
+            if let Some(worker) = self.steered(&plain.key) {
+                return self.other_than_us(worker);
             }
-            None => self.slot_of(ingress, &self.read_unscreened(ingress, frame))?,
-        };
-        self.owner_of(slot)
+            return self.owner_of(self.slot_of_plain(ingress, &plain.key, plain.direction));
+        }
+        let content = self.read_unscreened(ingress, frame);
+        match self.steered_content(&content) {
+            Some(worker) => self.other_than_us(worker),
+            None => self.owner_of(self.slot_of(ingress, &content)?),
+        }
+    }
+
+    fn other_than_us(&self, worker: WorkerId) -> Option<WorkerId> {
+        (worker != self.settings.worker).then_some(worker)
+    }
+
+    /// The worker of a flow that a control channel has announced.
+    #[inline]
+    fn steered(&self, key: &FlowKey) -> Option<WorkerId> {
+        self.algs.rudder.as_ref()?.find(key)
+    }
+
+    fn steered_content(&self, content: &Content) -> Option<WorkerId> {
+        match content {
+            Content::Ip(keyed) => self.steered(&keyed.flow.as_ref()?.0),
+            Content::Link | Content::Consume | Content::Refused(_) => None,
+        }
     }
 
     /// The slot that a frame belongs to. Not worked out with the rest: SipHash is a tenth of a packet's
@@ -482,6 +508,7 @@ impl Engine {
         self.tracking = sweep::tracking(self);
         self.set_screens(same_zones);
         self.prepare_nat();
+        self.prepare_algs();
         self.sweep.start();
     }
 
@@ -618,6 +645,7 @@ impl Engine {
                 Some((session, table.twin(handle, session)?))
             });
             self.nat.recount(twins);
+            self.recount_announced();
             if let Some(screening) = &mut self.screening {
                 screening.recount();
                 self.sweep.start();

@@ -27,6 +27,7 @@ mod straight;
 mod sweep;
 mod verdict;
 
+pub mod alg;
 pub mod answer;
 pub mod fib;
 pub mod fragment;

@@ -383,3 +383,137 @@ pub const NAT_UDP_LIFE: Duration = Duration::from_secs(120);
 
 /// Least life of the mapping of an ICMP query (RFC 5508 §3.2, REQ-2).
 pub const NAT_QUERY_LIFE: Duration = Duration::from_secs(60);
+
+// --- application layer gateways ---------------------------------------------------------------
+
+/// Bytes of an FTP line that is looked at, its end included: the longest command has 62, servers write a
+/// sentence around a number. A longer line announces nothing.
+pub const FTP_LINE_BYTES: usize = 512;
+
+// --- gateways ---------------------------------------------------------------------------------
+
+/// Control channels that are read at once, per engine. Each has 2 KiB, touched only when used.
+pub const CONTROLS_MAX: u32 = 4_096;
+
+/// Pinholes of one engine that stand open at once.
+pub const PINHOLES_MAX: u32 = 8_192;
+
+/// Pinholes of one control channel: a call with sound and picture has eight, and a phone holds a few.
+pub const PINHOLES_PER_CONTROL: usize = 32;
+
+/// How long a pinhole waits for its session. A data connection comes within a second, or after a few tries of
+/// its SYN (RFC 6298: 1, 3, 7, 15 s), and a person may think before a call is answered.
+pub const PINHOLE_LIFE: Duration = Duration::from_secs(60);
+
+/// How long a pinhole for media waits when nothing is said of its call: as long as a proxy lets it ring (RFC
+/// 3261 §16.6, timer C).
+pub const CALL_LIFE: Duration = Duration::from_secs(180);
+
+/// How long a pinhole for media stands when its call is answered and nothing more is said of it: twice what
+/// a session is refreshed after (RFC 4028 §4).
+pub const ANSWERED_CALL_LIFE: Duration = Duration::from_secs(3_600);
+
+/// How long the control channel of a phone lives without a packet: a registration's usual life (RFC 3261
+/// §10.2.1.1).
+pub const SIP_CHANNEL_LIFE: Duration = Duration::from_secs(3_600);
+
+/// Texts that are replaced in one message.
+pub const ALG_MESSAGE_EDITS: usize = 96;
+
+/// Ports below it belong to services (RFC 6335 §6): nobody listens there for what was just announced.
+pub const PINHOLE_PORT_MIN: u16 = 1_024;
+
+/// Bytes of an unfinished line that are kept back: the longest announcement has 64, and text before it.
+pub const ALG_KEPT_BYTES: usize = 128;
+
+/// Bytes that stand for others on a control channel: a line that was kept back.
+pub const ALG_EDIT_BYTES: usize = 160;
+
+/// Texts replaced on one direction of a control channel that its far end has not acknowledged. Who speaks FTP
+/// waits for the answer to each.
+pub const ALG_EDITS: usize = 4;
+
+/// Bytes of a segment that is read, with what was kept back before it: the largest datagram.
+pub const ALG_TEXT_BYTES: usize = 65_536 + ALG_KEPT_BYTES;
+
+/// Bytes of a frame whose text was replaced: what a segment may have, and longer text.
+pub const ALG_FRAME_BYTES: usize = 65_536 + 1_024;
+
+/// Bytes that a record may have of a control channel: with the largest of its session they fit into a message.
+/// Of more pinholes the oldest are told.
+pub const ALG_RECORD_BYTES: usize = 900;
+
+/// Pinholes that are looked at in one tick when their time is over.
+pub const ALG_EXPIRIES_PER_TICK: usize = 64;
+
+/// Announced sessions that the workers of a node know where to find, half of the rows: pinholes of all of
+/// them, and sessions that came by one.
+pub const STEERED_MAX: u32 = 32_768;
+
+/// Rows that an announced session may stand in, a cache line.
+pub const STEERED_BUCKET: usize = 8;
+
+/// Ports of public addresses that are announced at once, or used by sessions that were.
+pub const NAT_RESERVED_MAX: u32 = 65_536;
+/// Bytes of a SIP message that is read: what a phone sends fits a datagram, and a proxy adds a line to it
+/// for each of at most 70 hops. A longer one passes unread, and opens nothing.
+pub const SIP_MESSAGE_BYTES: usize = 16_384;
+
+/// Header fields of a SIP or RTSP message, or of a part of a body: 70 hops of `Via`, and twice what else is
+/// usual. Beyond it the message opens nothing.
+pub const HEADER_FIELDS_MAX: usize = 128;
+
+/// Places in a SIP message that name an endpoint: one of each header field that is read. 9 KiB while a
+/// message is looked at; beyond it the message opens nothing.
+pub const SIP_MENTIONS_MAX: usize = 128;
+
+/// Bytes of the name of a SIP or RTSP method: the longest registered has 13. Whatever begins with a longer
+/// word is no message.
+pub const METHOD_BYTES: usize = 32;
+
+/// Parts of a body of several parts that are looked at: a session, its picture of the caller, a location.
+/// With more the message opens nothing.
+pub const BODY_PARTS_MAX: usize = 8;
+
+/// Media of a session (RFC 8866 §5.14): a conference with screens has six. With more it opens nothing.
+pub const SDP_MEDIA_MAX: usize = 16;
+
+/// Candidates of all media together (RFC 8839 §5.1): three interfaces, two families, two components and
+/// two transports are 24. With more the session opens nothing. 6 KiB.
+pub const SDP_CANDIDATES_MAX: usize = 64;
+
+/// Bytes of a TFTP request: 512 before blocks are counted, by RFC 2347 §2 with all options.
+pub const TFTP_REQUEST_BYTES: usize = 512;
+
+/// Options of a TFTP request: block size, interval, size and window are all that are registered. With
+/// more it is refused.
+pub const TFTP_OPTIONS_MAX: usize = 16;
+
+/// Bytes of an RTSP message that is read: a request is far below, a description of many tracks fits. A
+/// longer one passes unread, and opens nothing.
+pub const RTSP_MESSAGE_BYTES: usize = 16_384;
+
+/// Transports that a client offers for one track (RFC 2326 §12.39): UDP, TCP and multicast are three.
+/// With more the message opens nothing.
+pub const RTSP_TRANSPORTS_MAX: usize = 4;
+
+/// Bytes of a PPTP control message: the longest has 220 (RFC 2637 §2.9). After a longer one the
+/// connection is not understood any more.
+pub const PPTP_MESSAGE_BYTES: usize = 512;
+// --- H.323 ------------------------------------------------------------------------------------
+
+/// Addresses told of one H.323 message: two of each of [`H323_FAST_STARTS_MAX`] channels, and some of the
+/// call. The rest of a message that has more is not read.
+pub const H323_MENTIONS_MAX: usize = 2 * H323_FAST_STARTS_MAX + 16;
+
+/// Channels proposed in one message (`fastStart`). An endpoint with eight audio and four video codecs
+/// proposes each in both directions, 24; Linux has room for 30. The rest of a longer message is not read.
+pub const H323_FAST_STARTS_MAX: usize = 32;
+
+/// Messages of H.245 tunnelled in one of call signalling: what piles up until a call is answered is a
+/// handful. The rest of a longer message is not read.
+pub const H323_TUNNELLED_MAX: usize = 16;
+
+/// Elements of any other list in an H.323 message: the longest that the ASN.1 allows where it bounds one. The
+/// rest of a message with a longer list is not read.
+pub const H323_LIST_MAX: usize = 256;

@@ -29,10 +29,11 @@ mod mappings;
 mod names;
 mod placing;
 mod ports;
+mod reserve;
 mod rewriting;
 mod simply;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod usage;
 
 use std::collections::HashMap;
@@ -43,12 +44,14 @@ pub(crate) use self::choose::{First, Toward};
 use self::compiled::Pool;
 pub use self::compiled::PublicUse;
 pub(crate) use self::compiled::Translations;
+pub(crate) use self::fixed_map::FixedMap;
 use self::mappings::Mappings;
 use self::names::Names;
 pub use self::names::NatRule;
 pub(crate) use self::placing::protocol_in;
 use self::ports::Runs;
 pub use self::ports::{Class, Half};
+use self::reserve::Reservations;
 use self::rewriting::Rewriting;
 pub(crate) use self::rewriting::Turn;
 pub(crate) use self::simply::Simple;
@@ -61,6 +64,9 @@ use crate::limits::{NAT_ADDRESSES_MAX, NAT_MAPPINGS_MAX, NAT_QUERY_LIFE, NAT_UDP
 use crate::policy::Policy;
 use crate::{Mode, Port, PortId};
 
+/// Where a public address is kept.
+pub(crate) type Place = u16;
+
 /// What an engine keeps for translation.
 #[derive(Debug)]
 pub(crate) struct Nat {
@@ -71,6 +77,8 @@ pub(crate) struct Nat {
     sieve: Sieve,
     addresses: Vec<Public>,
     mappings: Option<Mappings>,
+    /// Of sessions that gateways have announced.
+    reserved: Reservations,
     pub(crate) names: Names,
     /// The addresses that ports share with those of other nodes: what interfaces are translated to.
     shared: Box<[(PortId, IpAddr)]>,
@@ -115,6 +123,7 @@ impl Nat {
             sieve: Sieve::default(),
             addresses: Vec::new(),
             mappings: None,
+            reserved: Reservations::default(),
             names: Names::default(),
             shared: Box::default(),
             host_udp: Box::default(),

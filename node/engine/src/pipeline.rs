@@ -11,6 +11,7 @@
 //! code that cannot fail. So a panic while judging leaves everything as it was, and `explain` is the
 //! same judge with somebody watching.
 
+mod announced;
 mod proxied;
 mod related;
 mod translated;
@@ -26,6 +27,7 @@ use wire::cookie::Proof;
 pub(crate) use self::proxied::judge_vouched;
 pub use self::watch::Stage;
 pub(crate) use self::watch::{Unwatched, Watch};
+use crate::alg::{self, Begin, Control};
 use crate::answer::{Answer, Unreachable};
 use crate::engine::{Engine, Keyed};
 use crate::fib::Lookup;
@@ -187,6 +189,8 @@ struct Judge<'a> {
     vouched: bool,
     /// What its destination means, where `packet` says that.
     toward: Option<Toward>,
+    /// A control channel has announced its session.
+    announced: bool,
     chosen: &'a Chosen,
     /// The screen that the packet meets, where there are any.
     gate: Option<&'a Gate<'a>>,
@@ -204,7 +208,20 @@ impl<'a> Judge<'a> {
         now: Time,
     ) -> Self {
         let (packet, vouched, toward) = (&keyed.packet, false, None);
-        Self { engine, keyed, packet, arrived, frame, now, vouched, toward, chosen, gate }
+        let announced = false;
+        Self {
+            engine,
+            keyed,
+            packet,
+            arrived,
+            frame,
+            now,
+            vouched,
+            toward,
+            announced,
+            chosen,
+            gate,
+        }
     }
 }
 
@@ -296,8 +313,38 @@ impl Judge<'_> {
         if let Some(proxied) = self.engine.proxies.of(handle, session) {
             return self.follow_proxied(handle, session, sender, proxied, watch);
         }
+        if let Some(control) = self.engine.algs.controls.of(handle, session) {
+            return self.follow_control(handle, session, sender, control, watch);
+        }
         let judgement = self.track(handle, session, sender);
         self.follow_judged(handle, session, sender, judgement, None, watch)
+    }
+
+    /// A packet of a control channel, which its gateway reads.
+    #[cold]
+    fn follow_control(
+        &self,
+        handle: Handle,
+        session: &Session,
+        sender: Peer,
+        control: &Control,
+        watch: &mut impl Watch,
+    ) -> Plan {
+        let packet = alg::as_seen(control, self.packet, sender);
+        let judge = self.of(&packet);
+        let relay = Some(Relay::Control(handle, sender));
+        let judgement = match judge.track(handle, session, sender) {
+            // What is told to its sender is told in the numbers that it knows.
+            track::Judgement::Challenge { sequence, acknowledgment } => {
+                let sequence = control.stream(sender.other()).beyond(sequence);
+                track::Judgement::Challenge { sequence, acknowledgment }
+            }
+            other @ (track::Judgement::Pass(_)
+            | track::Judgement::Ask(_)
+            | track::Judgement::Reopen
+            | track::Judgement::Invalid(_)) => other,
+        };
+        judge.follow_judged(handle, session, sender, judgement, relay, watch)
     }
 
     /// The same, once its tracker has spoken.
@@ -528,7 +575,22 @@ impl Judge<'_> {
             }
         }
         let session = Change::Open { update, zones, life, stale };
-        Plan { session, ..permitted_by(rule, way) }
+        let relay = self.begin(rule).map(Relay::Begin);
+        Plan { session, relay, ..permitted_by(rule, way) }
+    }
+
+    /// What gateways have to do with the session that the packet opens.
+    #[inline]
+    fn begin(&self, rule: RuleIndex) -> Option<Begin> {
+        let rule = self.engine.policy.rule(rule);
+        if !self.announced && rule.algs.is_empty() {
+            return None;
+        }
+        // What was announced announces nothing itself; and of a cookie the numbers are translated already.
+        let read = !self.announced && !self.vouched;
+        let port = self.packet.ports().filter(|_| read).map(|(_, port)| port);
+        let alg = port.and_then(|port| rule.alg(self.packet.protocol, port));
+        (self.announced || alg.is_some()).then_some(Begin { alg, announced: self.announced })
     }
 
     /// Which of the limits of its rule and zone one more session would go beyond, once the one that it

@@ -10,7 +10,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use config::{Action, Integrity, OnChange, Replication, Timeouts};
+use config::{Action, Alg, AlgUse, Integrity, OnChange, Replication, Timeouts};
+use wire::Protocol;
 
 use crate::ids::{PortId, RuleIndex, ZoneId};
 use crate::nat::Translations;
@@ -50,6 +51,7 @@ pub struct Policy {
     lives: lives::Lives,
     integrity: Integrity,
     picks_up: bool,
+    has_algs: bool,
     names: names::Names,
     screens: Screens,
     translations: Translations,
@@ -162,6 +164,11 @@ impl Policy {
     /// Whether any rule picks TCP connections up in the middle.
     pub const fn picks_up(&self) -> bool {
         self.picks_up
+    }
+
+    /// Whether any rule has gateways.
+    pub const fn has_algs(&self) -> bool {
+        self.has_algs
     }
 
     /// Ports that a zone names and this node does not have: no error, since members of a cluster
@@ -283,6 +290,15 @@ pub struct Rule {
     pub sessions_max: Option<u32>,
     /// Whether a TCP connection whose SYN was not seen may become a session.
     pub pick_up: bool,
+    /// Gateways for its sessions.
+    pub algs: Box<[AlgUse]>,
     /// Line in the policy file, from 1.
     pub line: usize,
+}
+
+impl Rule {
+    /// The gateway for a session of the rule, by its protocol and the port that it is opened to.
+    pub fn alg(&self, protocol: Protocol, port: u16) -> Option<Alg> {
+        self.algs.iter().find(|it| it.is_for(protocol.0, port)).map(|it| it.alg)
+    }
 }

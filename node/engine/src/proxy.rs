@@ -32,6 +32,8 @@ use wire::cookie::{Offer, SCALE, Stamped};
 use wire::{Packet, Seq, Tcp, Time, Transport};
 
 pub(crate) use self::act::Remade;
+pub(crate) use self::rewrite::{ACKNOWLEDGMENT, SEQUENCE, put32, update};
+use crate::alg::Begin;
 use crate::limits::{ASK_INTERVAL, ASKED_MAX, WINDOW_SCALE_MAX};
 use crate::session::{Flags, Peer, Session};
 use crate::table::Handle;
@@ -83,6 +85,10 @@ pub(crate) enum Relay {
     Ask(Handle),
     /// It opens the window of the client of this session, and an ACK goes back to its sender.
     Join(Handle),
+    /// It is of a control channel, which its gateway reads.
+    Control(Handle, Peer),
+    /// It opens a session that a gateway is for, or that one has announced.
+    Begin(Begin),
 }
 
 const _: () = assert!(size_of::<Option<Relay>>() <= 16, "beside what every packet needs");

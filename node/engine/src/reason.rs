@@ -228,6 +228,11 @@ reasons! {
     NatUnmapped = "nat-unmapped",
     /// A packet to the mapping of an inside endpoint, from whom the rule's `filtering` does not admit.
     NatFiltered = "nat-filtered",
+    /// A segment of a control channel came before those that it follows: a gateway reads in order. It is sent
+    /// again.
+    AlgGap = "alg-gap",
+    /// A control channel has more text replaced than its far end has acknowledged. It is sent again.
+    AlgBusy = "alg-busy",
     /// A packet of a translated session that came past the translation: as it looks on the other side.
     NatBypassed = "nat-bypassed",
 

@@ -139,17 +139,20 @@ impl Engine {
         self.expire_waiting(now);
         self.expire_holds(now);
         self.ask_due(now);
+        self.algs.expire(&mut self.nat, now);
         self.sweep(now) || behind
     }
 
     fn expire_sessions(&mut self, now: Time) -> bool {
-        let Self { table, rules, ledger, events, replication, screening, policy, nat, .. } = self;
+        let Self {
+            table, rules, ledger, events, replication, screening, policy, nat, algs, ..
+        } = self;
         let advance = table.review(now, TIMER_VISITS_PER_TURN, |handle, session, twin| {
             let kept = replication.keeps(session, now);
             if kept.is_none() {
                 let screening = screening.as_deref_mut();
                 let mut ending =
-                    Ending { replication, rules, ledger, events, screening, policy, nat };
+                    Ending { replication, rules, ledger, events, screening, policy, nat, algs };
                 ending.tell(handle.place(), session, twin, session.expiry_reason(), now);
             }
             kept

@@ -33,6 +33,7 @@ pub(crate) use self::origins::Origins;
 use self::recovery::Lags;
 pub(crate) use self::recovery::Recovery;
 use crate::Anomaly;
+use crate::alg::Algs;
 use crate::engine::Engine;
 use crate::event::Events;
 use crate::ledger::Ledger;
@@ -162,6 +163,7 @@ pub(crate) struct Ending<'a> {
     pub(crate) screening: Option<&'a mut Screening>,
     pub(crate) policy: &'a Policy,
     pub(crate) nat: &'a mut Nat,
+    pub(crate) algs: &'a mut Algs,
 }
 
 impl Ending<'_> {
@@ -183,6 +185,10 @@ impl Ending<'_> {
         if let Some(twin) = twin {
             self.nat.end(session, twin);
         }
+        if session.alg().is_some() {
+            self.algs.end(place, self.nat);
+        }
+        self.algs.end_child(session, twin);
         ledger.closed(reason);
         // Of a replica's end its owner tells.
         let owner = replication.role == Role::Owner;

@@ -18,6 +18,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use config::Alg;
 use wire::{Direction, FlowKey, Protocol, Time};
 
 pub use self::reason::CloseReason;
@@ -245,6 +246,26 @@ impl Session {
         session
     }
 
+    /// The gateway that reads its packets.
+    #[inline]
+    #[must_use]
+    pub fn alg(&self) -> Option<Alg> {
+        let number = self.flags.0 >> Flags::QUERY_SHIFT & Flags::QUERY_MASK;
+        gateways(self.key.protocol()).get(usize::from(number).checked_sub(1)?).copied()
+    }
+
+    /// Has a gateway read its packets.
+    pub(crate) fn set_alg(&mut self, alg: Alg) {
+        let place = gateways(self.key.protocol()).iter().position(|it| *it == alg);
+        self.set_number(place);
+    }
+
+    /// Whether another session has announced it.
+    #[must_use]
+    pub const fn is_child(&self) -> bool {
+        self.conversation != self.id
+    }
+
     /// The type of the ICMP query that opened it; `None` of another protocol, and where an older node told.
     #[must_use]
     pub fn query(&self) -> Option<u8> {
@@ -254,7 +275,10 @@ impl Session {
 
     /// Remembers the type of the ICMP query that opened it. No other type is remembered.
     pub(crate) fn set_query(&mut self, kind: u8) {
-        let place = queries(self.key.protocol()).iter().position(|query| *query == kind);
+        self.set_number(queries(self.key.protocol()).iter().position(|query| *query == kind));
+    }
+
+    fn set_number(&mut self, place: Option<usize>) {
         let number = place.map_or(0, |place| place as u16 + 1);
         let rest = self.flags.0 & !(Flags::QUERY_MASK << Flags::QUERY_SHIFT);
         self.flags.0 = rest | number << Flags::QUERY_SHIFT;
@@ -324,7 +348,8 @@ impl Flags {
     pub const HELD: Self = Self(1 << 14);
     /// Its record was made, and no packet has come since.
     pub(crate) const EXPORTED: Self = Self(1 << 15);
-    /// Bits 9 to 11: the number of the ICMP type that opened it, from 1 ([`queries`]).
+    /// Bits 9 to 11, from 1: the number of the ICMP type that opened it ([`queries`]), or that of the gateway
+    /// that reads it ([`gateways`]).
     const QUERY_SHIFT: u32 = 9;
     const QUERY_MASK: u16 = 7;
     const INITIATOR_EGRESS_KNOWN: Self = Self(1 << 6);
@@ -379,6 +404,15 @@ const fn queries(protocol: Protocol) -> &'static [u8] {
     match protocol {
         Protocol::ICMP => &[8, 13, 15, 17],
         Protocol::ICMPV6 => &[128, 144, 145, 146, 147],
+        _ => &[],
+    }
+}
+
+/// The gateways for control channels of a protocol; there are at most seven.
+const fn gateways(protocol: Protocol) -> &'static [Alg] {
+    match protocol {
+        Protocol::TCP => &[Alg::Ftp],
+        Protocol::UDP => &[Alg::Tftp, Alg::Sip],
         _ => &[],
     }
 }

@@ -40,6 +40,7 @@ pub(crate) trait Backend: Send + Sync + 'static {
     /// The top talkers.
     fn top(&self, request: api::TopRequest) -> impl Future<Output = Answer<api::Top>> + Send;
     /// What is in use of translation.
+    fn algs(&self) -> impl Future<Output = Answer<api::Algs>> + Send;
     fn nat(&self, request: api::NatRequest) -> impl Future<Output = Answer<api::Nat>> + Send;
     /// All counters.
     fn counters(&self) -> impl Future<Output = Answer<api::Counters>> + Send;

@@ -108,6 +108,7 @@ fn handler<B: Backend>(endpoint: Endpoint) -> MethodRouter<Arc<B>> {
         Endpoint::AnomaliesClear => post(clear_anomalies::<B>),
         Endpoint::Screens => get(screening::<B>),
         Endpoint::Top => post(top::<B>),
+        Endpoint::Alg => get(algs::<B>),
         Endpoint::Nat => post(nat::<B>),
         Endpoint::Failpoint => post(failpoint::<B>),
         Endpoint::Metrics => get(scrape::<B>),
@@ -163,6 +164,10 @@ async fn screening<B: Backend>(State(node): Node<B>) -> Answer<api::Screening> {
 
 async fn top<B: Backend>(State(node): Node<B>, asked: Asked<api::TopRequest>) -> Answer<api::Top> {
     Ok(Json(node.top(body(asked)?).await?))
+}
+
+async fn algs<B: Backend>(State(node): Node<B>) -> Answer<api::Algs> {
+    Ok(Json(node.algs().await?))
 }
 
 async fn nat<B: Backend>(State(node): Node<B>, asked: Asked<api::NatRequest>) -> Answer<api::Nat> {

@@ -1,6 +1,7 @@
 //! `show`: what a running daemon knows, one file for each thing.
 
 mod agreement;
+mod alg;
 mod anomalies;
 mod cluster;
 mod conversations;
@@ -47,6 +48,8 @@ enum What {
     Anomalies(anomalies::Options),
     /// Screens: attacks by kind, what is blocked, what is learned of normal traffic
     Screens(Daemon),
+    /// Gateways: control channels, pinholes, and what was refused
+    Alg(Daemon),
     /// Address translation: pools and what is in use of them, rules and their hits
     Nat(nat::Options),
     /// Top talkers, averaged over the last seconds
@@ -86,6 +89,7 @@ pub(crate) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
         What::Status(daemon) => status::run(daemon, out),
         What::Anomalies(options) => anomalies::run(options, out),
         What::Screens(daemon) => screens::run(daemon, out),
+        What::Alg(daemon) => alg::run(daemon, out),
         What::Nat(options) => nat::run(options, out),
         What::Top(options) => top::run(options, out),
     }

@@ -54,6 +54,36 @@ fn datagrams_of_the_fabric() {
     replay("geneve");
 }
 
+#[test]
+fn lines_of_ftp() {
+    replay("alg_ftp");
+}
+
+#[test]
+fn messages_of_sip() {
+    replay("alg_sip");
+}
+
+#[test]
+fn messages_of_rtsp() {
+    replay("alg_rtsp");
+}
+
+#[test]
+fn messages_of_pptp() {
+    replay("alg_pptp");
+}
+
+#[test]
+fn requests_of_tftp_and_dns() {
+    replay("alg_datagram");
+}
+
+#[test]
+fn messages_of_h323() {
+    replay("alg_h323");
+}
+
 /// A folder that belongs to no target would silently not be replayed.
 #[test]
 fn every_folder_of_inputs_belongs_to_a_target() {

@@ -23,12 +23,14 @@
 //! | `screens/floods.rs` | tools that flood and sweep, and collections of exploits |
 //! | `nat.rs` | translated addresses, as servers, strangers and programs see them |
 //! | `nat_shown.rs` | the same, as operators see them |
+//! | `alg.rs` | file transfer in every mode, through a firewall that permits control channels alone |
 //! | `wire.rs` | a bump in the wire |
 //! | `sockets.rs` | not a test: clients and servers made of plain sockets |
 //!
 //! All need root; the tests take turns (`World`), because each loads the machine.
 #![allow(clippy::unwrap_used)]
 
+mod alg;
 mod closed;
 mod commits;
 mod host;

@@ -43,6 +43,7 @@ impl Sessions for Table<'_> {
         let (id, held) = (self.engine.session_id(session.id), session.flags.has(Flags::HELD));
         let held_up_to = if held { self.engine.mark() } else { 0 };
         out.extend_from_slice(&self.engine.export(place, id, now)?);
+        self.engine.export_control(place, now, out);
         Some(Exported { id, held_up_to })
     }
 
@@ -51,11 +52,13 @@ impl Sessions for Table<'_> {
     }
 
     fn import(&mut self, record: &[u8], contest: Contest, now: Time) -> Imported {
-        let Ok((record, _)) = Record::parse(record) else {
+        let bytes = record;
+        let Ok((record, len)) = Record::parse(bytes) else {
             return Imported::Refused(Refusal::Malformed);
         };
         match self.engine.import(&record, contest, now) {
             Import::Opened(handle) | Import::Updated(handle) => {
+                self.engine.import_control(handle.place(), &bytes[len..], now);
                 Imported::Applied { place: handle.place(), replaced: false }
             }
             Import::Stale { place, id } => Imported::Stale { place, id },

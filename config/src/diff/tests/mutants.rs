@@ -7,9 +7,9 @@ use core::time::Duration;
 
 use super::{BASE, diff, policy};
 use crate::{
-    Action, AddressMatch, AddressSet, Baseline, Flood, HostInbound, Integrity, OnChange, Policy,
-    PrefixLengths, Reaction, Replication, Response, Rule, Scan, Screen, Service, SessionLimit,
-    SynFlood, Terms, Timeouts, WindowCheck, Zone,
+    Action, AddressMatch, AddressSet, Alg, AlgUse, Baseline, Flood, HostInbound, Integrity,
+    OnChange, Policy, PrefixLengths, Reaction, Replication, Response, Rule, Scan, Screen, Service,
+    SessionLimit, SynFlood, Terms, Timeouts, WindowCheck, Zone,
 };
 
 type Mutant = (&'static str, fn(&mut Policy));
@@ -90,6 +90,7 @@ fn of_rule() -> Vec<Mutant> {
         on_change: _,
         replication: _,
         terms: Terms { timeout: _, sessions_max: _, pick_up: _ },
+        algs: _,
         // For messages only.
         line: _,
     } = &policy(BASE).rules[0];
@@ -106,6 +107,7 @@ fn of_rule() -> Vec<Mutant> {
         ("timeout", |it| it.rules[0].terms.timeout = Some(Duration::from_secs(1))),
         ("sessions-max", |it| it.rules[0].terms.sessions_max = Some(1)),
         ("pick-up", |it| it.rules[0].terms.pick_up = true),
+        ("alg", |it| it.rules[0].algs.push(AlgUse::usual(Alg::Ftp))),
     ]
 }
 

@@ -110,6 +110,7 @@ fn rule() -> impl Strategy<Value = Rule> {
             on_change: Default::default(),
             replication: Default::default(),
             terms: Default::default(),
+            algs: Vec::new(),
             line: 1,
         },
     )

@@ -60,6 +60,7 @@ impl Nat {
     /// A session begins, which its rules count by themselves: its port is taken. One that came by a record may
     /// be of an address that is not here yet.
     pub(crate) fn begin(&mut self, session: &Session, twin: &Twin) {
+        self.begin_child(session, twin);
         if let Some((outside, class)) = self.port_of(twin) {
             if let Some(runs) = self.runs_mut(outside.place, class) {
                 runs.take(outside.port);
@@ -87,21 +88,19 @@ impl Nat {
     /// It is over.
     pub(crate) fn end(&mut self, session: &Session, twin: &Twin) {
         self.names.ended(twin.rules);
+        self.end_child(session, twin);
         let mapped = twin.marks.has(Marks::MAPPED);
-        if let Some((outside, class)) = self.port_of(twin).filter(|_| !mapped)
-            && let Some(runs) = self.runs_mut(outside.place, class)
-        {
-            runs.give_back(outside.port);
+        if let Some((outside, class)) = self.port_of(twin).filter(|_| !mapped) {
+            self.let_go((outside.place, class, outside.port));
         }
         if !by_mapping(twin) {
             return;
         }
         for going in self.goings(session, twin).into_iter().flatten() {
             let Some(mappings) = self.mappings.as_mut() else { continue };
-            if mappings.end(&going.inside, &going.outside, going.remote)
-                && let Some(runs) = self.runs_mut(going.outside.place, going.outside.class)
-            {
-                runs.give_back(going.outside.port);
+            if mappings.end(&going.inside, &going.outside, going.remote) {
+                let Outside { place, class, port } = going.outside;
+                self.let_go((place, class, port));
             }
         }
     }
@@ -160,7 +159,7 @@ impl Engine {
         self.nat.names.hit(twin.rules);
         match (twin.marks, Class::of(twin.key.protocol())) {
             // What `begin` does for nearly all.
-            (Marks::PORT, Some(class)) if twin.place != NO_PLACE => {
+            (Marks::PORT, Some(class)) if twin.place != NO_PLACE && !session.is_child() => {
                 if let Some(runs) = self.nat.runs_mut(twin.place, class) {
                     runs.take(twin.key.source_port(twin.initiator));
                 }
@@ -211,6 +210,7 @@ impl Nat {
             runs.give_all_back();
         }
         self.mappings.iter_mut().for_each(Mappings::clear);
+        self.reserved.clear();
         self.names.end_all();
         let (counters, borrowed) = (self.counters, self.borrowed());
         sessions.for_each(|(session, twin)| {

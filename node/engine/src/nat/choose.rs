@@ -28,6 +28,13 @@ pub(crate) struct Toward {
     nat64: Option<u16>,
 }
 
+impl Toward {
+    /// What a gateway has announced.
+    pub(crate) const fn announced(to: (IpAddr, u16)) -> Self {
+        Self { to, rule: NatRule::NONE, inward: false, nat64: None }
+    }
+}
+
 /// A first packet that a rule permits, when its source is chosen.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct First<'a> {

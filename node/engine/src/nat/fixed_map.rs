@@ -105,6 +105,26 @@ impl<K: Hash + Eq + Copy, V: Copy> FixedMap<K, V> {
         None
     }
 
+    /// All entries, in no order that means anything.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        let chain = move |head: &u32| {
+            let first = self.entries.get(*head as usize);
+            std::iter::successors(first, |entry| self.entries.get(entry.next as usize))
+        };
+        self.heads.iter().flat_map(chain).map(|entry| (&entry.key, &entry.value))
+    }
+
+    /// Has all entries changed.
+    pub(crate) fn change_all(&mut self, mut with: impl FnMut(&K, &mut V)) {
+        for head in &self.heads {
+            let mut at = *head;
+            while let Some(entry) = self.entries.get_mut(at as usize) {
+                with(&entry.key, &mut entry.value);
+                at = entry.next;
+            }
+        }
+    }
+
     fn head(&self, key: &K) -> usize {
         self.keyed.hash_one(key) as usize & (self.heads.len() - 1)
     }

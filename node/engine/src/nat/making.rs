@@ -292,6 +292,7 @@ fn push<T>(
         on_change: config::OnChange::default(),
         replication: config::Replication::default(),
         terms: config::Terms::default(),
+        algs: Vec::new(),
         line: rule.line,
     });
     list.1.push((place, effect));

@@ -183,6 +183,11 @@ impl Runs {
         place(port).is_some_and(|(slot, bit)| (self.used[slot] | kept(slot)) & bit == 0)
     }
 
+    /// The same of a port that may be given anew.
+    pub(crate) fn is_free_for(&self, port: u16, half: Half) -> bool {
+        self.is_free(port) && place(port).is_some_and(|(_, bit)| half.mask() & bit != 0)
+    }
+
     /// `false`: it is taken already, or no port of a run.
     pub(crate) fn take(&mut self, port: u16) -> bool {
         let Some((slot, bit)) = place(port) else { return false };

@@ -5,6 +5,6 @@ mod destination;
 mod failover;
 mod families;
 mod placing;
-mod rig;
+pub(crate) mod rig;
 mod simply;
 mod source;

@@ -92,6 +92,9 @@ impl Judge<'_> {
         stale: Option<(Handle, CloseReason)>,
         watch: &mut impl Watch,
     ) -> Plan {
+        if let Some(plan) = self.open_announced(stale, watch) {
+            return plan;
+        }
         // The packet may be one that leaves, where its session has just ended.
         let came = core::ptr::eq(self.packet, &raw const self.keyed.packet);
         if self.engine.is_untranslated() || came && self.means_what_it_says() {
@@ -246,7 +249,7 @@ impl Judge<'_> {
 const HEADERS_DIFFER: i32 = 20;
 
 /// A packet as the policy sees it: its destination is what it leads to.
-fn bound_for(packet: &Packet, (address, port): (std::net::IpAddr, u16)) -> Packet {
+pub(super) fn bound_for(packet: &Packet, (address, port): (std::net::IpAddr, u16)) -> Packet {
     let mut packet = Packet { destination: address, ..*packet };
     match &mut packet.body {
         Transport::Tcp(tcp) => tcp.destination_port = port,

@@ -33,6 +33,7 @@ pub(super) fn compile(
         lives: Lives::of(&policy.rules).ok_or(CompileError::TooManyTimeouts)?,
         integrity: policy.integrity,
         picks_up: policy.rules.iter().any(|rule| rule.terms.pick_up),
+        has_algs: policy.rules.iter().any(|rule| !rule.algs.is_empty()),
         names: Names::of(policy),
         screens: Screens::compile(policy)?,
         translations: Translations::compile(policy)?,
@@ -163,6 +164,7 @@ fn facts(rule: &config::Rule) -> Rule {
         replication: rule.replication,
         sessions_max: rule.terms.sessions_max,
         pick_up: rule.terms.pick_up,
+        algs: rule.algs.clone().into(),
         line: rule.line,
     }
 }

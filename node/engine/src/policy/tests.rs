@@ -146,6 +146,7 @@ fn facts_of_rules_are_kept() {
         rule.replication = Replication::Async;
         rule.terms.sessions_max = Some(9);
         rule.terms.pick_up = true;
+        rule.algs = vec![AlgUse::usual(Alg::Ftp)];
         rule.line = 12;
     });
     let policy = compile(&[rule("a", |_| {}), written]);
@@ -159,6 +160,7 @@ fn facts_of_rules_are_kept() {
         replication: Replication::Async,
         sessions_max: Some(9),
         pick_up: true,
+        algs: [AlgUse::usual(Alg::Ftp)].into(),
         line: 12,
     };
     assert_eq!(*kept, want);

@@ -7,8 +7,8 @@ use super::{Joined, Relay};
 use crate::session::Peer;
 
 /// Offsets in a TCP header (RFC 9293 §3.1).
-const SEQUENCE: usize = 4;
-const ACKNOWLEDGMENT: usize = 8;
+pub(crate) const SEQUENCE: usize = 4;
+pub(crate) const ACKNOWLEDGMENT: usize = 8;
 const WINDOW: usize = 14;
 
 impl Relay {
@@ -18,7 +18,7 @@ impl Relay {
             Self::Translate(joined, sender) => segment(frame, packet, joined, *sender),
             Self::Quotation(joined) => quotation(frame, packet, joined),
             // Other frames leave in the place of this one.
-            Self::Ask(_) | Self::Join(_) => {}
+            Self::Ask(_) | Self::Join(_) | Self::Control(..) | Self::Begin(_) => {}
         }
     }
 }
@@ -96,7 +96,7 @@ fn quotation(frame: &mut [u8], packet: &Packet, joined: &Joined) {
 }
 
 /// The checksum at this place, after the sum of the bytes around it was `before` (RFC 1624 §3).
-fn update(bytes: &mut [u8], at: usize, before: u32) {
+pub(crate) fn update(bytes: &mut [u8], at: usize, before: u32) {
     let after = checksum::sum(bytes);
     let Some(&[high, low]) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else { return };
     let old = u16::from_be_bytes([high, low]);
@@ -107,6 +107,11 @@ fn update(bytes: &mut [u8], at: usize, before: u32) {
 fn add(bytes: &mut [u8], at: usize, shift: u32) {
     let Some(field) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) else { return };
     *field = u32::from_be_bytes(*field).wrapping_add(shift).to_be_bytes();
+}
+
+pub(crate) fn put32(bytes: &mut [u8], at: usize, value: u32) {
+    let Some(field) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) else { return };
+    *field = value.to_be_bytes();
 }
 
 fn put16(bytes: &mut [u8], at: usize, value: u16) {

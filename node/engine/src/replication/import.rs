@@ -212,7 +212,8 @@ impl Engine {
         if !self.settings.ports.iter().any(|port| port.domain == domain) {
             return Some(Refused::NoDomain);
         }
-        if self.owns_all {
+        // What a control channel has announced is where that is.
+        if self.owns_all || record.conversation != record.id {
             return None;
         }
         let twin =
@@ -246,6 +247,7 @@ impl Engine {
             let twin = self.twin_by(&record.key, record.initiator, translated);
             self.replicate_translation(handle, &session, twin);
         }
+        self.algs.begin_child(&session, self.table.twin(handle, &session));
         self.replication.origins.hold(session.id);
         self.replication.origins.hold(session.conversation);
         self.rules.begun(&session);

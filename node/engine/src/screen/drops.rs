@@ -137,6 +137,8 @@ const TABLE: [(Option<Kind>, &[Reason]); 22] = [
     (
         None,
         &[
+            AlgGap,
+            AlgBusy,
             Odd,
             NotIp,
             FrameTooShort,

@@ -63,6 +63,10 @@ impl Backend for RunningNode {
         self.node.top(request).await
     }
 
+    async fn algs(&self) -> Result<api::Algs, Error> {
+        self.node.algs().await
+    }
+
     async fn nat(&self, request: api::NatRequest) -> Result<api::Nat, Error> {
         self.node.nat(request).await
     }

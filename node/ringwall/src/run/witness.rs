@@ -64,6 +64,10 @@ impl Backend for RunningWitness {
     }
 
     /// It translates nothing, which its metrics say.
+    async fn algs(&self) -> Result<api::Algs, Error> {
+        Ok(api::Algs::default())
+    }
+
     async fn nat(&self, _: api::NatRequest) -> Result<api::Nat, Error> {
         Ok(api::Nat::default())
     }

@@ -2,6 +2,7 @@
 //! port that is gone is gone here as well.
 
 mod agreement;
+mod alg;
 mod cluster;
 mod nat;
 mod screens;
@@ -23,6 +24,7 @@ pub(super) struct Facts {
     pub(super) policy: api::Policy,
     pub(super) ports: api::Ports,
     pub(super) screening: api::Screening,
+    pub(super) algs: api::Algs,
     pub(super) nat: api::Nat,
     /// While the node can tell how it stands to the cluster's policy.
     pub(super) agreement: Option<api::PolicyStatus>,
@@ -43,6 +45,7 @@ impl Facts {
             policy: node.policy().await?,
             ports: node.ports().await?,
             screening: node.screening().await?,
+            algs: node.algs().await?,
             nat: node.nat(api::NatRequest::default()).await?,
             agreement: node.policy_status().await.ok(),
             cluster: node.cluster().await.ok(),
@@ -73,6 +76,8 @@ pub(super) fn render(facts: &Facts) -> String {
         facts.ports.ports.iter().for_each(port);
         screens::describe();
         screens::screening(&facts.screening);
+        alg::describe();
+        alg::algs(&facts.algs);
         nat::describe();
         nat::nat(&facts.nat);
         if let Some(status) = &facts.agreement {

@@ -75,7 +75,8 @@ fn row(rule: &Rule) -> [String; 10] {
 
 fn action(rule: &Rule) -> String {
     let pick_up = if rule.pick_up { ",pick-up" } else { "" };
-    format!("{}{pick_up}", rule.action.name())
+    let algs: String = rule.alg.iter().map(|alg| format!(",{alg}")).collect();
+    format!("{}{pick_up}{algs}", rule.action.name())
 }
 
 /// The first few of a list: a rule may name thousands.

@@ -17,13 +17,13 @@ use crate::{
     Checksum, Decision, Engine, Mode, Origin, Port, PortId, Reason, Settings, Verdict, WorkerId,
 };
 
-pub(super) const START: Time = Time::from_secs(1_000);
-pub(super) const LAN: PortId = PortId(0);
-pub(super) const WAN: PortId = PortId(1);
+pub(crate) const START: Time = Time::from_secs(1_000);
+pub(crate) const LAN: PortId = PortId(0);
+pub(crate) const WAN: PortId = PortId(1);
 
 /// Inside 10.0.0.0/8 and fd00::/16 behind 10.0.0.254; outside everything else. The firewall is 10.0.0.1 and
 /// 198.51.100.1, fd00::1 and 2001:db8::1.
-pub(super) const RULES: &str = r#"
+pub(crate) const RULES: &str = r#"
 [zones]
 in = ["a"]
 out = ["b"]
@@ -46,10 +46,10 @@ action = "permit"
 
 /// A frame that left, as it is read.
 #[derive(Clone, Debug)]
-pub(super) struct Left {
-    pub(super) port: PortId,
-    pub(super) frame: Vec<u8>,
-    pub(super) packet: Packet,
+pub(crate) struct Left {
+    pub(crate) port: PortId,
+    pub(crate) frame: Vec<u8>,
+    pub(crate) packet: Packet,
 }
 
 impl Left {
@@ -63,22 +63,22 @@ impl Left {
         Self { port, frame: frame.to_vec(), packet }
     }
 
-    pub(super) fn ends(&self) -> Ends {
+    pub(crate) fn ends(&self) -> Ends {
         Ends::of(&self.packet)
     }
 }
 
-pub(super) struct Wall {
-    pub(super) engine: Engine,
-    pub(super) now: Time,
+pub(crate) struct Wall {
+    pub(crate) engine: Engine,
+    pub(crate) now: Time,
 }
 
 impl Wall {
-    pub(super) fn new(nat: Nat) -> Self {
+    pub(crate) fn new(nat: Nat) -> Self {
         Self::with(1, 256, WorkerId(0), nat)
     }
 
-    pub(super) fn with(node: u16, sessions: u32, worker: WorkerId, nat: Nat) -> Self {
+    pub(crate) fn with(node: u16, sessions: u32, worker: WorkerId, nat: Nat) -> Self {
         let port = |name: &str, mac: u8| Port {
             name: name.to_owned(),
             domain: 0,
@@ -114,18 +114,18 @@ impl Wall {
         Self { engine, now: START }
     }
 
-    pub(super) fn commit(&mut self, nat: Nat, epoch: u64) {
+    pub(crate) fn commit(&mut self, nat: Nat, epoch: u64) {
         self.engine.set_policy(policy(RULES, nat, epoch));
     }
 
     /// A frame arrives; what leaves, and the books are right.
-    pub(super) fn arrive(&mut self, port: PortId, packet: &Builder<'_>) -> (Decision, Vec<Left>) {
+    pub(crate) fn arrive(&mut self, port: PortId, packet: &Builder<'_>) -> (Decision, Vec<Left>) {
         let mut frame = packet.frame().to_vec();
         frame[..6].copy_from_slice(&self.engine.ports()[port.index()].mac);
         self.arrive_frame(port, frame)
     }
 
-    pub(super) fn arrive_frame(
+    pub(crate) fn arrive_frame(
         &mut self,
         port: PortId,
         mut frame: Vec<u8>,
@@ -145,14 +145,14 @@ impl Wall {
     }
 
     /// One frame in, one out.
-    pub(super) fn pass(&mut self, port: PortId, packet: &Builder<'_>) -> Left {
+    pub(crate) fn pass(&mut self, port: PortId, packet: &Builder<'_>) -> Left {
         let (decision, mut left) = self.arrive(port, packet);
         assert!(matches!(decision.verdict, Verdict::Forward(_)), "{decision:?} of {packet:?}");
         assert_eq!(left.len(), 1, "{decision:?}");
         left.remove(0)
     }
 
-    pub(super) fn drop(&mut self, port: PortId, packet: &Builder<'_>) -> Reason {
+    pub(crate) fn drop(&mut self, port: PortId, packet: &Builder<'_>) -> Reason {
         let (decision, left) = self.arrive(port, packet);
         assert!(left.is_empty());
         let Verdict::Drop(reason) = decision.verdict else {
@@ -161,25 +161,25 @@ impl Wall {
         reason
     }
 
-    pub(super) fn wait(&mut self, time: Duration) {
+    pub(crate) fn wait(&mut self, time: Duration) {
         self.now = self.now + time;
         while self.engine.tick(self.now) {}
         self.engine.counters().balance().expect("the books are right");
     }
 
     /// Ports of an address in use, of all classes.
-    pub(super) fn taken(&self, address: &str) -> u32 {
+    pub(crate) fn taken(&self, address: &str) -> u32 {
         let usage = self.engine.nat_usage();
         let of = usage.addresses.iter().find(|it| it.address == ip(address));
         of.map_or(0, |of| of.taken.iter().sum())
     }
 }
 
-pub(super) fn ip(text: &str) -> IpAddr {
+pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-pub(super) fn policy(rules: &str, nat: Nat, epoch: u64) -> Arc<Policy> {
+pub(crate) fn policy(rules: &str, nat: Nat, epoch: u64) -> Arc<Policy> {
     let mut no_lists = |_: &str| Err("no list files here".to_owned());
     let checked =
         config::parse_policy("policy", rules, &mut no_lists).expect("the rules are right");
@@ -217,20 +217,20 @@ const SETS: [(Range<Ipv4Addr>, Range<std::net::Ipv6Addr>); 3] = [
     (Some((Ipv4Addr::new(198, 51, 100, 1), Ipv4Addr::new(198, 51, 100, 1))), None),
 ];
 
-pub(super) const INSIDE: usize = 0;
-pub(super) const NAME: usize = 1;
-pub(super) const OWN: usize = 2;
+pub(crate) const INSIDE: usize = 0;
+pub(crate) const NAME: usize = 1;
+pub(crate) const OWN: usize = 2;
 
-pub(super) fn set(place: usize) -> AddressMatch {
+pub(crate) fn set(place: usize) -> AddressMatch {
     AddressMatch { sets: vec![place], negate: false }
 }
 
-pub(super) fn rule(id: &str, from: Option<usize>, kind: NatKind) -> NatRule {
+pub(crate) fn rule(id: &str, from: Option<usize>, kind: NatKind) -> NatRule {
     NatRule { id: id.to_owned(), description: None, from, source: None, kind, line: 0 }
 }
 
 /// A pool of so many addresses from 203.0.113.1 and 2001:db8:f::1 on.
-pub(super) fn pool(addresses: u8, pooling: Pooling) -> NatPool {
+pub(crate) fn pool(addresses: u8, pooling: Pooling) -> NatPool {
     let v4 = Ipv4Addr::new(203, 0, 113, 1).to_bits();
     let v6 = std::net::Ipv6Addr::new(0x2001, 0xdb8, 0xf, 0, 0, 0, 0, 1).to_bits();
     let more = addresses - 1;
@@ -244,7 +244,7 @@ pub(super) fn pool(addresses: u8, pooling: Pooling) -> NatPool {
 }
 
 /// Sources from inside to outside.
-pub(super) fn source(translate: SourceTo, mapping: Mapping) -> NatRule {
+pub(crate) fn source(translate: SourceTo, mapping: Mapping) -> NatRule {
     let kind = NatKind::Source(SourceNat {
         to: Some(1),
         destination: None,
@@ -255,24 +255,24 @@ pub(super) fn source(translate: SourceTo, mapping: Mapping) -> NatRule {
     NatRule { source: Some(set(INSIDE)), ..rule("out", Some(0), kind) }
 }
 
-pub(super) fn nat(pools: Vec<NatPool>, rules: Vec<NatRule>) -> Nat {
+pub(crate) fn nat(pools: Vec<NatPool>, rules: Vec<NatRule>) -> Nat {
     Nat { pools, rules }
 }
 
-pub(super) fn masquerade() -> Nat {
+pub(crate) fn masquerade() -> Nat {
     masquerade_by(Mapping::default())
 }
 
-pub(super) fn masquerade_by(mapping: Mapping) -> Nat {
+pub(crate) fn masquerade_by(mapping: Mapping) -> Nat {
     nat(Vec::new(), vec![source(SourceTo::Interface, mapping)])
 }
 
 /// One public address, 203.0.113.1.
-pub(super) fn pooled(mapping: Mapping) -> Nat {
+pub(crate) fn pooled(mapping: Mapping) -> Nat {
     nat(vec![pool(1, Pooling::Paired)], vec![source(SourceTo::Pool(0), mapping)])
 }
 
-pub(super) fn independent(filtering: Filtering) -> Mapping {
+pub(crate) fn independent(filtering: Filtering) -> Mapping {
     Mapping { endpoint_independent: true, filtering, parity: false }
 }
 
@@ -292,21 +292,21 @@ fn neighbour(port: u16, address: &str) -> FibChange {
     FibChange::NeighbourSet { port: PortId(port), address: ip(address), mac, state }
 }
 
-pub(super) fn udp(from: (&str, u16), to: (&str, u16)) -> Builder<'static> {
+pub(crate) fn udp(from: (&str, u16), to: (&str, u16)) -> Builder<'static> {
     Builder::new(ip(from.0), ip(to.0)).udp(from.1, to.1).payload(b"to whom it may concern")
 }
 
-pub(super) fn tcp(from: (&str, u16), to: (&str, u16), flags: TcpFlags) -> Builder<'static> {
+pub(crate) fn tcp(from: (&str, u16), to: (&str, u16), flags: TcpFlags) -> Builder<'static> {
     Builder::new(ip(from.0), ip(to.0)).tcp(from.1, to.1).flags(flags).window(60_000)
 }
 
 /// The answer to a packet that has left.
-pub(super) fn answer_udp(left: &Left) -> Builder<'static> {
+pub(crate) fn answer_udp(left: &Left) -> Builder<'static> {
     let Ends { source, destination } = left.ends();
     Builder::new(destination.0, source.0).udp(destination.1, source.1).payload(b"gladly")
 }
 
-pub(super) fn icmp_id(left: &Left) -> u16 {
+pub(crate) fn icmp_id(left: &Left) -> u16 {
     let Transport::Icmp(icmp) = &left.packet.body else { panic!("{left:?}") };
     icmp.id
 }

@@ -410,6 +410,7 @@ pub(super) fn blank(at: usize) -> Rule {
         on_change: OnChange::Rematch,
         replication: Replication::Sync,
         terms: config::Terms::default(),
+        algs: Vec::new(),
         line: at + 1,
     }
 }

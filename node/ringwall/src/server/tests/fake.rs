@@ -107,6 +107,12 @@ impl Backend for Fake {
         Ok(api::Top { screening: true, ..api::Top::default() })
     }
 
+    async fn algs(&self) -> Result<api::Algs, Error> {
+        let channels = vec![api::AlgChannels { alg: "ftp".to_owned(), channels: 3 }];
+        let counters = api::AlgCounters { channels: 9, opened: 7, ..api::AlgCounters::default() };
+        Ok(api::Algs { channels, pinholes: 2, counters, ..api::Algs::default() })
+    }
+
     async fn nat(&self, request: api::NatRequest) -> Result<api::Nat, Error> {
         let text = "[zones]\n[[nat-pool]]\nname = \"public\"\naddresses = \"192.0.2.0/31\"\n\
                     [[nat]]\nid = \"out\"\ntype = \"source\"\ntranslate = \"pool:public\"\n";

@@ -1,0 +1,273 @@
+//! From what a control channel announces to the pinhole that lets it in.
+
+use std::net::IpAddr;
+
+use wire::{Ends, Protocol, Time};
+
+use super::pinholes::{Hint, Pinhole};
+use super::steering::Steered;
+use crate::engine::Engine;
+use crate::limits::PINHOLE_PORT_MIN;
+use crate::nat::Place;
+use crate::session::{Peer, Session};
+use crate::table::{Handle, Marks, Twin};
+
+/// What one side of a control channel will listen for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Announced {
+    pub(crate) protocol: Protocol,
+    /// Its address, where it names one.
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) port: u16,
+    /// Sessions that may come.
+    pub(crate) uses: u8,
+    /// The call that they are of, or 0.
+    pub(crate) call: u32,
+    /// The port that the other side is to be told, where that is settled.
+    pub(crate) shown: Option<u16>,
+}
+
+impl Announced {
+    /// Nothing yet.
+    pub(crate) const NONE: Self =
+        Self { protocol: Protocol(0), address: None, port: 0, uses: 1, call: 0, shown: None };
+}
+
+/// Why nothing is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It names another host than its sender: a bounce (RFC 2577 §3).
+    ThirdParty,
+    /// A port that services have.
+    LowPort,
+    /// Its two sides are of different families.
+    Families,
+    /// There is no pinhole left, or another session has announced the same.
+    NoRoom,
+    /// The public address has no port left.
+    NoPort,
+}
+
+/// Both sides of a session, of which one announces something to the other.
+pub(crate) struct Sides {
+    /// The one that announces, as it knows itself.
+    pub(crate) own: (IpAddr, u16),
+    /// The same as the other one knows it.
+    pub(crate) shown: (IpAddr, u16),
+    /// The other one, as it knows itself.
+    other: IpAddr,
+    /// The routing domain of the other one.
+    domain: u16,
+    /// The other one as the first one knows it, and the routing domain of that.
+    pub(crate) seen: (u16, IpAddr),
+    /// Where the address is kept whose ports its sessions are given.
+    public: Option<Place>,
+}
+
+impl Sides {
+    pub(crate) fn of(session: &Session, twin: Option<&Twin>, sender: Peer) -> Self {
+        let first = Ends::of_key(&session.key, session.direction(Peer::Initiator));
+        let last = twin.map_or(first, Twin::ends);
+        let beyond = twin.map_or(session.key.domain(), |twin| twin.key.domain());
+        match sender {
+            Peer::Initiator => Self {
+                own: first.source,
+                shown: last.source,
+                other: last.destination.0,
+                domain: beyond,
+                seen: (session.key.domain(), first.destination.0),
+                public: twin.filter(|twin| twin.marks.has(Marks::PORT)).map(|twin| twin.place),
+            },
+            Peer::Responder => Self {
+                own: last.destination,
+                shown: first.destination,
+                other: first.source.0,
+                domain: session.key.domain(),
+                seen: (beyond, last.source.0),
+                public: None,
+            },
+        }
+    }
+}
+
+impl Engine {
+    /// Lets in what `sender` of a control channel announces. Returns how the other side must know it.
+    pub(crate) fn expect(
+        &mut self,
+        handle: Handle,
+        sender: Peer,
+        announced: &Announced,
+        now: Time,
+    ) -> Result<(IpAddr, u16), Refused> {
+        let told = self.open_pinhole(handle, sender, announced, now);
+        self.algs.counters.count(told.as_ref().err().copied());
+        told
+    }
+
+    fn open_pinhole(
+        &mut self,
+        handle: Handle,
+        sender: Peer,
+        announced: &Announced,
+        now: Time,
+    ) -> Result<(IpAddr, u16), Refused> {
+        let session = *self.table.get(handle).ok_or(Refused::NoRoom)?;
+        let twin = self.table.twin(handle, &session).copied();
+        let sides = Sides::of(&session, twin.as_ref(), sender);
+        if sides.own.0.is_ipv4() != sides.shown.0.is_ipv4() {
+            return Err(Refused::Families);
+        }
+        if announced.address.is_some_and(|address| address != sides.own.0) {
+            return Err(Refused::ThirdParty);
+        }
+        if announced.port < PINHOLE_PORT_MIN {
+            return Err(Refused::LowPort);
+        }
+        let Announced { protocol, port, uses, call, .. } = *announced;
+        let known = self.told_before(handle, (sides.own.0, port), announced);
+        let shown = match known.or(announced.shown) {
+            Some(shown) => shown,
+            None => self.shown_port(&session, twin.as_ref(), &sides, announced)?,
+        };
+        let to = (sides.shown.0, shown);
+        let hint = Hint { domain: sides.domain, protocol, from: sides.other, to };
+        let takes_port = self.nat.reserve((hint.domain, protocol), to);
+        let pinhole = Pinhole {
+            parent: (handle.place(), session.id),
+            opener: sender.other(),
+            inside: (sides.own.0, port),
+            seen: sides.seen,
+            takes_port,
+            uses,
+            call,
+            answered: false,
+            until: Time::ZERO,
+        };
+        // Who announces the same again means the same: what stands there goes.
+        self.close_pinhole_of(&hint, session.id);
+        let rows = Steered::of_pinhole(&hint, &pinhole);
+        let steered = self.algs.steer(&rows);
+        if !steered || !self.algs.pinholes.open(hint, pinhole, now) {
+            if steered {
+                self.algs.let_go(&rows);
+            }
+            if takes_port {
+                self.nat.unreserve((hint.domain, protocol), to);
+            }
+            return Err(Refused::NoRoom);
+        }
+        let control = self.algs.controls.at(handle.place());
+        if let Some(oldest) = control.and_then(|control| control.remember(hint)) {
+            self.close_pinhole_of(&oldest, session.id);
+        }
+        Ok(to)
+    }
+
+    /// The port that the other side was told before of what is announced again.
+    pub(crate) fn told_before(
+        &self,
+        handle: Handle,
+        inside: (IpAddr, u16),
+        announced: &Announced,
+    ) -> Option<u16> {
+        let session = self.table.get(handle)?;
+        let control = self.algs.controls.of(handle, session).filter(|_| announced.call != 0)?;
+        control.hints().find_map(|hint| {
+            let known = self.algs.pinholes.get(hint, Time::ZERO)?;
+            let same = (known.inside, known.call) == (inside, announced.call);
+            (same && hint.protocol == announced.protocol).then_some(hint.to.1)
+        })
+    }
+
+    /// Two ports, of which the first is even and the second the next, that nobody has: for what `sender`
+    /// announces at two that are so. `None`: they are told as they are.
+    pub(crate) fn pair_for(
+        &self,
+        handle: Handle,
+        sender: Peer,
+        protocol: Protocol,
+    ) -> Result<Option<u16>, Refused> {
+        let session = self.table.get(handle).ok_or(Refused::NoRoom)?;
+        let twin = self.table.twin(handle, session);
+        let sides = Sides::of(session, twin, sender);
+        let Some(place) = sides.public else { return Ok(None) };
+        let place = self.nat.place_of(place, (sides.domain, sides.shown.0));
+        let slot = self.slot_of_session(&session.key, session.direction(Peer::Initiator), twin);
+        let owns = |slot| self.owns_all || self.owner_of(slot).is_none();
+        let pair = place.and_then(|place| self.nat.free_pair(place, protocol, slot, owns));
+        pair.map(Some).ok_or(Refused::NoPort)
+    }
+
+    /// The port that the other side is told.
+    fn shown_port(
+        &self,
+        session: &Session,
+        twin: Option<&Twin>,
+        sides: &Sides,
+        announced: &Announced,
+    ) -> Result<u16, Refused> {
+        let Announced { protocol, port, .. } = *announced;
+        let Some(place) = sides.public else { return Ok(port) };
+        // One that listens where it already sends from.
+        if (protocol, port) == (session.key.protocol(), sides.own.1) {
+            return Ok(sides.shown.1);
+        }
+        let slot = self.slot_of_session(&session.key, session.direction(Peer::Initiator), twin);
+        let owns = |slot| self.owns_all || self.owner_of(slot).is_none();
+        let place = self.nat.place_of(place, (sides.domain, sides.shown.0));
+        let place = place.ok_or(Refused::NoPort)?;
+        let start = (session.id % 15) as u8;
+        let free = self.nat.free_port(place, protocol, (slot, start, self.slots), owns);
+        free.ok_or(Refused::NoPort)
+    }
+
+    /// A call is over, or, of one that is not answered, refused. Returns whether a pinhole was closed.
+    pub(crate) fn close_call(&mut self, handle: Handle, call: u32, refused: bool) -> bool {
+        let mut closed = false;
+        while let Some((hint, session)) = self.pinhole_of_call(handle, call, refused) {
+            self.close_pinhole_of(&hint, session);
+            if let Some(control) = self.algs.controls.at(handle.place()) {
+                control.forget(&hint);
+            }
+            closed = true;
+        }
+        closed
+    }
+
+    fn pinhole_of_call(&self, handle: Handle, call: u32, refused: bool) -> Option<(Hint, u64)> {
+        let control = self.algs.controls.of(handle, self.table.get(handle)?)?;
+        let mut hints = control.hints();
+        let hint = hints.find(|hint| {
+            let known = self.algs.pinholes.get(hint, Time::ZERO);
+            known.is_some_and(|it| it.call == call && !(refused && it.answered))
+        });
+        hint.map(|hint| (*hint, control.session))
+    }
+
+    /// A call is answered: its pinholes stand until then. Returns whether there are any.
+    pub(crate) fn answer_call(&mut self, handle: Handle, call: u32, until: Time) -> bool {
+        let Some(session) = self.table.get(handle) else { return false };
+        let Some(control) = self.algs.controls.of(handle, session) else { return false };
+        let mut any = false;
+        for hint in control.hints() {
+            let known = self.algs.pinholes.get(hint, Time::ZERO).copied();
+            if let Some(pinhole) = known.filter(|it| it.call == call) {
+                let answered = true;
+                any |=
+                    self.algs.pinholes.insert(*hint, Pinhole { until, answered, ..pinhole });
+            }
+        }
+        any
+    }
+
+    /// Closes a pinhole if it is of this session.
+    fn close_pinhole_of(&mut self, hint: &Hint, session: u64) {
+        let Self { algs, nat, .. } = self;
+        let known = algs.pinholes.get(hint, Time::ZERO);
+        if known.is_some_and(|pinhole| pinhole.parent.1 == session)
+            && let Some(pinhole) = algs.pinholes.close(hint)
+        {
+            algs.give_back(hint, &pinhole, nat);
+        }
+    }
+}

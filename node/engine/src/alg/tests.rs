@@ -1,0 +1,7 @@
+//! Gateways as their users see them: frames in, frames out.
+
+mod failover;
+mod ftp;
+mod sip;
+mod talk;
+mod tftp;

@@ -1,0 +1,72 @@
+//! A control channel, its announcements and its transfers on another node.
+
+use wire::Time;
+
+use super::talk::*;
+use crate::WorkerId;
+use crate::nat::tests::rig::*;
+use crate::record::Record;
+use crate::replication::Contest;
+use crate::session::Peer::{Initiator, Responder};
+
+/// All that one knows, as another takes it over.
+fn taken_over(from: &mut Wall, nat: config::Nat) -> Wall {
+    let mut to = Wall::with(2, 256, WorkerId(0), nat.clone());
+    to.engine.set_policy(policy(CHANNELS, nat, 2));
+    to.now = from.now;
+    to.engine.stand_down();
+    for place in 0..from.engine.sessions().places() {
+        let Some((_, session)) = from.engine.session_at(place) else { continue };
+        let id = from.engine.session_id(session.id);
+        let mut bytes = from.engine.export(place, id, from.now).expect("a record").to_vec();
+        from.engine.export_control(place, from.now, &mut bytes);
+        let (record, len) = Record::parse(&bytes).expect("it is one");
+        let imported = to.engine.import(&record, Contest::Owners, to.now);
+        let hash = to.engine.sessions().hash(&record.key);
+        let handle =
+            to.engine.sessions().find(hash, &record.key).unwrap_or_else(|| panic!("{imported:?}"));
+        to.engine.import_control(handle.place(), &bytes[len..], to.now);
+        // Once more, and what is cut short: nothing changes.
+        to.engine.import_control(handle.place(), &bytes[len..], to.now);
+        for cut in len..bytes.len() {
+            to.engine.import_control(handle.place(), &bytes[len..cut], to.now);
+        }
+    }
+    to.engine.take_over(to.now);
+    to
+}
+
+#[test]
+fn what_was_announced_before_a_takeover_comes_after_it() {
+    for nat in [masquerade(), pooled(config::Mapping::default())] {
+        let mut first = wall(nat.clone());
+        let mut talk = Talk::open(&mut first, ("10.0.0.5", 40_000), ("198.18.0.1", 21));
+        let heard = talk.line(&mut first, Initiator, "PORT 10,0,0,5,78,32\r\n");
+        let (host, port) = six(&heard);
+        // Half a line, and a reply of several.
+        assert_eq!(talk.say(&mut first, Initiator, b"PORT 10,0,"), "");
+        talk.say(&mut first, Responder, b"211-all\r\n");
+        let mut second = taken_over(&mut first, nat);
+        assert_eq!((second.engine.alg_now(), second.taken(&host)), ((1, 1), 2));
+        let syn = tcp(("198.18.0.1", 20), (&host, port), SYN).seq(5).mss(1_460);
+        assert_eq!(second.pass(WAN, &syn).ends().destination, (ip("10.0.0.5"), 20_000));
+        let inside =
+            tcp(("10.0.0.5", 20_000), ("198.18.0.1", 20), SYN_ACK).seq(9).ack(6).mss(1_460);
+        second.pass(LAN, &inside);
+        talk.say(&mut second, Responder, b" 227 (10,0,0,9,200,10)\r\n211 end\r\n");
+        assert_eq!(second.engine.alg_now(), (1, 0), "text of a reply");
+        let heard = talk.say(&mut second, Initiator, b"0,5,78,33\r\n");
+        assert_eq!(six(&heard).0, host, "{heard:?}");
+        assert_ne!(six(&heard).1, port, "nobody gets a port twice");
+        // The transfer survives the next one.
+        let mut third = taken_over(
+            &mut second,
+            if host.starts_with("203") { pooled(config::Mapping::default()) } else { masquerade() },
+        );
+        let sent = tcp(("198.18.0.1", 20), (&host, port), ACK).seq(6).ack(10).payload(b"content");
+        assert_eq!(third.pass(WAN, &sent).ends().destination, (ip("10.0.0.5"), 20_000));
+        assert_eq!(third.taken(&host), 3);
+        talk.line(&mut third, Initiator, "QUIT\r\n");
+        third.now = third.now + Time::from_secs(1).since(Time::ZERO);
+    }
+}

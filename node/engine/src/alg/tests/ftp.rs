@@ -1,0 +1,195 @@
+//! Transfers by FTP.
+
+use std::time::Duration;
+
+use wire::TcpFlags;
+
+use super::talk::*;
+use crate::nat::tests::rig::*;
+use crate::session::Peer::{Initiator, Responder};
+use crate::{Reason, Verdict};
+
+const CLIENT: (&str, u16) = ("10.0.0.5", 40_000);
+const SERVER: (&str, u16) = ("198.18.0.1", 21);
+
+#[test]
+fn a_passive_transfer_passes_by_its_announcement_alone_and_only_once() {
+    let mut wall = wall(config::Nat::default());
+    let data = tcp(("10.0.0.5", 40_001), ("198.18.0.1", 51_210), SYN).seq(7).mss(1_460);
+    assert_eq!(wall.drop(LAN, &data), Reason::NoRule);
+    let mut talk = Talk::open(&mut wall, CLIENT, SERVER);
+    talk.line(&mut wall, Initiator, "PASV\r\n");
+    let reply = "227 Entering Passive Mode (198,18,0,1,200,10).\r\n";
+    assert_eq!(talk.line(&mut wall, Responder, reply), reply);
+    assert_eq!(wall.engine.alg_now(), (1, 1));
+    let other = tcp(("10.0.0.6", 40_001), ("198.18.0.1", 51_210), SYN).seq(7).mss(1_460);
+    assert_eq!(wall.drop(LAN, &other), Reason::NoRule, "another client");
+    wall.pass(LAN, &data);
+    let answer = tcp(("198.18.0.1", 51_210), ("10.0.0.5", 40_001), SYN_ACK).seq(70).ack(8);
+    wall.pass(WAN, &answer.mss(1_460));
+    assert_eq!(wall.engine.alg_now(), (1, 0));
+    let again = tcp(("10.0.0.5", 40_002), ("198.18.0.1", 51_210), SYN).seq(7).mss(1_460);
+    assert_eq!(wall.drop(LAN, &again), Reason::NoRule, "it is used up");
+    let sessions: Vec<_> = (0..wall.engine.sessions().places())
+        .filter_map(|place| wall.engine.session_at(place))
+        .map(|(_, session)| (session.id, session.conversation))
+        .collect();
+    let control = sessions.iter().find(|it| it.0 == it.1).expect("the control channel");
+    assert!(sessions.iter().all(|it| it.1 == control.0), "one conversation: {sessions:?}");
+}
+
+#[test]
+fn an_active_transfer_through_a_public_address_is_announced_by_that() {
+    for nat in [masquerade(), pooled(config::Mapping::default())] {
+        let mut wall = wall(nat);
+        let mut talk = Talk::open(&mut wall, CLIENT, SERVER);
+        let public = talk.shown().source.0.to_string();
+        let heard = talk.line(&mut wall, Initiator, "PORT 10,0,0,5,78,32\r\n");
+        let (host, port) = six(&heard);
+        assert_eq!((&host, heard.ends_with("\r\n")), (&public, true), "{heard:?}");
+        assert_eq!(wall.taken(&public), 2, "that of the control channel, and the announced one");
+        // What follows has other numbers there, and acknowledgments find their way back.
+        assert_eq!(talk.line(&mut wall, Responder, "200 ok\r\n"), "200 ok\r\n");
+        assert_eq!(talk.line(&mut wall, Initiator, "RETR x\r\n"), "RETR x\r\n");
+        let data = ("198.18.0.1", 20);
+        let syn = wall.pass(WAN, &tcp(data, (&host, port), SYN).seq(5).mss(1_460));
+        assert_eq!(syn.ends().destination, (ip("10.0.0.5"), 78 * 256 + 32));
+        let inside = ("10.0.0.5", 78 * 256 + 32);
+        let answer = wall.pass(LAN, &tcp(inside, data, SYN_ACK).seq(9).ack(6).mss(1_460));
+        assert_eq!(answer.ends().source, (ip(&host), port));
+        let sent = tcp(data, (&host, port), ACK).seq(6).ack(10).payload(b"content");
+        assert_eq!(wall.pass(WAN, &sent).ends().destination, (ip("10.0.0.5"), 78 * 256 + 32));
+        assert_eq!(wall.taken(&public), 2);
+        wall.pass(
+            WAN,
+            &tcp(data, (&host, port), TcpFlags(ACK.0 | TcpFlags::RST.0)).seq(13).ack(10),
+        );
+        wall.wait(Duration::from_secs(20));
+        assert_eq!(wall.taken(&public), 1, "the data connection is over");
+    }
+}
+
+#[test]
+fn a_server_behind_a_public_name_announces_that() {
+    let target = config::NatKind::Destination(config::DestinationNat {
+        destination: set(NAME),
+        services: None,
+        to: config::DestinationTo::V4(ip4("10.0.2.100"), ip4("10.0.2.100")),
+        to_port: None,
+    });
+    let mut wall = wall(nat(Vec::new(), vec![rule("to", Some(1), target)]));
+    let client = ("198.18.0.1", 40_000);
+    let mut talk = Talk::open_by(&mut wall, [WAN, LAN], client, ("198.51.100.80", 21));
+    let heard =
+        talk.line(&mut wall, Responder, "227 Entering Passive Mode (10,0,2,100,200,10)\r\n");
+    assert_eq!(six(&heard), ("198.51.100.80".to_owned(), 51_210));
+    let syn = tcp(("198.18.0.1", 40_001), ("198.51.100.80", 51_210), SYN).seq(5).mss(1_460);
+    assert_eq!(wall.pass(WAN, &syn).ends().destination, (ip("10.0.2.100"), 51_210));
+    assert_eq!(talk.line(&mut wall, Initiator, "QUIT\r\n"), "QUIT\r\n");
+}
+
+fn ip4(text: &str) -> u32 {
+    text.parse::<std::net::Ipv4Addr>().expect("an address").to_bits()
+}
+
+#[test]
+fn a_line_in_pieces_leaves_as_one() {
+    let mut wall = wall(masquerade());
+    let mut talk = Talk::open(&mut wall, CLIENT, SERVER);
+    let line = b"PORT 10,0,0,5,78,32\r\n";
+    for cut in 1..line.len() {
+        let (first, rest) = line.split_at(cut);
+        assert_eq!(talk.say(&mut wall, Initiator, first), "", "kept back: {cut}");
+        // Sent again it is acknowledged in the server's place.
+        let again = talk.segment(Initiator, talk.sent[0].wrapping_sub(cut as u32), first);
+        let (decision, left) = wall.arrive(LAN, &again);
+        assert_eq!((decision.verdict, left.len()), (Verdict::Answer, 1));
+        let wire::Transport::Tcp(tcp) = &left[0].packet.body else { panic!() };
+        assert_eq!((tcp.acknowledgment.0, left[0].port), (talk.sent[0], LAN));
+        let heard = talk.say(&mut wall, Initiator, rest);
+        assert_eq!(six(&heard).0, "198.51.100.1", "{heard:?}");
+        // Lost behind the firewall: its client sends the rest alone, for the first was acknowledged.
+        let again = talk.segment(Initiator, talk.sent[0].wrapping_sub(rest.len() as u32), rest);
+        let left = wall.pass(LAN, &again);
+        assert_eq!(data(&left), heard.as_bytes(), "cut at {cut}");
+        assert_eq!(talk.say(&mut wall, Responder, b"200 ok\r\n"), "200 ok\r\n");
+    }
+}
+
+#[test]
+fn who_names_another_host_or_a_port_of_services_lets_nothing_in() {
+    let mut wall = wall(config::Nat::default());
+    let mut talk = Talk::open(&mut wall, CLIENT, SERVER);
+    for line in ["PORT 10,0,0,6,78,32\r\n", "PORT 10,0,0,5,0,25\r\n", "EPRT |2|fd00::5|20000|\r\n"]
+    {
+        assert_eq!(talk.line(&mut wall, Initiator, line), line);
+        assert_eq!(wall.engine.alg_now(), (1, 0), "{line}");
+    }
+    let counted = wall.engine.alg_counters();
+    assert_eq!((counted.third_party, counted.low_port, counted.opened), (2, 1, 0));
+    let syn = tcp(("198.18.0.1", 20), ("10.0.0.6", 20_000), SYN).seq(5).mss(1_460);
+    assert_eq!(wall.drop(WAN, &syn), Reason::NoRule);
+}
+
+#[test]
+fn a_server_that_names_another_host_is_meant_itself() {
+    let mut wall = wall(config::Nat::default());
+    let mut talk = Talk::open(&mut wall, CLIENT, SERVER);
+    talk.line(&mut wall, Responder, "227 (192,168,0,9,200,10)\r\n");
+    let to = |host| tcp(("10.0.0.5", 40_001), (host, 51_210), SYN).seq(7).mss(1_460);
+    assert_eq!(wall.drop(LAN, &to("192.168.0.9")), Reason::NoRule);
+    wall.pass(LAN, &to("198.18.0.1"));
+}
+
+#[test]
+fn an_announcement_is_forgotten_with_time_and_with_its_channel() {
+    let mut wall = wall(masquerade());
+    let mut talk = Talk::open(&mut wall, CLIENT, SERVER);
+    talk.line(&mut wall, Initiator, "PORT 10,0,0,5,78,32\r\n");
+    assert_eq!((wall.engine.alg_now(), wall.taken("198.51.100.1")), ((1, 1), 2));
+    wall.wait(Duration::from_secs(61));
+    assert_eq!((wall.engine.alg_now(), wall.taken("198.51.100.1")), ((1, 0), 1));
+    talk.line(&mut wall, Initiator, "PORT 10,0,0,5,78,33\r\n");
+    assert_eq!(wall.engine.alg_now(), (1, 1));
+    let reset = talk.segment(Initiator, talk.sent[0], b"").flags(TcpFlags(ACK.0 | TcpFlags::RST.0));
+    wall.pass(LAN, &reset);
+    wall.wait(Duration::from_secs(20));
+    assert_eq!((wall.engine.alg_now(), wall.taken("198.51.100.1")), ((0, 0), 0));
+}
+
+#[test]
+fn so_many_announcements_of_one_channel_stand_and_the_oldest_goes() {
+    let mut wall = wall(masquerade());
+    let mut talk = Talk::open(&mut wall, CLIENT, SERVER);
+    for port in 0..40 {
+        talk.line(&mut wall, Initiator, &format!("PORT 10,0,0,5,78,{port}\r\n"));
+    }
+    assert_eq!((wall.engine.alg_now(), wall.taken("198.51.100.1")), ((1, 32), 33));
+}
+
+#[test]
+fn what_came_too_early_is_sent_again_and_what_is_encrypted_is_not_read() {
+    let mut wall = wall(masquerade());
+    let mut talk = Talk::open(&mut wall, CLIENT, SERVER);
+    let early = talk.segment(Initiator, talk.sent[0].wrapping_add(6), b"PASV\r\n");
+    assert_eq!(wall.drop(LAN, &early), Reason::AlgGap);
+    talk.line(&mut wall, Initiator, "AUTH TLS\r\n");
+    talk.line(&mut wall, Responder, "234 go on\r\n");
+    let line = "PORT 10,0,0,5,78,32\r\n";
+    assert_eq!(talk.line(&mut wall, Initiator, line), line);
+    assert_eq!(wall.engine.alg_now(), (1, 0));
+}
+
+#[test]
+fn both_families() {
+    let mut wall = wall(config::Nat::default());
+    let (client, server) = (("fd00::5", 40_000), ("2001:db8:9::1", 21));
+    let mut talk = Talk::open(&mut wall, client, server);
+    let line = "EPRT |2|fd00::5|20000|\r\n";
+    assert_eq!(talk.line(&mut wall, Initiator, line), line);
+    let syn = tcp(("2001:db8:9::1", 20), ("fd00::5", 20_000), SYN).seq(5).mss(1_440);
+    assert!(is_forwarded(wall.arrive(WAN, &syn).0.verdict));
+    talk.line(&mut wall, Responder, "229 Extended (|||51210|)\r\n");
+    let syn = tcp(("fd00::5", 40_001), ("2001:db8:9::1", 51_210), SYN).seq(5).mss(1_440);
+    assert!(is_forwarded(wall.arrive(LAN, &syn).0.verdict));
+}

@@ -1,0 +1,72 @@
+//! The judge's part in sessions that a control channel has announced.
+
+use super::{Judge, Outcome, Permission, Permitted, Plan, Stage, Watch};
+use crate::State;
+use crate::alg::{Hint, Pinhole};
+use crate::nat::Toward;
+use crate::policy::LifeIndex;
+use crate::session::CloseReason;
+use crate::table::Handle;
+use crate::track;
+
+/// Life as of any session of its protocol: what its parent's rule says is of the parent.
+const NO_LIFE: LifeIndex = 0;
+
+impl Judge<'_> {
+    /// A packet that would open a session which was announced; `None`: it was not.
+    #[inline]
+    pub(super) fn open_announced(
+        &self,
+        stale: Option<(Handle, CloseReason)>,
+        watch: &mut impl Watch,
+    ) -> Option<Plan> {
+        if self.engine.algs.pinholes.is_empty() {
+            return None;
+        }
+        self.open_by_pinhole(stale, watch)
+    }
+
+    #[cold]
+    fn open_by_pinhole(
+        &self,
+        stale: Option<(Handle, CloseReason)>,
+        watch: &mut impl Watch,
+    ) -> Option<Plan> {
+        let domain = self.engine.fib.domain_of(self.arrived.ingress)?;
+        let hint = Hint::of(&self.keyed.packet, domain)?;
+        let pinhole = self.engine.algs.pinholes.get(&hint, self.now)?;
+        let packet = super::translated::bound_for(&self.keyed.packet, pinhole.inside);
+        let toward = (pinhole.inside != hint.to).then(|| Toward::announced(pinhole.inside));
+        let judge = Judge { packet: &packet, toward, announced: true, ..*self };
+        let update = track::open(judge.packet, &self.engine.tracking).ok()?;
+        let permitted = judge.permitted_by(pinhole, watch)?;
+        if let Some(reason) = judge.gate.and_then(|gate| gate.beginning(judge.vouched)) {
+            watch.stage(Stage::Screen, || reason.explain().to_owned());
+            return Some(Plan { state: State::Related, ..Plan::drop(reason) });
+        }
+        let plan = judge.open_permitted(update, permitted, stale, watch);
+        Some(Plan { state: State::Related, ..plan })
+    }
+
+    /// What permits it: the rule of the session that announced it, between the zones of that, if it comes
+    /// and leaves by them.
+    fn permitted_by(&self, pinhole: &Pinhole, watch: &mut impl Watch) -> Option<Permitted> {
+        let engine = self.engine;
+        let (place, session) = pinhole.parent;
+        let (_, parent) = engine.table.at(place).filter(|(_, it)| it.id == session)?;
+        let rule = engine.rule_of(parent)?;
+        let Outcome::Forward(way) = self.route(watch) else { return None };
+        let of = engine.zones_of(parent);
+        let zones = [of[pinhole.opener.index()], of[pinhole.opener.other().index()]];
+        let ports = [self.arrived.ingress, way.port];
+        if zones != ports.map(|port| engine.policy.zone_of_port(port)) {
+            return None;
+        }
+        watch.stage(Stage::Policy, || {
+            let rule = &engine.policy.rule(rule).id;
+            format!("announced by session {session}, which rule {rule} permits")
+        });
+        let [Some(from), Some(to)] = zones else { return None };
+        Some(Permitted { way, permission: Permission { rule, zones: [from, to], life: NO_LIFE } })
+    }
+}
