@@ -2,6 +2,7 @@
 //! firewall that permits their control channels alone.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -54,6 +55,8 @@ struct FtpServer {
 impl FtpServer {
     fn start(name: &str, inside: &Namespace) -> Self {
         let folder = temp_dir();
+        // Servers look for it as nobody.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let files = folder.path().join("files");
         fs::create_dir(&files).unwrap();
         fs::create_dir(folder.path().join("empty")).unwrap();
@@ -83,7 +86,7 @@ fn command(name: &str, folder: &Path) -> Command {
         "vsftpd" => {
             let lines = format!(
                 "listen_ipv6=YES\nlisten=NO\nbackground=NO\nanonymous_enable=YES\nno_anon_password=YES\n\
-                 anon_root={shown}\nftp_username=nobody\nsecure_chroot_dir={folder}/empty\n\
+                 anon_root={shown}\nftp_username=ftp\nsecure_chroot_dir={folder}/empty\n\
                  connect_from_port_20=YES\nseccomp_sandbox=NO\nisolate_network=NO\n"
             );
             fs::write(&file, lines).unwrap();
@@ -101,7 +104,10 @@ fn command(name: &str, folder: &Path) -> Command {
             command.args(["-n", "-c"]).arg(file);
         }
         "pure-ftpd" => {
-            command.args(["-e", "-H", "-S", ",21"]).env("FTP_ANON_DIR", files);
+            // It serves the home of the user `ftp`, which comes with vsftpd.
+            let bound = "mount --bind \"$0\" ~ftp && exec pure-ftpd -e -H -S ,21";
+            command = Command::new("unshare");
+            command.args(["-m", "bash", "-c", bound]).arg(files);
         }
         other => panic!("no server is called {other}"),
     }

@@ -253,8 +253,7 @@ impl Engine {
             let known = self.algs.pinholes.get(hint, Time::ZERO).copied();
             if let Some(pinhole) = known.filter(|it| it.call == call) {
                 let answered = true;
-                any |=
-                    self.algs.pinholes.insert(*hint, Pinhole { until, answered, ..pinhole });
+                any |= self.algs.pinholes.insert(*hint, Pinhole { until, answered, ..pinhole });
             }
         }
         any

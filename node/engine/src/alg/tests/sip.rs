@@ -13,7 +13,8 @@ const PROXY: (&str, u16) = ("198.18.0.1", 5_060);
 
 /// A message whose lines end as they must, and whose length is told.
 fn message(head: &[String], body: &[String]) -> String {
-    let lines = |lines: &[String]| lines.iter().map(|line| format!("{line}\r\n")).collect::<String>();
+    let lines =
+        |lines: &[String]| lines.iter().map(|line| format!("{line}\r\n")).collect::<String>();
     let body = lines(body);
     let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
     format!("{}{kind}Content-Length: {}\r\n\r\n{body}", lines(head), body.len())
