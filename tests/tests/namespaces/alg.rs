@@ -1,14 +1,15 @@
-//! Gateways with real programs on both sides: servers and clients of file transfer in every mode, through a
-//! firewall that permits their control channels alone.
+//! Gateways with real programs on both sides: servers and clients of file transfer in every mode, and callers
+//! with their media, through a firewall that permits control channels alone.
 
 use std::fs;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netns::Namespace;
-use ringwall_tests::world::{CLIENT, Plan, ROUTER_WAN, SERVER, SOON, World};
+use ringwall_tests::world::{CLIENT, Plan, ROUTER_WAN, SERVER, SERVER_OTHER, SOON, World};
 use ringwall_tests::{Background, TempDir, require, root, run_command, temp_dir, tool, wait_for};
 
 use crate::sockets::{at, connect};
@@ -22,7 +23,7 @@ untrust = ["wan"]
 id = "out"
 from = "trust"
 to = "untrust"
-service = ["tcp/21", "udp/69"]
+service = ["tcp/21", "udp/69", "udp/5060"]
 action = "permit"
 alg = "auto"
 [[rule]]
@@ -256,6 +257,75 @@ fn a_file_by_tftp() {
                 assert!(fs::read(&to).unwrap() == content, "{workers} workers, {on}");
                 drop(server);
             }
+            world.end();
+        }
+    }
+}
+
+/// A user agent that answers or makes calls, and sends back what media it gets.
+fn sipp(inside: &Namespace, address: &str, media: u16, args: &[&str]) -> Background {
+    let media = media.to_string();
+    let mut command = Command::new("sipp");
+    command.args(["-i", address, "-p", "5060", "-mi", address, "-mp", &media]);
+    command.args(["-rtp_echo", "-nostdin"]).args(args);
+    inside.run(|| Background::spawn(&mut command))
+}
+
+/// Whether what is sent to an endpoint comes back, from any port of an address.
+fn is_echoed(inside: &Namespace, from: &str, to: SocketAddr, patience: Duration) -> bool {
+    let socket = inside.run(|| UdpSocket::bind(at(from, 0))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let begun = Instant::now();
+    let mut buffer = [0; 64];
+    loop {
+        socket.send_to(b"\x80\x00 a sound", to).unwrap();
+        if socket.recv(&mut buffer).is_ok() {
+            return true;
+        }
+        if begun.elapsed() > patience {
+            return false;
+        }
+    }
+}
+
+/// The endpoint that stands open for the media of the client.
+fn media_of_client(world: &World, client: &str, port: u16) -> Option<SocketAddr> {
+    let shown = world.json(&["show", "alg"]);
+    let open = shown["open"].as_array().unwrap();
+    let ours = open.iter().find(|it| it["inside"] == client && it["inside_port"] == port)?;
+    let address = ours["destination"].as_str()?.parse().ok()?;
+    Some(SocketAddr::new(address, ours["destination_port"].as_u64()?.try_into().ok()?))
+}
+
+#[test]
+fn calls_have_their_media_as_long_as_they_last() {
+    require!(root(), tool("sipp"));
+    for workers in [1, 2] {
+        for nat in ["", MASQUERADE] {
+            let world = world(workers, nat);
+            for family in 0..2 {
+                let (client, server) = (CLIENT[family], SERVER[family]);
+                let nobody = Duration::from_millis(600);
+                let to_server = at(server, 6_000);
+                let answers = sipp(&world.server, server, 6_000, &["-sn", "uas"]);
+                assert!(!is_echoed(&world.client, client, to_server, nobody), "without a call");
+                let remote = at(server, 5_060).to_string();
+                let args = ["-sn", "uac", "-m", "3", "-r", "3", "-d", "8000", &remote];
+                let mut calls = sipp(&world.client, client, 7_000, &args);
+                assert!(is_echoed(&world.client, client, to_server, SOON), "to {server}\n{calls}");
+                let public = media_of_client(&world, client, 7_000);
+                let public = public.unwrap_or_else(|| panic!("no media\n{calls}\n{answers}"));
+                assert_eq!(public.ip() == at(client, 0).ip(), nat.is_empty(), "{public}");
+                assert!(is_echoed(&world.server, server, public, SOON), "to {public}");
+                let stranger = SERVER_OTHER[family];
+                assert!(!is_echoed(&world.server, stranger, public, nobody), "from a stranger");
+                let status = calls.ends(Duration::from_secs(40));
+                assert!(status.success(), "calls fail: {calls}\n{answers}");
+                assert_eq!(media_of_client(&world, client, 7_000), None, "all calls are over");
+                assert!(!is_echoed(&world.server, server, public, nobody), "after the calls");
+                drop(answers);
+            }
+            world.assert_conservation();
             world.end();
         }
     }

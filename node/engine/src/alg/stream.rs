@@ -268,14 +268,14 @@ impl Stream {
         for edit in self.edits().iter().filter(|edit| edit.end().gt(from) && edit.at.lt(end)) {
             while next.lt(edit.at) {
                 out.put(&[original(next)?])?;
-                next = next + 1;
+                next += 1;
             }
             out.put(edit.new.as_bytes())?;
             next = edit.end();
         }
         while next.lt(end) {
             out.put(&[original(next)?])?;
-            next = next + 1;
+            next += 1;
         }
         Some((self.beyond(from), out.len))
     }
