@@ -1,8 +1,8 @@
 //! Destinations whose SYNs are answered in their place: those that this node found under a flood, and those
 //! that others say are.
 //!
-//! Each node tells what it found itself, and never what it heard: a flood that is over is guarded nowhere, and
-//! nodes do not keep it alive among themselves.
+//! Each node tells what it found itself, and never what it heard: a flood that is over is guarded nowhere,
+//! and nodes do not keep it alive among themselves.
 
 use std::collections::BTreeMap;
 

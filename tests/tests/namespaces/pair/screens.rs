@@ -1,5 +1,5 @@
-//! Attacks on a pair: both know of one, who is blocked stays blocked when the other one takes over, and who is
-//! guarded stays guarded.
+//! Attacks on a pair: both know of one, who is blocked stays blocked when the other one takes over, and who
+//! is guarded stays guarded.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
