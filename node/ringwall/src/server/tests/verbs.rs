@@ -99,8 +99,8 @@ fn screens_are_shown_with_what_they_did_and_learned() {
     let lines: Vec<_> = told.lines().collect();
     assert_eq!(lines[1..3], ["syn-flood  1      3", "land       0      2"], "{told}");
     assert!(lines[3].starts_with("sources blocked: 4 now, 9 in all"), "{told}");
-    assert_eq!(lines[6], "a     -             25 %     6      packets 1200.0", "{told}");
-    assert_eq!(lines[7], "a     192.0.2.0/24  ready    6      packets 1200.0", "{told}");
+    assert_eq!(lines[7], "a     -             25 %     6      packets 1200.0", "{told}");
+    assert_eq!(lines[8], "a     192.0.2.0/24  ready    6      packets 1200.0", "{told}");
     let json: serde_json::Value =
         serde_json::from_str(&said(&pair, &["show", "screens", "--json"])).unwrap();
     assert_eq!(json["kinds"][0]["begun"], 3);
