@@ -58,7 +58,7 @@ proptest! {
     #[test]
     fn it_says_what_the_long_way_says(
         flows in prop::collection::vec(
-            (any::<[u8; 2]>(), any::<u16>(), any::<[u8; 2]>(), any::<u16>(), any::<[bool; 3]>(), any::<u64>()),
+            (any::<[[u8; 2]; 2]>(), any::<[u16; 2]>(), any::<[bool; 3]>(), any::<u64>()),
             1..40,
         ),
         used in prop::collection::vec(0_u16..61_440, 0..30),
@@ -72,7 +72,7 @@ proptest! {
             }
         }
         let mut simple = 0;
-        for ([a, b], port, [c, d], to_port, [udp, outward, turns], hash) in flows {
+        for ([[a, b], [c, d]], [port, to_port], [udp, outward, turns], hash) in flows {
             let inside = ip(&format!("10.1.{a}.{b}"));
             let outside = ip(&format!("198.18.{c}.{d}"));
             let (from, to) = if outward { (inside, outside) } else { (outside, inside) };
