@@ -233,7 +233,7 @@ impl Bucket {
         let lanes = self.tags.as_chunks::<4>().0;
         let half = |half: [u16; 4]| {
             let word = word(half);
-            u128::from(!((word & BELOW) + BELOW | word) & (ONES << 15))
+            u128::from(!(((word & BELOW) + BELOW) | word) & (ONES << 15))
         };
         half(lanes[0]) | half(lanes[1]) << 64
     }

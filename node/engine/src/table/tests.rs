@@ -435,7 +435,7 @@ proptest! {
 #[test]
 fn a_second_key_has_room_beside_the_first() {
     let spread = |at: u64| at.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut buckets = bucket::Buckets::new(1);
+    let mut buckets = Buckets::new(1);
     let places = 2 * BUCKET_ENTRIES as u32;
     for taken in 0..=places {
         let beside = buckets.has_room_for_second(7);
