@@ -628,26 +628,29 @@ fn a_rule_that_an_earlier_one_shadows_is_a_warning() {
 #[test]
 fn a_host_that_has_all_ports_leaves_masquerading_none() {
     let rule = |lines: &str| format!("[[nat]]\nid = \"r\"\ntype = \"source\"\n{lines}\n");
-    let host = |services: &str| format!("[[host-inbound]]\nzone = \"a\"\nservice = {services}\n");
-    let of =
-        |services: &str, lines: &str| after(&format!("{POOLS}{}", host(services)), &rule(lines));
-    let hint = "`[[host-inbound]]` has all of 1024 to 62463 for the host: let in the ports alone that it serves";
+    let host =
+        |services: &str| format!("{POOLS}[[host-inbound]]\nzone = \"a\"\nservice = {services}\n");
+    let hint = "`[[host-inbound]]` has all of 1024 to 62463 for the host: let in the ports alone \
+                that it serves";
     let warning =
-        |names: &str| [format!("warning: 1:1 rule `r` has no {names} port to give [{hint}]")];
-    let masquerade = "translate = \"interface\"";
-    assert_eq!(of("[\"tcp\"]", masquerade), warning("tcp"));
-    assert_eq!(
-        of("[\"udp/30001-62463\", \"udp/1000-30000\", \"tcp\"]", masquerade),
-        warning("tcp and udp")
-    );
-    assert_eq!(of("[\"udp/1024-30000\", \"udp/30002-65535\"]", masquerade), [""; 0], "one is left");
-    assert_eq!(of("[\"udp/1024-62462\"]", masquerade), [""; 0], "the last is left");
-    assert_eq!(of("[\"udp/1025-62463\"]", masquerade), [""; 0], "the first is left");
-    assert_eq!(of("[\"tcp\"]", "service = \"udp\"\ntranslate = \"interface\""), [""; 0]);
-    assert_eq!(of("[\"tcp\"]", "translate = \"pool:v4\""), [""; 0], "no host has a pool");
-    assert_eq!(of("\"any\"", masquerade), [""; 0], "the host has what is for no session");
-    let nat64 = "[[nat]]\nid = \"r\"\ntype = \"nat64\"\nprefix = \"64:ff9b::/96\"\ntranslate = \"interface\"\n";
-    assert_eq!(after(&host("[\"udp\"]"), nat64), warning("udp"));
+        |names: &str| vec![format!("warning: 1:1 rule `r` has no {names} port to give [{hint}]")];
+    let masquerade = rule("translate = \"interface\"");
+    let of = |services: &str| after(&host(services), &masquerade);
+    assert_eq!(of(r#"["tcp"]"#), warning("tcp"));
+    let both = of(r#"["udp/30001-62463", "udp/1000-30000", "tcp"]"#);
+    assert_eq!(both, warning("tcp and udp"));
+    let one_is_left = r#"["udp/1024-30000", "udp/30002-65535"]"#;
+    for left in [one_is_left, r#"["udp/1024-62462"]"#, r#"["udp/1025-62463"]"#] {
+        assert_eq!(of(left), [""; 0], "{left}");
+    }
+    assert_eq!(of("\"any\""), [""; 0], "the host has what is of no session");
+    let other = rule("service = \"udp\"\ntranslate = \"interface\"");
+    assert_eq!(after(&host(r#"["tcp"]"#), &other), [""; 0]);
+    let pooled = rule("translate = \"pool:v4\"");
+    assert_eq!(after(&host(r#"["tcp"]"#), &pooled), [""; 0], "no host has a pool");
+    let nat64 = "[[nat]]\nid = \"r\"\ntype = \"nat64\"\nprefix = \"64:ff9b::/96\"\n\
+                 translate = \"interface\"\n";
+    assert_eq!(after(&host(r#"["udp"]"#), nat64), warning("udp"));
 }
 
 #[test]

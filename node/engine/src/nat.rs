@@ -262,8 +262,8 @@ impl Sieve {
         self.0[word] & bit != 0
     }
 
-    /// Multiplicative hashing by the golden ratio (Knuth, volume 3, §6.4). Who makes addresses that are not ruled
-    /// out has them looked up, as all would be.
+    /// Multiplicative hashing by the golden ratio (Knuth, volume 3, §6.4). Who makes addresses that are not
+    /// ruled out has them looked up, as all would be.
     #[inline]
     const fn spot(address: IpAddr) -> (usize, u64) {
         let word = match address {

@@ -183,9 +183,10 @@ impl Plain {
         }
     }
 
-    /// [`rewrite`](crate::translate::rewrite) of the frame that this was read from, routed or not: the ends of
-    /// packets that go one way within another key of its protocol, of which `delta` tells the difference.
-    /// With a key of the other IP version it does nothing. The descriptor's own key stays that of the old ends.
+    /// [`rewrite`](crate::translate::rewrite) of the frame that this was read from, routed or not: the ends
+    /// of packets that go one way within another key of its protocol, of which `delta` tells the difference.
+    /// With a key of the other IP version it does nothing. The descriptor's own key stays that of the old
+    /// ends.
     #[inline(always)]
     pub fn translate(
         &self,

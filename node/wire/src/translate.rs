@@ -357,8 +357,8 @@ impl Change<'_> {
     }
 }
 
-/// The checksum after what it counts changed by `difference` (RFC 1624 §3, equation 3): one end-around carry, for
-/// a sum of two words has no more.
+/// The checksum after what it counts changed by `difference` (RFC 1624 §3, equation 3): one end-around
+/// carry, for a sum of two words has no more.
 #[inline(always)]
 pub(crate) const fn moved(checksum: u16, difference: u16) -> u16 {
     let (sum, carry) = (!checksum).overflowing_add(difference);

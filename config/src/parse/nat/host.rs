@@ -1,4 +1,4 @@
-//! What the host serves on its own addresses, no translated source gets. Who lets in all ports there leaves none.
+//! No translated source gets a port that the host serves. Who lets in all ports to the host leaves none.
 
 use core::ops::Range;
 
@@ -23,8 +23,8 @@ pub(crate) fn check(reader: &mut Reader<'_>, policy: &Policy, spans: &[Range<usi
             let message = format!("rule `{}` has no {names} port to give", rule.id);
             let (first, last) = SOURCES;
             let hint = format!(
-                "`[[host-inbound]]` has all of {first} to {last} for the host: let in the ports alone that it \
-                 serves"
+                "`[[host-inbound]]` has all of {first} to {last} for the host: let in the ports alone \
+                 that it serves"
             );
             reader.warn(span, message, hint);
         }

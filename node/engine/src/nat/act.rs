@@ -57,8 +57,8 @@ const fn by_mapping(twin: &Twin) -> bool {
 }
 
 impl Nat {
-    /// A session begins, which its rules count by themselves: its port is taken. One that came by a record may
-    /// be of an address that is not here yet.
+    /// A session begins, which its rules count by themselves: its port is taken. One that came by a record
+    /// may be of an address that is not here yet.
     pub(crate) fn begin(&mut self, session: &Session, twin: &Twin) {
         self.begin_child(session, twin);
         if let Some((outside, class)) = self.port_of(twin) {

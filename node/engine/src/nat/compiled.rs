@@ -246,8 +246,9 @@ impl Translations {
         }
     }
 
-    /// What the source becomes of a packet to a public endpoint that turns back to another host inside: as of one
-    /// that goes outside by an endpoint-independent rule, if there is one for it. `sent` is what it was sent to.
+    /// What the source becomes of a packet to a public endpoint that turns back to another host inside: as
+    /// of one that goes outside by an endpoint-independent rule, if there is one for it. `sent` is what it
+    /// was sent to.
     pub(crate) fn origin_outside(
         &self,
         question: &Question,
@@ -274,8 +275,8 @@ impl Translations {
         }
     }
 
-    /// What the source becomes of a packet of IPv4 between two zones, where that is all that the rules ask about.
-    /// `None`: they ask for more.
+    /// What the source becomes of a packet of IPv4 between two zones, where that is all that the rules ask
+    /// about. `None`: they ask for more.
     #[inline(always)]
     pub(crate) fn source_by_zones(&self, zones: [ZoneId; 2]) -> Option<(u16, SourceTo)> {
         for (rule, Outline { zones: [from, to], to: source }) in self.outlines.as_ref()? {

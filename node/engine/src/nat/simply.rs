@@ -1,8 +1,8 @@
-//! What nearly every translated first packet becomes: TCP or UDP over IPv4, whose source gets a port of its own
-//! slot's run, and whose destination stays.
+//! What nearly every translated first packet becomes: TCP or UDP over IPv4, whose source gets a port of its
+//! own slot's run, and whose destination stays.
 //!
-//! It answers as [`choose`](super::choose), its slow twin, would, or not at all: refusals, borrowing, mappings,
-//! and rules that ask for more than zones take the long way.
+//! It answers as [`choose`](super::choose), its slow twin, would, or not at all: refusals, borrowing,
+//! mappings, and rules that ask for more than zones take the long way.
 
 use std::net::IpAddr;
 
@@ -29,8 +29,8 @@ pub(crate) struct Simple<'a> {
 }
 
 impl Engine {
-    /// How the session of such a packet will be translated; the inner `None`: not at all. `None`: who wants to
-    /// know takes the long way.
+    /// How the session of such a packet will be translated; the inner `None`: not at all. `None`: who wants
+    /// to know takes the long way.
     #[inline(always)]
     pub(crate) fn binding_simply(&self, first: &Simple<'_>) -> Option<Option<Binding>> {
         let Simple { key, direction, hash, zones, egress } = *first;

@@ -33,8 +33,8 @@ impl Engine {
         self.sender_met(Peer::Responder, found, session, direction)
     }
 
-    /// Who sends a packet of a session, if of a translated one it is `first` by the first key, and the other peer by
-    /// the second.
+    /// Who sends a packet of a session, if of a translated one it is `first` by the first key, and the other
+    /// peer by the second.
     fn sender_met(
         &self,
         first: Peer,

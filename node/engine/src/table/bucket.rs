@@ -225,8 +225,8 @@ impl Bucket {
         half(lanes[0]) | half(lanes[1]) << 64
     }
 
-    /// The highest bit of each 16 for a free entry, and for no other: of a tag of 0 it is neither set nor reached
-    /// when all ones below it are added.
+    /// The highest bit of each 16 for a free entry, and for no other: of a tag of 0 it is neither set nor
+    /// reached when all ones below it are added.
     #[inline(always)]
     fn free(&self) -> u128 {
         const BELOW: u64 = (ONES << 15) - ONES;

@@ -268,8 +268,8 @@ impl SessionTable {
         Some((session, self.twins.of(handle.0, session)?))
     }
 
-    /// Whether there is room for a second key of this hash that nobody can have, also when its session's first
-    /// one has been put in.
+    /// Whether there is room for a second key of this hash that nobody can have, also when its session's
+    /// first one has been put in.
     #[inline]
     pub(crate) fn has_twin_room(&self, hash: u64) -> bool {
         !self.twins.slab.is_empty() && self.buckets.has_room_for_second(hash)
