@@ -239,8 +239,8 @@ fn a_file_by_tftp() {
             let folder = temp_dir();
             let content: Vec<u8> = (0..50_000_u32).map(|at| (at * at / 7) as u8).collect();
             fs::write(folder.path().join("content"), &content).unwrap();
-            for family in 0..2 {
-                let on = at(SERVER[family], 69).to_string();
+            for server in SERVER {
+                let on = at(server, 69).to_string();
                 let mut server = Command::new("in.tftpd");
                 server.args(["-L", "-u", "root", "-a", &on, "-s"]).arg(folder.path());
                 let server = world.server.run(|| Background::spawn(&mut server));
@@ -291,7 +291,7 @@ fn is_echoed(inside: &Namespace, from: &str, to: SocketAddr, patience: Duration)
 /// The endpoint that stands open for the media of the client.
 fn media_of_client(world: &World, client: &str, port: u16) -> Option<SocketAddr> {
     let shown = world.json(&["show", "alg"]);
-    let open = shown["open"].as_array().unwrap();
+    let open = shown["open"].as_array()?;
     let ours = open.iter().find(|it| it["inside"] == client && it["inside_port"] == port)?;
     let address = ours["destination"].as_str()?.parse().ok()?;
     Some(SocketAddr::new(address, ours["destination_port"].as_u64()?.try_into().ok()?))
@@ -303,8 +303,7 @@ fn calls_have_their_media_as_long_as_they_last() {
     for workers in [1, 2] {
         for nat in ["", MASQUERADE] {
             let world = world(workers, nat);
-            for family in 0..2 {
-                let (client, server) = (CLIENT[family], SERVER[family]);
+            for (family, (client, server)) in CLIENT.into_iter().zip(SERVER).enumerate() {
                 let nobody = Duration::from_millis(600);
                 let to_server = at(server, 6_000);
                 let answers = sipp(&world.server, server, 6_000, &["-sn", "uas"]);
