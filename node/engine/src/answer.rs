@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use wire::{Packet, Seq, Transport, Version, cookie, icmp};
 
+use crate::Reason;
 use crate::limits::{IPV4_MTU_MIN, IPV6_MTU_MIN};
 
 mod limit;
@@ -118,6 +119,22 @@ impl Answer {
                 send_back(&answer, frame, packet, out)
             }
             _ => write::error(self.message(packet.version), frame, packet, source, out),
+        }
+    }
+
+    /// The reason for a drop that would have been this answer.
+    pub(crate) const fn silent(self) -> Reason {
+        match self {
+            Self::HopLimit => Reason::HopLimit,
+            Self::TooBig { .. } => Reason::TooBig,
+            Self::Unreachable(Unreachable::Route) => Reason::NoRoute,
+            Self::Unreachable(Unreachable::Host) => Reason::NeighbourUnresolved,
+            Self::Unreachable(Unreachable::Port | Unreachable::Prohibited) | Self::Reset => {
+                Reason::RejectLimited
+            }
+            Self::Challenge { .. } => Reason::TcpWindow,
+            Self::Cookie { .. } => Reason::SynFlood,
+            Self::Reassembly => Reason::FragmentTimeout,
         }
     }
 

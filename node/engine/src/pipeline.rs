@@ -27,7 +27,6 @@ use wire::cookie::Proof;
 pub(crate) use self::proxied::judge_vouched;
 pub use self::watch::Stage;
 pub(crate) use self::watch::{Unwatched, Watch};
-use crate::alg::{self, Begin, Control};
 use crate::answer::{Answer, Unreachable};
 use crate::engine::{Engine, Keyed};
 use crate::fib::Lookup;
@@ -320,33 +319,6 @@ impl Judge<'_> {
         self.follow_judged(handle, session, sender, judgement, None, watch)
     }
 
-    /// A packet of a control channel, which its gateway reads.
-    #[cold]
-    fn follow_control(
-        &self,
-        handle: Handle,
-        session: &Session,
-        sender: Peer,
-        control: &Control,
-        watch: &mut impl Watch,
-    ) -> Plan {
-        let packet = alg::as_seen(control, self.packet, sender);
-        let judge = self.of(&packet);
-        let relay = Some(Relay::Control(handle, sender));
-        let judgement = match judge.track(handle, session, sender) {
-            // What is told to its sender is told in the numbers that it knows.
-            track::Judgement::Challenge { sequence, acknowledgment } => {
-                let sequence = control.stream(sender.other()).beyond(sequence);
-                track::Judgement::Challenge { sequence, acknowledgment }
-            }
-            other @ (track::Judgement::Pass(_)
-            | track::Judgement::Ask(_)
-            | track::Judgement::Reopen
-            | track::Judgement::Invalid(_)) => other,
-        };
-        judge.follow_judged(handle, session, sender, judgement, relay, watch)
-    }
-
     /// The same, once its tracker has spoken.
     fn follow_judged(
         &self,
@@ -579,20 +551,6 @@ impl Judge<'_> {
         Plan { session, relay, ..permitted_by(rule, way) }
     }
 
-    /// What gateways have to do with the session that the packet opens.
-    #[inline]
-    fn begin(&self, rule: RuleIndex) -> Option<Begin> {
-        let rule = self.engine.policy.rule(rule);
-        if !self.announced && rule.algs.is_empty() {
-            return None;
-        }
-        // What was announced announces nothing itself; and of a cookie the numbers are translated already.
-        let read = !self.announced && !self.vouched;
-        let port = self.packet.ports().filter(|_| read).map(|(_, port)| port);
-        let alg = port.and_then(|port| rule.alg(self.packet.protocol, port));
-        (self.announced || alg.is_some()).then_some(Begin { alg, announced: self.announced })
-    }
-
     /// Which of the limits of its rule and zone one more session would go beyond, once the one that it
     /// takes the place of is gone.
     fn beyond_limit(
@@ -778,7 +736,7 @@ impl Judge<'_> {
         let allowed = !broadcast
             && answer.may(self.frame, self.packet).is_ok()
             && (answer.is_cookie() || self.engine.limiter.permits(self.packet.source, self.now));
-        if allowed { Outcome::Answer(answer) } else { Outcome::Drop(silent_reason(answer)) }
+        if allowed { Outcome::Answer(answer) } else { Outcome::Drop(answer.silent()) }
     }
 }
 
@@ -793,22 +751,6 @@ fn in_order<T>(sender: Peer, [here, there]: [T; 2]) -> [T; 2] {
     match sender {
         Peer::Initiator => [here, there],
         Peer::Responder => [there, here],
-    }
-}
-
-/// The reason for a drop that would have been this answer.
-fn silent_reason(answer: Answer) -> Reason {
-    match answer {
-        Answer::HopLimit => Reason::HopLimit,
-        Answer::TooBig { .. } => Reason::TooBig,
-        Answer::Unreachable(Unreachable::Route) => Reason::NoRoute,
-        Answer::Unreachable(Unreachable::Host) => Reason::NeighbourUnresolved,
-        Answer::Unreachable(Unreachable::Port | Unreachable::Prohibited) | Answer::Reset => {
-            Reason::RejectLimited
-        }
-        Answer::Challenge { .. } => Reason::TcpWindow,
-        Answer::Cookie { .. } => Reason::SynFlood,
-        Answer::Reassembly => Reason::FragmentTimeout,
     }
 }
 

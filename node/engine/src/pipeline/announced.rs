@@ -1,18 +1,59 @@
-//! The judge's part in sessions that a control channel has announced.
+//! The judge's part in control channels, and in sessions that one has announced.
 
 use super::{Judge, Outcome, Permission, Permitted, Plan, Stage, Watch};
-use crate::State;
-use crate::alg::{Hint, Pinhole};
+use crate::alg::{self, Begin, Control, Hint, Pinhole};
 use crate::nat::Toward;
 use crate::policy::LifeIndex;
-use crate::session::CloseReason;
+use crate::proxy::Relay;
+use crate::session::{CloseReason, Peer, Session};
 use crate::table::Handle;
-use crate::track;
+use crate::{RuleIndex, State, track};
 
 /// Life as of any session of its protocol: what its parent's rule says is of the parent.
 const NO_LIFE: LifeIndex = 0;
 
 impl Judge<'_> {
+    /// A packet of a control channel, which its gateway reads.
+    #[cold]
+    pub(super) fn follow_control(
+        &self,
+        handle: Handle,
+        session: &Session,
+        sender: Peer,
+        control: &Control,
+        watch: &mut impl Watch,
+    ) -> Plan {
+        let packet = alg::as_seen(control, self.packet, sender);
+        let judge = self.of(&packet);
+        let relay = Some(Relay::Control(handle, sender));
+        let judgement = match judge.track(handle, session, sender) {
+            // What is told to its sender is told in the numbers that it knows.
+            track::Judgement::Challenge { sequence, acknowledgment } => {
+                let sequence = control.stream(sender.other()).beyond(sequence);
+                track::Judgement::Challenge { sequence, acknowledgment }
+            }
+            other @ (track::Judgement::Pass(_)
+            | track::Judgement::Ask(_)
+            | track::Judgement::Reopen
+            | track::Judgement::Invalid(_)) => other,
+        };
+        judge.follow_judged(handle, session, sender, judgement, relay, watch)
+    }
+
+    /// What gateways have to do with the session that the packet opens.
+    #[inline]
+    pub(super) fn begin(&self, rule: RuleIndex) -> Option<Begin> {
+        let rule = self.engine.policy.rule(rule);
+        if !self.announced && rule.algs.is_empty() {
+            return None;
+        }
+        // What was announced announces nothing itself; and of a cookie the numbers are translated already.
+        let read = !self.announced && !self.vouched;
+        let port = self.packet.ports().filter(|_| read).map(|(_, port)| port);
+        let alg = port.and_then(|port| rule.alg(self.packet.protocol, port));
+        (self.announced || alg.is_some()).then_some(Begin { alg, announced: self.announced })
+    }
+
     /// A packet that would open a session which was announced; `None`: it was not.
     #[inline]
     pub(super) fn open_announced(
