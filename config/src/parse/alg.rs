@@ -7,7 +7,8 @@ use super::reader::{Reader, quoted};
 use super::service;
 use crate::{Alg, AlgUse, Service};
 
-const FORMS: &str = "forms are \"off\", \"auto\", or a list of \"ftp\", \"ftp/2121\", \"ftp/2000-2100\", \"ftp/any\"";
+const FORMS: &str = "forms are \"off\", \"auto\", or a list of \"ftp\", \"ftp/2121\", \"ftp/2000-2100\", \
+                     \"ftp/any\"";
 
 /// The gateways of a rule, in the order of [`Alg`]; none by default.
 pub(crate) fn of_rule(

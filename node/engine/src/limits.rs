@@ -439,8 +439,8 @@ pub const ALG_TEXT_BYTES: usize = 65_536 + ALG_KEPT_BYTES;
 /// Bytes of a frame whose text was replaced: what a segment may have, and longer text.
 pub const ALG_FRAME_BYTES: usize = 65_536 + 1_024;
 
-/// Bytes that a record may have of a control channel: with the largest of its session they fit into a message.
-/// Of more pinholes the oldest are told.
+/// Bytes that a record may have of a control channel: with the largest of its session they fit into a
+/// message. Of more pinholes the oldest are told.
 pub const ALG_RECORD_BYTES: usize = 900;
 
 /// Pinholes that are looked at in one tick when their time is over.

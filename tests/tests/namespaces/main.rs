@@ -11,6 +11,7 @@
 //! | `pair/workers.rs` | two workers, IPv6, and unequal numbers of workers |
 //! | `pair/full.rs` | a disk that is full for a while stops no packet, and needs no restart |
 //! | `pair/paused.rs` | a node that is paused does not answer for the addresses |
+//! | `pair/alg.rs` | transfers, and those that were announced, survive its death |
 //! | `members.rs` | a pair with a witness, three firewalls |
 //! | `switchover.rs` | planned switchovers lose no packet and break no connection |
 //! | `host.rs` | the node's own traffic |

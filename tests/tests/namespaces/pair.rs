@@ -6,6 +6,7 @@
 //!             └── lan0 fw2 wan0 ──┘                     the server's the vip 10.2.0.1
 //! ```
 
+mod alg;
 mod clock;
 mod full;
 mod paused;

@@ -186,7 +186,8 @@ impl Engine {
 }
 
 impl Lines<'_> {
-    /// What was kept back and is now passed on was acknowledged, perhaps: it is kept until the far end has it.
+    /// What was kept back and is now passed on was acknowledged, perhaps: so it is kept until the far end
+    /// has it.
     fn identity(&self, range: std::ops::Range<usize>) -> Option<Edit> {
         let kept =
             self.text.get(..self.kept).filter(|kept| !kept.is_empty() && range.start == 0)?;

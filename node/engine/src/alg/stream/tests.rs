@@ -1,4 +1,6 @@
+use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 
 use super::*;
 
@@ -35,9 +37,9 @@ fn seq(at: usize) -> Seq {
 proptest! {
     #[test]
     fn numbers_are_those_of_both_texts(
-        words in prop::collection::vec((prop::collection::vec(any::<u8>(), 1..9), prop::collection::vec(any::<u8>(), 1..9)), 1..9),
-        resend in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..20),
-        acked in any::<prop::sample::Index>(),
+        words in vec((vec(any::<u8>(), 1..9), vec(any::<u8>(), 1..9)), 1..9),
+        resend in vec((any::<Index>(), any::<Index>()), 0..20),
+        acked in any::<Index>(),
     ) {
         let twin = Twin::new(&words);
         let mut stream = Stream::NEW;

@@ -193,3 +193,19 @@ fn both_families() {
     let syn = tcp(("fd00::5", 40_001), ("2001:db8:9::1", 51_210), SYN).seq(5).mss(1_440);
     assert!(is_forwarded(wall.arrive(LAN, &syn).0.verdict));
 }
+
+#[test]
+fn what_the_far_end_has_not_acknowledged_is_replaced_so_many_times() {
+    let mut wall = wall(masquerade());
+    let mut talk = Talk::open(&mut wall, CLIENT, SERVER);
+    for port in 0..4 {
+        let line = format!("PORT 10,0,0,5,78,{port}\r\n");
+        talk.say(&mut wall, Initiator, line.as_bytes());
+    }
+    let line = b"PORT 10,0,0,5,78,9\r\n";
+    let more = talk.segment(Initiator, talk.sent[0], line);
+    assert_eq!(wall.drop(LAN, &more), Reason::AlgBusy);
+    // What it has acknowledged makes room.
+    talk.say(&mut wall, Responder, b"200 ok\r\n");
+    assert_eq!(six(&talk.say(&mut wall, Initiator, line)).0, "198.51.100.1");
+}
