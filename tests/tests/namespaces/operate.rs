@@ -319,12 +319,13 @@ fn rule_and_ports(world: &World, workers: u16) {
 }
 
 /// Metrics with a label for each of what this node does not have.
-const OF_OTHERS: [&str; 5] = [
+const OF_OTHERS: [&str; 6] = [
     "ringwall_cluster_",
     "ringwall_attacks",
     "ringwall_screen_learned_",
     "ringwall_syslog_",
     "ringwall_nat_",
+    "ringwall_alg_",
 ];
 
 /// Every metric is in the document, and every one of the document is there, but for [`OF_OTHERS`].

@@ -48,6 +48,11 @@ pub(crate) enum Refused {
     NoPort,
 }
 
+/// The last port that an address of the firewall's own lends.
+const LAST_PORT: u16 = 62_463;
+/// Ports that are tried, one behind the other.
+const PORTS_TRIED: usize = 64;
+
 /// Both sides of a session, of which one announces something to the other.
 pub(crate) struct Sides {
     /// The one that announces, as it knows itself.
@@ -207,7 +212,7 @@ impl Engine {
         announced: &Announced,
     ) -> Result<u16, Refused> {
         let Announced { protocol, port, .. } = *announced;
-        let Some(place) = sides.public else { return Ok(port) };
+        let Some(place) = sides.public else { return self.port_of_own(sides, announced) };
         // One that listens where it already sends from.
         if (protocol, port) == (session.key.protocol(), sides.own.1) {
             return Ok(sides.shown.1);
@@ -257,6 +262,34 @@ impl Engine {
             }
         }
         any
+    }
+
+    /// The port at an address that stands for a server. One of the firewall's own lends just those ports that
+    /// are not its host's, so another one may have to stand for that of the server.
+    fn port_of_own(&self, sides: &Sides, announced: &Announced) -> Result<u16, Refused> {
+        let Announced { protocol, port, .. } = *announced;
+        let (address, domain) = (sides.shown.0, sides.domain);
+        if address == sides.own.0 || !self.fib.is_own(domain, address) {
+            return Ok(port);
+        }
+        // What a rule sends to a server is none of its host's.
+        let served = |it: (u8, u16, u16)| it.0 == protocol.0 && (it.1..=it.2).contains(&port);
+        if self.policy.translations().served(address).any(served) {
+            return Ok(port);
+        }
+        let range = PINHOLE_PORT_MIN..=LAST_PORT;
+        let first = if range.contains(&port) {
+            port
+        } else {
+            PINHOLE_PORT_MIN + port % (LAST_PORT - PINHOLE_PORT_MIN)
+        };
+        let free = |port: &u16| {
+            let hint = Hint { domain, protocol, from: sides.other, to: (address, *port) };
+            self.nat.may_lend(&self.policy, (domain, protocol), (address, *port))
+                && self.algs.pinholes.get(&hint, Time::ZERO).is_none()
+        };
+        let mut near = (first..=LAST_PORT).chain(PINHOLE_PORT_MIN..first).take(PORTS_TRIED);
+        near.find(free).ok_or(Refused::NoPort)
     }
 
     /// Closes a pinhole if it is of this session.

@@ -11,6 +11,7 @@ use super::fixed_map::FixedMap;
 use super::ports::{Class, Wanted};
 use super::{Nat, Place};
 use crate::limits::NAT_RESERVED_MAX;
+use crate::policy::Policy;
 use crate::session::{Peer, Session};
 use crate::table::{NO_PLACE, Twin};
 
@@ -77,6 +78,26 @@ impl Nat {
     /// Where an address is kept: it may have come by a record before it was known here.
     pub(crate) fn place_of(&self, place: Place, (domain, address): (u16, IpAddr)) -> Option<Place> {
         if place == NO_PLACE { self.place(domain, address) } else { Some(place) }
+    }
+
+    /// Whether a port of an own address may stand for one of a server: nobody has it, no rule sends it
+    /// elsewhere, and it is none of its host's.
+    pub(crate) fn may_lend(
+        &self,
+        policy: &Policy,
+        (domain, protocol): (u16, Protocol),
+        (address, port): (IpAddr, u16),
+    ) -> bool {
+        let rules = policy.translations();
+        let kept = rules.served(address).chain(rules.host());
+        let kept = kept.filter(|it| it.0 == protocol.0);
+        let class = Class::of(protocol);
+        let runs = self
+            .place(domain, address)
+            .zip(class)
+            .and_then(|(place, class)| self.runs(place, class));
+        kept.into_iter().all(|(_, first, last)| !(first..=last).contains(&port))
+            && runs.is_none_or(|runs| runs.is_free(port))
     }
 
     /// One more needs this port. `false`: it is no port that is given, or there is no memory.

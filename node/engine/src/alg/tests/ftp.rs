@@ -209,3 +209,33 @@ fn what_the_far_end_has_not_acknowledged_is_replaced_so_many_times() {
     talk.say(&mut wall, Responder, b"200 ok\r\n");
     assert_eq!(six(&talk.say(&mut wall, Initiator, line)).0, "198.51.100.1");
 }
+
+#[test]
+fn a_server_at_the_firewalls_own_address_has_no_port_of_its_hosts() {
+    let target = config::NatKind::Destination(config::DestinationNat {
+        destination: set(OWN),
+        services: Some(vec![tcp_at(21)]),
+        to: config::DestinationTo::V4(ip4("10.0.2.100"), ip4("10.0.2.100")),
+        to_port: None,
+    });
+    let mut wall = wall(nat(Vec::new(), vec![rule("to", Some(1), target)]));
+    let client = ("198.18.0.1", 40_000);
+    let mut talk = Talk::open_by(&mut wall, [WAN, LAN], client, ("198.51.100.1", 21));
+    // 64,000, which the kernel gives its own connections; twice, for the first has one there already.
+    let mut told = Vec::new();
+    for port in [64_000_u16, 64_000, 51_210] {
+        let [high, low] = port.to_be_bytes();
+        let line = format!("227 Entering Passive Mode (10,0,2,100,{high},{low})\r\n");
+        let (host, shown) = six(&talk.line(&mut wall, Responder, &line));
+        assert_eq!(host, "198.51.100.1");
+        assert!((1_024..=62_463).contains(&shown) && !told.contains(&shown), "{shown}");
+        told.push(shown);
+        let syn = tcp(("198.18.0.1", 40_000 + shown % 99), ("198.51.100.1", shown), SYN);
+        let left = wall.pass(WAN, &syn.seq(5).mss(1_460));
+        assert_eq!(left.ends().destination, (ip("10.0.2.100"), port));
+    }
+}
+
+fn tcp_at(port: u16) -> config::Service {
+    config::Service { destination_ports: Some((port, port)), ..config::Service::of_protocol(6) }
+}
