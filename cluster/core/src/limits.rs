@@ -386,6 +386,10 @@ pub const RATE_LIFE: Duration = Duration::from_secs(2);
 /// not get there, since they are told by destination.
 pub const ATTACKS_MAX: usize = 256;
 
+/// Those of them that are odd packets: a broken sender makes one of each host that it speaks to, and must not
+/// keep a scan or a flood from being told.
+pub const ODD_ATTACKS_MAX: usize = ATTACKS_MAX / 2;
+
 /// Blocked sources at once, those of other nodes included: what the XDP program's list holds. Beyond it a
 /// source is told and not blocked.
 pub const BLOCKS_MAX: usize = 4_096;

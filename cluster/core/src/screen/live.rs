@@ -17,7 +17,9 @@ use wire::Time;
 use super::act::Acts;
 use super::attack::{Attack, Kind, Output, Subject, Totals};
 use super::judge::{Finding, Target};
-use crate::limits::{ATTACKS_MAX, DECOYS_MIN, FLOOD_QUIET, FORGED_MIN, SCAN_QUIET};
+use crate::limits::{
+    ATTACKS_MAX, DECOYS_MIN, FLOOD_QUIET, FORGED_MIN, ODD_ATTACKS_MAX, SCAN_QUIET,
+};
 
 /// All that go on.
 #[derive(Default)]
@@ -59,7 +61,7 @@ impl Live {
         if finding.seen < finding.threshold {
             return;
         }
-        if self.attacks.len() >= ATTACKS_MAX {
+        if self.is_full_for(&finding.kind) {
             self.untold += 1;
             return;
         }
@@ -69,6 +71,13 @@ impl Live {
         out.push(Output::Started(entry.attack.clone()));
         acts.meet(&finding, now, out);
         self.attacks.insert(key, entry);
+    }
+
+    /// Whether there is no room for one more of this kind.
+    fn is_full_for(&self, kind: &Kind) -> bool {
+        let is_odd = |kind: &Kind| matches!(kind, Kind::Odd(_));
+        let odd = || self.attacks.keys().filter(|(kind, _)| is_odd(kind)).count();
+        self.attacks.len() >= ATTACKS_MAX || (is_odd(kind) && odd() >= ODD_ATTACKS_MAX)
     }
 
     /// A second has passed.

@@ -6,7 +6,7 @@ use core::time::Duration;
 use sketch::{Kind as Seen, Observation, Oddity};
 
 use super::world::{DENIED, World, from, name, place, tcp};
-use crate::limits::{ATTACKS_MAX, SCREEN_SOURCES};
+use crate::limits::{ATTACKS_MAX, ODD_ATTACKS_MAX, SCREEN_SOURCES};
 use crate::screen::{Action, Kind, RateLimit, Subject};
 
 const UDP: u8 = 17;
@@ -344,6 +344,22 @@ fn more_attacks_than_are_followed_are_counted() {
     world.run_seconds(1);
     assert_eq!(world.nodes[0].started().len(), ATTACKS_MAX);
     assert_eq!(world.nodes[0].detector.beyond_limits()[0], 44);
+}
+
+#[test]
+fn odd_packets_to_many_hosts_leave_room_for_a_scan() {
+    let mut world = World::new(1, "");
+    let pair = |at: u32| -> [IpAddr; 2] {
+        [0xc633_6400, 0x0a00_0000].map(|first| Ipv4Addr::from_bits(first + at).into())
+    };
+    for [source, target] in (0..400).map(pair) {
+        world.note(0, 0, &from(Seen::Odd(Oddity::Checksum), source, target, 1));
+    }
+    world.run_seconds(1);
+    assert_eq!(world.nodes[0].started().len(), ODD_ATTACKS_MAX);
+    burst(&mut world, 30, |it| tcp(DENIED, "192.0.2.1", "192.0.2.9", port_of(it)));
+    let names = world.nodes[0].names();
+    assert!(names.iter().any(|name| name == "tcp-port-scan from 192.0.2.1"), "{names:?}");
 }
 
 #[test]
