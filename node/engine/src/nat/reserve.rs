@@ -131,7 +131,11 @@ impl Nat {
         let (Some(place), Some(class)) = (self.place(domain, address), Class::of(protocol)) else {
             return;
         };
-        self.let_go((place, class, port));
+        // Where there was no memory to note it, it is not this one's to give back.
+        let known = self.reserved.0.as_ref();
+        if known.is_some_and(|known| known.get(&(place, class, port)).is_some()) {
+            self.let_go((place, class, port));
+        }
     }
 
     /// Who had this port needs it no more: it is given back if nobody does.
