@@ -12,6 +12,7 @@ use netns::Namespace;
 use ringwall_tests::world::{CLIENT, Plan, ROUTER_WAN, SERVER, SERVER_OTHER, SOON, World};
 use ringwall_tests::{Background, TempDir, require, root, run_command, temp_dir, tool, wait_for};
 
+use crate::nat::MASQUERADE;
 use crate::sockets::{at, connect};
 
 /// Control channels of clients inside and out.
@@ -33,15 +34,6 @@ to = "trust"
 service = ["tcp/21"]
 action = "permit"
 alg = "ftp"
-"#;
-
-const MASQUERADE: &str = r#"
-[[nat]]
-id = "out"
-type = "source"
-from = "trust"
-to = "untrust"
-translate = "interface"
 "#;
 
 /// What is transferred: some hundred segments.

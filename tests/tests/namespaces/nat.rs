@@ -40,7 +40,7 @@ to = "trust"
 action = "permit"
 "#;
 
-const MASQUERADE: &str = r#"
+pub(crate) const MASQUERADE: &str = r#"
 [[nat]]
 id = "out"
 type = "source"

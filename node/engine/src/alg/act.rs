@@ -208,19 +208,29 @@ impl Engine {
                 self.acknowledge(control, segment, context, body)
             }
             Some((len, packet)) => {
-                let keyed = Keyed { packet, ..*context.keyed };
-                let context = context.of(&keyed);
-                let mut frame = Body::Frame(&mut space[..len]);
-                let (verdict, in_hand) = self.forward(way, &context, turn, &mut frame);
-                let len = (keyed.packet.end as usize).min(len);
-                if in_hand && !self.outbox.push(way.port, &space[..len]) {
-                    self.ledger.output_lost();
-                }
-                verdict
+                self.forward_instead(way, &packet, context, turn, &mut space[..len])
             }
         };
         self.algs.space = space;
         (verdict, false)
+    }
+
+    /// Another frame, which is this packet, leaves in the place of the one in hand.
+    pub(super) fn forward_instead(
+        &mut self,
+        way: &Way,
+        packet: &Packet,
+        context: &Context<'_>,
+        turn: Turn,
+        frame: &mut [u8],
+    ) -> Verdict {
+        let keyed = Keyed { packet: *packet, ..*context.keyed };
+        let context = context.of(&keyed);
+        let (verdict, in_hand) = self.forward(way, &context, turn, &mut Body::Frame(frame));
+        if in_hand && !self.outbox.push(way.port, frame) {
+            self.ledger.output_lost();
+        }
+        verdict
     }
 
     /// Acknowledges what is kept back, in the far end's place.

@@ -17,7 +17,7 @@ use super::sip::{self, Body as Content, Message, Method, Place, Start};
 use super::stream::Text;
 use super::{List, Span};
 use crate::commit::{Body, Context};
-use crate::engine::{Engine, Keyed};
+use crate::engine::Engine;
 use crate::limits::{ALG_MESSAGE_EDITS, ANSWERED_CALL_LIFE, SIP_CHANNEL_LIFE};
 use crate::nat::Turn;
 use crate::pipeline::Way;
@@ -137,14 +137,7 @@ impl Engine {
         let verdict = match rewrite(packet, body, &edits, &mut space) {
             None => Verdict::Drop(Reason::AlgBusy),
             Some((len, packet)) => {
-                let keyed = Keyed { packet, ..*context.keyed };
-                let context = context.of(&keyed);
-                let mut frame = Body::Frame(&mut space[..len]);
-                let (verdict, in_hand) = self.forward(way, &context, turn, &mut frame);
-                if in_hand && !self.outbox.push(way.port, &space[..len]) {
-                    self.ledger.output_lost();
-                }
-                verdict
+                self.forward_instead(way, &packet, context, turn, &mut space[..len])
             }
         };
         self.algs.space = space;

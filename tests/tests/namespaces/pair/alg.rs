@@ -8,6 +8,7 @@ use netns::Namespace;
 use ringwall_tests::{require, root};
 
 use super::{GAP, PATIENCE, Pair};
+use crate::nat::MASQUERADE;
 use crate::sockets::{at, connect, echoes};
 
 const POLICY: &str = r#"
@@ -21,15 +22,6 @@ to = "untrust"
 service = ["tcp/21"]
 action = "permit"
 alg = "ftp"
-"#;
-
-const MASQUERADE: &str = r#"
-[[nat]]
-id = "out"
-type = "source"
-from = "trust"
-to = "untrust"
-translate = "interface"
 "#;
 
 /// Both ends of a connection.
