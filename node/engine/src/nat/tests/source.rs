@@ -64,6 +64,16 @@ fn a_stranger_finds_nobody_at_a_public_address() {
 }
 
 #[test]
+fn a_port_that_was_not_noted_as_announced_is_not_given_back_by_its_child() {
+    let mut wall = Wall::new(masquerade());
+    let public = wall.pass(LAN, &udp(("10.0.0.5", 4_000), ("198.18.0.1", 53))).ends().source;
+    wall.engine.nat.unreserve((0, wire::Protocol::UDP), public);
+    wall.engine.nat.prepare_announcements();
+    wall.engine.nat.unreserve((0, wire::Protocol::UDP), public);
+    assert_eq!(wall.taken("198.51.100.1"), 1, "its session has it");
+}
+
+#[test]
 fn an_endpoint_keeps_its_mapping_whoever_it_speaks_to_and_another_has_another() {
     let mut wall = Wall::new(pooled(independent(Filtering::AddressAndPortDependent)));
     let to = |server: &str| udp(("10.0.0.5", 4_000), (server, 53));
