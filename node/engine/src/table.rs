@@ -151,7 +151,7 @@ impl SessionTable {
     }
 
     /// The hash of a key in this table, for the calls below.
-    #[inline]
+    #[inline(always)]
     pub fn hash(&self, key: &FlowKey) -> u64 {
         self.keyed.hash(key)
     }

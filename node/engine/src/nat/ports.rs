@@ -189,6 +189,7 @@ impl Runs {
     }
 
     /// `false`: it is taken already, or no port of a run.
+    #[inline(always)]
     pub(crate) fn take(&mut self, port: u16) -> bool {
         let Some((slot, bit)) = place(port) else { return false };
         let free = self.used[slot] & bit == 0;
@@ -228,6 +229,7 @@ const fn parity(first: u16, like: Option<u16>) -> u16 {
     }
 }
 
+#[inline(always)]
 fn place(port: u16) -> Option<(usize, u16)> {
     let slot = slot_of_port(port)?;
     Some((usize::from(slot.0), 1 << (port - first_port_of(slot))))

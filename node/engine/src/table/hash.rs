@@ -21,7 +21,7 @@ impl Keyed {
     }
 
     /// The hash of a key.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hash(&self, key: &FlowKey) -> u64 {
         let [a, b, c, d, e] = words(key);
         let [s0, s1, s2, s3, s4, s5] = self.secrets;
