@@ -364,7 +364,7 @@ impl Engine {
         if mappings.is_full() {
             return Err(Reason::NatExhausted);
         }
-        let known = mappings.of_inside(&source.inside(self)).filter(|it| it.place == place);
+        let known = mappings.of_inside(&source.inside(self), place);
         Ok(known.map(|Outside { port, .. }| {
             let filtering = Marks::of_filtering(source.mapping.filtering);
             let marks = Marks::PORT.with(Marks::MAPPED).with(filtering);
@@ -379,7 +379,7 @@ impl Engine {
         let mappings = self.nat.mappings.as_ref().filter(|_| source.mapping.parity)?;
         let mut other = source.inside(self);
         other.endpoint.1 ^= 1;
-        let known = mappings.of_inside(&other).filter(|known| known.place == place)?;
+        let known = mappings.of_inside(&other, place)?;
         let port = known.port ^ 1;
         let runs = self.nat.runs(place, source.class)?;
         let fits = slot_of_port(port) == Some(source.slot) && runs.is_free(port);

@@ -24,10 +24,11 @@ pub(crate) struct Outside {
     pub(crate) port: u16,
 }
 
-/// All mappings of an engine, with as many sessions as there are of each.
+/// All mappings of an engine, with as many sessions as there are of each. An inside endpoint has one for each
+/// public address that it leaves by: with two uplinks there are two.
 #[derive(Debug)]
 pub(crate) struct Mappings {
-    by_inside: FixedMap<Inside, (Outside, u32)>,
+    by_inside: FixedMap<(Inside, u16), (Outside, u32)>,
     by_outside: FixedMap<Outside, (Inside, Filtering)>,
     /// Whom an inside endpoint has sent to, with the sessions of each.
     contacts: FixedMap<(Outside, IpAddr), u32>,
@@ -41,7 +42,7 @@ impl Mappings {
         let inside = Inside { domain: 0, class: Class::Tcp, endpoint: (NOWHERE, 0) };
         let outside = Outside { place: 0, class: Class::Tcp, port: 0 };
         Self {
-            by_inside: FixedMap::new(most, seed, (inside, (outside, 0))),
+            by_inside: FixedMap::new(most, seed, ((inside, 0), (outside, 0))),
             by_outside: FixedMap::new(
                 most,
                 seed.rotate_left(17),
@@ -65,9 +66,9 @@ impl Mappings {
         self.by_inside.is_full() || self.contacts.is_full()
     }
 
-    /// The mapping of an inside endpoint.
-    pub(crate) fn of_inside(&self, inside: &Inside) -> Option<Outside> {
-        self.by_inside.get(inside).map(|(outside, _)| *outside)
+    /// The mapping of an inside endpoint at a public address, by the place of that.
+    pub(crate) fn of_inside(&self, inside: &Inside, place: u16) -> Option<Outside> {
+        self.by_inside.get(&(*inside, place)).map(|(outside, _)| *outside)
     }
 
     /// Who is mapped to a public endpoint, and who may open sessions by that.
@@ -91,10 +92,11 @@ impl Mappings {
         if self.is_full() {
             return false;
         }
-        match self.by_inside.get_mut(&inside) {
+        let by = (inside, outside.place);
+        match self.by_inside.get_mut(&by) {
             Some((_, sessions)) => *sessions += 1,
             None => {
-                self.by_inside.insert(inside, (outside, 1));
+                self.by_inside.insert(by, (outside, 1));
                 self.by_outside.insert(outside, (inside, filtering));
             }
         }
@@ -116,12 +118,13 @@ impl Mappings {
                 self.contacts.remove(&contact);
             }
         }
-        let Some((_, sessions)) = self.by_inside.get_mut(inside) else { return false };
+        let by = (*inside, outside.place);
+        let Some((_, sessions)) = self.by_inside.get_mut(&by) else { return false };
         *sessions -= 1;
         if *sessions > 0 {
             return false;
         }
-        self.by_inside.remove(inside);
+        self.by_inside.remove(&by);
         self.by_outside.remove(outside);
         true
     }

@@ -90,6 +90,24 @@ fn an_endpoint_keeps_its_mapping_whoever_it_speaks_to_and_another_has_another() 
 }
 
 #[test]
+fn an_endpoint_has_a_mapping_at_each_address_that_it_leaves_by_and_no_port_is_lost() {
+    let by = independent(Filtering::EndpointIndependent);
+    let mut wall = Wall::new(masquerade_by(by));
+    let sent = |to: &'static str| udp(("10.0.0.5", 40_000), (to, 53));
+    let first = wall.pass(LAN, &sent("198.18.0.1")).ends().source;
+    wall.commit(pooled(by), 2);
+    let second = wall.pass(LAN, &sent("198.18.0.2")).ends().source;
+    let addresses = [first.0, second.0];
+    assert_eq!(addresses, [ip("198.51.100.1"), ip("203.0.113.1")]);
+    assert_eq!(addresses.map(|it| wall.taken(&it.to_string())), [1, 1]);
+    wall.commit(masquerade_by(by), 3);
+    assert_eq!(wall.pass(LAN, &sent("198.18.0.3")).ends().source, first, "it is still the same");
+    wall.wait(Duration::from_secs(3_600));
+    assert_eq!(wall.engine.sessions().len(), 0);
+    assert_eq!(addresses.map(|it| wall.taken(&it.to_string())), [0, 0]);
+}
+
+#[test]
 fn without_independence_each_session_has_a_port() {
     let mut wall = Wall::new(pooled(Mapping::default()));
     let to = |server: &str| udp(("10.0.0.5", 4_000), (server, 53));
