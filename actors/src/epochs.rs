@@ -2,10 +2,11 @@
 //!
 //! An epoch is entered before the first worker runs its policy, so that nothing comes of an unknown one.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cluster_core::policy::Version;
+use engine::nat::word_of;
 use engine::{PortId, RuleIndex, ZoneId};
 
 use crate::limits::POLICIES_REMEMBERED;
@@ -22,6 +23,8 @@ pub struct Named {
     pub version: Version,
     rules: Box<[String]>,
     zones: Box<[Zone]>,
+    /// Rules of translation, by the words that sessions know them by.
+    translations: BTreeMap<u32, String>,
 }
 
 #[derive(Debug)]
@@ -88,6 +91,10 @@ impl Named {
             version: policy.version,
             rules: compiled.rules().iter().map(|rule| rule.id.clone()).collect(),
             zones: compiled.zones().iter().enumerate().map(zone).collect(),
+            translations: compiled
+                .translation_ids()
+                .map(|id| (word_of(id), id.to_owned()))
+                .collect(),
         }
     }
 
@@ -95,6 +102,12 @@ impl Named {
     #[must_use]
     pub fn rule(&self, rule: RuleIndex) -> Option<&str> {
         self.rules.get(rule.index()).map(String::as_str)
+    }
+
+    /// The id of a rule of translation, by its word.
+    #[must_use]
+    pub fn translation(&self, word: u32) -> Option<&str> {
+        self.translations.get(&word).map(String::as_str)
     }
 
     /// The name of a zone.
@@ -118,7 +131,8 @@ mod tests {
 
     fn policy(epoch: u64, source: u64) -> InForce {
         let rule = format!("[[rule]]\nid = \"r{epoch}\"\naction = \"deny\"\n");
-        let text = format!("[zones]\na = [\"p\"]\n{rule}");
+        let nat = "[[nat]]\nid = \"out\"\ntype = \"source\"\ntranslate = \"interface\"\n";
+        let text = format!("[zones]\na = [\"p\"]\n{rule}{nat}");
         let mut policy = sample("p", &text, epoch, &["p".to_owned()]);
         policy.version.source = Epoch(source);
         policy
@@ -131,6 +145,7 @@ mod tests {
         let named = epochs.find(1).expect("known");
         assert_eq!(named.rule(RuleIndex(0)), Some("r4294967297"));
         assert_eq!(named.zone(ZoneId(0)), Some("a"));
+        assert_eq!([word_of("out"), 0].map(|it| named.translation(it)), [Some("out"), None]);
         assert_eq!(named.only_port(ZoneId(0)), Some(PortId(0)));
         assert_eq!(epochs.tell(1), [Some(long), Some(7)]);
         assert_eq!(epochs.tell(2), [Some(2), None], "unknown, or forgotten");

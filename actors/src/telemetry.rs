@@ -49,7 +49,8 @@ impl Telemetry {
         let (source, source_port) = event.key.source(event.initiator);
         let (destination, destination_port) = event.key.destination(event.initiator);
         let (nat_source, nat_destination) =
-            event.translated.map(|ends| (ends.source, ends.destination)).unzip();
+            event.translated.map(|it| (it.ends.source, it.ends.destination)).unzip();
+        let by = |side: usize| named.as_ref()?.translation(event.translated?.rules[side]);
         let session = event.session.map_or_else(|| "-".to_owned(), |id| id.to_string());
         let (name, reason) = match event.kind {
             EventKind::Open => ("session-open", "-"),
@@ -77,6 +78,8 @@ impl Telemetry {
             nat_source_port = nat_source.map(|(_, port)| port),
             nat_destination = nat_destination.map(|(address, _)| display(address)),
             nat_destination_port = nat_destination.map(|(_, port)| port),
+            nat_source_rule = by(0),
+            nat_destination_rule = by(1),
             packets_sent = event.packets[0],
             bytes_sent = event.bytes[0],
             packets_received = event.packets[1],
@@ -151,7 +154,8 @@ mod tests {
     use crate::epochs::{Epochs, Named};
     use crate::policy::sample;
     use core::time::Duration;
-    use engine::{Event, EventKind, PortId, RuleIndex, ZoneId};
+    use engine::nat::word_of;
+    use engine::{Event, EventKind, Leaving, PortId, RuleIndex, ZoneId};
     use std::fmt::Debug;
     use std::sync::{Arc, Mutex};
     use tracing::field::{Field, Visit};
@@ -188,7 +192,9 @@ mod tests {
 
     /// Fields of the line about an event that begin so.
     fn logged(event: &Event, names: &str) -> Vec<(&'static str, String)> {
-        let policy = sample("p", "[zones]\na = [\"lan\"]\n", 1, &PORTS.map(str::to_owned));
+        let nat = "[[nat]]\nid = \"out\"\ntype = \"source\"\ntranslate = \"interface\"\n";
+        let text = format!("[zones]\na = [\"lan\"]\n{nat}");
+        let policy = sample("p", &text, 1, &PORTS.map(str::to_owned));
         let epochs = Epochs::new(&policy, PORTS.len());
         let telemetry = Telemetry::new(Vec::new(), PORTS.map(str::to_owned).into(), epochs);
         let taken = Taken::default();
@@ -206,12 +212,14 @@ mod tests {
             source: ([198, 51, 100, 1].into(), 2_051),
             destination: ("2001:db8::1".parse().unwrap(), 80),
         };
-        let translated = Event { translated: Some(ends), ..plain };
+        let rules = [word_of("out"), 0];
+        let translated = Event { translated: Some(Leaving { ends, rules }), ..plain };
         let wanted = [
             ("nat_source", "198.51.100.1"),
             ("nat_source_port", "2051"),
             ("nat_destination", "2001:db8::1"),
             ("nat_destination_port", "80"),
+            ("nat_source_rule", "\"out\""),
         ];
         let wanted = wanted.map(|(name, value)| (name, value.to_owned()));
         assert_eq!(logged(&translated, "nat_"), wanted);

@@ -113,6 +113,7 @@ impl Ledger {
             let pool = &mut self.nat.pools[place.0];
             pool.used += used;
             pool.borrowed += of.borrowed;
+            pool.refused += of.refused;
             let address = &mut pool.by_address[place.1];
             address.used += used;
             address.borrowed += of.borrowed;
@@ -203,6 +204,7 @@ mod tests {
             address: ip(address),
             taken,
             borrowed,
+            refused: borrowed * 2,
         };
         let rule = |id: &str, hits, sessions| RuleUse { id: id.to_owned(), hits, sessions };
         let usage = Usage {
@@ -231,14 +233,18 @@ mod tests {
         let said: Vec<_> = nat
             .pools
             .iter()
-            .map(|it| (it.kind, it.name.as_str(), it.ports, it.used.total(), it.borrowed))
+            .map(|it| (it.kind, it.name.as_str(), it.used.total(), it.borrowed, it.refused))
             .collect();
         let expected = [
-            (NatPoolKind::Pool, "public", 122_880, 13, 1),
-            (NatPoolKind::Interface, "wan", 61_440, 3, 2),
-            (NatPoolKind::Former, "", 61_440, 1, 0),
+            (NatPoolKind::Pool, "public", 13, 1, 2),
+            (NatPoolKind::Interface, "wan", 3, 2, 4),
+            (NatPoolKind::Former, "", 1, 0, 0),
         ];
         assert_eq!(said, expected, "an address that nothing has any more is not told");
+        assert_eq!(
+            nat.pools.iter().map(|it| it.ports).collect::<Vec<_>>(),
+            [122_880, 61_440, 61_440]
+        );
         let second = &nat.pools[0].by_address[1];
         assert_eq!(second.used, NatPorts { tcp: 11, udp: 2, ..NatPorts::default() });
         assert_eq!(nat.pools[0].fullest().map(|it| it.address), Some(ip("192.0.2.2")));

@@ -51,6 +51,9 @@ pub struct NatPool {
     pub used: NatPorts,
     /// Ports given out of another slot's run since the start.
     pub borrowed: u64,
+    /// First packets refused since the start, since no port was left of the address that they had to have.
+    #[serde(default)]
+    pub refused: u64,
     /// Each address, in the order of numbers.
     pub by_address: Vec<NatAddress>,
     /// Who has the most ports: [`NAT_USERS`] at most, if they were asked for.

@@ -8,7 +8,7 @@ use wire::{Packet, Time, Transport, Version, checksum, ethernet};
 use crate::alg::{Begin, Hint};
 use crate::answer::{Answer, Limiter};
 use crate::engine::{Engine, Keyed, Settings, Waiting};
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Leaving};
 use crate::fib::Fib;
 use crate::fragment::{Datagram, Fragments};
 use crate::ledger::Ledger;
@@ -21,7 +21,7 @@ use crate::proxy::Relay;
 use crate::replication::{Ending, Goes, HeldPacket, NoteKind, Origins};
 use crate::rules::{NO_EPOCH, short_epoch};
 use crate::session::{CloseReason, Egress, Flags, Opening, Peer, Session};
-use crate::table::{Handle, Twin};
+use crate::table::Handle;
 use crate::track::{self, Update};
 use crate::{Anomaly, Arrived, Checksum, Decision, Mode, PortId, Reason, Verdict, ZoneId};
 
@@ -273,7 +273,7 @@ impl Engine {
         }
         if self.policy.rule(rule).log_open {
             let event = event(&self.replication.origins, EventKind::Open, &session, context.now);
-            let translated = bound.map(|bound| bound.twin.ends());
+            let translated = bound.map(|bound| self.nat.leaving(&bound.twin));
             self.tell(Event { ingress: Some(context.arrived.ingress), translated, ..event });
         }
         (Some(id), turn)
@@ -367,7 +367,7 @@ impl Engine {
 /// A session that is told of, and the epoch of the policy in force.
 pub(crate) struct Told<'a> {
     pub(crate) session: &'a Session,
-    pub(crate) twin: Option<&'a Twin>,
+    pub(crate) translated: Option<Leaving>,
     pub(crate) epoch: u32,
 }
 
@@ -378,7 +378,7 @@ pub(crate) fn close_event(
     reason: CloseReason,
     now: Time,
 ) -> Option<Event> {
-    let Told { session, twin, epoch } = *told;
+    let Told { session, translated, epoch } = *told;
     if !session.flags.has(Flags::LOG_CLOSE) {
         return None;
     }
@@ -387,7 +387,6 @@ pub(crate) fn close_event(
     // A session that came by a record of a policy that is not known here has no rule of its own.
     let known = session.epoch != NO_EPOCH;
     let (rule, zones) = if known { (event.rule, event.zones) } else { (None, [None; 2]) };
-    let translated = twin.map(|twin| twin.ends());
     Some(Event { judged, rule, zones, translated, ..event })
 }
 

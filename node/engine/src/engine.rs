@@ -487,8 +487,8 @@ impl Engine {
         if let Outcome::Vouched(proof) = plan.outcome {
             return self.vouch(&proof, keyed, arrived, body, now);
         }
-        let decision =
-            self.commit((&plan, chosen.into_inner().as_ref()), keyed, arrived, body, now);
+        let bound = self.nat.settle(chosen);
+        let decision = self.commit((&plan, bound.as_ref()), keyed, arrived, body, now);
         if self.screening.is_some() {
             self.observe(&plan, keyed, arrived, now);
         }

@@ -19,8 +19,8 @@ pub struct Event {
     pub key: FlowKey,
     /// The direction of the first packet within the canonical key.
     pub initiator: Direction,
-    /// Both ends of the initiator's packets once translated, if they are.
-    pub translated: Option<Ends>,
+    /// How the initiator's packets leave, if they are translated.
+    pub translated: Option<Leaving>,
     /// The session; `None` for a denial.
     pub session: Option<SessionId>,
     /// The rule of the epoch; `None` when none matched.
@@ -41,6 +41,15 @@ pub struct Event {
     pub bytes: [u64; 2],
     /// Age of the session.
     pub duration: Duration,
+}
+
+/// What becomes of the initiator's packets of a translated session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    /// Both ends of them.
+    pub ends: Ends,
+    /// The rules that translate source and destination, as [`crate::nat::word_of`] names them; 0: none.
+    pub rules: [u32; 2],
 }
 
 /// The kinds of events.

@@ -48,7 +48,7 @@ pub mod track;
 pub use anomaly::Anomaly;
 pub use counters::{Counters, Imbalance};
 pub use engine::{Engine, Origin, Owners, Parsed, Recovered, Settings};
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, Leaving};
 pub use explain::Explanation;
 pub use ids::{PortId, RuleIndex, ZoneId};
 pub use latecomers::Latecomer;

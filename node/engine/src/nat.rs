@@ -47,7 +47,7 @@ pub(crate) use self::compiled::Translations;
 pub(crate) use self::fixed_map::FixedMap;
 use self::mappings::Mappings;
 use self::names::Names;
-pub use self::names::NatRule;
+pub use self::names::{NatRule, word_of};
 pub(crate) use self::placing::protocol_in;
 use self::ports::Runs;
 pub use self::ports::{Class, Half};
@@ -104,6 +104,8 @@ struct Public {
     /// By [`Class`].
     runs: [Runs; Class::ALL.len()],
     borrowed: u64,
+    /// First packets that found no port of it.
+    refused: u64,
 }
 
 /// What was counted of translation.
@@ -208,7 +210,7 @@ impl Nat {
         self.sieve.add(address);
         self.book.insert((domain, address), self.addresses.len() as u16);
         let runs = Class::ALL.map(|_| Runs::new());
-        self.addresses.push(Public { domain, address, runs, borrowed: 0 });
+        self.addresses.push(Public { domain, address, runs, borrowed: 0, refused: 0 });
     }
 
     /// The place of a public address.

@@ -30,7 +30,7 @@ pub(crate) use self::watch::{Unwatched, Watch};
 use crate::answer::{Answer, Unreachable};
 use crate::engine::{Engine, Keyed};
 use crate::fib::Lookup;
-use crate::nat::{Binding, Toward};
+use crate::nat::{Binding, Place, Toward};
 use crate::policy::{self, LifeIndex, Question};
 use crate::proxy::Relay;
 use crate::rematch::{self, Rematch};
@@ -196,7 +196,12 @@ struct Judge<'a> {
 }
 
 /// Where the judge leaves how a new session will be translated: few are, so the plan has no room for it.
-pub(crate) type Chosen = Cell<Option<Binding>>;
+#[derive(Debug, Default)]
+pub(crate) struct Chosen {
+    pub(crate) binding: Cell<Option<Binding>>,
+    /// The public address of which no port was left, if the packet is refused for that.
+    pub(crate) full: Cell<Option<Place>>,
+}
 
 impl<'a> Judge<'a> {
     const fn new(

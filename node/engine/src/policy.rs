@@ -228,6 +228,11 @@ impl Policy {
         self.translations.public_use(domain, address)
     }
 
+    /// The ids of the rules of translation, in the order of the file.
+    pub fn translation_ids(&self) -> impl Iterator<Item = &str> {
+        self.translations.rules.iter().map(String::as_str)
+    }
+
     /// What it translates.
     pub(crate) const fn translations(&self) -> &Translations {
         &self.translations

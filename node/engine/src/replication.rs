@@ -203,7 +203,8 @@ impl Ending<'_> {
             ledger.anomalous(anomaly);
         }
         let epoch = self.rules.epoch();
-        let told = commit::Told { session, twin, epoch };
+        let translated = twin.map(|twin| self.nat.leaving(twin));
+        let told = commit::Told { session, translated, epoch };
         let event = commit::close_event(&replication.origins, &told, reason, now);
         let event = event.filter(|_| owner);
         if event.is_some_and(|event| !self.events.push(event)) {

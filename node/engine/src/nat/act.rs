@@ -5,11 +5,12 @@ use wire::{Delta, Direction, Ends, FlowKey, Packet};
 
 use super::mappings::{Inside, Mappings, Outside};
 use super::ports::Class;
-use super::{Nat, Rewriting, Turn};
+use super::{Nat, Place, Rewriting, Turn};
 use crate::commit::{Body, Context};
 use crate::engine::{Engine, Keyed};
+use crate::event::Leaving;
 use crate::limits::{NAT_FRAME_BYTES, NAT_MAPPINGS_MAX};
-use crate::pipeline::Way;
+use crate::pipeline::{Chosen, Way};
 use crate::record::Translated;
 use crate::session::{Peer, Session};
 use crate::table::{Handle, Marks, NO_PLACE, Twin};
@@ -103,6 +104,28 @@ impl Nat {
                 self.let_go((place, class, port));
             }
         }
+    }
+
+    /// Takes what the judge has left.
+    #[inline]
+    pub(crate) fn settle(&mut self, chosen: Chosen) -> Option<Binding> {
+        if let Some(place) = chosen.full.get() {
+            self.count_refused(place);
+        }
+        chosen.binding.into_inner()
+    }
+
+    /// A first packet found no port of an address.
+    #[cold]
+    fn count_refused(&mut self, place: Place) {
+        if let Some(public) = self.addresses.get_mut(usize::from(place)) {
+            public.refused += 1;
+        }
+    }
+
+    /// What is told of a session's translation.
+    pub(crate) fn leaving(&self, twin: &Twin) -> Leaving {
+        Leaving { ends: twin.ends(), rules: twin.rules.map(|rule| self.names.hash_of(rule)) }
     }
 
     /// The port that its source has.

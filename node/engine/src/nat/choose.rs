@@ -1,5 +1,6 @@
 //! What a first packet becomes. Nothing changes here: what is chosen is taken when the session opens.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 
 use config::{Filtering, Mapping, SourceTo};
@@ -11,7 +12,7 @@ use super::compiled::Origin;
 use super::mappings::{Inside, Outside};
 use super::placing::protocol_in;
 use super::ports::{Class, Offer, Wanted};
-use super::{NatRule, spread};
+use super::{NatRule, Place, spread};
 use crate::engine::Engine;
 use crate::policy::Question;
 use crate::table::{Handle, Marks, NO_PLACE, Twin};
@@ -50,6 +51,8 @@ pub(crate) struct First<'a> {
     pub(crate) hash: u64,
     /// The session that gives way to it.
     pub(crate) stale: Option<Handle>,
+    /// Left behind of a packet that is refused: the address of which no port was left.
+    pub(crate) full: &'a Cell<Option<Place>>,
 }
 
 /// A public endpoint for a source.
@@ -307,7 +310,10 @@ impl Engine {
         let mut refused = Reason::NatExhausted;
         for step in 0..tries {
             match self.of_address(source, places[(from.wrapping_add(step)) % count]) {
-                Ok(chosen) => return Ok(chosen),
+                Ok(chosen) => {
+                    source.first.full.set(None);
+                    return Ok(chosen);
+                }
                 Err(reason) => refused = reason,
             }
         }
@@ -342,7 +348,10 @@ impl Engine {
             Some(port) => Some(Offer { port, borrowed: false }),
             None => runs.offer(&wanted, |slot| self.owns(slot)),
         };
-        let Offer { port, borrowed } = offer.ok_or(Reason::NatExhausted)?;
+        let Some(Offer { port, borrowed }) = offer else {
+            first.full.set(Some(place));
+            return Err(Reason::NatExhausted);
+        };
         let mut marks = Marks::PORT;
         if borrowed {
             marks = marks.with(Marks::BORROWED);

@@ -39,7 +39,7 @@ impl Names {
             return NatRule::NONE;
         }
         let number = self.ids.len() as u16;
-        self.ids.push(Named { id: id.to_owned(), hash: hash(id), sessions: 0, hits: 0 });
+        self.ids.push(Named { id: id.to_owned(), hash: word_of(id), sessions: 0, hits: 0 });
         self.by_id.insert(id.to_owned(), number);
         NatRule(number)
     }
@@ -100,8 +100,9 @@ impl Names {
     }
 }
 
-/// FNV-1a (public domain), never 0.
-fn hash(id: &str) -> u32 {
+/// The word by which all nodes know a rule of translation, from its id: FNV-1a (public domain), never 0.
+#[must_use]
+pub fn word_of(id: &str) -> u32 {
     let step = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
     id.bytes().fold(0x811c_9dc5, step).max(1)
 }

@@ -31,6 +31,8 @@ pub struct AddressUse {
     pub taken: [u32; Class::ALL.len()],
     /// Ports given of another slot's run.
     pub borrowed: u64,
+    /// First packets refused, since no port was left of it.
+    pub refused: u64,
 }
 
 /// One rule of translation.
@@ -53,6 +55,7 @@ impl Engine {
             address: public.address,
             taken: public.runs.each_ref().map(super::Runs::taken),
             borrowed: public.borrowed,
+            refused: public.refused,
         });
         let counted = self.nat.names.counted();
         let rules =

@@ -147,7 +147,7 @@ impl Judge<'_> {
     }
 
     fn say_bound(&self, bound: Result<(), Reason>) -> String {
-        match (bound, self.chosen.get()) {
+        match (bound, self.chosen.binding.get()) {
             (Ok(()), None) => "neither source nor destination change".to_owned(),
             (Ok(()), Some(binding)) => {
                 let Ends { source, destination } = binding.twin.ends();
@@ -176,7 +176,7 @@ impl Judge<'_> {
             zones: permission.zones,
             egress: way.port,
         });
-        bound.map(|bound| self.chosen.set(bound)).is_some()
+        bound.map(|bound| self.chosen.binding.set(bound)).is_some()
     }
 
     fn is_routed(&self, port: PortId) -> bool {
@@ -203,6 +203,7 @@ impl Judge<'_> {
             ports,
             hash: self.keyed.hash,
             stale,
+            full: &self.chosen.full,
         })?;
         // What AH vouches for are the addresses, too (RFC 4302 §2.6, RFC 3715 §2.1).
         let vouched =
@@ -210,7 +211,7 @@ impl Judge<'_> {
         if vouched && bound.is_some() {
             return Err(Reason::NatImpossible);
         }
-        self.chosen.set(bound);
+        self.chosen.binding.set(bound);
         Ok(())
     }
 

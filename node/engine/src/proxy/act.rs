@@ -147,7 +147,7 @@ impl Engine {
         let (watch, chosen) = (&mut pipeline::Unwatched, pipeline::Chosen::default());
         let seen = (syn.frame(), &chosen);
         let plan = pipeline::judge_vouched(self, &asking, arrived, seen, now, watch);
-        let chosen = chosen.into_inner();
+        let chosen = self.nat.settle(chosen);
         let decided = (&plan, chosen.as_ref());
         let decision = match plan.outcome {
             Outcome::Forward(way) => {

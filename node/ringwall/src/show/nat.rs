@@ -34,14 +34,25 @@ pub(super) fn run(options: &Options, out: &mut Out<'_>) -> Result<(), Failure> {
 }
 
 fn pools(nat: &Nat, out: &mut Out<'_>) -> Result<(), Failure> {
-    let heading =
-        ["POOL", "ADDRESSES", "PORTS", "TCP", "UDP", "ICMP", "SCTP", "FULLEST ADDRESS", "BORROWED"];
+    let heading = [
+        "POOL",
+        "ADDRESSES",
+        "PORTS",
+        "TCP",
+        "UDP",
+        "ICMP",
+        "SCTP",
+        "FULLEST ADDRESS",
+        "BORROWED",
+        "REFUSED",
+    ];
     let mut table = Table::new(&heading);
     for pool in &nat.pools {
         let [tcp, udp, icmp, sctp] = pool.used.entries().map(|(_, used)| used.to_string());
         let (addresses, ports) = (list(&pool.addresses), pool.ports.to_string());
-        let borrowed = pool.borrowed.to_string();
-        table.row([name(pool), addresses, ports, tcp, udp, icmp, sctp, fullest(pool), borrowed]);
+        let [borrowed, refused] = [pool.borrowed, pool.refused].map(|it| it.to_string());
+        let full = fullest(pool);
+        table.row([name(pool), addresses, ports, tcp, udp, icmp, sctp, full, borrowed, refused]);
     }
     Ok(table.print("no pools, and no interface is translated to", out)?)
 }

@@ -40,7 +40,9 @@ fn agree(wall: &Wall, packet: &Packet, [from, to]: [crate::PortId; 2], hash: u64
     let simple = Simple { key: &key, direction, hash, zones, egress: to };
     let Some(said) = wall.engine.binding_simply(&simple) else { return false };
     let question = Question::of(packet, zones[0], zones[1]);
+    let full = std::cell::Cell::new(None);
     let first = First {
+        full: &full,
         ends: Ends::of(packet),
         key: &key,
         protocol: packet.protocol,

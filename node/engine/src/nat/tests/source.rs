@@ -311,6 +311,28 @@ fn one_address_carries_sixty_one_thousand_flows() {
     assert_eq!(wall.taken("203.0.113.1"), 61_000);
 }
 
+#[test]
+fn who_finds_no_port_is_counted_where_there_was_none() {
+    let none_left = |pooling, addresses| {
+        let rules = vec![source(SourceTo::Pool(0), Mapping::default())];
+        let mut wall =
+            Wall::with(1, 200_000, crate::WorkerId(0), nat(vec![pool(addresses, pooling)], rules));
+        let mut sent = 0_u32;
+        while sent < 61_440 + 10 {
+            let client = format!("10.1.{}.{}", sent / 251, sent % 251);
+            let from = (client.as_str(), (1_024 + sent % 64_000) as u16);
+            wall.arrive(LAN, &udp(from, ("198.18.0.1", 53)));
+            sent += 1;
+        }
+        let usage = wall.engine.nat_usage();
+        usage.addresses.iter().filter(|it| it.address.is_ipv4()).map(|it| it.refused).collect()
+    };
+    let refused: Vec<u64> = none_left(Pooling::Paired, 1);
+    assert_eq!(refused, [10]);
+    let refused: Vec<u64> = none_left(Pooling::Arbitrary, 2);
+    assert_eq!(refused, [0, 0], "the other one has ports");
+}
+
 /// The host keeps what `host-inbound` and the node itself need of the firewall's own address.
 #[test]
 fn what_the_host_serves_is_given_to_nobody() {

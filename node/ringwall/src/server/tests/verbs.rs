@@ -112,7 +112,7 @@ fn translation_is_shown_with_what_is_in_use_and_by_whom() {
     let told = said(&pair, &["show", "nat"]);
     let lines: Vec<_> = told.lines().collect();
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-    let pool = "public 192.0.2.0/31 122880 15360 7 0 0 192.0.2.1 25 % 3";
+    let pool = "public 192.0.2.0/31 122880 15360 7 0 0 192.0.2.1 25 % 3 0";
     assert_eq!(words(lines[1]), pool, "{told}");
     assert!(lines[2].starts_with("interface wan  198.51.100.1 "), "{told}");
     let rule = "out source any any any any any pool:public 8 40";
