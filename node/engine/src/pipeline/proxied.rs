@@ -62,7 +62,9 @@ impl<'a> Judge<'a> {
     fn cookie(&self, gate: &Gate<'_>, watch: &mut impl Watch) -> Option<Outcome> {
         let (context, mss) = gate.guards()?;
         let domain = self.engine.fib.domain_of(self.arrived.ingress).unwrap_or_default();
-        if self.engine.fib.is_own(domain, self.packet.destination) {
+        let own = self.engine.fib.is_own(domain, self.packet.destination);
+        // The host's own services are its own matter; a server that a rule puts there is not.
+        if own && !matches!(self.meant(), Ok(Some(_))) {
             return None;
         }
         watch.stage(Stage::Screen, || "answered with a cookie".to_owned());

@@ -76,7 +76,7 @@ impl Judge<'_> {
     }
 
     /// What a first packet means by its destination.
-    fn meant(&self) -> Result<Option<Toward>, Reason> {
+    pub(super) fn meant(&self) -> Result<Option<Toward>, Reason> {
         let engine = self.engine;
         let port = engine.settings.ports.get(self.arrived.ingress.index());
         let Some(port) = port.filter(|port| port.mode == Mode::Routed) else { return Ok(None) };

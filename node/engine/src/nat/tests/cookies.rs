@@ -100,6 +100,24 @@ fn a_guarded_server_is_asked_by_its_own_address_and_seen_by_its_name() {
 }
 
 #[test]
+fn a_server_behind_the_firewalls_own_address_is_guarded_and_the_host_is_not() {
+    let translated = || nat(Vec::new(), vec![web(OWN)]);
+    let mut wall = Wall::new(translated());
+    wall.engine.set_policy(policy(&[RULES, SCREEN].concat(), translated(), 2));
+    wall.engine.set_cookie_slot(9);
+    let until = START + Duration::from_secs(60);
+    wall.engine.guard(&Place::of(ZONE, ip("198.51.100.1")), 1_460, until);
+    let served = ("198.51.100.1", NAMED.1);
+    let (decision, left) = wall.arrive(WAN, &tcp(ASKER, served, SYN).seq(ASKED).mss(1_400));
+    assert_eq!((decision.verdict, left.len()), (Verdict::Answer, 1));
+    let cookie = tcp_of(&left[0]).sequence + 1;
+    let ack = tcp(ASKER, served, ACK).seq(ASKED.wrapping_add(1)).ack(cookie.0);
+    assert_eq!(ends(&wall.pass(WAN, &ack)), [end(ASKER), end(SERVER)]);
+    let to_host = tcp(ASKER, ("198.51.100.1", 22), SYN).seq(ASKED);
+    assert_eq!(wall.drop(WAN, &to_host), Reason::LocalDestination);
+}
+
+#[test]
 fn a_server_that_is_silent_is_asked_again_and_one_that_refuses_is_heard() {
     let mut wall = guarding();
     ask(&mut wall);
