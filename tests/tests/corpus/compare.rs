@@ -9,6 +9,9 @@ use ringwall_tests::{Corpus, workspace};
 use crate::oracle::{Judged, Oracle};
 use crate::replay::{Fate, POLICIES, Policies, Window};
 
+/// Folders of captures that are about calls and transfers.
+pub(crate) const OF_GATEWAYS: [&str; 4] = ["ftp/", "sip/", "h323/", "alg_other/"];
+
 /// A capture that netfilter has judged.
 #[derive(Debug)]
 pub(crate) struct Capture {
@@ -52,27 +55,44 @@ impl Capture {
         if verified { "verify" } else { "trust" }
     }
 
+    /// Whether it is about calls and transfers: then gateways read it.
+    fn is_of_gateways(&self) -> bool {
+        OF_GATEWAYS.iter().any(|folder| self.name.starts_with(folder))
+    }
+
     /// Addresses on the inside, as `--inside` takes them.
     pub(crate) fn inside(&self) -> &str {
         &self.oracle.inside
     }
 
     fn compare(&self, policies: &Policies) -> Compared {
-        let fates = POLICIES
-            .map(|policy| policies.replay(policy, &self.path, &self.oracle.inside, self.sums()));
+        let how = (self.sums(), self.is_of_gateways());
+        let [out, open] =
+            POLICIES.map(|policy| policies.replay(policy, &self.path, &self.oracle.inside, how));
+        let (fates, announced) = ([out.0, open.0], [out.1, open.1]);
         let count = self.oracle.packets.len();
         let enough = fates.iter().all(|fates| fates.len() >= count);
         assert!(enough, "{}: replay sees fewer than {count} packets", self.name);
         let mut differences = Vec::new();
         for (index, judged) in self.oracle.packets.iter().enumerate() {
             let ours = [&fates[0][index], &fates[1][index]];
-            if ours.map(|fate| fate.frames) != judged.frames {
+            let came = ours.map(Fate::is_announced);
+            let alike = judged.expected().is_none_or(|expected| expected == came);
+            if ours.map(|fate| fate.frames) != judged.frames || !alike {
                 let [out, open] = [0, 1].map(|policy| verdict(policy, ours[policy], judged));
-                let text = format!("{}: {out}; {open}", judged.summary);
-                differences.push(Difference { packet: index + 1, expected: judged.expected, text });
+                let text = format!("{}: {out}; {open}; announced: {came:?}", judged.summary);
+                differences.push(Difference { packet: index + 1, text });
             }
         }
-        let expected = self.oracle.packets.iter().filter(|judged| judged.expected).count();
+        let theirs = &self.oracle.expected;
+        for ours in announced.iter().filter(|it| *it != theirs) {
+            let (more, less) = (ours.difference(theirs), theirs.difference(ours));
+            let [more, less] = [more.collect::<Vec<_>>(), less.collect()];
+            let text = format!("announces {more:?} that Linux does not, and not {less:?}");
+            differences.push(Difference { packet: IN_ALL, text });
+        }
+        differences.dedup_by_key(|difference| difference.packet);
+        let expected = theirs.len();
         Compared { name: self.name.clone(), packets: count, expected, differences }
     }
 }
@@ -82,23 +102,25 @@ fn verdict(policy: usize, fate: &Fate, judged: &Judged) -> String {
     format!("{name}: {} frames ({fate}), in Linux {theirs} ({state})", fate.frames)
 }
 
+/// In the place of a packet's number: what all of them announce together.
+pub(crate) const IN_ALL: usize = 0;
+
 /// A capture, compared.
 #[derive(Debug)]
 pub(crate) struct Compared {
     pub(crate) name: String,
     packets: usize,
-    /// How many of them are [`Judged::expected`].
-    expected: usize,
+    /// Sessions that helpers expected.
+    pub(crate) expected: usize,
     pub(crate) differences: Vec<Difference>,
 }
 
-/// A packet of which not as many frames are forwarded as in Linux, under one policy or both.
+/// A packet of which not as many frames are forwarded as in Linux, under one policy or both, or that is
+/// announced by another connection for one of them alone.
 #[derive(Debug)]
 pub(crate) struct Difference {
-    /// Counts from 1.
+    /// Counts from 1, or [`IN_ALL`].
     pub(crate) packet: usize,
-    /// See [`Judged::expected`].
-    pub(crate) expected: bool,
     pub(crate) text: String,
 }
 
@@ -129,16 +151,10 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// Of all packets, those included that a helper expects.
-    pub(crate) fn of_all(compared: &[Compared]) -> Self {
-        Self::count(compared.iter().map(|capture| (capture.packets, capture.differences.len())))
-    }
-
-    /// Of the packets that both judge by what they are: those that a helper expects are left out.
     pub(crate) fn of(compared: &[Compared]) -> Self {
         Self::count(compared.iter().map(|capture| {
-            let own = capture.differences.iter().filter(|difference| !difference.expected);
-            (capture.packets - capture.expected, own.count())
+            let of_packets = capture.differences.iter().filter(|it| it.packet != IN_ALL);
+            (capture.packets, of_packets.count())
         }))
     }
 

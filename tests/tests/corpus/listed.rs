@@ -1,10 +1,11 @@
 //! The reviewed list of differences.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::compare::{Compared, Difference};
 
-/// `differences.tsv`: capture, packets (`3-9,12`), kind, reason; tab-separated. `#` starts a comment.
+/// `differences.tsv`: capture, packets (`3-9,12`; `0`: what is announced in all), reason;
+/// tab-separated. `#` starts a comment.
 pub(crate) struct List {
     entries: Vec<Entry>,
 }
@@ -12,15 +13,6 @@ pub(crate) struct List {
 struct Entry {
     capture: String,
     packets: BTreeSet<usize>,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// We judge otherwise, on purpose.
-    Differs,
-    /// It passes in Linux only because a connection-tracking helper expects it: an ALG's work.
-    Helper,
 }
 
 impl List {
@@ -30,28 +22,26 @@ impl List {
         Self { entries: lines.map(Entry::read).collect() }
     }
 
-    /// What stands there as a difference of judgement.
-    pub(crate) fn differences(&self) -> impl Iterator<Item = &str> {
-        let differs = self.entries.iter().filter(|entry| entry.kind == Kind::Differs);
-        differs.map(|entry| &*entry.capture)
+    /// The captures of all entries.
+    pub(crate) fn captures(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| &*entry.capture)
     }
 
-    /// Differences that are not listed, or not as what they are, and listed ones that are none.
+    /// Differences that are not listed, and listed ones that are none.
     pub(crate) fn offences(&self, compared: &[Compared]) -> Vec<String> {
         let mut listed = self.packets();
-        listed.retain(|(name, _), _| compared.iter().any(|capture| capture.name == *name));
+        listed.retain(|(name, _)| compared.iter().any(|capture| capture.name == *name));
         let mut offences = Vec::new();
         for capture in compared {
-            for Difference { packet, expected, text } in &capture.differences {
-                let kind = if *expected { Kind::Helper } else { Kind::Differs };
-                let found = listed.remove(&(&*capture.name, *packet));
-                if found != Some(kind) {
-                    offences.push(format!("{} #{packet} is no {found:?}: {text}", capture.name));
+            for Difference { packet, text } in &capture.differences {
+                if !listed.remove(&(&*capture.name, *packet)) {
+                    offences.push(format!("{} #{packet} is not listed: {text}", capture.name));
                 }
             }
         }
-        let agree = listed.into_keys();
-        offences.extend(agree.map(|(name, packet)| format!("{name} #{packet} agrees: unlist it")));
+        offences.extend(
+            listed.iter().map(|(name, packet)| format!("{name} #{packet} agrees: unlist it")),
+        );
         offences
     }
 
@@ -62,12 +52,12 @@ impl List {
     }
 
     /// Every listed packet, by its capture and number.
-    fn packets(&self) -> BTreeMap<(&str, usize), Kind> {
-        let mut listed = BTreeMap::new();
-        for Entry { capture, packets, kind } in &self.entries {
+    fn packets(&self) -> BTreeSet<(&str, usize)> {
+        let mut listed = BTreeSet::new();
+        for Entry { capture, packets } in &self.entries {
             for packet in packets {
-                let twice = listed.insert((&**capture, *packet), *kind);
-                assert_eq!(twice, None, "{capture} #{packet} is listed twice");
+                let once = listed.insert((&**capture, *packet));
+                assert!(once, "{capture} #{packet} is listed twice");
             }
         }
         listed
@@ -77,17 +67,12 @@ impl List {
 impl Entry {
     fn read(line: &str) -> Self {
         let columns: Vec<_> = line.split('\t').collect();
-        let [capture, packets, kind, reason] = columns[..] else {
-            panic!("not four columns: {line}");
-        };
-        let kind = match kind {
-            "differs" => Kind::Differs,
-            "helper" => Kind::Helper,
-            _ => panic!("neither `differs` nor `helper`: {line}"),
+        let [capture, packets, reason] = columns[..] else {
+            panic!("not three columns: {line}");
         };
         assert!(reason.len() > 20, "a reason is missing: {line}");
         let packets = packets.split(',').flat_map(range).collect();
-        Self { capture: capture.to_owned(), packets, kind }
+        Self { capture: capture.to_owned(), packets }
     }
 }
 

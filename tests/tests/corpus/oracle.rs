@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 
 /// The verdicts on one capture.
@@ -14,6 +15,8 @@ pub(crate) struct Oracle {
     /// Addresses on the inside, as `--inside` takes them.
     pub(crate) inside: String,
     pub(crate) packets: Vec<Judged>,
+    /// What helpers expected, whether it came or not; of what was given up nothing is known.
+    pub(crate) expected: BTreeSet<Expected>,
 }
 
 /// One packet.
@@ -26,14 +29,13 @@ pub(crate) struct Judged {
     pub(crate) frames: [u32; 2],
     /// What connection tracking called it under the two, `-` where it never got so far.
     pub(crate) states: [String; 2],
-    /// It belongs to a connection that passes because a helper (FTP, SIP, H.323 …) has read in another
-    /// one that it would come. There is nothing to compare with until there are ALGs.
-    pub(crate) expected: bool,
-    /// Protocol and both ends, the same in both directions.
-    flow: Option<Flow>,
+    /// Whom it is from and to, if it has ports: then it is related to another connection only if a helper
+    /// (FTP, SIP, H.323 …) has read there that it would come.
+    ends: Option<Expected>,
 }
 
-type Flow = (String, [String; 2]);
+/// A session that a helper expects: protocol, who may come, to which endpoint.
+pub(crate) type Expected = (u8, IpAddr, (IpAddr, u16));
 
 impl Oracle {
     /// `None` if there is no such table, or netfilter could not be given the capture.
@@ -41,13 +43,13 @@ impl Oracle {
         let text = fs::read_to_string(path).ok()?;
         let inside = text.lines().next()?.split_once("inside=")?.1.split_whitespace().next()?;
         let lines = text.lines().filter(|line| !line.starts_with('#'));
-        let mut packets: Vec<_> = lines.map(Judged::read).collect();
-        let expected: BTreeSet<_> = packets.iter().filter_map(Judged::begins_as_related).collect();
-        for packet in &mut packets {
-            packet.expected = packet.flow.as_ref().is_some_and(|flow| expected.contains(flow));
-        }
+        let packets: Vec<_> = lines.map(Judged::read).collect();
+        let expected = text.lines().filter_map(|line| line.strip_prefix("#expect "));
+        let expected = expected.map(|line| read_expected(line).unwrap());
+        let came = packets.iter().filter(|packet| packet.expected() == Some([true; 2]));
+        let expected = expected.chain(came.filter_map(|packet| packet.ends)).collect();
         let some = !packets.is_empty();
-        some.then(|| Self { inside: inside.to_owned(), packets })
+        some.then(|| Self { inside: inside.to_owned(), packets, expected })
     }
 }
 
@@ -62,25 +64,31 @@ impl Judged {
             summary: format!("{source} > {destination} {what}"),
             frames: [out_frames, open_frames].map(|count| count.parse().unwrap()),
             states: [out, open].map(str::to_owned),
-            expected: false,
-            flow: flow(source, destination, what),
+            ends: ends(source, destination, what),
         }
     }
 
-    /// Its flow, if connection tracking calls it related: of packets with ports, only an expectation
-    /// makes one so.
-    fn begins_as_related(&self) -> Option<Flow> {
-        let related = self.states.iter().any(|state| state == "rel");
-        self.flow.clone().filter(|_| related)
+    /// Whether a helper has expected it, under both policies; `None` if no helper could.
+    pub(crate) fn expected(&self) -> Option<[bool; 2]> {
+        self.ends.map(|_| self.states.each_ref().map(|state| state == "rel"))
     }
 }
 
 /// Of a summary such as `tcp 20>33003 [S] seq=1 ack=0`; `None` without ports.
-fn flow(source: &str, destination: &str, what: &str) -> Option<Flow> {
+fn ends(source: &str, destination: &str, what: &str) -> Option<Expected> {
     let mut words = what.split(' ');
-    let (protocol, ports) = (words.next()?, words.next()?);
-    let (from, to) = ports.split_once('>')?;
-    let mut ends = [format!("{source} {from}"), format!("{destination} {to}")];
-    ends.sort();
-    Some((protocol.to_owned(), ends))
+    let protocol = match words.next()? {
+        "tcp" => 6,
+        "udp" => 17,
+        _ => return None,
+    };
+    let (_, port) = words.next()?.split_once('>')?;
+    Some((protocol, source.parse().ok()?, (destination.parse().ok()?, port.parse().ok()?)))
+}
+
+/// Of a line of `conntrack -L expect`. Masks are whole addresses and one port here.
+fn read_expected(line: &str) -> Option<Expected> {
+    let of = |name: &str| line.split(' ').find_map(|word| word.strip_prefix(name));
+    let [source, destination] = [of("src=")?, of("dst=")?].map(|it| it.parse().unwrap());
+    Some((of("proto=")?.parse().ok()?, source, (destination, of("dport=")?.parse().ok()?)))
 }

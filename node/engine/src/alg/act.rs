@@ -74,7 +74,11 @@ impl Engine {
             Transport::Udp(_) if alg == Some(Alg::Sip) => {
                 self.forward_message(way, (handle, sender), context, turn, body)
             }
-            Transport::Tcp(_) => self.forward_segment(way, (handle, sender), context, turn, body),
+            Transport::Tcp(_) => {
+                let done = self.forward_segment(way, (handle, sender), context, turn, body);
+                self.close_with_connection(handle);
+                done
+            }
             Transport::Udp(_) => {
                 self.read_datagram((handle, sender), context, body);
                 self.forward(way, context, turn, body)

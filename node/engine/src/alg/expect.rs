@@ -11,6 +11,7 @@ use crate::limits::PINHOLE_PORT_MIN;
 use crate::nat::Place;
 use crate::session::{Peer, Session};
 use crate::table::{Handle, Marks, Twin};
+use crate::tcp::State;
 
 /// What one side of a control channel will listen for.
 #[derive(Clone, Copy, Debug)]
@@ -237,6 +238,27 @@ impl Engine {
             closed = true;
         }
         closed
+    }
+
+    /// Closes all pinholes of a control channel.
+    pub(crate) fn close_announced(&mut self, handle: Handle) {
+        let Some(session) = self.table.get(handle) else { return };
+        let hints = self.algs.controls.of(handle, session).map(|control| control.hints);
+        let session = session.id;
+        for hint in hints.into_iter().flatten().flatten() {
+            self.close_pinhole_of(&hint, session);
+            if let Some(control) = self.algs.controls.at(handle.place()) {
+                control.forget(&hint);
+            }
+        }
+    }
+
+    /// A control connection that is over has nothing more to announce, though its session is still kept.
+    pub(super) fn close_with_connection(&mut self, handle: Handle) {
+        let state = self.table.get(handle).map(|session| session.tcp.state());
+        if matches!(state, Some(State::TimeWait | State::Close)) {
+            self.close_announced(handle);
+        }
     }
 
     fn pinhole_of_call(&self, handle: Handle, call: u32, refused: bool) -> Option<(Hint, u64)> {

@@ -135,6 +135,8 @@ impl Engine {
         let Announcement { form, span, address, port } = *announcement;
         let announced =
             Announced { protocol: Protocol::TCP, address, port, uses: 1, call: 0, shown: None };
+        // There is one data connection at a time: who announces another has given the last one up.
+        self.close_announced(lines.handle);
         let told = self.expect(lines.handle, lines.sender, &announced, lines.now);
         let told = match told {
             // A server behind a translator of its own: clients go where they already are.

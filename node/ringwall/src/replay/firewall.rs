@@ -16,7 +16,7 @@ use wire::Time;
 use super::clock::Clock;
 use super::line::Line;
 use super::screens::{Detection, Event};
-use super::totals::Totals;
+use super::totals::{Announced, Totals};
 use crate::limits::{REPLAY_AFTERMATH, REPLAY_SESSIONS};
 use crate::unplugged::{self, MAC};
 
@@ -119,6 +119,7 @@ impl Firewall {
     }
 
     fn decide(&mut self, n: Option<u64>, side: Side, now: Time) -> Line {
+        let opened = self.engine.alg_counters().opened;
         let parsed = self.engine.parse(side.port(), &self.frame);
         let decision = self.engine.decide(Origin::Port, &parsed, &mut self.frame, now);
         let mut line = Line::new(n, side, &decision);
@@ -136,8 +137,27 @@ impl Firewall {
         }
         self.totals.frames += u64::from(line.frames);
         self.totals.answers += u64::from(line.answers);
+        if self.engine.alg_counters().opened != opened {
+            self.note_announced();
+        }
         self.forget_events();
         line
+    }
+
+    /// Notes the pinholes that the last packet has opened.
+    fn note_announced(&mut self) {
+        for open in self.engine.open_pinholes(usize::MAX) {
+            let announced = Announced {
+                alg: open.alg.name(),
+                protocol: open.protocol.0,
+                source: open.from,
+                destination: open.to.0,
+                destination_port: open.to.1,
+            };
+            if !self.totals.announced.contains(&announced) {
+                self.totals.announced.push(announced);
+            }
+        }
     }
 
     /// Lets time go on after the last packet, if there are screens: what that finds.

@@ -1,6 +1,7 @@
 //! The last line: what became of everything.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::Serialize;
 
@@ -33,12 +34,28 @@ pub(super) struct Totals {
     pub(super) sessions_closed: u64,
     /// Sessions by what was odd about them.
     pub(super) anomalies: BTreeMap<&'static str, u64>,
+    /// What control channels have announced, in the order that they did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) announced: Vec<Announced>,
     /// Set when packets were lost or counted twice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) imbalance: Option<String>,
     /// Why the capture could not be read to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
+}
+
+/// A pinhole that a gateway opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Announced {
+    pub(super) alg: &'static str,
+    /// IP protocol.
+    pub(super) protocol: u8,
+    /// Who may come.
+    pub(super) source: IpAddr,
+    /// To which endpoint.
+    pub(super) destination: IpAddr,
+    pub(super) destination_port: u16,
 }
 
 /// The totals as a line of its own.
@@ -71,6 +88,9 @@ impl Totals {
         out.line(format!("sessions opened {opened}, closed {closed}"))?;
         for (anomaly, sessions) in &self.anomalies {
             out.line(format!("{sessions:>10} {anomaly}"))?;
+        }
+        for Announced { alg, source, destination, destination_port, .. } in &self.announced {
+            out.line(format!("{alg} announced {source} to {destination} port {destination_port}"))?;
         }
         if let Some(imbalance) = &self.imbalance {
             out.line(format!("packets are not conserved, which is a bug: {imbalance}"))?;

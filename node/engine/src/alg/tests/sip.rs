@@ -144,3 +144,15 @@ fn a_call_with_more_media_than_are_read_lets_nothing_in() {
     wall.pass(LAN, &send(PHONE, PROXY, &invite));
     assert_eq!((wall.engine.alg_now(), wall.engine.alg_counters().malformed), ((1, 0), 1));
 }
+
+#[test]
+fn so_many_announcements_of_one_channel_stand_and_the_oldest_goes() {
+    let mut wall = wall(masquerade());
+    for call in 0..20 {
+        let mut lines = head("INVITE sip:bob@198.18.0.1 SIP/2.0", "1 INVITE", "10.0.0.5:5060");
+        lines[4] = format!("Call-ID: {call}@call");
+        let invite = message(&lines, &session("10.0.0.5", 40_000 + 2 * call));
+        wall.pass(LAN, &send(PHONE, PROXY, &invite));
+    }
+    assert_eq!((wall.engine.alg_now(), wall.taken("198.51.100.1")), ((1, 32), 33));
+}

@@ -115,6 +115,21 @@ impl Talk {
         String::from_utf8(text).expect("it is text")
     }
 
+    /// The initiator resets the connection, or both end it, and all is acknowledged.
+    pub(super) fn end(&mut self, wall: &mut Wall, how: TcpFlags) {
+        let last = TcpFlags(ACK.0 | how.0);
+        let resets = how == TcpFlags::RST;
+        let said = [(Peer::Initiator, last), (Peer::Responder, last), (Peer::Initiator, ACK)];
+        for (peer, flags) in said.into_iter().take(if resets { 1 } else { 3 }) {
+            let at = peer.index();
+            wall.pass(self.ports[at], &self.segment(peer, self.sent[at], b"").flags(flags));
+            if flags == last {
+                self.sent[at] = self.sent[at].wrapping_add(1);
+                self.expected[1 - at] = self.expected[1 - at].wrapping_add(1);
+            }
+        }
+    }
+
     /// The client's end as the server knows it.
     pub(super) fn shown(&self) -> Ends {
         self.ends[1].reversed()
