@@ -5,3 +5,4 @@ mod ftp;
 mod sip;
 mod talk;
 mod tftp;
+mod workers;

@@ -1,0 +1,70 @@
+//! Two workers of one node: what one of them lets in, no other can.
+
+use std::sync::Arc;
+
+use wire::build::Builder;
+
+use super::talk::*;
+use crate::alg::Steering;
+use crate::engine::Owners;
+use crate::nat::tests::rig::*;
+use crate::session::Peer::{Initiator, Responder};
+use crate::{PortId, Reason, WorkerId};
+
+/// Workers with half of the slots each.
+fn workers(nat: &config::Nat) -> [Wall; 2] {
+    let steering = Arc::new(Steering::new(7));
+    let mut owners: Owners = [WorkerId(0); _];
+    owners.iter_mut().skip(1).step_by(2).for_each(|owner| *owner = WorkerId(1));
+    let owners = Arc::new(owners);
+    [0, 1].map(|worker| {
+        let mut wall = Wall::with(1, 256, WorkerId(worker), nat.clone());
+        wall.engine.set_owners(Arc::clone(&owners));
+        wall.engine.set_steering(Arc::clone(&steering));
+        wall.engine.set_policy(policy(CHANNELS, nat.clone(), 2));
+        wall
+    })
+}
+
+/// The worker that a packet is for, whichever of them gets it.
+fn home(workers: &[Wall; 2], port: PortId, packet: &Builder<'_>) -> usize {
+    let homes = [0, 1].map(|at| {
+        let Wall { engine, .. } = &workers[at];
+        let mut frame = packet.frame().to_vec();
+        frame[..6].copy_from_slice(&engine.ports()[port.index()].mac);
+        let other = engine.owner(&engine.parse(port, &frame), &frame);
+        other.map_or(at, |worker| usize::from(worker.0))
+    });
+    assert_eq!(homes[0], homes[1], "both say the same of {packet:?}");
+    homes[0]
+}
+
+#[test]
+fn a_pinhole_that_two_packets_claim_at_two_workers_lets_one_in() {
+    for nat in [config::Nat::default(), masquerade()] {
+        let mut apart = 0;
+        for client in 40_000..40_040 {
+            let mut workers = workers(&nat);
+            let ends = (("10.0.0.5", client), ("198.18.0.1", 21));
+            let at = home(&workers, LAN, &tcp(ends.0, ends.1, SYN));
+            let mut talk = Talk::open(&mut workers[at], ends.0, ends.1);
+            let data =
+                |port| tcp(("10.0.0.5", port), ("198.18.0.1", 51_210), SYN).seq(7).mss(1_460);
+            // Before it is announced, each is a packet of its own slot.
+            apart += u32::from(home(&workers, LAN, &data(50_001)) != at);
+            talk.line(&mut workers[at], Initiator, "PASV\r\n");
+            let reply = "227 Entering Passive Mode (198,18,0,1,200,10).\r\n";
+            talk.line(&mut workers[at], Responder, reply);
+            for first in [50_001, 50_002] {
+                assert_eq!(home(&workers, LAN, &data(first)), at, "its channel's");
+            }
+            workers[at].pass(LAN, &data(50_001));
+            // It is used up: the other one is anybody's again, and nobody lets it in.
+            for wall in &mut workers {
+                assert_eq!(wall.drop(LAN, &data(50_002)), Reason::NoRule);
+            }
+            assert_eq!(home(&workers, LAN, &data(50_001)), at, "its session is still there");
+        }
+        assert!(apart >= 10, "{apart} of 40 would be elsewhere by their slots");
+    }
+}
