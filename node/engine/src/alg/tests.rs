@@ -3,5 +3,6 @@
 mod failover;
 mod ftp;
 mod sip;
+mod sip_stream;
 mod talk;
 mod tftp;
