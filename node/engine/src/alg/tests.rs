@@ -2,6 +2,7 @@
 
 mod failover;
 mod ftp;
+mod h323;
 mod sip;
 mod sip_stream;
 mod talk;

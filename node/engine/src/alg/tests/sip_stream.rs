@@ -9,7 +9,7 @@ use crate::session::Peer::{Initiator, Responder};
 const PHONE: (&str, u16) = ("10.0.0.5", 40_700);
 const PROXY: (&str, u16) = ("198.18.0.1", 5_060);
 
-fn invite(more: usize) -> String {
+pub(super) fn invite(more: usize) -> String {
     let mut lines = head("INVITE sip:bob@198.18.0.1 SIP/2.0", "1 INVITE", "10.0.0.5:40700");
     lines.extend((0..more).map(|at| format!("X-{at}: {}", "x".repeat(60))));
     message(&lines, &session("10.0.0.5", 40_000)).replace("SIP/2.0/UDP", "SIP/2.0/TCP")
