@@ -12,13 +12,20 @@ pub enum Alg {
     Ftp,
     /// Trivial file transfer (RFC 1350).
     Tftp,
-    /// Calls (RFC 3261), over UDP.
+    /// Calls (RFC 3261), over UDP and TCP.
     Sip,
+    /// Calls (ITU-T H.323): registration over UDP, signalling over TCP.
+    H323,
+    /// Streams of media (RFC 2326).
+    Rtsp,
+    /// Tunnels (RFC 2637).
+    Pptp,
 }
 
 impl Alg {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Ftp, Self::Tftp, Self::Sip];
+    pub const ALL: [Self; 6] =
+        [Self::Ftp, Self::Tftp, Self::Sip, Self::H323, Self::Rtsp, Self::Pptp];
 
     /// Its word in the policy file.
     #[must_use]
@@ -27,28 +34,39 @@ impl Alg {
             Self::Ftp => "ftp",
             Self::Tftp => "tftp",
             Self::Sip => "sip",
+            Self::H323 => "h323",
+            Self::Rtsp => "rtsp",
+            Self::Pptp => "pptp",
         }
     }
 
-    /// The port that IANA has given it.
+    /// The ports that IANA has given it, inclusive.
     #[must_use]
-    pub const fn port(self) -> u16 {
+    pub const fn ports(self) -> (u16, u16) {
         match self {
-            Self::Ftp => 21,
-            Self::Tftp => 69,
-            Self::Sip => 5_060,
+            Self::Ftp => (21, 21),
+            Self::Tftp => (69, 69),
+            Self::Sip => (5_060, 5_060),
+            // Registration, and signalling of calls.
+            Self::H323 => (1_719, 1_720),
+            Self::Rtsp => (554, 554),
+            Self::Pptp => (1_723, 1_723),
         }
     }
 
-    /// The IP protocol (IANA) that its control channel is of.
+    /// Whether control channels of it may be of this IP protocol (IANA).
     #[must_use]
-    pub const fn protocol(self) -> u8 {
+    pub const fn is_over(self, protocol: u8) -> bool {
         match self {
-            Self::Ftp => 6,
-            Self::Tftp | Self::Sip => 17,
+            Self::Ftp | Self::Rtsp | Self::Pptp => protocol == TCP,
+            Self::Tftp => protocol == UDP,
+            Self::Sip | Self::H323 => protocol == TCP || protocol == UDP,
         }
     }
 }
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
 
 /// A gateway for those sessions of a rule that go to some ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -63,16 +81,16 @@ impl AlgUse {
     /// Every port: the rule's services say which.
     pub const ANY: (u16, u16) = (1, u16::MAX);
 
-    /// At the port that IANA has given it.
+    /// At the ports that IANA has given it.
     #[must_use]
     pub const fn usual(alg: Alg) -> Self {
-        Self { alg, ports: (alg.port(), alg.port()) }
+        Self { alg, ports: alg.ports() }
     }
 
     /// Whether it is for sessions of this IP protocol to this port.
     #[must_use]
     pub const fn is_for(&self, protocol: u8, port: u16) -> bool {
-        self.alg.protocol() == protocol && self.ports.0 <= port && port <= self.ports.1
+        self.alg.is_over(protocol) && self.ports.0 <= port && port <= self.ports.1
     }
 }
 

@@ -75,4 +75,6 @@ fn add(sum: &mut api::AlgCounters, counted: &Counted) {
     sum.no_room += counted.no_room;
     sum.families += counted.families;
     sum.malformed += counted.malformed;
+    sum.too_long += counted.too_long;
+    sum.foreign += counted.foreign;
 }

@@ -77,12 +77,18 @@ pub struct AlgCounters {
     pub families: u64,
     /// What looks like an announcement, and is none.
     pub malformed: u64,
+    /// Messages that were too long to be read.
+    #[serde(default)]
+    pub too_long: u64,
+    /// Directions of control channels that speak another protocol.
+    #[serde(default)]
+    pub foreign: u64,
 }
 
 impl AlgCounters {
     /// Each with its name.
     #[must_use]
-    pub const fn entries(&self) -> [(&'static str, u64); 10] {
+    pub const fn entries(&self) -> [(&'static str, u64); 12] {
         [
             ("channels", self.channels),
             ("unread", self.unread),
@@ -94,6 +100,8 @@ impl AlgCounters {
             ("no-room", self.no_room),
             ("families", self.families),
             ("malformed", self.malformed),
+            ("too-long", self.too_long),
+            ("foreign", self.foreign),
         ]
     }
 }

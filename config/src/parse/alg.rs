@@ -65,7 +65,7 @@ fn meets(gateway: &AlgUse, services: Option<&[Service]>) -> bool {
         services.iter().any(|service| {
             let (first, last) = service.destination_ports.unwrap_or(AlgUse::ANY);
             let overlap = first <= gateway.ports.1 && gateway.ports.0 <= last;
-            service.protocol == gateway.alg.protocol() && overlap
+            gateway.alg.is_over(service.protocol) && overlap
         })
     })
 }

@@ -67,6 +67,12 @@ impl<'a> Context<'a> {
         Context { plan, keyed, arrived, bytes: keyed.packet.ip_len(), now }
     }
 
+    /// The same about one more packet that leaves for the one that came.
+    pub(crate) const fn further(&self) -> Self {
+        let Self { plan, keyed, arrived, bytes, now } = *self;
+        Self { plan, keyed, arrived: Arrived { packets: 0, ..arrived }, bytes, now }
+    }
+
     /// Packets that it is about.
     pub(crate) const fn packets(&self) -> u32 {
         self.arrived.packets

@@ -392,7 +392,8 @@ pub const FTP_LINE_BYTES: usize = 512;
 
 // --- gateways ---------------------------------------------------------------------------------
 
-/// Control channels that are read at once, per engine. Each has 2 KiB, touched only when used.
+/// Control channels that are read at once, per engine. Each has 2 KiB, and two times [`ALG_STREAM_BYTES`] for
+/// text: 72 MiB in all, touched only where a channel is, and where text of it is kept.
 pub const CONTROLS_MAX: u32 = 4_096;
 
 /// Pinholes of one engine that stand open at once.
@@ -417,6 +418,9 @@ pub const ANSWERED_CALL_LIFE: Duration = Duration::from_secs(3_600);
 /// §10.2.1.1).
 pub const SIP_CHANNEL_LIFE: Duration = Duration::from_secs(3_600);
 
+/// How long an endpoint is registered with its gatekeeper that does not say it (Linux `default_rrq_ttl`).
+pub const H323_REGISTRATION_LIFE: Duration = Duration::from_secs(300);
+
 /// Texts that are replaced in one message.
 pub const ALG_MESSAGE_EDITS: usize = 96;
 
@@ -429,19 +433,39 @@ pub const ALG_KEPT_BYTES: usize = 128;
 /// Bytes that stand for others on a control channel: a line that was kept back.
 pub const ALG_EDIT_BYTES: usize = 160;
 
-/// Texts replaced on one direction of a control channel that its far end has not acknowledged. Who speaks FTP
-/// waits for the answer to each.
-pub const ALG_EDITS: usize = 4;
+/// Segments of one direction of a control channel with other text that its far end has not acknowledged. Who
+/// speaks FTP waits for the answer to each; two proxies have several calls on their way. 12 bytes each. Beyond
+/// it a segment is dropped, and sent again.
+pub const ALG_EDITS: usize = 16;
+
+/// Bytes of a message's beginning that are kept back until the rest comes: three segments. A longer message
+/// passes unread.
+pub const ALG_MESSAGE_KEPT_BYTES: usize = 4_096;
+
+/// Bytes of one direction of a control channel that are kept: of a message's beginning, and of what stands for
+/// others until the far end has it. Room for one of each, of [`ALG_MESSAGE_KEPT_BYTES`].
+pub const ALG_STREAM_BYTES: usize = 2 * ALG_MESSAGE_KEPT_BYTES;
+
+/// Bytes by which the messages of a segment may grow while there is room for all of it: addresses of a call,
+/// each by a few digits.
+pub const ALG_GROWTH_BYTES: usize = 1_024;
+
+/// Bytes of a segment that every host takes (RFC 9293 §3.7.1).
+pub const ALG_SEGMENT_MIN: usize = 536;
 
 /// Bytes of a segment that is read, with what was kept back before it: the largest datagram.
-pub const ALG_TEXT_BYTES: usize = 65_536 + ALG_KEPT_BYTES;
+pub const ALG_TEXT_BYTES: usize = 65_536 + ALG_MESSAGE_KEPT_BYTES;
 
 /// Bytes of a frame whose text was replaced: what a segment may have, and longer text.
 pub const ALG_FRAME_BYTES: usize = 65_536 + 1_024;
 
 /// Bytes that a record may have of a control channel: with the largest of its session they fit into a
-/// message. Of more pinholes the oldest are told.
+/// message, which is a datagram of 1,200 bytes (RFC 9000 §14). Numbers are always told; of more pinholes the
+/// oldest are, and of more text what is kept back.
 pub const ALG_RECORD_BYTES: usize = 900;
+
+/// Bytes of a record that pinholes have before text: eight of IPv4, those of a call with sound and picture.
+pub const ALG_RECORD_PINHOLE_BYTES: usize = 8 * 32;
 
 /// Pinholes that are looked at in one tick when their time is over.
 pub const ALG_EXPIRIES_PER_TICK: usize = 64;

@@ -27,6 +27,7 @@ use wire::cookie::Proof;
 pub(crate) use self::proxied::judge_vouched;
 pub use self::watch::Stage;
 pub(crate) use self::watch::{Unwatched, Watch};
+use crate::alg::Speech;
 use crate::answer::{Answer, Unreachable};
 use crate::engine::{Engine, Keyed};
 use crate::fib::Lookup;
@@ -188,8 +189,8 @@ struct Judge<'a> {
     vouched: bool,
     /// What its destination means, where `packet` says that.
     toward: Option<Toward>,
-    /// A control channel has announced its session.
-    announced: bool,
+    /// A control channel has announced its session, and perhaps what is to be read of it.
+    announced: Option<Option<Speech>>,
     chosen: &'a Chosen,
     /// The screen that the packet meets, where there are any.
     gate: Option<&'a Gate<'a>>,
@@ -212,7 +213,7 @@ impl<'a> Judge<'a> {
         now: Time,
     ) -> Self {
         let (packet, vouched, toward) = (&keyed.packet, false, None);
-        let announced = false;
+        let announced = None;
         Self {
             engine,
             keyed,

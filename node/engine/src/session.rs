@@ -411,8 +411,8 @@ const fn queries(protocol: Protocol) -> &'static [u8] {
 /// The gateways for control channels of a protocol; there are at most seven.
 const fn gateways(protocol: Protocol) -> &'static [Alg] {
     match protocol {
-        Protocol::TCP => &[Alg::Ftp],
-        Protocol::UDP => &[Alg::Tftp, Alg::Sip],
+        Protocol::TCP => &[Alg::Ftp, Alg::Sip, Alg::H323, Alg::Rtsp, Alg::Pptp],
+        Protocol::UDP => &[Alg::Tftp, Alg::Sip, Alg::H323],
         _ => &[],
     }
 }

@@ -1,12 +1,16 @@
 //! What gateways do with the packets of control channels.
 
-use config::Alg;
-use wire::{Packet, Protocol, TcpFlags, Time, Transport};
+use std::ops::Range;
+
+use wire::{Packet, Protocol, Seq, TcpFlags, Time, Transport};
 
 use super::control::Control;
+use super::edits::Edits;
 use super::expect::Announced;
-use super::reading::{Kept, Read, Segment};
+use super::reading::{Read, Segment};
 use super::renumber::renumber;
+use super::speech::Speech;
+use super::stream::Stream;
 use super::{Begin, tftp};
 use crate::answer::Answer;
 use crate::commit::{Body, Context};
@@ -14,7 +18,7 @@ use crate::engine::{Engine, Keyed};
 use crate::nat::Turn;
 use crate::pipeline::Way;
 use crate::replication::NoteKind;
-use crate::session::{Peer, Session};
+use crate::session::Peer;
 use crate::table::Handle;
 use crate::{Reason, Verdict};
 
@@ -36,20 +40,20 @@ impl Engine {
         {
             self.algs.begin_child(session, self.table.twin(handle, session));
         }
-        let (Some((handle, _)), Some(alg)) = (found, begin.alg) else {
+        let (Some((handle, _)), Some(speech)) = (found, begin.speech) else {
             return self.forward(way, context, turn, body);
         };
-        self.begin_control(handle, alg);
+        self.begin_control(handle, speech);
         self.forward_control(way, (handle, Peer::Initiator), context, turn, body)
     }
 
-    fn begin_control(&mut self, handle: Handle, alg: Alg) {
+    fn begin_control(&mut self, handle: Handle, speech: Speech) {
         let Some(session) = self.table.get_mut(handle) else { return };
-        if !self.algs.controls.begin(handle, Control::new(session.id, alg)) {
+        if !self.algs.controls.begin(handle, Control::new(session.id, speech)) {
             self.algs.counters.unread += 1;
             return;
         }
-        session.set_alg(alg);
+        session.set_alg(speech.alg());
         // Its packets go the long way, all of them.
         session.forget_egress();
         self.algs.counters.channels += 1;
@@ -65,23 +69,22 @@ impl Engine {
         turn: Turn,
         body: &mut Body<'_>,
     ) -> (Verdict, bool) {
-        let of = self.table.get(handle).filter(|it| self.algs.controls.of(handle, it).is_some());
-        if of.is_none() {
+        let of = self.table.get(handle).and_then(|it| self.algs.controls.of(handle, it));
+        let Some(speech) = of.map(|control| control.speech) else {
             return self.forward(way, context, turn, body);
-        }
-        let alg = of.and_then(Session::alg);
+        };
         match context.keyed.packet.body {
-            Transport::Udp(_) if alg == Some(Alg::Sip) => {
-                self.forward_message(way, (handle, sender), context, turn, body)
-            }
             Transport::Tcp(_) => {
                 let done = self.forward_segment(way, (handle, sender), context, turn, body);
                 self.close_with_connection(handle);
                 done
             }
-            Transport::Udp(_) => {
+            Transport::Udp(_) if speech == Speech::Tftp => {
                 self.read_datagram((handle, sender), context, body);
                 self.forward(way, context, turn, body)
+            }
+            Transport::Udp(_) => {
+                self.forward_message(way, (handle, sender), speech, (context, turn), body)
             }
             Transport::Sctp(_)
             | Transport::Icmp(_)
@@ -104,18 +107,44 @@ impl Engine {
         let Some(bytes) = payload(packet, body) else { return };
         if sender == Peer::Initiator && tftp::read(bytes).is_ok() {
             let port = udp.source_port;
-            let announced = Announced {
-                protocol: Protocol::UDP,
-                address: None,
-                port,
-                uses: 1,
-                call: 0,
-                shown: None,
-            };
+            let announced = Announced { protocol: Protocol::UDP, port, ..Announced::NONE };
             if self.expect(handle, sender, &announced, context.now()).is_ok() {
                 self.note_control(handle);
             }
         }
+    }
+
+    /// A datagram that is a message.
+    fn forward_message(
+        &mut self,
+        way: &Way,
+        of: (Handle, Peer),
+        speech: Speech,
+        (context, turn): (&Context<'_>, Turn),
+        body: &mut Body<'_>,
+    ) -> (Verdict, bool) {
+        let packet = &context.keyed.packet;
+        self.make_ready(context, body);
+        let read = payload(packet, body)
+            .and_then(|bytes| self.read_message(of, speech, bytes, context.now()));
+        let Some(edits) = read else {
+            return self.forward(way, context, turn, body);
+        };
+        if edits.changed {
+            self.note_control(of.0);
+        }
+        if edits.is_empty() {
+            return self.forward(way, context, turn, body);
+        }
+        let mut space = std::mem::take(&mut self.algs.space);
+        let verdict = match rewrite_datagram(packet, body, &edits, &mut space) {
+            None => Verdict::Drop(Reason::AlgBusy),
+            Some((len, packet)) => {
+                self.forward_instead(way, &packet, context, turn, &mut space[..len])
+            }
+        };
+        self.algs.space = space;
+        (verdict, false)
     }
 
     fn forward_segment(
@@ -127,51 +156,55 @@ impl Engine {
         body: &mut Body<'_>,
     ) -> (Verdict, bool) {
         let packet = &context.keyed.packet;
-        let Transport::Tcp(tcp) = &packet.body else {
-            return (Verdict::Drop(Reason::AlgGap), false);
-        };
+        let early = (Verdict::Drop(Reason::AlgGap), false);
+        let Transport::Tcp(tcp) = &packet.body else { return early };
         self.make_ready(context, body);
         let syn = tcp.flags.contains(TcpFlags::SYN);
         let at = tcp.sequence + u32::from(syn);
-        let Some(bytes) = payload(packet, body) else {
-            return (Verdict::Drop(Reason::AlgGap), false);
-        };
-        if let Some(control) = self.algs.controls.at(handle.place()) {
-            if syn {
-                control.stream_mut(sender).begin(tcp.sequence);
-            }
-            if tcp.flags.contains(TcpFlags::ACK) {
-                let theirs = control.stream_mut(sender.other());
-                theirs.forget(theirs.acknowledged(tcp.acknowledgment));
-            }
-        }
+        let Some(bytes) = payload(packet, body) else { return early };
+        self.follow_numbers((handle, sender), tcp);
         let last = tcp.flags.contains(TcpFlags::FIN);
         let segment = Segment { handle, sender, at, bytes, last };
         let read = match self.read_segment(&segment, context.now()) {
             Ok(read) => read,
             Err(reason) => return (Verdict::Drop(reason), false),
         };
-        let Some(control) = self.algs.controls.at(handle.place()).copied() else {
+        let Some(streams) = self.algs.controls.at(handle.place()).map(|it| it.streams) else {
             return self.forward(way, context, turn, body);
         };
-        let stream = control.stream(sender);
-        if !read.before.is_empty() || !stream.stands_as_sent(at, bytes.len()) {
-            return self.forward_rewritten(way, &control, &segment, &read, (context, turn), body);
+        let stream = &streams[sender.index()];
+        if !stream.stands_as_sent(at, bytes.len(), read.again) {
+            return self.forward_rewritten(way, &streams, (&segment, &read), (context, turn), body);
         }
-        if !control.is_plain() {
+        if !streams.iter().all(Stream::is_plain) {
             let sequence = stream.beyond(tcp.sequence);
-            renumber(body.bytes_mut(), packet, &control, sender, sequence);
+            renumber(body.bytes_mut(), packet, &streams, sender, sequence);
         }
         self.forward(way, context, turn, body)
+    }
+
+    /// Takes note of what a segment's header says.
+    fn follow_numbers(&mut self, (handle, sender): (Handle, Peer), tcp: &wire::Tcp) {
+        let controls = &mut self.algs.controls;
+        if tcp.flags.contains(TcpFlags::SYN)
+            && let Some((stream, _)) = controls.stream(handle.place(), sender)
+        {
+            stream.begin(tcp.sequence);
+        }
+        if tcp.flags.contains(TcpFlags::ACK)
+            && let Some((theirs, texts)) = controls.stream(handle.place(), sender.other())
+        {
+            theirs.forget(theirs.acknowledged(tcp.acknowledgment), texts);
+        }
     }
 
     /// Reads what is new in a segment.
     fn read_segment(&mut self, segment: &Segment<'_>, now: Time) -> Result<Read, Reason> {
         if segment.bytes.is_empty() && !segment.last {
-            return Ok(Read { before: Kept::EMPTY, new: false });
+            return Ok(Read { new: false, again: false });
         }
         let mut text = std::mem::take(&mut self.algs.text);
-        let read = self.read_lines(segment, &mut text, now);
+        let read = self.read_stream(segment, &mut text, now);
         self.algs.text = text;
         if read.is_ok_and(|read| read.new) {
             self.note_control(segment.handle);
@@ -192,35 +225,66 @@ impl Engine {
         }
     }
 
-    /// The segment leaves with other text, in another frame.
+    /// The segment leaves with other text, in other frames.
     fn forward_rewritten(
         &mut self,
         way: &Way,
-        control: &Control,
-        segment: &Segment<'_>,
-        read: &Read,
+        streams: &[Stream; 2],
+        (segment, read): (&Segment<'_>, &Read),
         (context, turn): (&Context<'_>, Turn),
         body: &Body<'_>,
     ) -> (Verdict, bool) {
-        let mut space = std::mem::take(&mut self.algs.space);
-        let written =
-            rewrite(control, segment, &read.before, (&context.keyed.packet, body), &mut space);
+        let mut text = std::mem::take(&mut self.algs.text);
+        let stream = &streams[segment.sender.index()];
+        let texts = self.algs.controls.texts(segment.handle.place());
+        let written = texts.and_then(|texts| {
+            let of = (segment.at, segment.bytes);
+            stream.write(of, read.again, texts[segment.sender.index()], &mut text)
+        });
         let verdict = match written {
-            None => Verdict::Drop(Reason::AlgGap),
+            None => Verdict::Drop(Reason::AlgBusy),
             // It was kept back before, and its sender waits for an acknowledgment.
-            Some((_, packet)) if packet.payload_len() == 0 && !read.new && !segment.last => {
-                self.acknowledge(control, segment, context, body)
-            }
-            Some((len, packet)) => {
-                self.forward_instead(way, &packet, context, turn, &mut space[..len])
+            Some((_, 0)) if !read.new && !segment.last => self.acknowledge(stream, context, body),
+            Some((first, len)) => {
+                let leaves = Leaves { first, text: &text[..len], streams, sender: segment.sender };
+                self.forward_pieces(way, &leaves, (context, turn), body)
             }
         };
-        self.algs.space = space;
+        self.algs.text = text;
         (verdict, false)
     }
 
+    /// Text leaves in segments that are no longer than their way and their far end take.
+    fn forward_pieces(
+        &mut self,
+        way: &Way,
+        leaves: &Leaves<'_>,
+        (context, turn): (&Context<'_>, Turn),
+        body: &Body<'_>,
+    ) -> Verdict {
+        let packet = &context.keyed.packet;
+        let header = packet.ip_len() - packet.payload_len();
+        let most = way.mtu.saturating_sub(header).max(1) as usize;
+        let most = leaves.streams[leaves.sender.index()].segment().min(most);
+        let mut space = std::mem::take(&mut self.algs.space);
+        let (mut at, mut verdict) = (0, None);
+        while verdict.is_none() || at < leaves.text.len() {
+            let piece = at..leaves.text.len().min(at + most);
+            at = piece.end;
+            let written = leaves.write(piece, (packet, body), &mut space);
+            let Some((len, packet)) = written else { break };
+            // Of the packet that came, the first one is what is counted.
+            let further = context.further();
+            let context = if verdict.is_none() { context } else { &further };
+            let left = self.forward_instead(way, &packet, context, turn, &mut space[..len]);
+            verdict.get_or_insert(left);
+        }
+        self.algs.space = space;
+        verdict.unwrap_or(Verdict::Drop(Reason::AlgBusy))
+    }
+
     /// Another frame, which is this packet, leaves in the place of the one in hand.
-    pub(super) fn forward_instead(
+    fn forward_instead(
         &mut self,
         way: &Way,
         packet: &Packet,
@@ -238,16 +302,9 @@ impl Engine {
     }
 
     /// Acknowledges what is kept back, in the far end's place.
-    fn acknowledge(
-        &mut self,
-        control: &Control,
-        segment: &Segment<'_>,
-        context: &Context<'_>,
-        body: &Body<'_>,
-    ) -> Verdict {
+    fn acknowledge(&mut self, stream: &Stream, context: &Context<'_>, body: &Body<'_>) -> Verdict {
         let packet = &context.keyed.packet;
-        let (Transport::Tcp(tcp), Some(end)) = (&packet.body, control.stream(segment.sender).end())
-        else {
+        let (Transport::Tcp(tcp), Some(end)) = (&packet.body, stream.end()) else {
             return Verdict::Drop(Reason::AlgGap);
         };
         let answer = Answer::Challenge { sequence: tcp.acknowledgment, acknowledgment: end };
@@ -256,41 +313,79 @@ impl Engine {
     }
 }
 
+/// What leaves in a segment's place.
+struct Leaves<'a> {
+    /// The number of its first byte, as the far end knows it.
+    first: Seq,
+    text: &'a [u8],
+    streams: &'a [Stream; 2],
+    sender: Peer,
+}
+
+impl Leaves<'_> {
+    /// Writes the frame with a piece of it; returns its length, and what it is.
+    fn write(
+        &self,
+        piece: Range<usize>,
+        (packet, body): (&Packet, &Body<'_>),
+        space: &mut [u8],
+    ) -> Option<(usize, Packet)> {
+        let Transport::Tcp(tcp) = &packet.body else { return None };
+        let (network, transport) = (packet.network as usize, packet.transport as usize);
+        let start = transport + usize::from(tcp.header_len);
+        let (text, sequence) = (self.text.get(piece.clone())?, self.first + piece.start as u32);
+        let end = start + text.len();
+        space.get_mut(..start)?.copy_from_slice(body.bytes().get(..start)?);
+        space.get_mut(start..end)?.copy_from_slice(text);
+        if piece.end < self.text.len() {
+            // What they say is of the last byte.
+            space[transport + FLAGS] &= !(TcpFlags::FIN.0 | TcpFlags::PSH.0) as u8;
+        }
+        set_ip_len(&mut space[network..end], packet, end - network)?;
+        let frame = &mut space[..end];
+        let packet = Packet::parse_ip(frame, packet.network, packet.vlans).ok()?;
+        let syn = u32::from(tcp.flags.contains(TcpFlags::SYN));
+        renumber(frame, &packet, self.streams, self.sender, sequence - syn);
+        wire::checksum::fill_transport_checksum(frame, &packet);
+        let packet = Packet::parse_ip(frame, packet.network, packet.vlans).ok()?;
+        Some((end, packet))
+    }
+}
+
+/// Offset of the flags in a TCP header (RFC 9293 §3.1).
+const FLAGS: usize = 13;
+
 /// The data of a packet.
-pub(super) fn payload<'a>(packet: &Packet, body: &'a Body<'_>) -> Option<&'a [u8]> {
+fn payload<'a>(packet: &Packet, body: &'a Body<'_>) -> Option<&'a [u8]> {
     let end = packet.end as usize;
     let start = end.checked_sub(packet.payload_len() as usize)?;
     body.bytes().get(start..end)
 }
 
-/// Writes the frame that leaves in the place of a segment's; returns its length, and what it is.
-fn rewrite(
-    control: &Control,
-    segment: &Segment<'_>,
-    before: &Kept,
-    (packet, body): (&Packet, &Body<'_>),
+/// Writes the frame with another message; returns its length, and what it is.
+fn rewrite_datagram(
+    packet: &Packet,
+    body: &Body<'_>,
+    edits: &Edits,
     space: &mut [u8],
 ) -> Option<(usize, Packet)> {
-    let Transport::Tcp(tcp) = &packet.body else { return None };
-    let network = packet.network as usize;
-    let start = packet.transport as usize + usize::from(tcp.header_len);
+    let Transport::Udp(_) = &packet.body else { return None };
+    let (network, transport) = (packet.network as usize, packet.transport as usize);
+    let start = transport + wire::udp::HEADER_LEN;
     space.get_mut(..start)?.copy_from_slice(body.bytes().get(..start)?);
-    let stream = control.stream(segment.sender);
-    let text = (segment.at, segment.bytes);
-    let (first, len) = stream.write(text, before.as_bytes(), &mut space[start..])?;
+    let len = edits.write(payload(packet, body)?, &mut space[start..])?;
     let end = start + len;
+    let udp = u16::try_from(end - transport).ok()?;
+    space.get_mut(transport + 4..transport + 6)?.copy_from_slice(&udp.to_be_bytes());
     set_ip_len(&mut space[network..end], packet, end - network)?;
     let frame = &mut space[..end];
     let packet = Packet::parse_ip(frame, packet.network, packet.vlans).ok()?;
-    let syn = u32::from(tcp.flags.contains(TcpFlags::SYN));
-    renumber(frame, &packet, control, segment.sender, first - syn);
     wire::checksum::fill_transport_checksum(frame, &packet);
-    let packet = Packet::parse_ip(frame, packet.network, packet.vlans).ok()?;
-    Some((end, packet))
+    Some((end, Packet::parse_ip(frame, packet.network, packet.vlans).ok()?))
 }
 
 /// Says in an IP header how long the datagram is, `header` being its first bytes.
-pub(super) fn set_ip_len(datagram: &mut [u8], packet: &Packet, len: usize) -> Option<()> {
+fn set_ip_len(datagram: &mut [u8], packet: &Packet, len: usize) -> Option<()> {
     match packet.version {
         wire::Version::V4 => {
             let len = u16::try_from(len).ok()?;

@@ -1,11 +1,10 @@
 //! What is known of a control channel.
 
-use config::Alg;
-
 use super::ftp::Replies;
 use super::pinholes::Hint;
-use super::stream::Stream;
-use crate::limits::{CONTROLS_MAX, PINHOLES_PER_CONTROL};
+use super::speech::Speech;
+use super::stream::{Stream, Texts};
+use crate::limits::{ALG_STREAM_BYTES, CONTROLS_MAX, PINHOLES_PER_CONTROL};
 use crate::nat::FixedMap;
 use crate::session::{Peer, Session};
 use crate::table::Handle;
@@ -15,7 +14,7 @@ use crate::table::Handle;
 pub(crate) struct Control {
     /// The session's name, as it is stored.
     pub(crate) session: u64,
-    pub(crate) alg: Alg,
+    pub(crate) speech: Speech,
     /// Pictures of it that differ.
     pub(crate) changes: u32,
     /// By sender.
@@ -36,13 +35,15 @@ pub(crate) struct Controls {
     places: Option<FixedMap<u32, u32>>,
     slab: Vec<Control>,
     free: Vec<u32>,
+    /// Two for each of the slab, by sender: memory that is touched where text is kept.
+    texts: Box<[Texts]>,
 }
 
 impl Control {
-    pub(crate) fn new(session: u64, alg: Alg) -> Self {
+    pub(crate) fn new(session: u64, speech: Speech) -> Self {
         Self {
             session,
-            alg,
+            speech,
             changes: 0,
             streams: [Stream::NEW; 2],
             replies: Replies::default(),
@@ -54,15 +55,6 @@ impl Control {
 
     pub(crate) const fn stream(&self, sender: Peer) -> &Stream {
         &self.streams[sender.index()]
-    }
-
-    pub(crate) const fn stream_mut(&mut self, sender: Peer) -> &mut Stream {
-        &mut self.streams[sender.index()]
-    }
-
-    /// Whether both know the same numbers.
-    pub(crate) const fn is_plain(&self) -> bool {
-        self.streams[0].is_plain() && self.streams[1].is_plain()
     }
 
     /// Its pinholes, the oldest first.
@@ -97,6 +89,7 @@ impl Controls {
             self.places = Some(FixedMap::new(CONTROLS_MAX, seed, (0, 0)));
             self.slab.reserve_exact(CONTROLS_MAX as usize);
             self.free.reserve_exact(CONTROLS_MAX as usize);
+            self.texts = vec![[0; ALG_STREAM_BYTES]; 2 * CONTROLS_MAX as usize].into();
         }
     }
 
@@ -114,6 +107,19 @@ impl Controls {
     pub(crate) fn at(&mut self, place: u32) -> Option<&mut Control> {
         let at = *self.places.as_ref()?.get(&place)?;
         self.slab.get_mut(at as usize)
+    }
+
+    /// One direction of a channel, and its bytes.
+    pub(crate) fn stream(&mut self, place: u32, sender: Peer) -> Option<(&mut Stream, &mut Texts)> {
+        let at = *self.places.as_ref()?.get(&place)? as usize;
+        let stream = &mut self.slab.get_mut(at)?.streams[sender.index()];
+        Some((stream, self.texts.get_mut(2 * at + sender.index())?))
+    }
+
+    /// The bytes of both directions.
+    pub(crate) fn texts(&self, place: u32) -> Option<[&Texts; 2]> {
+        let at = *self.places.as_ref()?.get(&place)? as usize;
+        Some([self.texts.get(2 * at)?, self.texts.get(2 * at + 1)?])
     }
 
     /// All of them.

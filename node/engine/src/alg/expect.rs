@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use wire::{Ends, Protocol, Time};
 
 use super::pinholes::{Hint, Pinhole};
+use super::speech::Speech;
 use super::steering::Steered;
 use crate::engine::Engine;
 use crate::limits::PINHOLE_PORT_MIN;
@@ -26,12 +27,21 @@ pub(crate) struct Announced {
     pub(crate) call: u32,
     /// The port that the other side is to be told, where that is settled.
     pub(crate) shown: Option<u16>,
+    /// What they will speak, if that is to be read, too.
+    pub(crate) speech: Option<Speech>,
 }
 
 impl Announced {
     /// Nothing yet.
-    pub(crate) const NONE: Self =
-        Self { protocol: Protocol(0), address: None, port: 0, uses: 1, call: 0, shown: None };
+    pub(crate) const NONE: Self = Self {
+        protocol: Protocol(0),
+        address: None,
+        port: 0,
+        uses: 1,
+        call: 0,
+        shown: None,
+        speech: None,
+    };
 }
 
 /// Why nothing is let in.
@@ -126,10 +136,11 @@ impl Engine {
         if announced.address.is_some_and(|address| address != sides.own.0) {
             return Err(Refused::ThirdParty);
         }
-        if announced.port < PINHOLE_PORT_MIN {
+        let Announced { protocol, port, uses, call, speech, .. } = *announced;
+        // Calls of GRE have numbers, any of which a host may give.
+        if port < PINHOLE_PORT_MIN && protocol != Protocol::GRE {
             return Err(Refused::LowPort);
         }
-        let Announced { protocol, port, uses, call, .. } = *announced;
         let known = self.told_before(handle, (sides.own.0, port), announced);
         let shown = match known.or(announced.shown) {
             Some(shown) => shown,
@@ -146,6 +157,7 @@ impl Engine {
             takes_port,
             uses,
             call,
+            speech,
             answered: false,
             until: Time::ZERO,
         };
@@ -227,10 +239,58 @@ impl Engine {
         free.ok_or(Refused::NoPort)
     }
 
+    /// The port that the other side was told of an endpoint in any of the channel's pinholes.
+    pub(crate) fn told_at(
+        &self,
+        handle: Handle,
+        protocol: Protocol,
+        inside: (IpAddr, u16),
+    ) -> Option<u16> {
+        self.pinhole_at(handle, protocol, inside).map(|(hint, _)| hint.to.1)
+    }
+
+    /// The call that the pinhole of an endpoint is of.
+    pub(crate) fn call_at(
+        &self,
+        handle: Handle,
+        protocol: Protocol,
+        inside: (IpAddr, u16),
+    ) -> Option<u32> {
+        self.pinhole_at(handle, protocol, inside).map(|(_, pinhole)| pinhole.call)
+    }
+
+    fn pinhole_at(
+        &self,
+        handle: Handle,
+        protocol: Protocol,
+        inside: (IpAddr, u16),
+    ) -> Option<(&Hint, &Pinhole)> {
+        let control = self.algs.controls.of(handle, self.table.get(handle)?)?;
+        let known = |hint| Some((hint, self.algs.pinholes.get(hint, Time::ZERO)?));
+        let mut all = control.hints().filter_map(known);
+        all.find(|(hint, pinhole)| hint.protocol == protocol && pinhole.inside == inside)
+    }
+
+    /// Whom an endpoint means that one of the channel's pinholes is for.
+    pub(crate) fn inside_of(&self, handle: Handle, to: (IpAddr, u16)) -> Option<(IpAddr, u16)> {
+        let control = self.algs.controls.of(handle, self.table.get(handle)?)?;
+        let hint = control.hints().find(|hint| hint.to == to)?;
+        self.algs.pinholes.get(hint, Time::ZERO).map(|pinhole| pinhole.inside)
+    }
+
     /// A call is over, or, of one that is not answered, refused. Returns whether a pinhole was closed.
     pub(crate) fn close_call(&mut self, handle: Handle, call: u32, refused: bool) -> bool {
+        self.close_like(handle, |it| it.call == call && !(refused && it.answered))
+    }
+
+    /// The same of all calls like these.
+    pub(crate) fn close_calls(&mut self, handle: Handle, like: impl Fn(u32) -> bool) -> bool {
+        self.close_like(handle, |it| like(it.call))
+    }
+
+    fn close_like(&mut self, handle: Handle, like: impl Fn(&Pinhole) -> bool) -> bool {
         let mut closed = false;
-        while let Some((hint, session)) = self.pinhole_of_call(handle, call, refused) {
+        while let Some((hint, session)) = self.pinhole_like(handle, &like) {
             self.close_pinhole_of(&hint, session);
             if let Some(control) = self.algs.controls.at(handle.place()) {
                 control.forget(&hint);
@@ -261,26 +321,43 @@ impl Engine {
         }
     }
 
-    fn pinhole_of_call(&self, handle: Handle, call: u32, refused: bool) -> Option<(Hint, u64)> {
+    fn pinhole_like(&self, handle: Handle, like: impl Fn(&Pinhole) -> bool) -> Option<(Hint, u64)> {
         let control = self.algs.controls.of(handle, self.table.get(handle)?)?;
-        let mut hints = control.hints();
-        let hint = hints.find(|hint| {
-            let known = self.algs.pinholes.get(hint, Time::ZERO);
-            known.is_some_and(|it| it.call == call && !(refused && it.answered))
-        });
-        hint.map(|hint| (*hint, control.session))
+        let known = |hint: &Hint| self.algs.pinholes.get(hint, Time::ZERO);
+        let hint = control.hints().find(|hint| known(hint).is_some_and(&like))?;
+        Some((*hint, control.session))
     }
 
     /// A call is answered: its pinholes stand until then. Returns whether there are any.
     pub(crate) fn answer_call(&mut self, handle: Handle, call: u32, until: Time) -> bool {
+        self.answer_calls(handle, |it| it == call, until)
+    }
+
+    /// The same of all calls like these.
+    pub(crate) fn answer_calls(
+        &mut self,
+        handle: Handle,
+        like: impl Fn(u32) -> bool,
+        until: Time,
+    ) -> bool {
+        self.change_calls(handle, |it| {
+            like(it.call).then_some(Pinhole { until, answered: true, ..*it })
+        })
+    }
+
+    /// Has pinholes be others, of the same endpoints. Returns whether there are any.
+    pub(crate) fn change_calls(
+        &mut self,
+        handle: Handle,
+        change: impl Fn(&Pinhole) -> Option<Pinhole>,
+    ) -> bool {
         let Some(session) = self.table.get(handle) else { return false };
         let Some(control) = self.algs.controls.of(handle, session) else { return false };
         let mut any = false;
         for hint in control.hints() {
-            let known = self.algs.pinholes.get(hint, Time::ZERO).copied();
-            if let Some(pinhole) = known.filter(|it| it.call == call) {
-                let answered = true;
-                any |= self.algs.pinholes.insert(*hint, Pinhole { until, answered, ..pinhole });
+            let known = self.algs.pinholes.get(hint, Time::ZERO);
+            if let Some(pinhole) = known.and_then(&change) {
+                any |= self.algs.pinholes.insert(*hint, pinhole);
             }
         }
         any

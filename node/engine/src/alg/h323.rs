@@ -35,6 +35,7 @@ use std::net::IpAddr;
 
 use self::per::Per;
 use self::telling::Telling;
+pub(crate) use self::tpkt::told_len;
 pub use self::tpkt::{Frame, HEADER_LEN, frame_len};
 
 /// What a visitor is given.

@@ -7,8 +7,9 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use wire::{Packet, Protocol, Time};
+use wire::{Packet, Protocol, Time, Transport};
 
+use super::speech::Speech;
 use crate::limits::{CALL_LIFE, PINHOLE_LIFE, PINHOLES_MAX};
 use crate::nat::FixedMap;
 use crate::session::Peer;
@@ -39,6 +40,8 @@ pub(crate) struct Pinhole {
     pub(crate) uses: u8,
     /// The call that it is of, or 0.
     pub(crate) call: u32,
+    /// What its sessions speak, if that is read, too.
+    pub(crate) speech: Option<Speech>,
     /// That is answered.
     pub(crate) answered: bool,
     pub(crate) until: Time,
@@ -57,9 +60,12 @@ pub(crate) struct Pinholes {
 }
 
 impl Hint {
-    /// That of a packet; `None` if it has no ports.
+    /// That of a packet; `None` if it has no ports, nor what stands for one.
     pub(crate) fn of(packet: &Packet, domain: u16) -> Option<Self> {
-        let (_, port) = packet.ports()?;
+        let port = match &packet.body {
+            Transport::Gre(gre) => gre.call_id()?,
+            _ => packet.ports()?.1,
+        };
         let (protocol, to) = (packet.protocol, (packet.destination, port));
         Some(Self { domain, protocol, from: packet.source, to })
     }
@@ -79,6 +85,7 @@ impl Pinholes {
                 takes_port: false,
                 uses: 0,
                 call: 0,
+                speech: None,
                 answered: false,
                 until: Time::ZERO,
             },

@@ -1,20 +1,18 @@
-//! Reading a control channel of lines.
+//! Reading a control channel over TCP; that of lines.
 
 use wire::{Protocol, Seq, Time};
 
 use super::expect::{Announced, Refused};
 use super::ftp::{self, Announcement, Line, Sender};
-use super::stream::{Edit, Fit, Text};
+use super::stream::{ALL, Fit};
 use crate::Reason;
 use crate::engine::Engine;
 use crate::limits::{ALG_EDIT_BYTES, ALG_KEPT_BYTES};
 use crate::session::Peer;
 use crate::table::Handle;
 
-/// The beginning of a line.
-pub(crate) type Kept = Text<ALG_KEPT_BYTES>;
-
 /// A segment with data on a control channel.
+#[derive(Clone, Copy)]
 pub(crate) struct Segment<'a> {
     pub(crate) handle: Handle,
     pub(crate) sender: Peer,
@@ -28,121 +26,154 @@ pub(crate) struct Segment<'a> {
 /// What was found in one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Read {
-    /// What was kept back before its first byte, and leaves now, if it does.
-    pub(crate) before: Kept,
     /// It has bytes that were not there before.
     pub(crate) new: bool,
+    /// What stands right before its bytes leaves with them: it was kept back, or may be lost.
+    pub(crate) again: bool,
 }
 
-/// Lines that follow one another.
-struct Lines<'a> {
-    handle: Handle,
-    sender: Peer,
+/// Bytes that follow one another, and are to be read.
+pub(super) struct Run<'a> {
+    pub(super) handle: Handle,
+    pub(super) sender: Peer,
     /// Of the first byte.
-    from: Seq,
-    text: &'a [u8],
+    pub(super) from: Seq,
+    pub(super) text: &'a [u8],
     /// Bytes at the beginning that were kept back.
-    kept: usize,
-    now: Time,
+    pub(super) kept: usize,
+    /// Where what is new stands, and its length.
+    pub(super) new: (Seq, usize),
+    /// Nothing follows.
+    pub(super) last: bool,
+    pub(super) now: Time,
 }
 
 impl Engine {
-    /// Reads what is new in a segment; `space` is for lines that began in an earlier one.
-    pub(crate) fn read_lines(
+    /// Reads what is new in a segment; `space` is for what began in an earlier one.
+    pub(crate) fn read_stream(
         &mut self,
         segment: &Segment<'_>,
         space: &mut [u8],
         now: Time,
     ) -> Result<Read, Reason> {
+        let Some(run) = self.begin_reading(segment, space, now)? else {
+            return Ok(Read { new: false, again: true });
+        };
+        let control = self.algs.controls.at(segment.handle.place()).ok_or(Reason::AlgGap)?;
+        let speech = control.speech;
+        if let Some((stream, _)) = self.algs.controls.stream(segment.handle.place(), segment.sender)
+        {
+            stream.lift();
+        }
+        if speech.is_lines() {
+            self.read_lines(&run);
+        } else {
+            self.read_messages(&run, speech);
+        }
+        let kept = run.kept > 0;
+        let new = run.new.1 > 0;
+        Ok(Read { new: new || kept, again: kept || !new })
+    }
+
+    /// What is to be read with a segment; `None`: nothing, for all of it was there before.
+    fn begin_reading<'a>(
+        &mut self,
+        segment: &Segment<'_>,
+        space: &'a mut [u8],
+        now: Time,
+    ) -> Result<Option<Run<'a>>, Reason> {
         let Segment { handle, sender, at, bytes, last } = *segment;
-        let control = self.algs.controls.at(handle.place()).ok_or(Reason::AlgGap)?;
+        let controls = &mut self.algs.controls;
+        let control = controls.at(handle.place()).ok_or(Reason::AlgGap)?;
         let secured = control.secured;
         let loose = std::mem::take(&mut control.loose[sender.index()]);
-        let stream = control.stream_mut(sender);
+        let (stream, texts) = controls.stream(handle.place(), sender).ok_or(Reason::AlgGap)?;
+        stream.sent(bytes.len());
         let skip = match stream.fit(at, bytes.len()) {
-            Fit::Old => return Ok(Read { before: Kept::EMPTY, new: false }),
+            Fit::Old => return Ok(None),
             Fit::Next(skip) => skip,
-            Fit::Gap if secured || loose => {
+            Fit::Gap if secured || loose || stream.skip() == ALL => {
                 stream.skip_to(at);
                 0
             }
             Fit::Gap => return Err(Reason::AlgGap),
         };
-        if stream.room() == 0 {
+        let (from, kept) = (stream.passed().unwrap_or(at), stream.kept_text(texts));
+        let new = &bytes[skip..];
+        if !stream.has_room_for(kept.len() + new.len()) {
             return Err(Reason::AlgBusy);
         }
-        let new = &bytes[skip..];
-        let kept = *stream.kept();
-        let from = stream.passed().unwrap_or(at);
-        let before = kept.up_to((at - from).max(0) as usize);
-        let text = join(kept.as_bytes(), new, space).ok_or(Reason::AlgBusy)?;
-        let lines = Lines { handle, sender, from, text, kept: kept.as_bytes().len(), now };
-        let in_line = stream.in_line();
+        let len = kept.len() + new.len();
+        let text = space.get_mut(..len).ok_or(Reason::AlgBusy)?;
+        text[..kept.len()].copy_from_slice(kept);
+        text[kept.len()..].copy_from_slice(new);
+        let (kept, new) = (kept.len(), (at + skip as u32, new.len()));
+        Ok(Some(Run { handle, sender, from, text, kept, new, last, now }))
+    }
+
+    /// Reads lines, and keeps the beginning of one back if it may become something to be replaced.
+    fn read_lines(&mut self, run: &Run<'_>) {
+        let Some(control) = self.algs.controls.at(run.handle.place()) else { return };
+        let in_line = control.stream(run.sender).in_line();
         let (rest, in_line) =
-            if secured { (text.len(), false) } else { self.read_whole(&lines, in_line) };
-        self.end_reading(&lines, (rest, in_line), (at + skip as u32, new.len()), last);
-        Ok(Read { before, new: !new.is_empty() || !before.is_empty() })
+            if control.secured { (run.text.len(), false) } else { self.read_whole(run, in_line) };
+        self.end_lines(run, rest, in_line);
     }
 
     /// Reads the lines that are whole. Returns where the one begins that is not, and whether that is in the
     /// middle of one.
-    fn read_whole(&mut self, lines: &Lines<'_>, mut in_line: bool) -> (usize, bool) {
+    fn read_whole(&mut self, run: &Run<'_>, mut in_line: bool) -> (usize, bool) {
         let mut at = 0;
-        while let Some(len) = lines.text[at..].iter().position(|byte| *byte == b'\n') {
+        while let Some(len) = run.text[at..].iter().position(|byte| *byte == b'\n') {
             let line = at..at + len + 1;
-            let new =
-                if in_line { None } else { self.read_line(lines, at, &lines.text[line.clone()]) };
-            if let Some(edit) = new.or_else(|| lines.identity(line.clone())) {
-                self.replace(lines, edit);
+            let replaced = !in_line && self.read_line(run, at, &run.text[line.clone()]);
+            if !replaced && at == 0 {
+                self.replace_kept(run);
             }
             (at, in_line) = (line.end, false);
-            if self.algs.controls.at(lines.handle.place()).is_some_and(|it| it.secured) {
-                return (lines.text.len(), false);
+            if self.algs.controls.at(run.handle.place()).is_some_and(|it| it.secured) {
+                return (run.text.len(), false);
             }
         }
         (at, in_line)
     }
 
-    /// What stands for a line, or a part of it, beyond.
-    fn read_line(&mut self, lines: &Lines<'_>, at: usize, line: &[u8]) -> Option<Edit> {
-        let control = self.algs.controls.at(lines.handle.place())?;
-        let read = match lines.sender {
+    /// Reads a line; returns whether other text stands for it, or for a part of it.
+    fn read_line(&mut self, run: &Run<'_>, at: usize, line: &[u8]) -> bool {
+        let Some(control) = self.algs.controls.at(run.handle.place()) else { return false };
+        let read = match run.sender {
             Peer::Initiator => ftp::command(line),
             Peer::Responder => control.replies.line(line),
         };
         match read {
-            Line::Announces(announcement) => self.announced(lines, at, line, &announcement),
-            Line::Secured => {
-                control.secured = true;
-                None
+            Line::Announces(announcement) => {
+                return self.announced(run, at, line, &announcement).is_some();
             }
-            Line::Malformed(_) => {
-                self.algs.counters.malformed += 1;
-                None
-            }
-            Line::Asks(_) | Line::Auth | Line::Other => None,
+            Line::Secured => control.secured = true,
+            Line::Malformed(_) => self.algs.counters.malformed += 1,
+            Line::Asks(_) | Line::Auth | Line::Other => {}
         }
+        false
     }
 
     /// Lets in what a line announces, and says it as the other side must know it.
     fn announced(
         &mut self,
-        lines: &Lines<'_>,
+        run: &Run<'_>,
         at: usize,
         line: &[u8],
         announcement: &Announcement,
-    ) -> Option<Edit> {
+    ) -> Option<()> {
         let Announcement { form, span, address, port } = *announcement;
-        let announced =
-            Announced { protocol: Protocol::TCP, address, port, uses: 1, call: 0, shown: None };
+        let announced = Announced { protocol: Protocol::TCP, address, port, ..Announced::NONE };
         // There is one data connection at a time: who announces another has given the last one up.
-        self.close_announced(lines.handle);
-        let told = self.expect(lines.handle, lines.sender, &announced, lines.now);
+        self.close_announced(run.handle);
+        let told = self.expect(run.handle, run.sender, &announced, run.now);
         let told = match told {
             // A server behind a translator of its own: clients go where they already are.
-            Err(Refused::ThirdParty) if lines.sender == Peer::Responder => {
+            Err(Refused::ThirdParty) if run.sender == Peer::Responder => {
                 let announced = Announced { address: None, ..announced };
-                self.expect(lines.handle, lines.sender, &announced, lines.now).ok()?;
+                self.expect(run.handle, run.sender, &announced, run.now).ok()?;
                 return None;
             }
             told => told.ok()?,
@@ -152,74 +183,71 @@ impl Engine {
         }
         let mut text = [0; ftp::TEXT_BYTES];
         let len = ftp::print(form, told.0, told.1, &mut text)?;
-        lines.edit(at, line, span.start as usize..span.end as usize, &text[..len])
-    }
-
-    fn replace(&mut self, lines: &Lines<'_>, edit: Edit) {
-        if let Some(control) = self.algs.controls.at(lines.handle.place()) {
-            control.stream_mut(lines.sender).replace(edit);
-        }
-    }
-
-    /// Keeps what is left back, if it may become something that must be replaced.
-    fn end_reading(
-        &mut self,
-        lines: &Lines<'_>,
-        (rest, in_line): (usize, bool),
-        (at, len): (Seq, usize),
-        last: bool,
-    ) {
-        let tail = &lines.text[rest..];
-        let Some(control) = self.algs.controls.at(lines.handle.place()) else { return };
-        let may = !in_line && !last && !control.secured && may_announce(tail, lines.sender);
-        let kept = if may { Kept::new(tail) } else { None };
-        let kept = kept.unwrap_or(Kept::EMPTY);
-        let passes = kept.is_empty() && !tail.is_empty();
-        if passes && !in_line && lines.sender == Peer::Responder {
-            // Which reply it is of counts for those behind it.
-            control.replies.line(tail);
-        }
-        let stream = control.stream_mut(lines.sender);
-        if passes && let Some(edit) = lines.identity(rest..lines.text.len()) {
-            stream.replace(edit);
-        }
-        stream.read(at, len, kept, passes);
-    }
-}
-
-impl Lines<'_> {
-    /// What was kept back and is now passed on was acknowledged, perhaps: so it is kept until the far end
-    /// has it.
-    fn identity(&self, range: std::ops::Range<usize>) -> Option<Edit> {
-        let kept =
-            self.text.get(..self.kept).filter(|kept| !kept.is_empty() && range.start == 0)?;
-        Some(Edit { at: self.from, old: kept.len() as u16, new: Text::new(kept)? })
+        self.replace_part(run, (at, line), span.range(), &text[..len])
     }
 
     /// Other text for a part of a line; of one that was kept back, the whole.
-    fn edit(
-        &self,
-        at: usize,
-        line: &[u8],
-        span: std::ops::Range<usize>,
+    fn replace_part(
+        &mut self,
+        run: &Run<'_>,
+        (at, line): (usize, &[u8]),
+        part: std::ops::Range<usize>,
         new: &[u8],
-    ) -> Option<Edit> {
-        if at > 0 || self.kept == 0 {
-            let old = span.len() as u16;
-            return Some(Edit {
-                at: self.from + (at + span.start) as u32,
-                old,
-                new: Text::new(new)?,
-            });
+    ) -> Option<()> {
+        if at > 0 || run.kept == 0 {
+            return self.replace(run, at + part.start..at + part.end, new);
         }
         let mut text = [0; ALG_EDIT_BYTES];
-        let parts = [line.get(..span.start)?, new, line.get(span.end..)?];
+        let parts = [line.get(..part.start)?, new, line.get(part.end..)?];
         let mut len = 0;
         for part in parts {
             text.get_mut(len..len + part.len())?.copy_from_slice(part);
             len += part.len();
         }
-        Some(Edit { at: self.from, old: line.len() as u16, new: Text::new(&text[..len])? })
+        self.replace(run, 0..line.len(), &text[..len])
+    }
+
+    /// Other text for a part of what is read.
+    pub(super) fn replace(
+        &mut self,
+        run: &Run<'_>,
+        old: std::ops::Range<usize>,
+        new: &[u8],
+    ) -> Option<()> {
+        let (stream, texts) = self.algs.controls.stream(run.handle.place(), run.sender)?;
+        let at = (run.from + old.start as u32, old.len());
+        stream.replace(at, new, texts).then_some(())
+    }
+
+    /// What was kept back and is now passed on was acknowledged, perhaps: so it is kept until the far end
+    /// has it.
+    fn replace_kept(&mut self, run: &Run<'_>) {
+        if let Some(kept) = run.text.get(..run.kept).filter(|kept| !kept.is_empty()) {
+            self.replace(run, 0..kept.len(), kept);
+        }
+    }
+
+    /// Keeps what is left back, if it may become something that must be replaced.
+    fn end_lines(&mut self, run: &Run<'_>, rest: usize, in_line: bool) {
+        let tail = &run.text[rest..];
+        let Some(control) = self.algs.controls.at(run.handle.place()) else { return };
+        let may = !in_line && !run.last && !control.secured && may_announce(tail, run.sender);
+        let may = may && tail.len() <= ALG_KEPT_BYTES;
+        let passes = !may && !tail.is_empty();
+        if passes && !in_line && run.sender == Peer::Responder {
+            // Which reply it is of counts for those behind it.
+            control.replies.line(tail);
+        }
+        if rest == 0 && !may {
+            self.replace_kept(run);
+        }
+        self.end_reading(run, if may { tail } else { &[] }, passes);
+    }
+
+    /// What was read passes, but for what is kept back.
+    pub(super) fn end_reading(&mut self, run: &Run<'_>, kept: &[u8], in_line: bool) -> bool {
+        let known = self.algs.controls.stream(run.handle.place(), run.sender);
+        known.is_some_and(|(stream, texts)| stream.read(run.new, kept, in_line, texts))
     }
 }
 
@@ -237,15 +265,3 @@ fn may_announce(tail: &[u8], sender: Peer) -> bool {
 
 /// Bytes of a reply's code, and what stands behind it (RFC 959 §4.2).
 const CODE_BYTES: usize = 4;
-
-/// Both texts as one.
-fn join<'a>(first: &[u8], second: &'a [u8], space: &'a mut [u8]) -> Option<&'a [u8]> {
-    if first.is_empty() {
-        return Some(second);
-    }
-    let len = first.len() + second.len();
-    let joined = space.get_mut(..len)?;
-    joined[..first.len()].copy_from_slice(first);
-    joined[first.len()..].copy_from_slice(second);
-    Some(joined)
-}

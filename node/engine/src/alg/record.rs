@@ -4,44 +4,51 @@
 //!
 //! | bytes | field |
 //! |---|---|
-//! | 1 | version: 1 |
-//! | 1 | gateway: 1 FTP, 2 TFTP, 3 SIP |
+//! | 1 | version: 2 |
+//! | 1 | what is spoken: 1 FTP, 2 TFTP, 3 SIP, 4 RAS, 5 H.225.0, 6 H.245, 7 RTSP, 8 PPTP |
 //! | 2 | length of all |
 //! | 4 | changes: of two pictures the one with more is the later |
 //! | 1 + 3 | bits: 1 it is encrypted, 2 a reply is open; the code of that reply |
 //! | | of the initiator, then of the responder: |
-//! | 1 | bits: 1 it has begun, 2 the next byte stands in the middle of a line |
-//! | 1, 1, 1 | edits; bytes that are kept back; zero |
-//! | 4, 4 | next number; what the far end is ahead by |
-//! | … | what is kept back |
-//! | 4, 2, 2, … | of each edit: number, bytes that are replaced, those that stand for them |
+//! | 1 | bits: 1 it has begun, 2 the next byte stands in the middle of a line, 4 what is kept back is told |
+//! | 1, 2 | edits; bytes that are kept back |
+//! | 4, 4, 4 | next number; bytes that pass unread; what the far end is ahead by |
+//! | 4, 2, 2 | of each edit: number, bytes that are replaced, those that stand for them |
+//! | … | those bytes, of as many of the first edits as are told |
+//! | 2 | how many of them there are; then what is kept back, if it is told |
 //! | 1 | pinholes |
-//! | 1, 1, 1, 1 | of each: bits, 1 IPv6, 2 the responder opens it; protocol; uses, 255 for any; zero |
+//! | 1, 1, 1, 1 | of each: bits, 1 IPv6, 2 the responder opens it; protocol; uses, 255 for any; what it speaks, or 0 |
 //! | 2, 4, 4 | routing domain; rest of its life, milliseconds; the call that it is of, or 0 |
 //! | n, n + 2, n + 2 | who may come; to which endpoint; whom that means |
+//!
+//! All numbers are told always: what is sent later is translated right. Text is told as far as there is room.
+//! An edit without its text cannot be repeated: a segment that has it is dropped until the far end has
+//! acknowledged it. What is kept back and not told is taken for not sent: its sender sends it again; if it had
+//! been acknowledged already, what follows is dropped (`alg-gap`), and the connection ends.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use config::Alg;
 use wire::{Protocol, Seq, Time};
 
 use super::control::Control;
 use super::expect::Sides;
 use super::ftp::Replies;
 use super::pinholes::{Hint, Pinhole};
+use super::speech::Speech;
 use super::steering::Steered;
-use super::stream::{Edit, Stream, Text};
+use super::stream::{Edit, Stream, Texts};
 use crate::engine::Engine;
-use crate::limits::{ALG_RECORD_BYTES, PINHOLES_PER_CONTROL};
+use crate::limits::{ALG_RECORD_BYTES, ALG_RECORD_PINHOLE_BYTES, PINHOLES_PER_CONTROL};
 use crate::session::Peer;
 use crate::table::Handle;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const SECURED: u8 = 1;
 const REPLY_OPEN: u8 = 2;
 const BEGUN: u8 = 1;
 const IN_LINE: u8 = 2;
+const KEPT_TOLD: u8 = 4;
 const IPV6: u8 = 1;
 const BY_RESPONDER: u8 = 2;
 
@@ -55,18 +62,30 @@ impl Engine {
         let code = control.replies.open();
         let secured = if control.secured { SECURED } else { 0 };
         let open = if code.is_some() { REPLY_OPEN } else { 0 };
-        out.extend([VERSION, number_of(control.alg), 0, 0]);
+        out.extend([VERSION, control.speech.number(), 0, 0]);
         out.extend(control.changes.to_be_bytes());
         out.push(secured | open);
         out.extend(code.unwrap_or_default());
-        control.streams.iter().for_each(|stream| stream.write_record(out));
-        let holes = control.hints().filter_map(|hint| {
-            let known = self.algs.pinholes.get(hint, now);
-            known.filter(|it| it.parent == (place, control.session)).map(|it| (hint, it))
-        });
+        let holes = || {
+            control.hints().filter_map(|hint| {
+                let known = self.algs.pinholes.get(hint, now);
+                known.filter(|it| it.parent == (place, control.session)).map(|it| (hint, it))
+            })
+        };
+        let numbers: usize = control.streams.iter().map(Stream::numbers_len).sum();
+        let pinholes: usize = holes().map(|(hint, _)| hole_len(hint)).sum();
+        let taken = out.len() - start + numbers + 1 + pinholes.min(ALG_RECORD_PINHOLE_BYTES);
+        let mut room = ALG_RECORD_BYTES.saturating_sub(taken);
+        let Some(texts) = self.algs.controls.texts(place) else {
+            out.truncate(start);
+            return;
+        };
+        for (stream, texts) in control.streams.iter().zip(texts) {
+            stream.write_record(texts, &mut room, out);
+        }
         let (count, mut written) = (out.len(), 0);
         out.push(0);
-        for (hint, pinhole) in holes {
+        for (hint, pinhole) in holes() {
             let before = out.len();
             pinhole.write_record(hint, now, out);
             if out.len() - start > ALG_RECORD_BYTES {
@@ -83,7 +102,7 @@ impl Engine {
     /// Takes over what stands behind the record of the session in `place`, if it is news.
     pub fn import_control(&mut self, place: u32, bytes: &[u8], now: Time) {
         let Some((handle, session)) = self.table.at(place) else { return };
-        let Some((control, holes)) = Control::read_record(session.id, bytes) else { return };
+        let Some((control, texts, holes)) = Control::read_record(session.id, bytes) else { return };
         let newer = |known: &Control| (known.changes.wrapping_sub(control.changes) as i32) < 0;
         if self.algs.controls.of(handle, session).is_some_and(|known| !newer(known)) {
             return;
@@ -91,6 +110,11 @@ impl Engine {
         self.algs.reserve(self.settings.seed[1]);
         self.nat.prepare_announcements();
         self.replace_control(handle, control);
+        for (peer, told) in Peer::BOTH.into_iter().zip(texts) {
+            if let Some((_, texts)) = self.algs.controls.stream(place, peer) {
+                texts[..told.len()].copy_from_slice(told);
+            }
+        }
         for (hint, mut pinhole, rest) in holes.into_iter().flatten() {
             pinhole.parent = (place, control.session);
             pinhole.until = now + rest;
@@ -105,7 +129,7 @@ impl Engine {
         if let Some(session) =
             table.get_mut(handle).filter(|_| algs.controls.begin(handle, control))
         {
-            session.set_alg(control.alg);
+            session.set_alg(control.speech.alg());
             session.forget_egress();
         }
     }
@@ -125,22 +149,27 @@ impl Engine {
     }
 }
 
+/// What stands in a record of the texts of both directions.
+type Told<'a> = [&'a [u8]; 2];
+
 /// Pinholes of a record, with the rest of their lives.
 type Holes = [Option<(Hint, Pinhole, Duration)>; PINHOLES_PER_CONTROL];
 
 impl Control {
     /// That of a session of this name.
-    fn read_record(session: u64, bytes: &[u8]) -> Option<(Self, Holes)> {
+    fn read_record(session: u64, bytes: &[u8]) -> Option<(Self, Told<'_>, Holes)> {
         let mut from = Reader(bytes);
-        let [version, alg, high, low] = from.take()?;
+        let [version, speech, high, low] = from.take()?;
         let len = usize::from(u16::from_be_bytes([high, low]));
-        if version == 0 || len > bytes.len() {
+        // The first version could not tell of more than lines; no node has only that.
+        if version < VERSION || len > bytes.len() {
             return None;
         }
         from = Reader(bytes.get(4..len)?);
         let changes = from.word()?;
         let ([bits], code) = (from.take()?, from.take()?);
-        let streams = [Stream::read_record(&mut from)?, Stream::read_record(&mut from)?];
+        let first = Stream::read_record(&mut from)?;
+        let second = Stream::read_record(&mut from)?;
         let [count] = from.take()?;
         let mut holes = [None; PINHOLES_PER_CONTROL];
         for hole in holes.iter_mut().take(usize::from(count)) {
@@ -148,50 +177,91 @@ impl Control {
         }
         let control = Self {
             changes,
-            streams,
+            streams: [first.stream, second.stream],
             replies: Replies::of((bits & REPLY_OPEN != 0).then_some(code)),
             secured: bits & SECURED != 0,
             // More may have been said than was told.
-            loose: [true; 2],
-            ..Self::new(session, numbered(alg)?)
+            loose: [first.loose, second.loose],
+            ..Self::new(session, Speech::numbered(speech)?)
         };
-        Some((control, holes))
+        Some((control, [first.texts, second.texts], holes))
     }
 }
 
+/// A direction of a record.
+struct Restored<'a> {
+    stream: Stream,
+    texts: &'a [u8],
+    /// What comes next may come behind what was told.
+    loose: bool,
+}
+
 impl Stream {
-    fn write_record(&self, out: &mut Vec<u8>) {
-        let begun = if self.end().is_some() { BEGUN } else { 0 };
-        let in_line = if self.in_line() { IN_LINE } else { 0 };
-        let kept = self.kept().as_bytes();
-        out.extend([begun | in_line, self.edits().len() as u8, kept.len() as u8, 0]);
-        out.extend(self.end().unwrap_or_default().0.to_be_bytes());
-        out.extend(self.base().to_be_bytes());
-        out.extend(kept);
-        for Edit { at, old, new } in self.edits() {
-            let new = new.as_bytes();
-            out.extend(at.0.to_be_bytes());
-            out.extend(old.to_be_bytes());
-            out.extend((new.len() as u16).to_be_bytes());
-            out.extend(new);
-        }
+    /// Bytes of its record without texts.
+    fn numbers_len(&self) -> usize {
+        1 + 1 + 2 + 3 * 4 + 8 * self.edits().len() + 2
     }
 
-    fn read_record(from: &mut Reader<'_>) -> Option<Self> {
-        let [bits, edits, kept, _] = from.take()?;
-        let (end, base) = (Seq(from.word()?), from.word()?);
-        let kept = Text::new(from.bytes(kept.into())?)?;
-        let end = (bits & BEGUN != 0).then_some(end);
-        let mut stream = Self::restored(end, kept, bits & IN_LINE != 0, base);
+    /// Writes its numbers, and of its texts as many as there is room for.
+    fn write_record(&self, texts: &Texts, room: &mut usize, out: &mut Vec<u8>) {
+        let kept = self.kept_text(texts);
+        let kept_told = kept.len() <= *room;
+        if kept_told {
+            *room -= kept.len();
+        }
+        let mut told = 0;
+        for edit in self.edits() {
+            if edit.untold || edit.text() > *room {
+                break;
+            }
+            *room -= edit.text();
+            told += edit.text();
+        }
+        let begun = if self.end().is_some() { BEGUN } else { 0 };
+        let in_line = if self.in_line() { IN_LINE } else { 0 };
+        let with_kept = if kept_told { KEPT_TOLD } else { 0 };
+        out.extend([begun | in_line | with_kept, self.edits().len() as u8]);
+        out.extend((kept.len() as u16).to_be_bytes());
+        out.extend(self.end().unwrap_or_default().0.to_be_bytes());
+        out.extend(self.skip().to_be_bytes());
+        out.extend(self.base().to_be_bytes());
+        for Edit { at, old, new, .. } in self.edits() {
+            out.extend(at.0.to_be_bytes());
+            out.extend(old.to_be_bytes());
+            out.extend(new.to_be_bytes());
+        }
+        out.extend((told as u16).to_be_bytes());
+        out.extend(&texts[..told]);
+        out.extend(if kept_told { kept } else { &[] });
+    }
+
+    fn read_record<'a>(from: &mut Reader<'a>) -> Option<Restored<'a>> {
+        let [bits, edits] = from.take()?;
+        let kept = from.half()?;
+        let (end, skip, base) = (Seq(from.word()?), from.word()?, from.word()?);
+        let told_kept = if bits & KEPT_TOLD != 0 { kept } else { 0 };
+        // What was kept back and is not told was not sent, as far as is known here.
+        let end = (bits & BEGUN != 0).then_some(end - u32::from(kept - told_kept));
+        let mut stream = Self::restored(end, bits & IN_LINE != 0, skip, base);
+        let mut heads = Reader(from.bytes(8 * usize::from(edits))?);
+        let told = usize::from(from.half()?);
+        let texts = from.bytes(told + usize::from(told_kept))?;
+        let mut left = told;
         for _ in 0..edits {
-            let at = Seq(from.word()?);
-            let (old, len) = (from.half()?, from.half()?);
-            let new = Text::new(from.bytes(len.into())?)?;
-            if !stream.replace(Edit { at, old, new }) {
+            let at = Seq(heads.word()?);
+            let (old, new) = (heads.half()?, heads.half()?);
+            let untold = usize::from(new) > left;
+            // None behind one that is not told is told.
+            left = if untold { 0 } else { left - usize::from(new) };
+            if !stream.restore(Edit { at, old, new, untold }) {
                 return None;
             }
         }
-        Some(stream)
+        if left > 0 || texts.len() > size_of::<Texts>() {
+            return None;
+        }
+        stream.restore_kept(told_kept);
+        Some(Restored { stream, texts, loose: told_kept == kept })
     }
 }
 
@@ -203,7 +273,8 @@ impl Pinhole {
             Peer::Responder => BY_RESPONDER,
         };
         let rest = u32::try_from(self.until.since(now).as_millis()).unwrap_or(u32::MAX);
-        out.extend([v6 | opener, hint.protocol.0, self.uses, 0]);
+        let speech = self.speech.map_or(0, Speech::number);
+        out.extend([v6 | opener, hint.protocol.0, self.uses, speech]);
         out.extend(hint.domain.to_be_bytes());
         out.extend(rest.to_be_bytes());
         out.extend(self.call.to_be_bytes());
@@ -215,7 +286,7 @@ impl Pinhole {
     }
 
     fn read_record(from: &mut Reader<'_>) -> Option<(Hint, Self, Duration)> {
-        let [bits, protocol, uses, _] = from.take()?;
+        let [bits, protocol, uses, speech] = from.take()?;
         let (domain, rest, call) = (from.half()?, from.word()?, from.word()?);
         let v6 = bits & IPV6 != 0;
         let who = from.address(v6)?;
@@ -233,6 +304,7 @@ impl Pinhole {
             takes_port: false,
             uses,
             call,
+            speech: Speech::numbered(speech),
             answered: true,
             until,
         };
@@ -247,16 +319,10 @@ fn write_address(address: IpAddr, out: &mut Vec<u8>) {
     }
 }
 
-const fn number_of(alg: Alg) -> u8 {
-    match alg {
-        Alg::Ftp => 1,
-        Alg::Tftp => 2,
-        Alg::Sip => 3,
-    }
-}
-
-fn numbered(number: u8) -> Option<Alg> {
-    Alg::ALL.into_iter().find(|alg| number_of(*alg) == number)
+/// Bytes of a pinhole's record.
+const fn hole_len(hint: &Hint) -> usize {
+    let address = if hint.from.is_ipv6() { 16 } else { 4 };
+    4 + 2 + 4 + 4 + 3 * address + 2 * 2
 }
 
 /// Bytes that are read one behind the other.

@@ -3,7 +3,7 @@
 use wire::tcp::{CHECKSUM, HEADER_LEN, option};
 use wire::{Packet, Seq, TcpFlags, Transport};
 
-use super::control::Control;
+use super::stream::Stream;
 use crate::proxy::{ACKNOWLEDGMENT, SEQUENCE, put32, update};
 use crate::session::Peer;
 
@@ -11,7 +11,7 @@ use crate::session::Peer;
 pub(crate) fn renumber(
     frame: &mut [u8],
     packet: &Packet,
-    control: &Control,
+    streams: &[Stream; 2],
     sender: Peer,
     sequence: Seq,
 ) {
@@ -21,7 +21,7 @@ pub(crate) fn renumber(
     // Options may stand at odd places: the sums of the whole header are right for any.
     let before = wire::checksum::sum(header);
     put32(header, SEQUENCE, sequence.0);
-    let theirs = control.stream(sender.other());
+    let theirs = &streams[sender.other().index()];
     // Some stacks set ACK in a RST without meaning it.
     let none = tcp.flags.contains(TcpFlags::RST) && tcp.acknowledgment.0 == 0;
     if tcp.flags.contains(TcpFlags::ACK) && !none {
@@ -37,12 +37,12 @@ pub(crate) fn renumber(
 }
 
 /// The segment as the tracker sees it: in its sender's numbers.
-pub(crate) fn as_seen(control: &Control, packet: &Packet, sender: Peer) -> Packet {
+pub(crate) fn as_seen(streams: &[Stream; 2], packet: &Packet, sender: Peer) -> Packet {
     let mut packet = *packet;
     if let Transport::Tcp(tcp) = &mut packet.body
         && tcp.flags.contains(TcpFlags::ACK)
     {
-        tcp.acknowledgment = control.stream(sender.other()).acknowledged(tcp.acknowledgment);
+        tcp.acknowledgment = streams[sender.other().index()].acknowledged(tcp.acknowledgment);
     }
     packet
 }

@@ -20,6 +20,7 @@ mod transport;
 
 use core::hash::BuildHasher as _;
 
+pub(crate) use self::frame::told_len;
 pub use self::frame::{Frame, message_len};
 pub use self::transport::{Host, Lower, Ports, Transport, print_ports};
 use super::header::{self, Fields, Flaw, Params, is_token};

@@ -22,6 +22,7 @@ mod tests;
 mod via;
 
 pub use self::body::Body;
+pub(crate) use self::frame::told_len;
 pub use self::frame::{Frame, message_len};
 pub use self::start::{Method, Start};
 pub use self::via::{Rport, Transport, Via};

@@ -5,9 +5,10 @@ use config::Alg;
 use super::control::{Control, Controls};
 use super::expect::Refused;
 use super::pinholes::{Hint, Pinhole, Pinholes};
+use super::speech::Speech;
 use super::steering::{Rudder, Steered, Steering};
 use crate::engine::Engine;
-use crate::limits::{ALG_EXPIRIES_PER_TICK, ALG_FRAME_BYTES, ALG_TEXT_BYTES};
+use crate::limits::{ALG_EXPIRIES_PER_TICK, ALG_FRAME_BYTES, ALG_STREAM_BYTES, ALG_TEXT_BYTES};
 use crate::nat::Nat;
 use crate::session::Session;
 use crate::table::Twin;
@@ -20,9 +21,10 @@ use wire::{Protocol, Time};
 pub(crate) struct Algs {
     pub(crate) controls: Controls,
     pub(crate) pinholes: Pinholes,
-    /// Where text is joined, and where frames are written: nothing until a policy has gateways.
+    /// Where text is joined, where frames are written, and where other text is: nothing until a policy has gateways.
     pub(crate) text: Box<[u8]>,
     pub(crate) space: Box<[u8]>,
+    pub(crate) draft: Box<[u8]>,
     pub(crate) counters: Counted,
     /// Where there are other workers.
     pub(crate) rudder: Option<Box<Rudder>>,
@@ -31,8 +33,8 @@ pub(crate) struct Algs {
 /// How a first packet begins its session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Begin {
-    /// The gateway that is to read the session.
-    pub(crate) alg: Option<Alg>,
+    /// What a gateway is to read of the session.
+    pub(crate) speech: Option<Speech>,
     /// Another session has announced it.
     pub(crate) announced: bool,
 }
@@ -81,6 +83,10 @@ pub struct Counted {
     pub families: u64,
     /// What looks like an announcement, and is none.
     pub malformed: u64,
+    /// Messages that were too long to be read.
+    pub too_long: u64,
+    /// Directions of control channels that are not read any more: they speak another protocol.
+    pub foreign: u64,
 }
 
 impl Counted {
@@ -138,6 +144,7 @@ impl Algs {
         if self.space.is_empty() {
             self.text = vec![0; ALG_TEXT_BYTES].into();
             self.space = vec![0; ALG_FRAME_BYTES].into();
+            self.draft = vec![0; ALG_STREAM_BYTES].into();
         }
     }
 
@@ -201,7 +208,9 @@ impl Engine {
     /// Control channels, by gateway.
     #[must_use]
     pub fn alg_channels(&self) -> Vec<(Alg, u32)> {
-        let count = |alg| (alg, self.algs.controls.all().filter(|it| it.alg == alg).count() as u32);
+        let count = |alg| {
+            (alg, self.algs.controls.all().filter(|it| it.speech.alg() == alg).count() as u32)
+        };
         Alg::ALL.into_iter().map(count).filter(|(_, count)| *count > 0).collect()
     }
 
@@ -219,7 +228,7 @@ impl Engine {
         control.hints().filter_map(|hint| {
             let pinhole = self.algs.pinholes.get(hint, Time::ZERO)?;
             Some(Open {
-                alg: control.alg,
+                alg: control.speech.alg(),
                 parent: control.session,
                 protocol: hint.protocol,
                 from: hint.from,

@@ -2,7 +2,9 @@
 
 mod failover;
 mod ftp;
+mod h323;
 mod sip;
+mod sip_stream;
 mod talk;
 mod tftp;
 mod workers;

@@ -1,7 +1,7 @@
 //! The judge's part in control channels, and in sessions that one has announced.
 
 use super::{Judge, Outcome, Permission, Permitted, Plan, Stage, Watch};
-use crate::alg::{self, Begin, Control, Hint, Pinhole};
+use crate::alg::{self, Begin, Control, Hint, Pinhole, Speech};
 use crate::nat::Toward;
 use crate::policy::LifeIndex;
 use crate::proxy::Relay;
@@ -23,7 +23,7 @@ impl Judge<'_> {
         control: &Control,
         watch: &mut impl Watch,
     ) -> Plan {
-        let packet = alg::as_seen(control, self.packet, sender);
+        let packet = alg::as_seen(&control.streams, self.packet, sender);
         let judge = self.of(&packet);
         let relay = Some(Relay::Control(handle, sender));
         let judgement = match judge.track(handle, session, sender) {
@@ -44,14 +44,22 @@ impl Judge<'_> {
     #[inline]
     pub(super) fn begin(&self, rule: RuleIndex) -> Option<Begin> {
         let rule = self.engine.policy.rule(rule);
-        if !self.announced && rule.algs.is_empty() {
+        if self.announced.is_none() && rule.algs.is_empty() {
             return None;
         }
-        // What was announced announces nothing itself; and of a cookie the numbers are translated already.
-        let read = !self.announced && !self.vouched;
-        let port = self.packet.ports().filter(|_| read).map(|(_, port)| port);
-        let alg = port.and_then(|port| rule.alg(self.packet.protocol, port));
-        (self.announced || alg.is_some()).then_some(Begin { alg, announced: self.announced })
+        let protocol = self.packet.protocol;
+        let speech = match self.announced {
+            // What was announced is read if that said so.
+            Some(speech) => speech,
+            None => {
+                let alg = self.packet.ports().and_then(|(_, port)| rule.alg(protocol, port));
+                alg.map(|alg| Speech::of(alg, protocol))
+            }
+        };
+        // Of a cookie the numbers are translated already.
+        let speech = speech.filter(|_| !self.vouched);
+        let announced = self.announced.is_some();
+        (announced || speech.is_some()).then_some(Begin { speech, announced })
     }
 
     /// A packet that would open a session which was announced; `None`: it was not.
@@ -78,7 +86,7 @@ impl Judge<'_> {
         let pinhole = self.engine.algs.pinholes.get(&hint, self.now)?;
         let packet = super::translated::bound_for(&self.keyed.packet, pinhole.inside);
         let toward = (pinhole.inside != hint.to).then(|| Toward::announced(pinhole.inside));
-        let judge = Judge { packet: &packet, toward, announced: true, ..*self };
+        let judge = Judge { packet: &packet, toward, announced: Some(pinhole.speech), ..*self };
         let update = track::open(judge.packet, &self.engine.tracking).ok()?;
         let permitted = judge.permitted_by(pinhole, watch)?;
         if let Some(reason) = judge.gate.and_then(|gate| gate.beginning(judge.vouched)) {

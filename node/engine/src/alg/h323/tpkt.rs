@@ -42,6 +42,12 @@ pub fn frame_len(bytes: &[u8]) -> Frame {
     }
 }
 
+/// How long the frame is that `bytes` are the beginning of, where it says so already.
+pub(crate) fn told_len(bytes: &[u8]) -> Option<usize> {
+    let &[_, _, high, low] = bytes.first_chunk::<HEADER_LEN>()?;
+    Some(usize::from(u16::from_be_bytes([high, low])))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

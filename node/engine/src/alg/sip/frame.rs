@@ -40,6 +40,11 @@ pub fn message_len(bytes: &[u8]) -> Frame {
     }
 }
 
+/// How long the message is that `bytes` are the beginning of, where it says so already.
+pub(crate) fn told_len(bytes: &[u8]) -> Option<usize> {
+    length(bytes.get(..SIP_MESSAGE_BYTES).unwrap_or(bytes)).ok().flatten()
+}
+
 /// Length of header and body; `None` if it is not told, or not once.
 fn length(bytes: &[u8]) -> Result<Option<usize>, Flaw> {
     if !start::may_begin(bytes) {

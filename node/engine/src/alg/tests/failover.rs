@@ -3,6 +3,7 @@
 use wire::Time;
 
 use super::talk::*;
+use super::{h323, sip_stream};
 use crate::WorkerId;
 use crate::nat::tests::rig::*;
 use crate::record::Record;
@@ -69,4 +70,90 @@ fn what_was_announced_before_a_takeover_comes_after_it() {
         talk.line(&mut third, Initiator, "QUIT\r\n");
         third.now = third.now + Time::from_secs(1).since(Time::ZERO);
     }
+}
+
+#[test]
+fn a_channel_of_h245_that_was_announced_is_read_after_a_takeover() {
+    let said = h323::recorded();
+    for nat in [masquerade(), pooled(config::Mapping::default())] {
+        let mut first = wall(nat.clone());
+        let mut call = Talk::open(&mut first, h323::CALLER, h323::CALLEE);
+        call.utter(&mut first, Initiator, &said[h323::SETUP]);
+        call.utter(&mut first, Responder, &said[h323::CONNECT]);
+        let mut second = taken_over(&mut first, nat.clone());
+        assert_eq!(second.engine.alg_now(), (1, 1), "its pinhole");
+        let (own, theirs) = (("10.0.0.5", 12_031), ("198.18.0.1", 12_030));
+        let mut control = Talk::open(&mut second, own, theirs);
+        assert_eq!(second.engine.alg_now(), (2, 0));
+        // Half a message is kept back there.
+        let open = &said[h323::OPEN_BY_CALLER];
+        assert_eq!(control.utter(&mut second, Initiator, &open[..7]), b"");
+        let mut third = taken_over(&mut second, nat);
+        let heard = control.utter(&mut third, Initiator, &open[7..]);
+        assert_eq!((third.engine.alg_now(), heard.len()), ((2, 2), open.len()));
+        assert_ne!(heard, *open, "it names the public address");
+        // What is signalled goes on, too.
+        let public = control.shown().source.0.to_string();
+        let sound = udp(("198.18.0.1", 5_001), (&public, h323::port_of(&heard, &public)));
+        assert_eq!(third.pass(WAN, &sound).ends().destination, (ip("10.0.0.5"), 5_001));
+        assert_eq!(call.utter(&mut third, Responder, &said[h323::CONNECT]), said[h323::CONNECT]);
+        assert_eq!(third.engine.alg_now(), (2, 3));
+    }
+}
+
+#[test]
+fn numbers_are_right_after_a_takeover_whatever_text_there_was_no_room_for() {
+    let mut first = wall(masquerade());
+    let phone = ("10.0.0.5", 40_700);
+    let mut talk = Talk::open(&mut first, phone, ("198.18.0.1", 5_060));
+    // Too much for a record, and its far end has not acknowledged it.
+    let whole = sip_stream::invite(20);
+    let heard = talk.utter(&mut first, Initiator, whole.as_bytes());
+    assert!(heard.len() > crate::limits::ALG_RECORD_BYTES && heard.len() != whole.len());
+    let mut second = taken_over(&mut first, masquerade());
+    // It cannot be repeated: it is dropped, and not told otherwise.
+    let again =
+        talk.segment(Initiator, talk.sent[0].wrapping_sub(whole.len() as u32), whole.as_bytes());
+    assert_eq!(second.drop(LAN, &again), crate::Reason::AlgBusy);
+    // What follows it is right, and so is what acknowledges it.
+    assert_eq!(talk.utter(&mut second, Initiator, b"\r\n"), b"\r\n");
+    talk.nod(&mut second, Responder);
+    let heard = talk.utter(&mut second, Initiator, whole.as_bytes());
+    assert!(String::from_utf8_lossy(&heard).contains("c=IN IP4 198.51.100.1"));
+    talk.nod(&mut second, Responder);
+    // What was kept back and was not acknowledged is sent again.
+    assert_eq!(talk.utter(&mut second, Initiator, &whole.as_bytes()[..1_400]), b"");
+    let mut third = taken_over(&mut second, masquerade());
+    let ahead = talk.segment(Initiator, talk.sent[0], &whole.as_bytes()[1_400..]);
+    assert_eq!(third.drop(LAN, &ahead), crate::Reason::AlgGap);
+    talk.sent[0] = talk.sent[0].wrapping_sub(1_400);
+    assert_eq!(talk.utter(&mut third, Initiator, &whole.as_bytes()[..1_400]), b"");
+    let heard = talk.utter(&mut third, Initiator, &whole.as_bytes()[1_400..]);
+    assert!(String::from_utf8_lossy(&heard).contains("c=IN IP4 198.51.100.1"));
+}
+
+#[test]
+fn a_record_has_no_more_than_fits_a_message() {
+    let mut first = wall(masquerade());
+    let mut talk = Talk::open(&mut first, ("10.0.0.5", 40_700), ("198.18.0.1", 5_060));
+    for call in 0..12 {
+        let invite = sip_stream::invite(3).replace("one@call", &format!("{call}@call"));
+        let invite = invite.replace("m=audio 40000", &format!("m=audio {}", 41_000 + 2 * call));
+        talk.utter(&mut first, Initiator, invite.as_bytes());
+    }
+    talk.utter(&mut first, Initiator, b"INVITE sip:");
+    assert_eq!(first.engine.alg_now(), (1, 24));
+    let place = (0..first.engine.sessions().places()).find(|place| {
+        let mut bytes = Vec::new();
+        first.engine.export_control(*place, first.now, &mut bytes);
+        assert!(bytes.len() <= crate::limits::ALG_RECORD_BYTES, "{}", bytes.len());
+        bytes.len() > 700
+    });
+    assert!(place.is_some());
+    let mut second = taken_over(&mut first, masquerade());
+    let (_, pinholes) = second.engine.alg_now();
+    assert!(pinholes >= 8, "{pinholes}");
+    let rest = sip_stream::invite(0);
+    let heard = talk.utter(&mut second, Initiator, &rest.as_bytes()[11..]);
+    assert!(String::from_utf8_lossy(&heard).contains("c=IN IP4 198.51.100.1"));
 }

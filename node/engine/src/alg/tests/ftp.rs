@@ -212,11 +212,11 @@ fn both_families() {
 fn what_the_far_end_has_not_acknowledged_is_replaced_so_many_times() {
     let mut wall = wall(masquerade());
     let mut talk = Talk::open(&mut wall, CLIENT, SERVER);
-    for port in 0..4 {
+    for port in 0..crate::limits::ALG_EDITS {
         let line = format!("PORT 10,0,0,5,78,{port}\r\n");
         talk.say(&mut wall, Initiator, line.as_bytes());
     }
-    let line = b"PORT 10,0,0,5,78,9\r\n";
+    let line = b"PORT 10,0,0,5,78,99\r\n";
     let more = talk.segment(Initiator, talk.sent[0], line);
     assert_eq!(wall.drop(LAN, &more), Reason::AlgBusy);
     // What it has acknowledged makes room.

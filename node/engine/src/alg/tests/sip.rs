@@ -12,7 +12,7 @@ const PHONE: (&str, u16) = ("10.0.0.5", 5_060);
 const PROXY: (&str, u16) = ("198.18.0.1", 5_060);
 
 /// A message whose lines end as they must, and whose length is told.
-fn message(head: &[String], body: &[String]) -> String {
+pub(super) fn message(head: &[String], body: &[String]) -> String {
     let lines =
         |lines: &[String]| lines.iter().map(|line| format!("{line}\r\n")).collect::<String>();
     let body = lines(body);
@@ -20,7 +20,7 @@ fn message(head: &[String], body: &[String]) -> String {
     format!("{}{kind}Content-Length: {}\r\n\r\n{body}", lines(head), body.len())
 }
 
-fn session(address: &str, port: u16) -> Vec<String> {
+pub(super) fn session(address: &str, port: u16) -> Vec<String> {
     ["v=0", "o=- 1 1 IN IP4 ADDRESS", "s=-", "c=IN IP4 ADDRESS", "t=0 0"]
         .map(|line| line.replace("ADDRESS", address))
         .into_iter()
@@ -28,7 +28,7 @@ fn session(address: &str, port: u16) -> Vec<String> {
         .collect()
 }
 
-fn head(first: &str, cseq: &str, contact: &str) -> Vec<String> {
+pub(super) fn head(first: &str, cseq: &str, contact: &str) -> Vec<String> {
     vec![
         first.to_owned(),
         "Via: SIP/2.0/UDP VIA;branch=z9hG4bK1".replace("VIA", contact),
@@ -53,7 +53,7 @@ fn said(left: &Left) -> String {
 }
 
 /// The port of the only medium.
-fn medium(text: &str) -> u16 {
+pub(super) fn medium(text: &str) -> u16 {
     let line = text.lines().find_map(|line| line.strip_prefix("m=audio ")).expect("a medium");
     line.split(' ').next().and_then(|port| port.parse().ok()).expect("a port")
 }

@@ -20,16 +20,16 @@ out = ["b"]
 id = "out"
 from = "in"
 to = "out"
-service = ["tcp/21", "udp/69", "udp/5060"]
+service = ["tcp/21", "udp/69", "tcp/5060", "udp/5060", "tcp/1720", "udp/1719", "tcp/554", "tcp/1723"]
 action = "permit"
 alg = "auto"
 [[rule]]
 id = "in"
 from = "out"
 to = "in"
-service = ["tcp/21"]
+service = ["tcp/21", "tcp/1720"]
 action = "permit"
-alg = "ftp"
+alg = ["ftp", "h323"]
 "#;
 
 /// Both ends of a connection, whose initiator is behind the first port.
@@ -101,8 +101,31 @@ impl Talk {
         self.hear(peer, &left)
     }
 
+    /// The same of bytes, which may leave in any number of segments, none of which is too long.
+    pub(super) fn utter(&mut self, wall: &mut Wall, peer: Peer, bytes: &[u8]) -> Vec<u8> {
+        let segment = self.segment(peer, self.sent[peer.index()], bytes);
+        self.sent[peer.index()] = self.sent[peer.index()].wrapping_add(bytes.len() as u32);
+        let (decision, left) = wall.arrive(self.ports[peer.index()], &segment);
+        assert!(is_forwarded(decision.verdict), "{decision:?}");
+        let mut heard = Vec::new();
+        for left in left {
+            assert!(left.packet.ip_len() <= 1_500, "{left:?}");
+            heard.extend(self.hear_bytes(peer, &left));
+        }
+        heard
+    }
+
+    /// The far end says that it has heard all.
+    pub(super) fn nod(&mut self, wall: &mut Wall, peer: Peer) {
+        assert_eq!(self.utter(wall, peer, b""), b"");
+    }
+
     /// What the other peer makes of a segment that has left.
     pub(super) fn hear(&mut self, peer: Peer, left: &Left) -> String {
+        String::from_utf8(self.hear_bytes(peer, left)).expect("it is text")
+    }
+
+    fn hear_bytes(&mut self, peer: Peer, left: &Left) -> Vec<u8> {
         let other = peer.other().index();
         let Transport::Tcp(tcp) = &left.packet.body else { panic!("{left:?}") };
         let text = data(left);
@@ -112,7 +135,7 @@ impl Talk {
         assert_eq!(tcp.acknowledgment.0, self.sent[other], "all that was said is acknowledged");
         assert_eq!(Ends::of(&left.packet), self.ends[other].reversed());
         self.expected[other] = self.expected[other].wrapping_add(text.len() as u32);
-        String::from_utf8(text).expect("it is text")
+        text
     }
 
     /// The initiator resets the connection, or both end it, and all is acknowledged.
