@@ -49,5 +49,5 @@ pub(crate) use pinholes::{Hint, Pinhole};
 pub(crate) use renumber::as_seen;
 pub use span::Span;
 pub use steering::Steering;
-pub(crate) use table::{Algs, Begin};
+pub(crate) use table::{Algs, Begin, Claimed};
 pub use table::{Counted, Open};
