@@ -3,6 +3,7 @@
 mod agreed;
 mod connections;
 mod doors;
+mod gateways;
 mod nodes;
 mod spans;
 mod streams;
@@ -14,6 +15,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+pub use gateways::Gateways;
+use gateways::When;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -133,6 +136,10 @@ pub struct Figures {
     /// Whether an order explains it.
     pub linearizable: Option<bool>,
 
+    /// Dialogs through gateways.
+    #[serde(flatten)]
+    pub gateways: Gateways,
+
     /// The load beside the streams: packets sent, lost, and sent a second.
     pub load_sent: u64,
     pub load_lost: u64,
@@ -171,6 +178,7 @@ pub fn figures(folder: &Path) -> Result<Figures, Error> {
         figures.doors(folder, &commits, &outages)?;
     }
     figures.history(folder)?;
+    figures.gateways(folder, &faults)?;
     if let Some(frames) = log::read(folder, "wire.log")? {
         figures.wire(&faults, frames);
         figures.wire_lost(&log::read(folder, "wire-lost.log")?.unwrap_or_default());
@@ -199,6 +207,14 @@ impl Figures {
         let measured = run["measured"].as_object().into_iter().flatten();
         self.measured =
             measured.filter_map(|(name, it)| Some((name.clone(), it.as_f64()?))).collect();
+        Ok(())
+    }
+
+    fn gateways(&mut self, folder: &Path, faults: &[Told]) -> Result<(), Error> {
+        let fault = self.fault.unwrap_or(0);
+        let another = nodes::actives(faults).into_iter().skip(1).find(|(at, ..)| *at >= fault);
+        let taken_over = another.map_or(Nanos::MAX, |(at, ..)| at);
+        self.gateways = Gateways::of(folder, When { fault, taken_over })?;
         Ok(())
     }
 

@@ -24,6 +24,8 @@ use super::traffic::Ends;
 pub(crate) const VIPS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 1, 0, 1), Ipv4Addr::new(10, 2, 0, 1)];
 pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 2);
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 2);
+/// Another address of the server: a policy may translate who goes there, and nobody else.
+pub(crate) const SERVER_OTHER: Ipv4Addr = Ipv4Addr::new(10, 2, 0, 3);
 
 /// A node: one of a pair, or the third one beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +135,7 @@ impl Lab {
         Segment::ALL.iter().try_for_each(|it| lab.switch.add_bridge(it.name()))?;
         lab.plug(&lab.client, "c0", Segment::Lan, "lan-c", CLIENT)?;
         lab.plug(&lab.server, "s0", Segment::Wan, "wan-s", SERVER)?;
+        lab.server.add_address("s0", &format!("{SERVER_OTHER}/24"))?;
         for &node in nodes {
             for segment in Segment::ALL {
                 let (port, link) = (segment.port(node), format!("{}0", segment.name()));

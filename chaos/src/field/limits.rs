@@ -146,6 +146,49 @@ pub(crate) const DOOR_PER_SECOND: u32 = 1_000;
 /// One of so many probes is of a flow of its own.
 pub(crate) const DOOR_FRESH: u64 = 10;
 
+/// Dialogs about files to each server, of each way to announce a transfer: with a transfer under way, and with
+/// one that is only announced; each is played by a thread of its own.
+pub(crate) const DIALOGS_EACH: usize = 2;
+
+/// Calls to each server whose media flow, and whose media begin after the cue.
+pub(crate) const CALLS_EACH: usize = 3;
+
+/// Bytes that a transfer says at one end and hears at the other before it goes on: three full segments.
+pub(crate) const CHUNK: usize = 4_096;
+
+/// Time between two of them: 0.2 MB/s.
+pub(crate) const CHUNK_TURN: Duration = Duration::from_millis(20);
+
+/// Of a transfer as a whole, from beginning to end.
+pub(crate) const CHUNKS_BRIEF: usize = 3;
+
+/// Time between two announcements of one control channel, if nothing is in the way.
+pub(crate) const CYCLE_TURN: Duration = Duration::from_millis(25);
+
+/// How long a session that nobody announced is given to be let in: a SYN is not sent again by then.
+pub(crate) const UNINVITED_PATIENCE: Duration = Duration::from_millis(600);
+
+/// Packets of sound a second each way, as telephones have it (RFC 3551 §4.2).
+pub(crate) const MEDIA_PER_SECOND: u32 = 50;
+
+/// Bytes of such a packet: 20 ms of G.711 behind the header.
+pub(crate) const SOUND: usize = 172;
+
+/// Ports for media: below those that the client's kernel gives, above those of services.
+pub(crate) const MEDIA_PORTS: std::ops::Range<u16> = 9_000..9_900;
+
+/// After what time a message about a call is said again (RFC 3261 §17.1.1.1, T1).
+pub(crate) const SIP_RETRY: Duration = Duration::from_millis(500);
+
+/// Longest wait for a message in one go.
+pub(crate) const SIP_TURN: Duration = Duration::from_millis(50);
+
+/// How long after a fault media may be lost: the bar for a gap, and a packet's time.
+pub(crate) const MEDIA_BACK: Duration = Duration::from_millis(220);
+
+/// From a fault until what was announced before is used: the other node has taken over by then.
+pub(crate) const TAKEN_OVER: Duration = Duration::from_millis(400);
+
 /// Flows of the load: enough to be spread over workers.
 pub(crate) const LOAD_FLOWS: usize = 16;
 

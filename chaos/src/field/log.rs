@@ -16,6 +16,9 @@
 //! | `sockets.log` | `stream-N dropped`: what the receiving socket had no room for | traffic |
 //! | `slow.log`, `young.log`, `probes.log` | `id event ns` | traffic |
 //! | `bulk.log` | `id event ns bytes` | traffic |
+//! | `transfers.log`, `announced.log`, `cycles.log`, `controls.log`, `uninvited.log`, `calls.log` | the same |
+//! | | of dialogs through gateways (`traffic/gateways.rs`) | traffic |
+//! | `media-N-SIDE.sent`, `media-N-SIDE.received` | as of a stream: what that side of call N says | traffic |
 //! | `load.log` | `ns sent received`, totals so far | traffic |
 //! | `threads.log` | `name cpu_ns wall_ns fifo\|refused\|ordinary`, a line a thread | traffic |
 //!
@@ -80,6 +83,8 @@ pub enum Event {
     Wrong,
     /// Closed by us, all being well.
     Closed,
+    /// A gateway was told to expect it.
+    Announced,
     /// A segment of a flow never seen is sent / has arrived.
     ForgedSent,
     ForgedArrived,
@@ -92,7 +97,7 @@ pub enum Event {
 }
 
 impl Event {
-    const NAMES: [(Self, &str); 20] = [
+    const NAMES: [(Self, &str); 21] = [
         (Self::Connect, "connect"),
         (Self::Established, "established"),
         (Self::Open, "open"),
@@ -107,6 +112,7 @@ impl Event {
         (Self::Stalled, "stalled"),
         (Self::Wrong, "wrong"),
         (Self::Closed, "closed"),
+        (Self::Announced, "announced"),
         (Self::ForgedSent, "forged-sent"),
         (Self::ForgedArrived, "forged-arrived"),
         (Self::RstSent, "rst-sent"),

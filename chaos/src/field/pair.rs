@@ -50,8 +50,7 @@ impl Pair {
             processes: Node::ALL.map(|_| None),
             bpf: Node::ALL.map(|node| bpf(node.number()).into()),
         };
-        let nat = if wants.masquerades { MASQUERADE } else { "" };
-        pair.write("policy.toml", &(policy() + nat))?;
+        pair.write("policy.toml", &(policy() + wants.policy))?;
         for &node in wants.nodes {
             pair.write(&format!("{}.toml", node.name()), &pair.node_text(node))?;
         }
@@ -326,8 +325,14 @@ pub(crate) fn policy() -> String {
 }
 
 /// Behind a policy: what leaves to the server comes from the address that its port shares.
-const MASQUERADE: &str = "\n[[nat]]\nid = \"out\"\ntype = \"source\"\nfrom = \"trust\"\nto = \"untrust\"\n\
+pub(crate) const MASQUERADE: &str = "\n[[nat]]\nid = \"out\"\ntype = \"source\"\nfrom = \"trust\"\nto = \"untrust\"\n\
                           translate = \"interface\"\n";
+
+/// Behind a policy: files and calls through gateways. Who goes to the server's other address is translated.
+pub(crate) const GATEWAYS: &str = "\n[[rule]]\nid = \"gateways\"\nfrom = \"trust\"\nto = \"untrust\"\n\
+                        service = [\"tcp/21\", \"udp/5060\"]\naction = \"permit\"\nalg = \"auto\"\n\
+                        \n[[nat]]\nid = \"some\"\ntype = \"source\"\nfrom = \"trust\"\nto = \"untrust\"\n\
+                        destination = [\"10.2.0.3\"]\ntranslate = \"interface\"\n";
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("our own path")

@@ -4,8 +4,8 @@ use super::failure::Failure;
 use super::lab::Node;
 use super::run::{Run, Settings};
 use super::scenarios::{
-    bulk_sync, busy, comeback, commits, cost, crash, cuts, disk, history, large, lock_out, pause,
-    small, switchover,
+    bulk_sync, busy, comeback, commits, cost, crash, cuts, disk, gateways, history, large,
+    lock_out, pause, small, switchover,
 };
 use super::site::Wants;
 
@@ -69,6 +69,8 @@ pub const SCENARIOS: &[Scenario] = &[
     crash::CRASH,
     crash::CLOCK,
     crash::NAT_CRASH,
+    gateways::CRASH,
+    gateways::SWITCHOVER,
     pause::PAUSE,
     switchover::SWITCHOVER,
     comeback::RETURN,

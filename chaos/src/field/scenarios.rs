@@ -8,6 +8,7 @@ pub(super) mod cost;
 pub(super) mod crash;
 pub(super) mod cuts;
 pub(super) mod disk;
+pub(super) mod gateways;
 pub(super) mod history;
 pub(super) mod large;
 pub(super) mod lock_out;

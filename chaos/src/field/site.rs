@@ -26,8 +26,8 @@ pub(crate) struct Wants {
     pub(crate) small_disks: bool,
     /// Clocks of the wall that can be set while a daemon runs.
     pub(crate) wall_clocks: bool,
-    /// The client behind the server's gateway, the address that moves.
-    pub(crate) masquerades: bool,
+    /// What stands in the policy behind what all have.
+    pub(crate) policy: &'static str,
 }
 
 impl Default for Wants {
@@ -39,7 +39,7 @@ impl Default for Wants {
             clock_ahead,
             small_disks: false,
             wall_clocks: false,
-            masquerades: false,
+            policy: "",
         }
     }
 }

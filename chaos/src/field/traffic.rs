@@ -17,6 +17,7 @@ mod capture;
 mod clock;
 mod doors;
 mod echo;
+mod gateways;
 mod load;
 mod probe;
 mod slow;
@@ -34,6 +35,7 @@ use std::path::Path;
 use bulk::Bulk;
 use clock::{monotonic, sleep_until};
 use doors::Doors;
+use gateways::Gateways;
 use load::Load;
 use netns::Namespace;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -42,7 +44,7 @@ use stream::Streams;
 use task::{Guard, Ready, Task};
 
 use super::limits::{FILES, SETTLE, START_WAIT};
-use super::log::{self, Entry};
+use super::log::{self, Entry, Event};
 
 /// First of the sixteen ports of the server that are used.
 pub const FIRST_PORT: u16 = 7_000;
@@ -134,6 +136,8 @@ pub struct Plan {
     pub probes: bool,
     /// Doors that are probed, from the first one on.
     pub doors: usize,
+    /// Addresses of the server that files and calls are fetched from through gateways.
+    pub gateways: Vec<IpAddr>,
 }
 
 /// What can be got through without loss.
@@ -155,6 +159,8 @@ pub enum Error {
     NotReady { kind: &'static str, ready: usize, wanted: usize },
     /// More than there are ports or numbers for.
     TooMany { kind: &'static str, at_most: usize },
+    /// What a dialog began with did not come about.
+    Dialog { what: &'static str, event: Event },
     /// The kernel's table has no such socket of ours.
     NoSocket(SocketAddr),
     /// No segment of the connections that are to be probed was seen.
@@ -173,6 +179,7 @@ impl fmt::Display for Error {
                 write!(f, "{kind}: {ready} of {wanted} work after the time allowed")
             }
             Self::TooMany { kind, at_most } => write!(f, "at most {at_most} {kind}"),
+            Self::Dialog { what, event } => write!(f, "cannot {what}: {event:?}"),
             Self::NoSocket(local) => write!(f, "the kernel knows no socket at {local}"),
             Self::Network(error) => write!(f, "{error}"),
             Self::NoNumbers => write!(f, "no segment of a slow connection was seen to forge from"),
@@ -214,6 +221,7 @@ pub struct Traffic {
     load: Option<Load>,
     probes: Option<Probes>,
     doors: Doors,
+    gateways: Gateways,
 }
 
 impl Traffic {
@@ -235,13 +243,15 @@ impl Traffic {
         let until = monotonic() + START_WAIT;
         slow_ready.wait("slow connections", plan.slow, until)?;
         bulk_ready.wait("transfers", plan.bulk, until)?;
+        let gateways = Gateways::start(ends, &plan.gateways, signals)?;
         let young = some(plan.young_per_second);
         let young = young.map(|rate| young::start(ends, rate, signals)).transpose()?;
         let load = some(plan.load_per_second);
         let load = load.map(|rate| Load::start(ends, rate, signals)).transpose()?;
         let streams = Streams::start(ends, &plan.streams, signals)?;
         let doors = Doors::start(ends, plan.doors, signals)?;
-        Ok(Self { streams, echo, slow, young, bulk, load, probes, doors, signals: guard })
+        let signals = guard;
+        Ok(Self { streams, echo, slow, young, bulk, load, probes, doors, gateways, signals })
     }
 
     /// Sends a round of forged segments and controls: for each of a few live slow connections a reset
@@ -254,12 +264,18 @@ impl Traffic {
         self.probes.as_ref().map_or(Err(Error::NoNumbers), Probes::send)
     }
 
+    /// What gateways were told to expect is used now: the fault is over.
+    pub fn use_announced(&self) {
+        self.gateways.go_on();
+    }
+
     /// Stops the senders, waits (with a bound) for what is owed, and writes the logs into `folder`.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Log`].
     pub fn finish(self, folder: &Path) -> Result<(), Error> {
-        let Self { signals, mut streams, echo, slow, young, bulk, load, probes, mut doors } = self;
+        let Self { signals, mut streams, echo, slow, young, bulk, load, probes, .. } = self;
+        let (mut doors, mut gateways) = (self.doors, self.gateways);
         let mut usages = Vec::new();
         signals.0.stop();
         streams.finish_senders(folder, &mut usages)?;
@@ -269,11 +285,13 @@ impl Traffic {
             young::finish(young, folder, &mut usages)?;
         }
         bulk.finish(folder, &mut usages)?;
+        gateways.finish_files(&mut usages)?;
         sleep_until(monotonic() + SETTLE);
         signals.0.end();
         let sockets = streams.finish_receivers(folder, &mut usages)?;
         log::write(folder, "sockets.log", sockets)?;
         doors.finish_receivers(folder, &mut usages)?;
+        gateways.finish(folder, &mut usages)?;
         if let Some(load) = load {
             load.finish(folder, &mut usages)?;
         }

@@ -22,7 +22,7 @@ use nix::sys::time::TimeSpec;
 use socket2::{SockFilter, Socket};
 
 use super::failure::Failure;
-use super::lab::{CLIENT, Lab, Node, SERVER, Segment, VIPS};
+use super::lab::{CLIENT, Lab, Node, SERVER, SERVER_OTHER, Segment, VIPS};
 use super::log::{self, Nanos};
 use super::traffic::Port;
 
@@ -221,7 +221,7 @@ impl Tap {
 fn kind(segment: Segment, frame: &[u8]) -> Option<Kind> {
     // The client may be behind the address that moves, which nobody else speaks IP from.
     let far: &[Ipv4Addr] = match segment {
-        Segment::Lan => &[SERVER],
+        Segment::Lan => &[SERVER, SERVER_OTHER],
         Segment::Wan => &[CLIENT, VIPS[1]],
         Segment::Fabric => return None,
     };
@@ -259,6 +259,7 @@ mod tests {
         assert_eq!(kind(Segment::Lan, &arp([10, 1, 0, 1])), Some(Kind::Arp));
         assert_eq!(kind(Segment::Lan, &arp([10, 1, 0, 11])), None, "its own");
         assert_eq!(kind(Segment::Lan, &ip([10, 2, 0, 2])), Some(Kind::Forward));
+        assert_eq!(kind(Segment::Lan, &ip([10, 2, 0, 3])), Some(Kind::Forward));
         assert_eq!(kind(Segment::Lan, &ip([10, 1, 0, 11])), None, "a heartbeat");
         assert_eq!(kind(Segment::Wan, &ip([10, 1, 0, 2])), Some(Kind::Forward));
         assert_eq!(kind(Segment::Wan, &ip([10, 2, 0, 1])), Some(Kind::Forward), "translated");

@@ -56,5 +56,5 @@ pub(crate) use renumber::as_seen;
 pub use span::Span;
 pub(crate) use speech::Speech;
 pub use steering::Steering;
-pub(crate) use table::{Algs, Begin};
+pub(crate) use table::{Algs, Begin, Claimed};
 pub use table::{Counted, Open};

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 
 use wire::{Packet, Time, Transport, Version, checksum, ethernet};
 
-use crate::alg::{Begin, Hint};
+use crate::alg::{Begin, Claimed, Hint};
 use crate::answer::{Answer, Limiter};
 use crate::engine::{Engine, Keyed, Settings, Waiting};
 use crate::event::{Event, EventKind, Leaving};
@@ -292,10 +292,22 @@ impl Engine {
         let Self { algs, nat, fib, replication, .. } = self;
         let domain = fib.domain_of(context.arrived.ingress).unwrap_or_default();
         let hint = Hint::of(&context.keyed.packet, domain);
-        if let Some(parent) = hint.and_then(|hint| algs.claim(&hint, nat, context.now)) {
-            session.conversation = parent;
-            replication.origins.hold(parent);
+        let claimed = hint.and_then(|hint| algs.claim(&hint, nat, context.now));
+        let Some(Claimed { parent: (place, parent), used_up }) = claimed else { return };
+        session.conversation = parent;
+        replication.origins.hold(parent);
+        if used_up {
+            self.note_used_pinhole(place, parent);
         }
+    }
+
+    /// Before its session is known, the backup is told that the pinhole is no more: else it would let in
+    /// another one.
+    fn note_used_pinhole(&mut self, place: u32, parent: u64) {
+        let found = self.table.at(place).filter(|(_, session)| session.id == parent);
+        let Some((handle, session)) = found else { return };
+        let sync = self.replication.connected && self.is_sync(self.rule_of(session));
+        self.note_session(handle, NoteKind::Changed, sync);
     }
 
     /// Ends a session.

@@ -9,7 +9,7 @@ use super::{Figures, greatest, millis, percentile};
 const RETRIED: f64 = 900.0;
 
 /// The entries of each connection, in order.
-fn by_id(entries: &[Entry]) -> BTreeMap<u32, Vec<Entry>> {
+pub(super) fn by_id(entries: &[Entry]) -> BTreeMap<u32, Vec<Entry>> {
     let mut all = BTreeMap::<u32, Vec<Entry>>::new();
     for entry in entries {
         all.entry(entry.id).or_default().push(*entry);
@@ -18,7 +18,7 @@ fn by_id(entries: &[Entry]) -> BTreeMap<u32, Vec<Entry>> {
 }
 
 /// When `event` first happened to a connection.
-fn first(entries: &[Entry], event: Event) -> Option<Nanos> {
+pub(super) fn first(entries: &[Entry], event: Event) -> Option<Nanos> {
     entries.iter().find(|entry| entry.event == event).map(|entry| entry.at)
 }
 

@@ -6,6 +6,7 @@ use crate::field::failure::Failure;
 use crate::field::fault::Fault;
 use crate::field::lab::Node;
 use crate::field::limits::PROBED;
+use crate::field::pair::MASQUERADE;
 use crate::field::run::{Run, Settings};
 use crate::field::scenario::{Bar, Of, Scenario, nothing_special};
 use crate::field::site::Wants;
@@ -77,7 +78,7 @@ pub(crate) const NAT_CRASH: Scenario = Scenario {
     about: "as crash, with all clients behind the address that moves",
     bars: NAT_BARS,
     peer: false,
-    wants: |_: &Settings| Wants { masquerades: true, ..Wants::default() },
+    wants: |_: &Settings| Wants { policy: MASQUERADE, ..Wants::default() },
     run: die_translating,
 };
 

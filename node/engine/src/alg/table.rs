@@ -39,6 +39,14 @@ pub(crate) struct Begin {
     pub(crate) announced: bool,
 }
 
+/// A pinhole that a session has come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claimed {
+    /// The session that announced it: its place, and its name as it is stored.
+    pub(crate) parent: (u32, u64),
+    pub(crate) used_up: bool,
+}
+
 /// A pinhole that stands open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Open {
@@ -171,15 +179,20 @@ impl Algs {
         }
     }
 
-    /// A session has come by a pinhole; returns the name of the one that announced it.
-    pub(crate) fn claim(&mut self, hint: &Hint, nat: &mut Nat, now: Time) -> Option<u64> {
+    /// A session has come by a pinhole; returns the one that announced it, and whether others know a pinhole
+    /// that is used up.
+    pub(crate) fn claim(&mut self, hint: &Hint, nat: &mut Nat, now: Time) -> Option<Claimed> {
         let pinhole = *self.pinholes.get(hint, now)?;
         self.counters.used += 1;
-        if let Some(gone) = self.pinholes.claim(hint) {
-            self.forget(hint, &gone);
-            self.give_back(hint, &gone, nat);
+        let gone = self.pinholes.claim(hint);
+        if let Some(gone) = &gone {
+            self.forget(hint, gone);
+            self.give_back(hint, gone, nat);
+            if let Some(control) = self.controls.at(pinhole.parent.0) {
+                control.changes = control.changes.wrapping_add(1);
+            }
         }
-        Some(pinhole.parent.1)
+        Some(Claimed { parent: pinhole.parent, used_up: gone.is_some() })
     }
 
     /// Its parent has it no more.

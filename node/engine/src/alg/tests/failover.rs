@@ -7,7 +7,7 @@ use super::{h323, sip_stream};
 use crate::WorkerId;
 use crate::nat::tests::rig::*;
 use crate::record::Record;
-use crate::replication::Contest;
+use crate::replication::{Contest, NoteKind};
 use crate::session::Peer::{Initiator, Responder};
 
 /// All that one knows, as another takes it over.
@@ -156,4 +156,31 @@ fn a_record_has_no_more_than_fits_a_message() {
     let rest = sip_stream::invite(0);
     let heard = talk.utter(&mut second, Initiator, &rest.as_bytes()[11..]);
     assert!(String::from_utf8_lossy(&heard).contains("c=IN IP4 198.51.100.1"));
+}
+
+/// A backup that knew the pinhole hears that it is used up: another session would be let in by it.
+#[test]
+fn a_pinhole_that_was_used_before_a_takeover_lets_nobody_in_after_it() {
+    for nat in [config::Nat::default(), masquerade()] {
+        let mut first = wall(nat.clone());
+        let mut talk = Talk::open(&mut first, ("10.0.0.5", 40_000), ("198.18.0.1", 21));
+        let (host, port) = six(&talk.line(&mut first, Initiator, "PORT 10,0,0,5,78,32\r\n"));
+        let mut second = taken_over(&mut first, nat);
+        assert_eq!(second.engine.alg_now(), (1, 1));
+        first.engine.set_peer(true, first.now);
+        let syn = |from| tcp(("198.18.0.1", from), (&host, port), SYN).seq(5).mss(1_460);
+        let (decision, _) = first.arrive(WAN, &syn(20));
+        assert_eq!(decision.verdict, crate::Verdict::Hold);
+        let notes: Vec<_> = std::iter::from_fn(|| first.engine.next_note()).collect();
+        // In this order: the child's record makes its packet leave.
+        let [parent, child] = notes[..] else { panic!("{notes:?}") };
+        assert_eq!((parent.kind, child.kind), (NoteKind::Changed, NoteKind::Opened));
+        assert!(parent.sync && child.sync);
+        let mut bytes = Vec::new();
+        first.engine.export_control(parent.place, first.now, &mut bytes);
+        second.engine.import_control(parent.place, &bytes, second.now);
+        assert_eq!(second.engine.alg_now(), (1, 0));
+        second.drop(WAN, &syn(21));
+        assert_eq!(second.taken(&host), first.taken(&host) - u32::from(host != "10.0.0.5"));
+    }
 }
