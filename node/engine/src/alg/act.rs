@@ -240,9 +240,7 @@ impl Engine {
         let verdict = match written {
             None => Verdict::Drop(Reason::AlgBusy),
             // It was kept back before, and its sender waits for an acknowledgment.
-            Some((_, 0)) if !read.new && !segment.last => {
-                self.acknowledge(stream, context, body)
-            }
+            Some((_, 0)) if !read.new && !segment.last => self.acknowledge(stream, context, body),
             Some((first, len)) => {
                 let leaves = Leaves { first, text: &text[..len], streams, sender: segment.sender };
                 self.forward_pieces(way, &leaves, (context, turn), body)
@@ -300,12 +298,7 @@ impl Engine {
     }
 
     /// Acknowledges what is kept back, in the far end's place.
-    fn acknowledge(
-        &mut self,
-        stream: &Stream,
-        context: &Context<'_>,
-        body: &Body<'_>,
-    ) -> Verdict {
+    fn acknowledge(&mut self, stream: &Stream, context: &Context<'_>, body: &Body<'_>) -> Verdict {
         let packet = &context.keyed.packet;
         let (Transport::Tcp(tcp), Some(end)) = (&packet.body, stream.end()) else {
             return Verdict::Drop(Reason::AlgGap);

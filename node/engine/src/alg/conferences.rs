@@ -77,7 +77,8 @@ impl Engine {
             return;
         }
         let told = if named.0 == sent.theirs.shown.0 {
-            self.inside_of(sent.handle, named).or((named == sent.theirs.shown).then_some(sent.theirs.own))
+            self.inside_of(sent.handle, named)
+                .or((named == sent.theirs.shown).then_some(sent.theirs.own))
         } else {
             self.tell_mention(sent, reading, mention)
         };

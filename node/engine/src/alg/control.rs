@@ -57,7 +57,6 @@ impl Control {
         &self.streams[sender.index()]
     }
 
-
     /// Its pinholes, the oldest first.
     pub(crate) fn hints(&self) -> impl Iterator<Item = &Hint> {
         self.hints.iter().flatten()
@@ -111,11 +110,7 @@ impl Controls {
     }
 
     /// One direction of a channel, and its bytes.
-    pub(crate) fn stream(
-        &mut self,
-        place: u32,
-        sender: Peer,
-    ) -> Option<(&mut Stream, &mut Texts)> {
+    pub(crate) fn stream(&mut self, place: u32, sender: Peer) -> Option<(&mut Stream, &mut Texts)> {
         let at = *self.places.as_ref()?.get(&place)? as usize;
         let stream = &mut self.slab.get_mut(at)?.streams[sender.index()];
         Some((stream, self.texts.get_mut(2 * at + sender.index())?))

@@ -299,11 +299,7 @@ impl Engine {
         closed
     }
 
-    fn pinhole_like(
-        &self,
-        handle: Handle,
-        like: impl Fn(&Pinhole) -> bool,
-    ) -> Option<(Hint, u64)> {
+    fn pinhole_like(&self, handle: Handle, like: impl Fn(&Pinhole) -> bool) -> Option<(Hint, u64)> {
         let control = self.algs.controls.of(handle, self.table.get(handle)?)?;
         let known = |hint: &Hint| self.algs.pinholes.get(hint, Time::ZERO);
         let hint = control.hints().find(|hint| known(hint).is_some_and(&like))?;

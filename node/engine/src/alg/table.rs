@@ -208,7 +208,9 @@ impl Engine {
     /// Control channels, by gateway.
     #[must_use]
     pub fn alg_channels(&self) -> Vec<(Alg, u32)> {
-        let count = |alg| (alg, self.algs.controls.all().filter(|it| it.speech.alg() == alg).count() as u32);
+        let count = |alg| {
+            (alg, self.algs.controls.all().filter(|it| it.speech.alg() == alg).count() as u32)
+        };
         Alg::ALL.into_iter().map(count).filter(|(_, count)| *count > 0).collect()
     }
 

@@ -70,13 +70,7 @@ impl Engine {
     }
 
     /// Where a server sends from, and who is meant to receive it.
-    fn answer_track(
-        &mut self,
-        sent: &Sent<'_>,
-        message: &Message,
-        asked: u32,
-        edits: &mut Edits,
-    ) {
+    fn answer_track(&mut self, sent: &Sent<'_>, message: &Message, asked: u32, edits: &mut Edits) {
         let chosen = message.transports.iter().find(|it| is_for_one(it));
         let (Some(transport), Some(session)) = (chosen, message.session) else { return };
         let (call, until) = (call_of(session), sent.now + ANSWERED_CALL_LIFE);

@@ -15,8 +15,10 @@ const OURS: [[u8; 4]; 2] = [[10, 0, 0, 5], [198, 18, 0, 1]];
 /// A message with other bytes in the place of all of some.
 pub(super) fn with(message: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
     let (mut message, len) = (message.to_vec(), old.len());
-    let places: Vec<usize> =
-        (len..=message.len()).map(|end| end - len).filter(|at| message[*at..at + len] == *old).collect();
+    let places: Vec<usize> = (len..=message.len())
+        .map(|end| end - len)
+        .filter(|at| message[*at..at + len] == *old)
+        .collect();
     places.into_iter().for_each(|at| message[at..at + len].copy_from_slice(new));
     message
 }

@@ -110,7 +110,8 @@ fn a_long_message_passes_and_the_next_one_is_read() {
     let mut talk = Talk::open(&mut wall, PHONE, PROXY);
     let mut lines = head("MESSAGE sip:bob@198.18.0.1 SIP/2.0", "1 MESSAGE", "10.0.0.5:40700");
     lines.push("Content-Type: text/plain".to_owned());
-    let long = message(&lines, &["y".repeat(6_000)]).replace("Content-Type: application/sdp\r\n", "");
+    let long =
+        message(&lines, &["y".repeat(6_000)]).replace("Content-Type: application/sdp\r\n", "");
     let both = format!("{long}{}", invite(0));
     let mut said = Vec::new();
     for piece in both.as_bytes().chunks(1_000) {
@@ -161,9 +162,9 @@ fn a_stranger_is_not_let_in_and_the_end_brings_what_was_kept_back() {
     assert_eq!((wall.engine.alg_now(), wall.engine.alg_counters().third_party), ((1, 0), 1));
     talk.nod(&mut wall, Responder);
     assert_eq!(talk.utter(&mut wall, Initiator, b"BYE sip:"), b"");
-    let end = talk.segment(Initiator, talk.sent[0], b"").flags(wire::TcpFlags(
-        ACK.0 | wire::TcpFlags::FIN.0,
-    ));
+    let end = talk
+        .segment(Initiator, talk.sent[0], b"")
+        .flags(wire::TcpFlags(ACK.0 | wire::TcpFlags::FIN.0));
     let left = wall.pass(LAN, &end);
     assert_eq!(data(&left), b"BYE sip:");
     let wire::Transport::Tcp(tcp) = &left.packet.body else { panic!() };
