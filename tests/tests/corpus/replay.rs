@@ -87,8 +87,9 @@ impl Policies {
         let totals = totals.unwrap_or_else(|| panic!("no totals from {outcome}"));
         assert_eq!(totals.get("imbalance"), None, "packets are lost or counted twice");
         let announced = totals.get("announced").and_then(|it| it.as_array()).into_iter().flatten();
-        let announced =
-            announced.map(|it| Announced::deserialize(it).unwrap().expected()).collect();
+        let announced = announced.map(|it| Announced::deserialize(it).unwrap().expected());
+        // Of GRE, Linux tells no call numbers.
+        let announced = announced.filter(|(protocol, ..)| *protocol != GRE).collect();
         let lines = lines.into_iter().filter(|line| line.get("totals").is_none());
         let fates = lines.map(|line| serde_json::from_value::<Fate>(line).unwrap());
         (fates.filter(|fate| fate.n.is_some()).collect(), announced)
@@ -107,6 +108,9 @@ impl std::fmt::Display for Fate {
         f.write_str(self.reason.as_deref().unwrap_or(&self.verdict))
     }
 }
+
+/// Its IP protocol.
+const GRE: u8 = 47;
 
 /// Without gateways, and with all of them.
 const ALG: [&str; 2] = ["off", "auto"];

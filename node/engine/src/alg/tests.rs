@@ -3,6 +3,8 @@
 mod failover;
 mod ftp;
 mod h323;
+mod pptp;
+mod rtsp;
 mod sip;
 mod sip_stream;
 mod talk;

@@ -3,7 +3,7 @@
 use wire::Time;
 
 use super::talk::*;
-use super::{h323, sip_stream};
+use super::{h323, pptp, rtsp, sip_stream};
 use crate::WorkerId;
 use crate::nat::tests::rig::*;
 use crate::record::Record;
@@ -183,4 +183,37 @@ fn a_pinhole_that_was_used_before_a_takeover_lets_nobody_in_after_it() {
         second.drop(WAN, &syn(21));
         assert_eq!(second.taken(&host), first.taken(&host) - u32::from(host != "10.0.0.5"));
     }
+}
+
+#[test]
+fn a_track_and_a_tunnel_that_were_announced_come_after_a_takeover() {
+    for nat in [config::Nat::default(), masquerade()] {
+        let mut first = wall(nat.clone());
+        let mut talk = Talk::open(&mut first, rtsp::PLAYER, rtsp::SERVER);
+        let offer = rtsp::setup(4, "RTP/AVP;unicast;client_port=55664-55665");
+        let told = rtsp::ports(&talk.line(&mut first, Initiator, &offer), "client_port");
+        let mut second = taken_over(&mut first, nat.clone());
+        assert_eq!(second.engine.alg_now(), (1, 2));
+        let chosen = format!("RTP/AVP;unicast;client_port={}-{}", told.0, told.1);
+        let chosen = rtsp::answer(4, &format!("{chosen};server_port=6970-6971"));
+        let heard = talk.line(&mut second, Responder, &chosen);
+        assert_eq!(rtsp::ports(&heard, "client_port"), (55_664, 55_665));
+        let public = talk.shown().source.0.to_string();
+        let sound = udp((rtsp::SERVER.0, 6_970), (&public, told.0));
+        second.pass(WAN, &sound);
+        // What is sent survives the next one.
+        let mut third = taken_over(&mut second, nat);
+        assert_eq!(third.engine.alg_now(), (1, 4));
+        assert_eq!(third.pass(WAN, &sound).ends().destination, (ip(rtsp::PLAYER.0), 55_664));
+    }
+    let mut first = wall(config::Nat::default());
+    let mut talk = Talk::open(&mut first, pptp::CLIENT, pptp::SERVER);
+    talk.utter(&mut first, Initiator, &pptp::request(3));
+    talk.utter(&mut first, Responder, &pptp::reply(700, 3, 1));
+    let to = pptp::gre(pptp::CLIENT.0, pptp::SERVER.0, 700);
+    first.pass(LAN, &to);
+    let mut second = taken_over(&mut first, config::Nat::default());
+    assert_eq!(second.engine.alg_now(), (1, 2));
+    second.pass(LAN, &to);
+    second.pass(WAN, &pptp::gre(pptp::SERVER.0, pptp::CLIENT.0, 3));
 }
