@@ -20,12 +20,14 @@ pub enum Alg {
     Rtsp,
     /// Tunnels (RFC 2637).
     Pptp,
+    /// Names (RFC 1035), over UDP: each query is answered once.
+    Dns,
 }
 
 impl Alg {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Ftp, Self::Tftp, Self::Sip, Self::H323, Self::Rtsp, Self::Pptp];
+    pub const ALL: [Self; 7] =
+        [Self::Ftp, Self::Tftp, Self::Sip, Self::H323, Self::Rtsp, Self::Pptp, Self::Dns];
 
     /// Its word in the policy file.
     #[must_use]
@@ -37,6 +39,7 @@ impl Alg {
             Self::H323 => "h323",
             Self::Rtsp => "rtsp",
             Self::Pptp => "pptp",
+            Self::Dns => "dns",
         }
     }
 
@@ -51,6 +54,7 @@ impl Alg {
             Self::H323 => (1_719, 1_720),
             Self::Rtsp => (554, 554),
             Self::Pptp => (1_723, 1_723),
+            Self::Dns => (53, 53),
         }
     }
 
@@ -59,7 +63,7 @@ impl Alg {
     pub const fn is_over(self, protocol: u8) -> bool {
         match self {
             Self::Ftp | Self::Rtsp | Self::Pptp => protocol == TCP,
-            Self::Tftp => protocol == UDP,
+            Self::Tftp | Self::Dns => protocol == UDP,
             Self::Sip | Self::H323 => protocol == TCP || protocol == UDP,
         }
     }

@@ -229,8 +229,8 @@ fn a_rule_names_the_gateways_of_its_sessions() {
     };
     assert_eq!(algs(""), [""; 0]);
     assert_eq!(algs("alg = \"off\""), [""; 0]);
-    assert_eq!(algs("alg = \"auto\""), ["ftp", "tftp", "sip"]);
-    assert_eq!(algs("service = \"udp\"\nalg = \"auto\""), ["tftp", "sip"]);
+    assert_eq!(algs("alg = \"auto\""), ["ftp", "tftp", "sip", "h323", "rtsp", "pptp", "dns"]);
+    assert_eq!(algs("service = \"udp\"\nalg = \"auto\""), ["tftp", "sip", "h323", "dns"]);
     assert_eq!(
         algs("alg = [\"tftp/any\", \"ftp/2100-2199\", \"ftp\"]"),
         ["ftp", "ftp/2100-2199", "tftp/any"]

@@ -29,6 +29,7 @@ pub mod list;
 mod messages;
 mod pinholes;
 pub mod pptp;
+mod queries;
 mod reading;
 mod record;
 mod renumber;

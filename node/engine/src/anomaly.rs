@@ -150,6 +150,7 @@ const fn waited(reason: CloseReason) -> bool {
         | CloseReason::Cleared
         | CloseReason::Policy
         | CloseReason::Conflict
+        | CloseReason::Answered
         | CloseReason::PortGone
         | CloseReason::Evicted
         | CloseReason::Poison

@@ -233,6 +233,10 @@ reasons! {
     AlgGap = "alg-gap",
     /// A control channel has more text replaced than its far end has acknowledged. It is sent again.
     AlgBusy = "alg-busy",
+    /// What should be DNS is none: shorter than what it tells, or with a name that is none.
+    AlgMalformed = "alg-malformed",
+    /// A response of DNS to no query that waits for one: it came twice, or is forged.
+    AlgUnasked = "alg-unasked",
     /// A packet of a translated session that came past the translation: as it looks on the other side.
     NatBypassed = "nat-bypassed",
 

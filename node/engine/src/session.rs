@@ -412,7 +412,7 @@ const fn queries(protocol: Protocol) -> &'static [u8] {
 const fn gateways(protocol: Protocol) -> &'static [Alg] {
     match protocol {
         Protocol::TCP => &[Alg::Ftp, Alg::Sip, Alg::H323, Alg::Rtsp, Alg::Pptp],
-        Protocol::UDP => &[Alg::Tftp, Alg::Sip, Alg::H323],
+        Protocol::UDP => &[Alg::Tftp, Alg::Sip, Alg::H323, Alg::Dns],
         _ => &[],
     }
 }

@@ -49,7 +49,8 @@ impl Engine {
 
     fn begin_control(&mut self, handle: Handle, speech: Speech) {
         let Some(session) = self.table.get_mut(handle) else { return };
-        if !self.algs.controls.begin(handle, Control::new(session.id, speech)) {
+        let (channels, room) = (self.algs.controls.len(), speech.room());
+        if channels >= room || !self.algs.controls.begin(handle, Control::new(session.id, speech)) {
             self.algs.counters.unread += 1;
             return;
         }
@@ -78,6 +79,9 @@ impl Engine {
                 let done = self.forward_segment(way, (handle, sender), context, turn, body);
                 self.close_with_connection(handle);
                 done
+            }
+            Transport::Udp(_) if speech == Speech::Dns => {
+                self.forward_names(way, (handle, sender), (context, turn), body)
             }
             Transport::Udp(_) if speech == Speech::Tftp => {
                 self.read_datagram((handle, sender), context, body);
@@ -356,7 +360,7 @@ impl Leaves<'_> {
 const FLAGS: usize = 13;
 
 /// The data of a packet.
-fn payload<'a>(packet: &Packet, body: &'a Body<'_>) -> Option<&'a [u8]> {
+pub(super) fn payload<'a>(packet: &Packet, body: &'a Body<'_>) -> Option<&'a [u8]> {
     let end = packet.end as usize;
     let start = end.checked_sub(packet.payload_len() as usize)?;
     body.bytes().get(start..end)

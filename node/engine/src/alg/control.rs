@@ -2,6 +2,7 @@
 
 use super::ftp::Replies;
 use super::pinholes::Hint;
+use super::queries::Queries;
 use super::speech::Speech;
 use super::stream::{Stream, Texts};
 use crate::limits::{ALG_STREAM_BYTES, CONTROLS_MAX, PINHOLES_PER_CONTROL};
@@ -20,6 +21,7 @@ pub(crate) struct Control {
     /// By sender.
     pub(crate) streams: [Stream; 2],
     pub(crate) replies: Replies,
+    pub(crate) queries: Queries,
     /// From here on it is encrypted.
     pub(crate) secured: bool,
     /// It came by a record, and more may have been said since: the next bytes are taken for a beginning.
@@ -47,6 +49,7 @@ impl Control {
             changes: 0,
             streams: [Stream::NEW; 2],
             replies: Replies::default(),
+            queries: Queries::default(),
             secured: false,
             loose: [false; 2],
             hints: [None; PINHOLES_PER_CONTROL],

@@ -197,7 +197,7 @@ impl Engine {
             Speech::Ras | Speech::Signalling | Speech::H245 => self.read_h323(&sent, speech),
             Speech::Rtsp => self.read_rtsp(&sent),
             Speech::Pptp => self.read_pptp(&sent),
-            Speech::Ftp | Speech::Tftp => None,
+            Speech::Ftp | Speech::Tftp | Speech::Dns => None,
         }
     }
 }

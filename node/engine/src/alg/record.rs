@@ -35,6 +35,7 @@ use super::control::Control;
 use super::expect::Sides;
 use super::ftp::Replies;
 use super::pinholes::{Hint, Pinhole};
+use super::queries::Queries;
 use super::speech::Speech;
 use super::steering::Steered;
 use super::stream::{Edit, Stream, Texts};
@@ -182,6 +183,7 @@ impl Control {
             secured: bits & SECURED != 0,
             // More may have been said than was told.
             loose: [first.loose, second.loose],
+            queries: Queries::UNKNOWN,
             ..Self::new(session, Speech::numbered(speech)?)
         };
         Some((control, [first.texts, second.texts], holes))

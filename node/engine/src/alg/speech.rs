@@ -4,6 +4,7 @@ use config::Alg;
 use wire::Protocol;
 
 use super::{h323, pptp, rtsp, sip};
+use crate::limits::CONTROLS_MAX;
 
 /// What is spoken on a control channel. A gateway may read several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(crate) enum Speech {
     Rtsp,
     /// PPTP's control connection.
     Pptp,
+    /// DNS: queries and their responses.
+    Dns,
 }
 
 /// What the bytes of a stream of messages begin with.
@@ -41,7 +44,7 @@ pub(super) enum Unit {
 
 impl Speech {
     /// All of them, by their number in a record less one.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Ftp,
         Self::Tftp,
         Self::Sip,
@@ -50,6 +53,7 @@ impl Speech {
         Self::H245,
         Self::Rtsp,
         Self::Pptp,
+        Self::Dns,
     ];
 
     /// What a gateway reads of a session of this protocol.
@@ -62,6 +66,7 @@ impl Speech {
             Alg::H323 => Self::Signalling,
             Alg::Rtsp => Self::Rtsp,
             Alg::Pptp => Self::Pptp,
+            Alg::Dns => Self::Dns,
         }
     }
 
@@ -79,7 +84,14 @@ impl Speech {
             Self::Ras | Self::Signalling | Self::H245 => Alg::H323,
             Self::Rtsp => Alg::Rtsp,
             Self::Pptp => Alg::Pptp,
+            Self::Dns => Alg::Dns,
         }
+    }
+
+    /// Control channels up to which one more of it is read. Queries come in thousands, and may be forged: what
+    /// others need is left to them.
+    pub(crate) const fn room(self) -> u32 {
+        if matches!(self, Self::Dns) { CONTROLS_MAX / 2 } else { CONTROLS_MAX }
     }
 
     /// Its number in a record; 0 is none.
@@ -116,7 +128,7 @@ impl Speech {
                 pptp::Frame::Incomplete => Unit::Part(None),
                 pptp::Frame::NotPptp => Unit::Foreign,
             },
-            Self::Ftp | Self::Tftp | Self::Ras => Unit::Foreign,
+            Self::Ftp | Self::Tftp | Self::Ras | Self::Dns => Unit::Foreign,
         }
     }
 }

@@ -139,6 +139,8 @@ const TABLE: [(Option<Kind>, &[Reason]); 22] = [
         &[
             AlgGap,
             AlgBusy,
+            AlgMalformed,
+            AlgUnasked,
             Odd,
             NotIp,
             FrameTooShort,

@@ -57,6 +57,8 @@ close_reasons! {
     Shutdown = "shutdown",
     /// Two nodes had opened the same flow, and the other one's session stayed.
     Conflict = "conflict",
+    /// Its last query of DNS was answered.
+    Answered = "answered",
 }
 
 impl fmt::Display for CloseReason {
