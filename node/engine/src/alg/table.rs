@@ -171,15 +171,15 @@ impl Algs {
         }
     }
 
-    /// A session has come by a pinhole; returns the name of the one that announced it.
-    pub(crate) fn claim(&mut self, hint: &Hint, nat: &mut Nat, now: Time) -> Option<u64> {
+    /// A session has come by a pinhole; returns place and name of the one that announced it.
+    pub(crate) fn claim(&mut self, hint: &Hint, nat: &mut Nat, now: Time) -> Option<(u32, u64)> {
         let pinhole = *self.pinholes.get(hint, now)?;
         self.counters.used += 1;
         if let Some(gone) = self.pinholes.claim(hint) {
             self.forget(hint, &gone);
             self.give_back(hint, &gone, nat);
         }
-        Some(pinhole.parent.1)
+        Some(pinhole.parent)
     }
 
     /// Its parent has it no more.
