@@ -289,13 +289,15 @@ impl Engine {
     #[inline]
     fn join_conversation(&mut self, session: &mut Session, context: &Context<'_>) {
         let Some(Relay::Begin(Begin { announced: true, .. })) = context.plan.relay else { return };
-        let Self { algs, nat, fib, replication, .. } = self;
+        let Self { algs, nat, fib, replication, table, .. } = self;
         let domain = fib.domain_of(context.arrived.ingress).unwrap_or_default();
         let hint = Hint::of(&context.keyed.packet, domain);
         let claimed = hint.and_then(|hint| algs.claim(&hint, nat, context.now));
         let Some(Claimed { parent: (place, parent), used_up }) = claimed else { return };
-        session.conversation = parent;
-        replication.origins.hold(parent);
+        let known = table.at(place).filter(|(_, it)| it.id == parent);
+        let conversation = known.map_or(parent, |(_, it)| it.conversation);
+        session.conversation = conversation;
+        replication.origins.hold(conversation);
         if used_up {
             self.note_used_pinhole(place, parent);
         }

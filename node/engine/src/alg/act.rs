@@ -343,7 +343,7 @@ impl Leaves<'_> {
         space.get_mut(start..end)?.copy_from_slice(text);
         if piece.end < self.text.len() {
             // What they say is of the last byte.
-            space[transport + FLAGS] &= !(TcpFlags::FIN.0 | TcpFlags::PSH.0) as u8;
+            space[transport + FLAGS] &= !(TcpFlags::FIN.0 | TcpFlags::PSH.0);
         }
         set_ip_len(&mut space[network..end], packet, end - network)?;
         let frame = &mut space[..end];

@@ -56,7 +56,13 @@ impl Engine {
         let read = match speech {
             Speech::Ras => h323::read_ras(message, visit),
             Speech::H245 => h323::read_control(message, visit),
-            _ => h323::read_signalling(message, visit),
+            Speech::Signalling => h323::read_signalling(message, visit),
+            Speech::Ftp
+            | Speech::Tftp
+            | Speech::Sip
+            | Speech::Rtsp
+            | Speech::Pptp
+            | Speech::Dns => return None,
         };
         // What was read stands: its addresses must be the other side's.
         self.algs.counters.malformed += u64::from(read.is_err());
@@ -223,15 +229,17 @@ impl Engine {
 
 /// Whether such an address of call signalling in a message of RAS is one that the other side will call.
 const fn opens(reading: &Reading, of: CallSignal) -> bool {
-    match (reading.ras, of) {
+    matches!(
+        (reading.ras, of),
         (
-            Some(RasMessage::RegistrationRequest | RasMessage::RegistrationConfirm),
-            CallSignal::Own,
-        )
-        | (Some(RasMessage::LocationConfirm), CallSignal::Own)
-        | (Some(RasMessage::AdmissionConfirm), CallSignal::Destination) => true,
-        _ => false,
-    }
+            Some(
+                RasMessage::RegistrationRequest
+                    | RasMessage::RegistrationConfirm
+                    | RasMessage::LocationConfirm
+            ),
+            CallSignal::Own
+        ) | (Some(RasMessage::AdmissionConfirm), CallSignal::Destination)
+    )
 }
 
 /// What a logical channel is called here that `peer` asked for.

@@ -62,10 +62,8 @@ pub(crate) struct Pinholes {
 impl Hint {
     /// That of a packet; `None` if it has no ports, nor what stands for one.
     pub(crate) fn of(packet: &Packet, domain: u16) -> Option<Self> {
-        let port = match &packet.body {
-            Transport::Gre(gre) => gre.call_id()?,
-            _ => packet.ports()?.1,
-        };
+        let port =
+            if let Transport::Gre(gre) = &packet.body { gre.call_id()? } else { packet.ports()?.1 };
         let (protocol, to) = (packet.protocol, (packet.destination, port));
         Some(Self { domain, protocol, from: packet.source, to })
     }
@@ -92,7 +90,7 @@ impl Pinholes {
         );
         if self.known.is_none() {
             self.known = Some(FixedMap::new(PINHOLES_MAX, seed, nothing));
-            self.due.reserve_exact(2 * PINHOLES_MAX as usize);
+            self.due.reserve_exact(PINHOLES_MAX as usize);
         }
     }
 
@@ -120,12 +118,14 @@ impl Pinholes {
     /// The same with its own end.
     pub(crate) fn insert(&mut self, hint: Hint, pinhole: Pinhole) -> bool {
         let Some(known) = self.known.as_mut() else { return false };
-        let theirs = |other: &Pinhole| other.parent != pinhole.parent;
-        if known.get(&hint).is_some_and(theirs) || self.due.len() == self.due.capacity() {
+        let before = known.get(&hint).copied();
+        if before.is_some_and(|other| other.parent != pinhole.parent)
+            || !known.insert(hint, pinhole)
+        {
             return false;
         }
-        if !known.insert(hint, pinhole) {
-            return false;
+        if let Some(before) = before {
+            self.forget_time(&hint, before.until);
         }
         let at = self.due.partition_point(|(time, _)| *time <= pinhole.until);
         self.due.insert(at, (pinhole.until, hint));
@@ -150,7 +150,18 @@ impl Pinholes {
     }
 
     pub(crate) fn close(&mut self, hint: &Hint) -> Option<Pinhole> {
-        self.known.as_mut()?.remove(hint)
+        let pinhole = self.known.as_mut()?.remove(hint)?;
+        self.forget_time(hint, pinhole.until);
+        Some(pinhole)
+    }
+
+    /// Each has one time: else whoever says the same again and again would fill the list with it.
+    fn forget_time(&mut self, hint: &Hint, until: Time) {
+        let first = self.due.partition_point(|(time, _)| *time < until);
+        let same = self.due.range(first..).take_while(|(time, _)| *time == until);
+        if let Some(at) = same.into_iter().position(|(_, it)| it == hint) {
+            self.due.remove(first + at);
+        }
     }
 
     /// One whose time is over.

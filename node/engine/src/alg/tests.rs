@@ -1,5 +1,6 @@
 //! Gateways as their users see them: frames in, frames out.
 
+mod corpus;
 mod dns;
 mod failover;
 mod ftp;

@@ -253,6 +253,7 @@ impl World {
                 | CloseReason::Evicted
                 | CloseReason::Poison
                 | CloseReason::Conflict
+                | CloseReason::Answered
                 | CloseReason::Shutdown => false,
             };
             assert!(fair, "connection {number} ended for {reason}: {truth:#?}");

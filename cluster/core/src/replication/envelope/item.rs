@@ -238,6 +238,7 @@ pub(super) const fn reason_number(reason: CloseReason) -> u8 {
         CloseReason::Poison => 9,
         CloseReason::Shutdown => 10,
         CloseReason::Conflict => 11,
+        CloseReason::Answered => 12,
     }
 }
 

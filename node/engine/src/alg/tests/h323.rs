@@ -108,6 +108,11 @@ fn a_call_with_a_channel_of_its_own() {
         assert_eq!(theirs.ends().source, (ip(&public), port), "both directions of one session");
         let stranger = udp(("198.18.0.9", 5_000), (&public, port + 1));
         assert!(matches!(wall.drop(WAN, &stranger), Reason::NoRule | Reason::NatUnmapped));
+        let sessions = (0..wall.engine.sessions().places())
+            .filter_map(|place| wall.engine.session_at(place))
+            .map(|(_, session)| (session.id, session.conversation));
+        let sessions: Vec<_> = sessions.collect();
+        assert!(sessions.iter().all(|it| it.1 == sessions[0].1), "one conversation: {sessions:?}");
         control.utter(&mut wall, Initiator, &said[END]);
         assert_eq!(wall.engine.alg_now(), (2, 0));
         let sound = udp(("198.18.0.1", 5_002), (&public, port));

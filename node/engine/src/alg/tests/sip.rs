@@ -156,3 +156,22 @@ fn so_many_announcements_of_one_channel_stand_and_the_oldest_goes() {
     }
     assert_eq!((wall.engine.alg_now(), wall.taken("198.51.100.1")), ((1, 32), 33));
 }
+
+#[test]
+fn whoever_says_the_same_again_and_again_takes_no_room_for_it() {
+    let mut wall = wall(masquerade());
+    let lines = head("INVITE sip:bob@198.18.0.1 SIP/2.0", "1 INVITE", "10.0.0.5:5060");
+    let invite = message(&lines, &session("10.0.0.5", 40_000));
+    let shown = wall.pass(LAN, &send(PHONE, PROXY, &invite)).ends().source;
+    let mut answer = head("SIP/2.0 200 OK", "1 INVITE", &format!("198.51.100.1:{}", shown.1));
+    answer[3].push_str(";tag=b");
+    let answer = message(&answer, &[]);
+    for _ in 0..crate::limits::PINHOLES_MAX {
+        wall.now = wall.now + Duration::from_millis(1);
+        wall.pass(LAN, &send(PHONE, PROXY, &invite));
+        wall.pass(WAN, &send(PROXY, ("198.51.100.1", shown.1), &answer));
+    }
+    let other = message(&lines, &session("10.0.0.5", 41_000));
+    wall.pass(LAN, &send(PHONE, PROXY, &other));
+    assert_eq!((wall.engine.alg_now(), wall.engine.alg_counters().no_room), ((1, 4), 0));
+}

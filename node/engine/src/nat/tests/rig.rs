@@ -281,7 +281,7 @@ fn addresses(port: u16, addresses: &[&str]) -> FibChange {
     FibChange::PortAddresses { port: PortId(port), addresses }
 }
 
-fn route(prefix: &str, port: u16, gateway: &str) -> FibChange {
+pub(crate) fn route(prefix: &str, port: u16, gateway: &str) -> FibChange {
     let kind = RouteKind::Unicast(NextHops::one(PortId(port), Some(ip(gateway))));
     let route = Route { metric: 0, kind };
     FibChange::RouteSet { domain: 0, prefix: prefix.parse().expect("a prefix"), route }
