@@ -225,7 +225,8 @@ impl Sender {
         use engine::session::CloseReason as R;
         self.deletes.retain_waiting(|reason| match reason {
             R::Timeout | R::Evicted | R::PortGone | R::Shutdown | R::Poison => false,
-            R::TcpFin | R::TcpRst | R::Reopened | R::Cleared | R::Policy | R::Conflict => true,
+            R::TcpFin | R::TcpRst | R::Reopened | R::Cleared | R::Policy => true,
+            R::Conflict | R::Answered => true,
         });
     }
 
