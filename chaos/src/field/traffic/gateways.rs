@@ -106,8 +106,8 @@ impl Gateways {
         let mut this = Self { cue, files: Vec::new(), calls: None, diary: Diary::default() };
         let mut calls = Vec::new();
         for server in servers {
-            this.open_files(ends, (*server, config::Alg::Ftp.port()).into())?;
-            this.open_calls(ends, (*server, config::Alg::Sip.port()).into(), &mut calls)?;
+            this.open_files(ends, (*server, config::Alg::Ftp.ports().0).into())?;
+            this.open_calls(ends, (*server, config::Alg::Sip.ports().0).into(), &mut calls)?;
         }
         if !calls.is_empty() {
             let (calls, media): (Vec<_>, Vec<_>) = calls.into_iter().unzip();

@@ -226,7 +226,8 @@ pub(super) struct Begun {
 impl Transfer {
     /// Some bytes from one end to the other, each of them compared.
     fn carry(&mut self, forth: bool, place: u64) -> Result<(), Failed> {
-        let sent: [u8; CHUNK] = std::array::from_fn(|at| ((place + at as u64) * 0x9e37 >> 7) as u8);
+        let sent: [u8; CHUNK] =
+            std::array::from_fn(|at| (((place + at as u64) * 0x9e37) >> 7) as u8);
         let mut received = [0; CHUNK];
         let [sender, receiver] = self.directed(forth);
         let carried = sender.write_all(&sent).and_then(|()| receiver.read_exact(&mut received));
