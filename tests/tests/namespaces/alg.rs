@@ -24,7 +24,7 @@ untrust = ["wan"]
 id = "out"
 from = "trust"
 to = "untrust"
-service = ["tcp/21", "udp/69", "udp/5060"]
+service = ["tcp/21", "udp/69", "udp/5060", "tcp/5060"]
 action = "permit"
 alg = "auto"
 [[rule]]
@@ -255,11 +255,16 @@ fn a_file_by_tftp() {
 }
 
 /// A user agent that answers or makes calls, and sends back what media it gets.
-fn sipp(inside: &Namespace, address: &str, media: u16, args: &[&str]) -> Background {
+fn sipp(
+    inside: &Namespace,
+    (address, transport): (&str, &str),
+    media: u16,
+    args: &[&str],
+) -> Background {
     let media = media.to_string();
     let mut command = Command::new("sipp");
     command.args(["-i", address, "-p", "5060", "-mi", address, "-mp", &media]);
-    command.args(["-rtp_echo", "-nostdin"]).args(args);
+    command.args(["-t", transport, "-rtp_echo", "-nostdin"]).args(args);
     inside.run(|| Background::spawn(&mut command))
 }
 
@@ -289,32 +294,39 @@ fn media_of_client(world: &World, client: &str, port: u16) -> Option<SocketAddr>
     Some(SocketAddr::new(address, ours["destination_port"].as_u64()?.try_into().ok()?))
 }
 
+/// Calls of one client at one server by a transport of sipp's, while media are tried.
+fn a_call(world: &World, transport: &str, family: usize, translated: bool) {
+    let (client, server) = (CLIENT[family], SERVER[family]);
+    let nobody = Duration::from_millis(600);
+    let to_server = at(server, 6_000);
+    let answers = sipp(&world.server, (server, transport), 6_000, &["-sn", "uas"]);
+    assert!(!is_echoed(&world.client, client, to_server, nobody), "without a call");
+    let remote = at(server, 5_060).to_string();
+    let args = ["-sn", "uac", "-m", "3", "-r", "3", "-d", "4000", &remote];
+    let mut calls = sipp(&world.client, (client, transport), 7_000, &args);
+    assert!(is_echoed(&world.client, client, to_server, SOON), "to {server}\n{calls}");
+    let public = media_of_client(world, client, 7_000);
+    let public = public.unwrap_or_else(|| panic!("no media\n{calls}\n{answers}"));
+    assert_eq!(public.ip() != at(client, 0).ip(), translated, "{public}");
+    assert!(is_echoed(&world.server, server, public, SOON), "to {public}");
+    let stranger = SERVER_OTHER[family];
+    assert!(!is_echoed(&world.server, stranger, public, nobody), "from a stranger");
+    let status = calls.ends(Duration::from_secs(40));
+    assert!(status.success(), "calls fail: {calls}\n{answers}");
+    assert_eq!(media_of_client(world, client, 7_000), None, "all calls are over");
+    assert!(!is_echoed(&world.server, server, public, nobody), "after the calls");
+}
+
 #[test]
 fn calls_have_their_media_as_long_as_they_last() {
     require!(root(), tool("sipp"));
     for workers in [1, 2] {
         for nat in ["", MASQUERADE] {
             let world = world(workers, nat);
-            for (family, (client, server)) in CLIENT.into_iter().zip(SERVER).enumerate() {
-                let nobody = Duration::from_millis(600);
-                let to_server = at(server, 6_000);
-                let answers = sipp(&world.server, server, 6_000, &["-sn", "uas"]);
-                assert!(!is_echoed(&world.client, client, to_server, nobody), "without a call");
-                let remote = at(server, 5_060).to_string();
-                let args = ["-sn", "uac", "-m", "3", "-r", "3", "-d", "8000", &remote];
-                let mut calls = sipp(&world.client, client, 7_000, &args);
-                assert!(is_echoed(&world.client, client, to_server, SOON), "to {server}\n{calls}");
-                let public = media_of_client(&world, client, 7_000);
-                let public = public.unwrap_or_else(|| panic!("no media\n{calls}\n{answers}"));
-                assert_eq!(public.ip() == at(client, 0).ip(), nat.is_empty(), "{public}");
-                assert!(is_echoed(&world.server, server, public, SOON), "to {public}");
-                let stranger = SERVER_OTHER[family];
-                assert!(!is_echoed(&world.server, stranger, public, nobody), "from a stranger");
-                let status = calls.ends(Duration::from_secs(40));
-                assert!(status.success(), "calls fail: {calls}\n{answers}");
-                assert_eq!(media_of_client(&world, client, 7_000), None, "all calls are over");
-                assert!(!is_echoed(&world.server, server, public, nobody), "after the calls");
-                drop(answers);
+            // By datagrams, and by a connection.
+            let transports: &[&str] = if nat.is_empty() { &["u1"] } else { &["u1", "t1"] };
+            for (transport, family) in transports.iter().flat_map(|it| [(it, 0), (it, 1)]) {
+                a_call(&world, transport, family, !nat.is_empty());
             }
             world.assert_conservation();
             world.end();
