@@ -62,11 +62,8 @@ pub(crate) struct Pinholes {
 impl Hint {
     /// That of a packet; `None` if it has no ports, nor what stands for one.
     pub(crate) fn of(packet: &Packet, domain: u16) -> Option<Self> {
-        let port = if let Transport::Gre(gre) = &packet.body {
-            gre.call_id()?
-        } else {
-            packet.ports()?.1
-        };
+        let port =
+            if let Transport::Gre(gre) = &packet.body { gre.call_id()? } else { packet.ports()?.1 };
         let (protocol, to) = (packet.protocol, (packet.destination, port));
         Some(Self { domain, protocol, from: packet.source, to })
     }
