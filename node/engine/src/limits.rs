@@ -438,16 +438,16 @@ pub const ALG_KEPT_BYTES: usize = 128;
 pub const ALG_EDIT_BYTES: usize = 160;
 
 /// Segments of one direction of a control channel with other text that its far end has not acknowledged. Who
-/// speaks FTP waits for the answer to each; two proxies have several calls on their way. 12 bytes each. Beyond
-/// it a segment is dropped, and sent again.
+/// speaks FTP waits for the answer to each; two proxies have several calls on their way. 12 bytes each.
+/// Beyond it a segment is dropped, and sent again.
 pub const ALG_EDITS: usize = 16;
 
 /// Bytes of a message's beginning that are kept back until the rest comes: three segments. A longer message
 /// passes unread.
 pub const ALG_MESSAGE_KEPT_BYTES: usize = 4_096;
 
-/// Bytes of one direction of a control channel that are kept: of a message's beginning, and of what stands for
-/// others until the far end has it. Room for one of each, of [`ALG_MESSAGE_KEPT_BYTES`].
+/// Bytes of one direction of a control channel that are kept: of a message's beginning, and of what stands
+/// for others until the far end has it. Room for one of each, of [`ALG_MESSAGE_KEPT_BYTES`].
 pub const ALG_STREAM_BYTES: usize = 2 * ALG_MESSAGE_KEPT_BYTES;
 
 /// Bytes by which the messages of a segment may grow while there is room for all of it: addresses of a call,

@@ -14,10 +14,11 @@
 //! | 1, 2 | edits; bytes that are kept back |
 //! | 4, 4, 4 | next number; bytes that pass unread; what the far end is ahead by |
 //! | 4, 2, 2 | of each edit: number, bytes that are replaced, those that stand for them |
-//! | … | those bytes, of as many of the first edits as are told |
-//! | 2 | how many of them there are; then what is kept back, if it is told |
+//! | 2 | how many of those bytes are told: all of the first edits, none of the last ones |
+//! | … | they, and then what is kept back, if that is told |
 //! | 1 | pinholes |
-//! | 1, 1, 1, 1 | of each: bits, 1 IPv6, 2 the responder opens it; protocol; uses, 255 for any; what it speaks, or 0 |
+//! | 1, 1 | of each: bits, 1 IPv6, 2 the responder opens it; protocol |
+//! | 1, 1 | uses, 255 for any; what its sessions speak, if that is read, too, or 0 |
 //! | 2, 4, 4 | routing domain; rest of its life, milliseconds; the call that it is of, or 0 |
 //! | n, n + 2, n + 2 | who may come; to which endpoint; whom that means |
 //!

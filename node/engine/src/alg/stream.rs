@@ -335,9 +335,9 @@ impl Stream {
         if again { self.edits().iter().rev().fold(at, before) } else { at }
     }
 
-    /// Writes what stands for the bytes from `at` on and has been passed on, or is now, into `space`; `again`:
-    /// and for what was kept back before them, or replaced. Returns the first one's number, as the far end
-    /// knows it, and how many there are. `None`: there is no room, or they are not known here.
+    /// Writes what stands for the bytes from `at` on and has been passed on, or is now, into `space`;
+    /// `again`: and for what was kept back before them, or replaced. Returns the first one's number, as the
+    /// far end knows it, and how many there are. `None`: there is no room, or they are not known here.
     pub(crate) fn write(
         &self,
         (at, bytes): (Seq, &[u8]),

@@ -21,7 +21,8 @@ use wire::{Protocol, Time};
 pub(crate) struct Algs {
     pub(crate) controls: Controls,
     pub(crate) pinholes: Pinholes,
-    /// Where text is joined, where frames are written, and where other text is: nothing until a policy has gateways.
+    /// Where text is joined, where frames are written, and where other text is: nothing until a policy has
+    /// gateways.
     pub(crate) text: Box<[u8]>,
     pub(crate) space: Box<[u8]>,
     pub(crate) draft: Box<[u8]>,

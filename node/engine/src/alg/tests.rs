@@ -1,6 +1,7 @@
 //! Gateways as their users see them: frames in, frames out.
 
 mod corpus;
+mod cuts;
 mod dns;
 mod failover;
 mod ftp;
