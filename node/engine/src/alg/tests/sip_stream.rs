@@ -196,3 +196,25 @@ fn only_so_much_text_waits_for_its_far_end() {
     talk.nod(&mut wall, Responder);
     assert!(text(talk.utter(&mut wall, Initiator, whole.as_bytes())).contains("198.51.100.1"));
 }
+
+#[test]
+fn ten_thousand_media_let_nothing_in_and_the_next_call_is_read() {
+    let media: String = (0..10_000_u32)
+        .map(|at| format!("m=audio {} RTP/AVP 0\r\n", 10_000 + 2 * (at % 20_000)))
+        .collect();
+    let body = [session("10.0.0.5", 40_000).join("\r\n"), media].join("\r\n");
+    let mut lines = head("INVITE sip:bob@198.18.0.1 SIP/2.0", "1 INVITE", "10.0.0.5:40700");
+    lines.push("Content-Type: application/sdp".to_owned());
+    lines.push(format!("Content-Length: {}", body.len()));
+    let whole = format!("{}\r\n\r\n{body}", lines.join("\r\n"));
+    let mut wall = wall(masquerade());
+    let mut talk = Talk::open(&mut wall, PHONE, PROXY);
+    for piece in whole.as_bytes().chunks(1_400) {
+        talk.utter(&mut wall, Initiator, piece);
+        talk.nod(&mut wall, Responder);
+    }
+    let counted = *wall.engine.alg_counters();
+    assert_eq!((wall.engine.alg_now(), counted.opened, counted.too_long), ((1, 0), 0, 1));
+    text(talk.utter(&mut wall, Initiator, invite(0).as_bytes()));
+    assert_eq!(wall.engine.alg_now(), (1, 2));
+}
