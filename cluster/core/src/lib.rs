@@ -13,6 +13,7 @@
 
 mod ids;
 
+pub mod fencing;
 pub mod limits;
 pub mod membership;
 pub mod policy;
