@@ -1,6 +1,7 @@
 //! What is known of a control channel.
 
 use config::Alg;
+use wire::Seq;
 
 use super::ftp::Replies;
 use super::pinholes::Hint;
@@ -23,10 +24,23 @@ pub(crate) struct Control {
     pub(crate) replies: Replies,
     /// From here on it is encrypted.
     pub(crate) secured: bool,
-    /// It came by a record, and more may have been said since: the next bytes are taken for a beginning.
-    pub(crate) loose: [bool; 2],
+    /// By sender: it came by a record, and more may have been said since.
+    pub(crate) loose: [Loose; 2],
     /// Its pinholes, the oldest first.
     pub(crate) hints: [Option<Hint>; PINHOLES_PER_CONTROL],
+}
+
+/// Whether bytes may be missing that another node has passed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Loose {
+    /// None are.
+    #[default]
+    No,
+    /// They may be.
+    Perhaps,
+    /// These came before their time. If they are sent again before others are, the others were passed on;
+    /// else the network has only changed their order.
+    Early(Seq),
 }
 
 /// Those of an engine.
@@ -47,7 +61,7 @@ impl Control {
             streams: [Stream::NEW; 2],
             replies: Replies::default(),
             secured: false,
-            loose: [false; 2],
+            loose: [Loose::No; 2],
             hints: [None; PINHOLES_PER_CONTROL],
         }
     }

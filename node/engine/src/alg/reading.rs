@@ -2,6 +2,7 @@
 
 use wire::{Protocol, Seq, Time};
 
+use super::control::Loose;
 use super::expect::{Announced, Refused};
 use super::ftp::{self, Announcement, Line, Sender};
 use super::stream::{Edit, Fit, Text};
@@ -57,16 +58,27 @@ impl Engine {
         let Segment { handle, sender, at, bytes, last } = *segment;
         let control = self.algs.controls.at(handle.place()).ok_or(Reason::AlgGap)?;
         let secured = control.secured;
+        let fit = control.stream(sender).fit(at, bytes.len());
+        // What is sent again says nothing about what comes next.
+        if fit == Fit::Old {
+            return Ok(Read { before: Kept::EMPTY, new: false });
+        }
         let loose = std::mem::take(&mut control.loose[sender.index()]);
         let stream = control.stream_mut(sender);
-        let skip = match stream.fit(at, bytes.len()) {
+        let skip = match fit {
             Fit::Old => return Ok(Read { before: Kept::EMPTY, new: false }),
             Fit::Next(skip) => skip,
-            Fit::Gap if secured || loose => {
+            Fit::Gap if secured || matches!(loose, Loose::Early(first) if at.le(first)) => {
                 stream.skip_to(at);
                 0
             }
-            Fit::Gap => return Err(Reason::AlgGap),
+            Fit::Gap => {
+                if loose != Loose::No {
+                    let first = if let Loose::Early(first) = loose { first } else { at };
+                    control.loose[sender.index()] = Loose::Early(first);
+                }
+                return Err(Reason::AlgGap);
+            }
         };
         if stream.room() == 0 {
             return Err(Reason::AlgBusy);

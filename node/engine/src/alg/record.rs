@@ -26,7 +26,7 @@ use std::time::Duration;
 use config::Alg;
 use wire::{Protocol, Seq, Time};
 
-use super::control::Control;
+use super::control::{Control, Loose};
 use super::expect::Sides;
 use super::ftp::Replies;
 use super::pinholes::{Hint, Pinhole};
@@ -152,7 +152,7 @@ impl Control {
             replies: Replies::of((bits & REPLY_OPEN != 0).then_some(code)),
             secured: bits & SECURED != 0,
             // More may have been said than was told.
-            loose: [true; 2],
+            loose: [Loose::Perhaps; 2],
             ..Self::new(session, numbered(alg)?)
         };
         Some((control, holes))
