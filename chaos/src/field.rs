@@ -20,6 +20,7 @@ mod keepalived;
 mod lab;
 pub mod limits;
 pub mod log;
+mod mappings;
 mod operator;
 mod pair;
 mod process;

@@ -4,6 +4,7 @@
 //! `ringwall-chaos` is its program; `ringwall-bench`, beside it, measures.
 
 pub mod field;
+mod ftp;
 pub mod limits;
 pub mod linear;
 pub mod sim;

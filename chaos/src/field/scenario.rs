@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::lab::Node;
+use super::pair::MASQUERADE;
 use super::run::{Run, Settings};
 use super::scenarios::{
     bulk_sync, busy, comeback, commits, cost, crash, cuts, disk, gateways, history, large,
@@ -73,11 +74,13 @@ pub const SCENARIOS: &[Scenario] = &[
     gateways::SWITCHOVER,
     pause::PAUSE,
     switchover::SWITCHOVER,
+    switchover::NAT_SWITCHOVER,
     comeback::RETURN,
     cuts::FABRIC_CUT,
     cuts::LINK_CUT,
     cuts::ONE_WAY,
     cuts::SPLIT,
+    cuts::NAT_SPLIT,
     busy::BUSY,
     disk::DISK_FULL,
     cost::COST,
@@ -100,6 +103,11 @@ pub fn scenario(name: &str) -> Option<&'static Scenario> {
 /// A third firewall.
 pub(crate) fn three(_: &Settings) -> Wants {
     Wants { nodes: &Node::ALL, ..Wants::default() }
+}
+
+/// All clients behind the address of the servers' gateway.
+pub(crate) fn masquerading(_: &Settings) -> Wants {
+    Wants { policy: MASQUERADE, ..Wants::default() }
 }
 
 /// What most of them want.

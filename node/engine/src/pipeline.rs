@@ -24,6 +24,7 @@ use wire::{Options, Packet, Time, Version};
 
 use wire::cookie::Proof;
 
+pub(crate) use self::announced::NO_LIFE;
 pub(crate) use self::proxied::judge_vouched;
 pub use self::watch::Stage;
 pub(crate) use self::watch::{Unwatched, Watch};

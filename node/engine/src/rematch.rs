@@ -1,10 +1,10 @@
 //! What becomes of a session when the policy has changed: the same words for its next packet
 //! and for the sweep, whichever comes first.
 
-use config::OnChange;
+use config::{Action, OnChange};
 
 use crate::engine::Engine;
-use crate::pipeline::Permission;
+use crate::pipeline::{NO_LIFE, Permission};
 use crate::policy::{Decision, Question};
 use crate::session::{Peer, Session};
 use crate::{RuleIndex, ZoneId};
@@ -39,6 +39,9 @@ pub(crate) fn judge(
         (_, _, None) => return Rematch::Postponed(known),
         (_, _, Some(zones)) => zones,
     };
+    if session.is_child() {
+        return judge_child(engine, session, (on_change, known), zones);
+    }
     match (on_change, known, zones) {
         (OnChange::Keep, Some(rule), [Some(initiator), Some(responder)]) => {
             let zones = [initiator, responder];
@@ -53,6 +56,30 @@ pub(crate) fn judge(
         }
         (_, _, [None, _] | [_, None]) => Rematch::Refused(None),
     }
+}
+
+/// Judges a session that another one has announced: no rule was asked for its first packet, and none would
+/// permit it. It lives as long as the rule of its parent permits anything, between the same two zones.
+fn judge_child(
+    engine: &Engine,
+    session: &Session,
+    (on_change, known): (OnChange, Option<RuleIndex>),
+    zones: [Option<ZoneId>; 2],
+) -> Rematch {
+    let Some(rule) = known else { return Rematch::Refused(None) };
+    let keeps = on_change == OnChange::Keep;
+    let [Some(initiator), Some(responder)] = zones else {
+        return if keeps { Rematch::Kept(rule) } else { Rematch::Refused(None) };
+    };
+    let zones = [initiator, responder];
+    let before = session.zones.map(|zone| engine.rules.zone_now(session.epoch, zone));
+    let moved =
+        before.into_iter().zip(zones).any(|(before, now)| before.is_some_and(|it| it != now));
+    let permits = engine.policy.rule(rule).action == Action::Permit;
+    if !keeps && (moved || !permits) {
+        return Rematch::Refused(known);
+    }
+    Rematch::Permitted(Permission { rule, zones, life: NO_LIFE })
 }
 
 /// The zone of a peer of an older epoch's session today. Zones are numbered anew with each policy, and

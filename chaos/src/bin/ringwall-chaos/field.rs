@@ -98,7 +98,7 @@ fn list() -> Result<ExitCode, String> {
     let mut out = io::stdout().lock();
     for it in SCENARIOS {
         let peer = if it.peer { " (also --peer)" } else { "" };
-        writeln!(out, "{:<12} {}{peer}", it.name, it.about).map_err(|it| it.to_string())?;
+        writeln!(out, "{:<14} {}{peer}", it.name, it.about).map_err(|it| it.to_string())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,8 +8,9 @@ use crate::field::failure::Failure;
 use crate::field::fault::Fault;
 use crate::field::lab::{Node, Segment};
 use crate::field::limits::{AGREEMENT, HEALING};
+use crate::field::mappings::Mappings;
 use crate::field::run::Run;
-use crate::field::scenario::{Bar, Of, Scenario, nothing_special};
+use crate::field::scenario::{Bar, Of, Scenario, masquerading, nothing_special};
 use crate::field::traffic::Plan;
 
 const BEFORE: Duration = Duration::from_millis(1_000);
@@ -88,16 +89,36 @@ pub(crate) const ONE_WAY: Scenario = Scenario {
     },
 };
 
+/// Those of a firewall that translates last.
+const SPLIT_BARS: &[Bar] = &[
+    Bar::least("digests_agree", Of::Min, 1.0),
+    Bar::most("heal_s", Of::Max, 10.0),
+    Bar::none("restarts"),
+    Bar::none("mappings_twice"),
+    Bar::none("mappings_changed"),
+    Bar::none("mappings_unlike"),
+    Bar::least("mappings", Of::Min, 1_000.0),
+    Bar::least("mappings_apart", Of::Min, 100.0),
+];
+
+/// Bars without those of mappings.
+const UNTRANSLATED: usize = 3;
+
 pub(crate) const SPLIT: Scenario = Scenario {
     name: "split",
     about: "every path between the nodes is cut, then healed",
-    bars: &[
-        Bar::least("digests_agree", Of::Min, 1.0),
-        Bar::most("heal_s", Of::Max, 10.0),
-        Bar::none("restarts"),
-    ],
+    bars: SPLIT_BARS.split_at(UNTRANSLATED).0,
     peer: false,
     wants: nothing_special,
+    run: split,
+};
+
+pub(crate) const NAT_SPLIT: Scenario = Scenario {
+    name: "nat-split",
+    about: "as split, with all clients behind the address that moves",
+    bars: SPLIT_BARS,
+    peer: false,
+    wants: masquerading,
     run: split,
 };
 
@@ -115,14 +136,16 @@ fn broken(run: &mut Run<'_>, fault: Fault) -> Result<(), Failure> {
 
 /// One yields, the tables agree again, and no daemon was restarted: its process is the same.
 fn split(run: &mut Run<'_>) -> Result<(), Failure> {
-    run.settle()?;
+    let active = run.settle()?;
     let half = run.half_load()?;
     let plan = Plan { probes: false, ..half };
-    let before = run.site.pair()?.ids();
+    let ids = run.site.pair()?.ids();
     run.while_flowing(&plan, |run, _| {
         run.pause(BEFORE)?;
+        let before = Mappings::read(&run.site.pair()?.api(active))?;
         run.strike(Fault::CutAll)?;
         run.pause(BROKEN)?;
+        let apart = mappings(run)?;
         run.strike(Fault::Heal)?;
         let healed = Instant::now();
         let settled = run.site.pair()?.settle_within(HEALING);
@@ -130,9 +153,38 @@ fn split(run: &mut Run<'_>) -> Result<(), Failure> {
         run.measured("one_active", f64::from(u8::from(settled.is_ok())));
         let agreed = run.await_agreement(AGREEMENT);
         run.measured("digests_agree", f64::from(u8::from(agreed.is_ok())));
+        let after = mappings(run)?;
+        compare(run, &before, [&apart, &after]);
         run.pause(AFTER)
     })?;
-    let restarts = run.site.pair()?.ids() != before;
+    let restarts = run.site.pair()?.ids() != ids;
     run.measured("restarts", f64::from(u8::from(restarts)));
     Ok(())
+}
+
+/// Those of both nodes.
+fn mappings(run: &mut Run<'_>) -> Result<[Mappings; 2], Failure> {
+    let pair = run.site.pair()?;
+    let [one, other] = Node::BOTH.map(|node| Mappings::read(&pair.api(node)));
+    Ok([one?, other?])
+}
+
+/// Before the cut, while both are apart, and when they agree again: a port is given to one flow alone, and
+/// none that lives on gets another.
+fn compare(run: &mut Run<'_>, before: &Mappings, both: [&[Mappings; 2]; 2]) {
+    let (mut twice, mut changed) = (0, 0);
+    for [one, other] in both {
+        twice += Mappings::twice(&[one, other]);
+        changed += before.unlike(one) + before.unlike(other);
+    }
+    let [apart, after] = both;
+    let unlike = after[0].unlike(&after[1]);
+    let figures = [
+        ("mappings", before.len()),
+        ("mappings_twice", twice),
+        ("mappings_changed", changed),
+        ("mappings_unlike", unlike),
+        ("mappings_apart", apart[0].beyond(&apart[1]) + apart[1].beyond(&apart[0])),
+    ];
+    figures.into_iter().for_each(|(name, count)| run.measured(name, count as f64));
 }

@@ -7,7 +7,7 @@ use crate::field::fault::Fault;
 use crate::field::lab::Node;
 use crate::field::limits::SWITCHOVER_PATIENCE;
 use crate::field::run::Run;
-use crate::field::scenario::{Bar, Of, Scenario, nothing_special};
+use crate::field::scenario::{Bar, Of, Scenario, masquerading, nothing_special};
 use crate::field::traffic::{Plan, Side, StreamPlan};
 
 const BEFORE: Duration = Duration::from_millis(1_000);
@@ -17,22 +17,34 @@ const BETWEEN: Duration = Duration::from_millis(500);
 /// Of the stream that counts.
 const PER_SECOND: u32 = 5_000;
 
+const BARS: &[Bar] = &[
+    Bar::none("lost"),
+    Bar::none("tcp_reset"),
+    Bar::none("tcp_broken"),
+    Bar::none("young_dead"),
+    Bar::none("overlap_ms"),
+    Bar::none("overlap_frames"),
+    Bar::least("takeovers", Of::Min, 1.0),
+    Bar::most("takeovers", Of::Max, 1.0),
+    Bar::most("refusals", Of::Median, 0.0),
+];
+
 pub(crate) const SWITCHOVER: Scenario = Scenario {
     name: "switchover",
     about: "`cluster failover` with a stream of 5,000 datagrams a second",
-    bars: &[
-        Bar::none("lost"),
-        Bar::none("tcp_reset"),
-        Bar::none("tcp_broken"),
-        Bar::none("young_dead"),
-        Bar::none("overlap_ms"),
-        Bar::none("overlap_frames"),
-        Bar::least("takeovers", Of::Min, 1.0),
-        Bar::most("takeovers", Of::Max, 1.0),
-        Bar::most("refusals", Of::Median, 0.0),
-    ],
+    bars: BARS,
     peer: true,
     wants: nothing_special,
+    run,
+};
+
+/// A stream's server hears one endpoint alone: whose mapping changes is lost.
+pub(crate) const NAT_SWITCHOVER: Scenario = Scenario {
+    name: "nat-switchover",
+    about: "as switchover, with all clients behind the address that moves",
+    bars: BARS,
+    peer: false,
+    wants: masquerading,
     run,
 };
 

@@ -14,7 +14,6 @@
 
 mod calls;
 mod files;
-mod ftp;
 mod sip;
 
 use std::collections::BTreeMap;
@@ -25,12 +24,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use calls::{Call, Media};
 use files::Dialog;
-use ftp::Way;
 
 use super::task::{Class, Signals, Task, Usage};
 use super::{Ends, Error};
 use crate::field::limits::{CALLS_EACH, DIALOGS_EACH};
 use crate::field::log::{self, Entry};
+use crate::ftp::Way;
 
 /// What a dialog is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! What is known of a control channel.
 
+use wire::Seq;
+
 use super::ftp::Replies;
 use super::pinholes::Hint;
 use super::queries::Queries;
@@ -24,10 +26,43 @@ pub(crate) struct Control {
     pub(crate) queries: Queries,
     /// From here on it is encrypted.
     pub(crate) secured: bool,
-    /// It came by a record, and more may have been said since: the next bytes are taken for a beginning.
-    pub(crate) loose: [bool; 2],
+    /// By sender: it came by a record, and more may have been said since.
+    pub(crate) loose: [Loose; 2],
     /// Its pinholes, the oldest first.
     pub(crate) hints: [Option<Hint>; PINHOLES_PER_CONTROL],
+}
+
+/// Whether bytes may be missing that another node has passed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Loose {
+    /// None are.
+    #[default]
+    No,
+    /// They may be.
+    Perhaps,
+    /// These came before their time. If they are sent again before others are, the others were passed on;
+    /// else the network has only changed their order.
+    Early(Seq),
+}
+
+impl Loose {
+    /// Of a channel that came by a record, where that told all that it knew.
+    pub(crate) const fn of_record(whole: bool) -> Self {
+        if whole { Self::Perhaps } else { Self::No }
+    }
+
+    /// Whether what stands before `at` was passed on by another node.
+    pub(crate) fn passes_over(self, at: Seq) -> bool {
+        matches!(self, Self::Early(first) if at.le(first))
+    }
+
+    /// After bytes from `at` on came before their time.
+    pub(crate) const fn after_gap(self, at: Seq) -> Self {
+        match self {
+            Self::Perhaps => Self::Early(at),
+            Self::No | Self::Early(_) => self,
+        }
+    }
 }
 
 /// Those of an engine.
@@ -51,7 +86,7 @@ impl Control {
             replies: Replies::default(),
             queries: Queries::default(),
             secured: false,
-            loose: [false; 2],
+            loose: [Loose::No; 2],
             hints: [None; PINHOLES_PER_CONTROL],
         }
     }

@@ -83,21 +83,9 @@ impl Engine {
         now: Time,
     ) -> Result<Option<Run<'a>>, Reason> {
         let Segment { handle, sender, at, bytes, last } = *segment;
+        let Some(skip) = self.find_place(segment)? else { return Ok(None) };
         let controls = &mut self.algs.controls;
-        let control = controls.at(handle.place()).ok_or(Reason::AlgGap)?;
-        let secured = control.secured;
-        let loose = std::mem::take(&mut control.loose[sender.index()]);
         let (stream, texts) = controls.stream(handle.place(), sender).ok_or(Reason::AlgGap)?;
-        stream.sent(bytes.len());
-        let skip = match stream.fit(at, bytes.len()) {
-            Fit::Old => return Ok(None),
-            Fit::Next(skip) => skip,
-            Fit::Gap if secured || loose || stream.skip() == ALL => {
-                stream.skip_to(at);
-                0
-            }
-            Fit::Gap => return Err(Reason::AlgGap),
-        };
         let (from, kept) = (stream.passed().unwrap_or(at), stream.kept_text(texts));
         let new = &bytes[skip..];
         if !stream.has_room_for(kept.len() + new.len()) {
@@ -109,6 +97,36 @@ impl Engine {
         text[kept.len()..].copy_from_slice(new);
         let (kept, new) = (kept.len(), (at + skip as u32, new.len()));
         Ok(Some(Run { handle, sender, from, text, kept, new, last, now }))
+    }
+
+    /// How many bytes of a segment were there before; `None`: all of them.
+    fn find_place(&mut self, segment: &Segment<'_>) -> Result<Option<usize>, Reason> {
+        let Segment { handle, sender, at, bytes, .. } = *segment;
+        let controls = &mut self.algs.controls;
+        let (stream, _) = controls.stream(handle.place(), sender).ok_or(Reason::AlgGap)?;
+        stream.sent(bytes.len());
+        let (fit, unread) = (stream.fit(at, bytes.len()), stream.skip() == ALL);
+        // What is sent again says nothing about what comes next.
+        if fit == Fit::Old {
+            return Ok(None);
+        }
+        let control = controls.at(handle.place()).ok_or(Reason::AlgGap)?;
+        let secured = control.secured;
+        let loose = &mut control.loose[sender.index()];
+        let before = std::mem::take(loose);
+        match fit {
+            Fit::Old => Ok(None),
+            Fit::Next(skip) => Ok(Some(skip)),
+            Fit::Gap if secured || unread || before.passes_over(at) => {
+                let (stream, _) = controls.stream(handle.place(), sender).ok_or(Reason::AlgGap)?;
+                stream.skip_to(at);
+                Ok(Some(0))
+            }
+            Fit::Gap => {
+                *loose = before.after_gap(at);
+                Err(Reason::AlgGap)
+            }
+        }
     }
 
     /// Reads lines, and keeps the beginning of one back if it may become something to be replaced.

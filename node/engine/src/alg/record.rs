@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use wire::{Protocol, Seq, Time};
 
-use super::control::Control;
+use super::control::{Control, Loose};
 use super::expect::Sides;
 use super::ftp::Replies;
 use super::pinholes::{Hint, Pinhole};
@@ -183,7 +183,7 @@ impl Control {
             replies: Replies::of((bits & REPLY_OPEN != 0).then_some(code)),
             secured: bits & SECURED != 0,
             // More may have been said than was told.
-            loose: [first.loose, second.loose],
+            loose: [first.loose, second.loose].map(Loose::of_record),
             queries: Queries::UNKNOWN,
             ..Self::new(session, Speech::numbered(speech)?)
         };

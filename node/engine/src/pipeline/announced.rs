@@ -10,7 +10,7 @@ use crate::table::Handle;
 use crate::{RuleIndex, State, track};
 
 /// Life as of any session of its protocol: what its parent's rule says is of the parent.
-const NO_LIFE: LifeIndex = 0;
+pub(crate) const NO_LIFE: LifeIndex = 0;
 
 impl Judge<'_> {
     /// A packet of a control channel, which its gateway reads.

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::ftp::Way;
 use super::{Cue, Diary, Error, Role};
 use crate::field::limits::{
     CHUNK, CHUNK_TURN, CHUNKS_BRIEF, CYCLE_TURN, LOOK, PATIENCE, UNINVITED_PATIENCE,
@@ -17,6 +16,7 @@ use crate::field::limits::{
 use crate::field::log::{Entry, Event};
 use crate::field::traffic::clock::{Pace, monotonic, sleep_until};
 use crate::field::traffic::{Ends, Side, sockets};
+use crate::ftp::Way;
 
 /// One client and its server.
 pub(super) struct Dialog {

@@ -217,3 +217,34 @@ fn a_track_and_a_tunnel_that_were_announced_come_after_a_takeover() {
     second.pass(LAN, &to);
     second.pass(WAN, &pptp::gre(pptp::SERVER.0, pptp::CLIENT.0, 3));
 }
+
+/// After a takeover the second half of a line came first: that alone does not mean that the first half was
+/// passed on before.
+#[test]
+fn what_comes_out_of_order_after_a_takeover_is_read_in_order() {
+    let mut first = wall(masquerade());
+    let mut talk = Talk::open(&mut first, ("10.0.0.5", 40_000), ("198.18.0.1", 21));
+    talk.line(&mut first, Initiator, "NOOP\r\n");
+    let mut second = taken_over(&mut first, masquerade());
+    let at = talk.sent[0];
+    let [head, tail] = ["PORT 10,0,", "0,5,78,32\r\n"];
+    let early = talk.segment(Initiator, at + head.len() as u32, tail.as_bytes());
+    assert_eq!(second.drop(LAN, &early), crate::Reason::AlgGap);
+    assert_eq!(talk.say(&mut second, Initiator, head.as_bytes()), "");
+    let heard = talk.say(&mut second, Initiator, tail.as_bytes());
+    assert_eq!((six(&heard).0.as_str(), second.engine.alg_now()), ("198.51.100.1", (1, 1)));
+}
+
+/// What another node has passed on is not sent again: who sends only what follows is believed.
+#[test]
+fn what_the_record_does_not_know_of_is_passed_over_when_it_is_not_sent_again() {
+    let mut first = wall(config::Nat::default());
+    let mut talk = Talk::open(&mut first, ("10.0.0.5", 40_000), ("198.18.0.1", 21));
+    let mut second = taken_over(&mut first, config::Nat::default());
+    talk.line(&mut first, Initiator, "NOOP\r\n");
+    let line = b"PORT 10,0,0,5,78,32\r\n";
+    let next = talk.segment(Initiator, talk.sent[0], line);
+    assert_eq!(second.drop(LAN, &next), crate::Reason::AlgGap);
+    second.pass(LAN, &next);
+    assert_eq!(second.engine.alg_now(), (1, 1));
+}

@@ -253,3 +253,33 @@ fn a_server_at_the_firewalls_own_address_has_no_port_of_its_hosts() {
 fn tcp_at(port: u16) -> config::Service {
     config::Service { destination_ports: Some((port, port)), ..config::Service::of_protocol(6) }
 }
+
+/// No rule was asked for it when it came, and none would permit it: a commit is no reason to end it.
+#[test]
+fn a_transfer_lives_through_commits_as_long_as_the_rule_of_its_channel_permits() {
+    for nat in [config::Nat::default(), masquerade()] {
+        let mut wall = wall(nat.clone());
+        let mut talk = Talk::open(&mut wall, CLIENT, SERVER);
+        let (host, port) = six(&talk.line(&mut wall, Initiator, "PORT 10,0,0,5,78,32\r\n"));
+        let syn = tcp(("198.18.0.1", 20), (&host, port), SYN).seq(5).mss(1_460);
+        wall.pass(WAN, &syn);
+        let answer = tcp(("10.0.0.5", 20_000), ("198.18.0.1", 20), SYN_ACK).seq(9).ack(6);
+        wall.pass(LAN, &answer.mss(1_460));
+        let sent =
+            |seq| tcp(("198.18.0.1", 20), (&host, port), ACK).seq(seq).ack(10).payload(b"bytes");
+        // Judged by its next packet, and by the sweep.
+        wall.engine.set_policy(policy(CHANNELS, nat.clone(), 3));
+        wall.pass(WAN, &sent(6));
+        wall.engine.set_policy(policy(CHANNELS, nat.clone(), 4));
+        wall.wait(Duration::from_millis(10));
+        wall.pass(WAN, &sent(11));
+        let taken = wall.taken(&host);
+        let next = talk.line(&mut wall, Initiator, "PORT 10,0,0,5,78,33\r\n");
+        assert_ne!(six(&next).1, port, "it has its port still");
+        assert!(host == "10.0.0.5" || wall.taken(&host) == taken + 1);
+        let gone = CHANNELS.replace("id = \"out\"", "id = \"other\"");
+        wall.engine.set_policy(policy(&gone, nat, 5));
+        wall.wait(Duration::from_millis(10));
+        wall.drop(WAN, &sent(16));
+    }
+}

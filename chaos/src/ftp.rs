@@ -4,15 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// How it is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Way {
+pub(crate) struct Way {
     /// The server listens, and not the client.
-    pub(super) passive: bool,
+    pub(crate) passive: bool,
     /// By EPSV and EPRT.
-    pub(super) extended: bool,
+    pub(crate) extended: bool,
 }
 
 impl Way {
-    pub(super) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 4] = [
         Self { passive: true, extended: false },
         Self { passive: false, extended: false },
         Self { passive: true, extended: true },
@@ -20,17 +20,19 @@ impl Way {
     ];
 
     /// What the client says, where `own` is what listens, if it is the client.
-    pub(super) fn command(self, own: SocketAddr) -> String {
+    pub(crate) fn command(self, own: SocketAddr) -> String {
         match (self.passive, self.extended) {
             (true, false) => "PASV\r\n".to_owned(),
             (true, true) => "EPSV\r\n".to_owned(),
             (false, false) => format!("PORT {}\r\n", six(own)),
-            (false, true) => format!("EPRT |1|{}|{}|\r\n", own.ip(), own.port()),
+            (false, true) => {
+                format!("EPRT |{}|{}|{}|\r\n", family(own.ip()), own.ip(), own.port())
+            }
         }
     }
 
     /// What the server answers, where `own` is what listens, if it is the server.
-    pub(super) fn reply(self, own: SocketAddr) -> String {
+    pub(crate) fn reply(self, own: SocketAddr) -> String {
         match (self.passive, self.extended) {
             (true, false) => format!("227 Entering Passive Mode ({}).\r\n", six(own)),
             (true, true) => format!("229 Entering Extended Passive Mode (|||{}|)\r\n", own.port()),
@@ -39,7 +41,7 @@ impl Way {
     }
 
     /// Where the transfer goes, as the other side has heard it from `announcer`.
-    pub(super) fn heard(self, line: &str, announcer: IpAddr) -> Option<SocketAddr> {
+    pub(crate) fn heard(self, line: &str, announcer: IpAddr) -> Option<SocketAddr> {
         match (self.passive, self.extended) {
             (true, false) => numbers(line.split_once('(')?.1.split_once(')')?.0),
             (false, false) => numbers(line.strip_prefix("PORT ")?.trim_end()),
@@ -48,15 +50,22 @@ impl Way {
                 Some((announcer, port.parse().ok()?).into())
             }
             (false, true) => {
-                let (address, rest) = line.strip_prefix("EPRT |1|")?.split_once('|')?;
-                let port = rest.split_once('|')?.0.parse().ok()?;
-                Some((address.parse::<IpAddr>().ok()?, port).into())
+                let words: Vec<&str> = line.strip_prefix("EPRT |")?.split('|').collect();
+                let [protocol, address, port, _] = words[..] else { return None };
+                let address: IpAddr = address.parse().ok()?;
+                let same = protocol == family(address).to_string();
+                same.then_some((address, port.parse().ok()?).into())
             }
         }
     }
 }
 
-/// Six numbers; the lab's endpoints have IPv4.
+/// RFC 2428 §2.
+const fn family(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 1 } else { 2 }
+}
+
+/// Six numbers, of IPv4 alone.
 fn six(endpoint: SocketAddr) -> String {
     let [high, low] = endpoint.port().to_be_bytes();
     format!("{},{high},{low}", endpoint.ip().to_string().replace('.', ","))
@@ -74,11 +83,13 @@ mod tests {
 
     #[test]
     fn what_is_said_is_heard() {
-        let own: SocketAddr = "10.2.0.3:40001".parse().unwrap();
-        for way in Way::ALL {
-            let line = if way.passive { way.reply(own) } else { way.command(own) };
-            assert_eq!(way.heard(&line, own.ip()), Some(own), "{line}");
-            assert_eq!(way.heard("500 What?\r\n", own.ip()), None);
+        for own in ["10.2.0.3:40001", "[2001:db8::3]:40001"] {
+            let own: SocketAddr = own.parse().unwrap();
+            for way in Way::ALL.into_iter().filter(|it| it.extended || own.is_ipv4()) {
+                let line = if way.passive { way.reply(own) } else { way.command(own) };
+                assert_eq!(way.heard(&line, own.ip()), Some(own), "{line}");
+                assert_eq!(way.heard("500 What?\r\n", own.ip()), None);
+            }
         }
     }
 }
