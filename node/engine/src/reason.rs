@@ -231,7 +231,8 @@ reasons! {
     /// A segment of a control channel came before those that it follows: a gateway reads in order. It is sent
     /// again.
     AlgGap = "alg-gap",
-    /// A control channel has more text replaced than its far end has acknowledged. It is sent again.
+    /// A control channel has more text replaced than its far end has acknowledged, or some that another node
+    /// has replaced before a takeover. It is sent again.
     AlgBusy = "alg-busy",
     /// What should be DNS is none: shorter than what it tells, or with a name that is none.
     AlgMalformed = "alg-malformed",

@@ -24,8 +24,8 @@
 //!
 //! All numbers are told always: what is sent later is translated right. Text is told as far as there is room.
 //! An edit without its text cannot be repeated: a segment that has it is dropped until the far end has
-//! acknowledged it. What is kept back and not told is taken for not sent: its sender sends it again; if it had
-//! been acknowledged already, what follows is dropped (`alg-gap`), and the connection ends.
+//! acknowledged it. What is kept back and not told is taken for not sent: its sender sends it again; if it
+//! had been acknowledged already, what follows is dropped (`alg-gap`), and the connection ends.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;

@@ -274,3 +274,19 @@ fn who_registers_another_host_is_not_called_there() {
     wall.wait(std::time::Duration::from_secs(181));
     assert_eq!(wall.engine.alg_now().1, 0);
 }
+
+#[test]
+fn so_many_channels_of_one_stand_and_the_oldest_goes() {
+    let said = recorded();
+    let mut wall = wall(masquerade());
+    let mut call = Talk::open(&mut wall, CALLER, CALLEE);
+    call.utter(&mut wall, Responder, &said[CONNECT]);
+    let mut control = Talk::open(&mut wall, ("10.0.0.5", 12_031), ("198.18.0.1", 12_030));
+    for port in 0..40_u16 {
+        let new = (5_001 + 2 * port).to_be_bytes();
+        let open = with(&said[OPEN_BY_CALLER], &5_001_u16.to_be_bytes(), &new);
+        control.utter(&mut wall, Initiator, &open);
+        control.nod(&mut wall, Responder);
+    }
+    assert_eq!((wall.engine.alg_now(), wall.taken("198.51.100.1")), ((2, 32), 34));
+}

@@ -218,3 +218,60 @@ fn ten_thousand_media_let_nothing_in_and_the_next_call_is_read() {
     text(talk.utter(&mut wall, Initiator, invite(0).as_bytes()));
     assert_eq!(wall.engine.alg_now(), (1, 2));
 }
+
+/// An INVITE of just what a segment may have, which grows where its address is told otherwise.
+fn full() -> String {
+    let lines = head("INVITE sip:bob@198.18.0.1 SIP/2.0", "1 INVITE", "10.0.0.5:40700");
+    let of = |fill: usize| {
+        let more = [lines.clone(), vec![format!("X: {}", "x".repeat(fill))]].concat();
+        message(&more, &session("10.0.0.5", 40_000))
+    };
+    let whole = of(1_460 - of(0).len());
+    assert_eq!(whole.len(), 1_460);
+    whole
+}
+
+#[test]
+fn a_segment_that_grows_leaves_as_two_of_which_the_last_one_says_what_it_said() {
+    let mut wall = wall(masquerade());
+    let talk = Talk::open(&mut wall, PHONE, PROXY);
+    let whole = full();
+    let flags = wire::TcpFlags(ACK.0 | wire::TcpFlags::PSH.0 | wire::TcpFlags::FIN.0);
+    let last = talk.segment(Initiator, talk.sent[0], whole.as_bytes()).flags(flags);
+    for _ in 0..2 {
+        let (_, left) = wall.arrive(LAN, &last);
+        assert_eq!((left.len(), left[0].packet.ip_len()), (2, 1_500));
+        let wire::Transport::Tcp(first) = &left[0].packet.body else { panic!() };
+        let wire::Transport::Tcp(second) = &left[1].packet.body else { panic!() };
+        assert_eq!((first.flags, second.flags), (ACK, flags));
+        assert_eq!(second.sequence, first.sequence + 1_460);
+        let said = text(left.iter().flat_map(data).collect());
+        assert!(said.len() > 1_460 && said.contains("c=IN IP4 198.51.100.1\r\n"), "{said}");
+    }
+}
+
+#[test]
+fn what_leaves_in_pieces_waits_for_the_backup_in_pieces() {
+    let mut wall = wall(masquerade());
+    let talk = Talk::open(&mut wall, PHONE, PROXY);
+    wall.engine.set_peer(true, wall.now);
+    let whole = full();
+    let segment = talk.segment(Initiator, talk.sent[0], whole.as_bytes());
+    let (decision, left) = wall.arrive(LAN, &segment);
+    assert_eq!((decision.verdict, left.len()), (crate::Verdict::Hold, 0));
+    let mark = wall.engine.mark();
+    for place in 0..wall.engine.sessions().places() {
+        let found = wall.engine.session_at(place).map(|(_, session)| session.id);
+        if let Some(id) = found.map(|id| wall.engine.session_id(id)) {
+            wall.engine.release(place, id, mark, wall.now);
+        }
+    }
+    wall.engine.counters().balance().expect("the books are right");
+    let mut lens = Vec::new();
+    while let Some((port, frame)) = wall.engine.outbox().pop() {
+        let packet = wire::Packet::parse(frame).expect("a packet");
+        assert!(port == WAN && wire::checksum::transport_checksum_ok(frame, &packet));
+        lens.push(packet.ip_len());
+    }
+    assert!(lens.len() == 2 && lens[0] == 1_500, "{lens:?}");
+}
