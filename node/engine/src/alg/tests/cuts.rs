@@ -77,7 +77,12 @@ impl Ends {
         match decision.verdict {
             Verdict::Forward(_) => {}
             Verdict::Answer => return self.hear(&left[0]),
-            verdict => panic!("{verdict:?}"),
+            verdict @ (Verdict::Consume
+            | Verdict::Hold
+            | Verdict::HandOff(_)
+            | Verdict::Drop(_)) => {
+                panic!("{verdict:?}")
+            }
         }
         self.sent = self.sent.max(end);
         for left in left.iter().filter(|_| !lost) {
