@@ -146,8 +146,8 @@ pub(crate) const DOOR_PER_SECOND: u32 = 1_000;
 /// One of so many probes is of a flow of its own.
 pub(crate) const DOOR_FRESH: u64 = 10;
 
-/// Dialogs about files to each server, of each way to announce a transfer: with a transfer under way, and with
-/// one that is only announced; each is played by a thread of its own.
+/// Dialogs about files to each server, of each way to announce a transfer: with a transfer under way, and
+/// with one that is only announced; each is played by a thread of its own.
 pub(crate) const DIALOGS_EACH: usize = 2;
 
 /// Calls to each server whose media flow, and whose media begin after the cue.

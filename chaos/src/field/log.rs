@@ -16,8 +16,8 @@
 //! | `sockets.log` | `stream-N dropped`: what the receiving socket had no room for | traffic |
 //! | `slow.log`, `young.log`, `probes.log` | `id event ns` | traffic |
 //! | `bulk.log` | `id event ns bytes` | traffic |
-//! | `transfers.log`, `announced.log`, `cycles.log`, `controls.log`, `uninvited.log`, `calls.log` | the same |
-//! | | of dialogs through gateways (`traffic/gateways.rs`) | traffic |
+//! | `transfers.log`, `announced.log`, `cycles.log`, `controls.log` | the same, of dialogs through |
+//! | `uninvited.log`, `calls.log` | gateways (`traffic/gateways.rs`) | traffic |
 //! | `media-N-SIDE.sent`, `media-N-SIDE.received` | as of a stream: what that side of call N says | traffic |
 //! | `load.log` | `ns sent received`, totals so far | traffic |
 //! | `threads.log` | `name cpu_ns wall_ns fifo\|refused\|ordinary`, a line a thread | traffic |

@@ -329,10 +329,22 @@ pub(crate) const MASQUERADE: &str = "\n[[nat]]\nid = \"out\"\ntype = \"source\"\
                           translate = \"interface\"\n";
 
 /// Behind a policy: files and calls through gateways. Who goes to the server's other address is translated.
-pub(crate) const GATEWAYS: &str = "\n[[rule]]\nid = \"gateways\"\nfrom = \"trust\"\nto = \"untrust\"\n\
-                        service = [\"tcp/21\", \"udp/5060\"]\naction = \"permit\"\nalg = \"auto\"\n\
-                        \n[[nat]]\nid = \"some\"\ntype = \"source\"\nfrom = \"trust\"\nto = \"untrust\"\n\
-                        destination = [\"10.2.0.3\"]\ntranslate = \"interface\"\n";
+pub(crate) const GATEWAYS: &str = r#"
+[[rule]]
+id = "gateways"
+from = "trust"
+to = "untrust"
+service = ["tcp/21", "udp/5060"]
+action = "permit"
+alg = "auto"
+[[nat]]
+id = "some"
+type = "source"
+from = "trust"
+to = "untrust"
+destination = ["10.2.0.3"]
+translate = "interface"
+"#;
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("our own path")

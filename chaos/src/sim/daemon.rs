@@ -468,7 +468,8 @@ impl Daemon {
             .collect();
         let replicated = self.engine.replicated();
         format!(
-            "{:?}, connected {}, {} sessions, next {:?} {:?}\n  dropped: {}\n  {replicated:?}\n  {:?}\n  {:?}",
+            "{:?}, connected {}, {} sessions, next {:?} {:?}\n  dropped: {}\n  {replicated:?}\n  \
+             {:?}\n  {:?}",
             self.member.view(),
             self.connected,
             self.engine.sessions().len(),

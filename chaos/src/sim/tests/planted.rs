@@ -108,7 +108,7 @@ fn a_machine_that_is_frozen_with_its_clock_overlaps() {
     assert_eq!(found, Some(overlap::NAME));
 }
 
-/// An announcement that left before the backup knew of its pinhole: whoever comes after a crash is not let in.
+/// An announcement that left before the backup knew of its pinhole: who comes after a crash is not let in.
 #[test]
 fn a_pinhole_that_comes_after_its_announcement_is_found() {
     let crashes = [6, 9, 12, 15].map(|at| (at * 1_000, 1_500, Fault::Crash));

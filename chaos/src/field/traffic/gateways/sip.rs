@@ -85,7 +85,7 @@ pub(super) fn media(message: &str) -> Option<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use engine::alg::sip::Message;
+    use engine::alg::sip::read;
 
     use super::*;
 
@@ -100,7 +100,7 @@ mod tests {
             let request = leg.request(method, number, offer);
             let reply = answer(&request, server, offer).unwrap();
             for message in [&request, &reply] {
-                Message::read(message.as_bytes()).unwrap_or_else(|it| panic!("{it:?}\n{message}"));
+                read(message.as_bytes(), 7).unwrap_or_else(|it| panic!("{it:?}\n{message}"));
                 assert!(belongs(message, 7, &format!("{number} {method}")), "{message}");
                 assert!(!belongs(message, 8, &format!("{number} {method}")));
                 assert_eq!(media(message), offer);
