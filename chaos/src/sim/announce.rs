@@ -9,9 +9,12 @@ impl World {
     /// Whether all that a dialog has announced is open, or was.
     pub(crate) fn transfers_begun(&self, number: usize) -> bool {
         let Content::Dialog(dialog) = &self.flows[number].content else { return true };
-        dialog.rounds.iter().all(|round| match &self.flows[round.transfer].content {
+        dialog.announced().iter().all(|round| match &self.flows[round.transfer].content {
             Content::Conversation(it) => it.acknowledged || it.over,
-            _ => true,
+            Content::Dialog(_)
+            | Content::Exchange(_)
+            | Content::Denied(_)
+            | Content::Forgery(_) => true,
         })
     }
 

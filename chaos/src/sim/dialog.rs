@@ -18,7 +18,7 @@ use super::hosts::tcp::Peer;
 use crate::ftp::Way;
 use crate::limits::ROUNDS_OF_DIALOG;
 
-/// How often a client looks whether its transfers have begun, before it ends.
+/// How often a client looks whether its transfer has begun, before it goes on.
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
 
 /// Text of one end that is longer was never written: a segment far outside of what there is.
@@ -115,19 +115,24 @@ impl Dialog {
 
     /// Makes it fit into so much time.
     pub(crate) fn hurry(&mut self, limit: Duration) {
-        let most = limit / (ROUNDS_OF_DIALOG as u32 + 3);
+        let most = limit / (2 * ROUNDS_OF_DIALOG as u32 + 4);
         self.rest = self.rest.min(most);
         self.rounds.iter_mut().for_each(|round| round.delay = round.delay.min(most));
     }
 
     /// About how long it takes in peace.
     pub(crate) fn duration(&self) -> Duration {
-        let delays = self.rounds.iter().map(|round| round.delay).max().unwrap_or_default();
+        let delays: Duration = self.rounds.iter().map(|round| round.delay + LOOK_AGAIN).sum();
         (self.rest + Duration::from_millis(60)) * (self.rounds.len() as u32 + 1) + delays
     }
 
     pub(crate) fn open(&mut self, now: Time, out: &mut [Vec<Segment>; 2]) {
         self.peers[0].open(now, &mut out[0]);
+    }
+
+    /// What the client has begun to announce.
+    pub(crate) fn announced(&self) -> &[Round] {
+        &self.rounds[..self.begun]
     }
 
     pub(crate) fn is_new(&self) -> bool {
@@ -201,17 +206,18 @@ impl Dialog {
             return;
         }
         self.rests_until = None;
-        if let Some(&round) = self.rounds.get(self.begun) {
+        // There is one data connection at a time: an announcement gives up the one before it.
+        if !begun {
+            self.rests_until = Some(now + LOOK_AGAIN);
+        } else if let Some(&round) = self.rounds.get(self.begun) {
             self.begun += 1;
             if !round.way.passive {
                 news.push(News::Written(round));
             }
             self.write(0, &round.way.command(round.own), round.cut, now, out);
-        } else if begun {
+        } else {
             self.closing = true;
             self.peers[0].close(now, &mut out[0]);
-        } else {
-            self.rests_until = Some(now + LOOK_AGAIN);
         }
     }
 
