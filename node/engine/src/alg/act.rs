@@ -198,7 +198,11 @@ impl Engine {
         if tcp.flags.contains(TcpFlags::ACK)
             && let Some((theirs, texts)) = controls.stream(handle.place(), sender.other())
         {
-            theirs.forget(theirs.acknowledged(tcp.acknowledgment), texts);
+            match theirs.end() {
+                Some(_) => theirs.forget(theirs.acknowledged(tcp.acknowledgment), texts),
+                // It came by a record of before its SYN: what follows is known by what its far end has.
+                None => theirs.skip_to(tcp.acknowledgment),
+            }
         }
     }
 

@@ -10,12 +10,17 @@ use crate::record::Record;
 use crate::replication::{Contest, NoteKind};
 use crate::session::Peer::{Initiator, Responder};
 
-/// All that one knows, as another takes it over.
-fn taken_over(from: &mut Wall, nat: config::Nat) -> Wall {
-    let mut to = Wall::with(2, 256, WorkerId(0), nat.clone());
-    to.engine.set_policy(policy(CHANNELS, nat, 2));
+/// One that has replicas, and none yet.
+fn standby(nat: config::Nat) -> Wall {
+    let mut standby = Wall::with(2, 256, WorkerId(0), nat.clone());
+    standby.engine.set_policy(policy(CHANNELS, nat, 2));
+    standby.engine.stand_down();
+    standby
+}
+
+/// Tells another all that one knows.
+fn tell(from: &mut Wall, to: &mut Wall) {
     to.now = from.now;
-    to.engine.stand_down();
     for place in 0..from.engine.sessions().places() {
         let Some((_, session)) = from.engine.session_at(place) else { continue };
         let id = from.engine.session_id(session.id);
@@ -33,6 +38,12 @@ fn taken_over(from: &mut Wall, nat: config::Nat) -> Wall {
             to.engine.import_control(handle.place(), &bytes[len..cut], to.now);
         }
     }
+}
+
+/// All that one knows, as another takes it over.
+fn taken_over(from: &mut Wall, nat: config::Nat) -> Wall {
+    let mut to = standby(nat);
+    tell(from, &mut to);
     to.engine.take_over(to.now);
     to
 }
@@ -233,6 +244,30 @@ fn what_comes_out_of_order_after_a_takeover_is_read_in_order() {
     assert_eq!(talk.say(&mut second, Initiator, head.as_bytes()), "");
     let heard = talk.say(&mut second, Initiator, tail.as_bytes());
     assert_eq!((six(&heard).0.as_str(), second.engine.alg_now()), ("198.51.100.1", (1, 1)));
+}
+
+/// The record is of before the answer of the server's stack: where its text begins is known all the same.
+#[test]
+fn the_first_line_of_a_server_is_read_in_order_after_a_takeover() {
+    let mut first = wall(masquerade());
+    let (client, server) = (("10.0.0.5", 40_000), ("198.18.0.1", 21));
+    let syn = first.pass(LAN, &tcp(client, server, SYN).seq(1_000).mss(1_460)).ends().source;
+    let mut second = standby(masquerade());
+    tell(&mut first, &mut second);
+    let back = (&*syn.0.to_string(), syn.1);
+    first.pass(WAN, &tcp(server, back, SYN_ACK).seq(6_999).ack(1_001).mss(1_460));
+    first.pass(LAN, &tcp(client, server, ACK).seq(1_001).ack(7_000));
+    tell(&mut first, &mut second);
+    second.engine.take_over(second.now);
+    second.pass(LAN, &tcp(client, server, ACK).seq(1_001).ack(7_000));
+    let [head, tail] = ["227 Entering Passive Mode (198,18,", "0,1,200,10)\r\n"];
+    let says =
+        |at: usize, text| tcp(server, back, ACK).seq(7_000 + at as u32).ack(1_001).payload(text);
+    let early = says(head.len(), tail.as_bytes());
+    assert_eq!(second.drop(WAN, &early), crate::Reason::AlgGap);
+    second.arrive(WAN, &says(0, head.as_bytes()));
+    second.arrive(WAN, &early);
+    assert_eq!(second.engine.alg_now(), (1, 1));
 }
 
 /// What another node has passed on is not sent again: who sends only what follows is believed.
