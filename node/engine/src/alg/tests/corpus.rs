@@ -2,7 +2,7 @@
 //!
 //! `RINGWALL_CORPUS` names the folder that has the recordings; their licences do not allow them in here.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -111,7 +111,7 @@ fn a_recorded_call_through_a_public_address_names_that() {
     };
     let mut wall = of_callers(nat(Vec::new(), vec![all]));
     // The caller's endpoints: as Linux told them, and as they are told here.
-    let (mut told, mut named) = (HashMap::new(), 0);
+    let (mut told, mut named) = (BTreeMap::new(), 0);
     for (inside, outside) in inside.into_iter().zip(outside) {
         let theirs = Packet::parse(&outside).expect("a packet");
         if theirs.source == ip(CALLEE) {
