@@ -74,16 +74,10 @@ impl Ends {
         let text = self.text[at..end].to_vec();
         let segment = self.talk.segment(Initiator, self.start[0].wrapping_add(at as u32), &text);
         let (decision, left) = self.wall.arrive(LAN, &segment);
-        match decision.verdict {
-            Verdict::Forward(_) => {}
-            Verdict::Answer => return self.hear(&left[0]),
-            verdict @ (Verdict::Consume
-            | Verdict::Hold
-            | Verdict::HandOff(_)
-            | Verdict::Drop(_)) => {
-                panic!("{verdict:?}")
-            }
+        if decision.verdict == Verdict::Answer {
+            return self.hear(&left[0]);
         }
+        assert!(is_forwarded(decision.verdict), "{decision:?}");
         self.sent = self.sent.max(end);
         for left in left.iter().filter(|_| !lost) {
             let Transport::Tcp(tcp) = &left.packet.body else { panic!("{left:?}") };
