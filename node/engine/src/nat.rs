@@ -40,7 +40,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 pub(crate) use self::act::Binding;
-pub(crate) use self::choose::{First, Toward};
+pub(crate) use self::choose::{First, KnownAs, Toward};
 use self::compiled::Pool;
 pub use self::compiled::PublicUse;
 pub(crate) use self::compiled::Translations;

@@ -63,7 +63,9 @@ impl Nat {
     pub(crate) fn begin(&mut self, session: &Session, twin: &Twin) {
         self.begin_child(session, twin);
         if let Some((outside, class)) = self.port_of(twin) {
-            if let Some(runs) = self.runs_mut(outside.place, class) {
+            if !self.share_reserved((outside.place, class, outside.port))
+                && let Some(runs) = self.runs_mut(outside.place, class)
+            {
                 runs.take(outside.port);
             }
             if twin.marks.has(Marks::BORROWED) {

@@ -53,6 +53,16 @@ pub(crate) struct First<'a> {
     pub(crate) stale: Option<Handle>,
     /// Left behind of a packet that is refused: the address of which no port was left.
     pub(crate) full: &'a Cell<Option<Place>>,
+    /// A gateway has announced its source.
+    pub(crate) known_as: Option<KnownAs>,
+}
+
+/// What the far end was told of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KnownAs {
+    pub(crate) to: (IpAddr, u16),
+    /// The port is one of a public address, and taken for it.
+    pub(crate) takes_port: bool,
 }
 
 /// A public endpoint for a source.
@@ -143,7 +153,8 @@ impl Engine {
         let domain = self.fib.domain_of(first.ports[1]).unwrap_or_default();
         let (key, initiator) = FlowKey::new(domain, protocol, to.source, to.destination);
         // A port that is free is in nobody's key.
-        let new_port = chosen.marks.has(Marks::PORT) && !chosen.marks.has(Marks::MAPPED);
+        let chosen_now = chosen.marks.has(Marks::PORT) && first.known_as.is_none();
+        let new_port = chosen_now && !chosen.marks.has(Marks::MAPPED);
         let hash = self.table.hash(&key);
         let room = if new_port {
             self.table.has_twin_room(hash)
@@ -174,6 +185,9 @@ impl Engine {
             None => rules.origin(first.question).map_err(|_| Reason::NatImpossible)?,
         };
         let untouched = Chosen { to: first.ends.source, marks: Marks::default(), place: NO_PLACE };
+        if let Some(known) = first.known_as {
+            return Ok((self.rule_of_origin(origin), self.as_announced(first, known)));
+        }
         if first.toward.is_some_and(|toward| toward.inward)
             && let Some((rule, chosen)) = self.as_known_outside(first)?
         {
@@ -197,6 +211,21 @@ impl Engine {
             Origin::Shared(rule, to, mapping) => {
                 Ok((self.nat.number(rule), self.public(first, destination, to, mapping)?))
             }
+        }
+    }
+
+    /// The endpoint that a gateway has announced, of whom now sends from there.
+    fn as_announced(&self, first: &First<'_>, KnownAs { to, takes_port }: KnownAs) -> Chosen {
+        let domain = self.fib.domain_of(first.ports[1]).unwrap_or_default();
+        let place = self.nat.place(domain, to.0).filter(|_| takes_port);
+        let marks = if place.is_some() { Marks::PORT } else { Marks::default() };
+        Chosen { to, marks, place: place.unwrap_or(NO_PLACE) }
+    }
+
+    fn rule_of_origin(&self, origin: Origin) -> NatRule {
+        match origin {
+            Origin::Untouched => NatRule::NONE,
+            Origin::Own(rule, _) | Origin::Shared(rule, ..) => self.nat.number(rule),
         }
     }
 

@@ -122,6 +122,12 @@ impl Nat {
         self.reserved.0.as_mut().is_some_and(|known| known.insert((place, class, port), needed))
     }
 
+    /// A session begins that has this port; whether others need it, too.
+    pub(super) fn share_reserved(&mut self, port: Reserved) -> bool {
+        let count = self.reserved.0.as_mut().and_then(|known| known.get_mut(&port));
+        count.map(|count| *count += 1).is_some()
+    }
+
     /// One less needs it.
     pub(crate) fn unreserve(
         &mut self,

@@ -2,7 +2,8 @@
 
 use super::{Judge, Outcome, Permission, Permitted, Plan, Stage, Watch};
 use crate::alg::{self, Begin, Control, Hint, Pinhole, Speech};
-use crate::nat::Toward;
+use crate::engine::Engine;
+use crate::nat::{KnownAs, Toward};
 use crate::policy::LifeIndex;
 use crate::proxy::Relay;
 use crate::session::{CloseReason, Peer, Session};
@@ -95,6 +96,25 @@ impl Judge<'_> {
         }
         let plan = judge.open_permitted(update, permitted, stale, watch);
         Some(Plan { state: State::Related, ..plan })
+    }
+
+    /// What the other side was told of the endpoint that the packet in hand comes from, if that is one that
+    /// was announced, too: who sends from where it listens must be seen as such.
+    #[cold]
+    pub(super) fn known_as(&self) -> Option<KnownAs> {
+        let Engine { algs, table, fib, .. } = self.engine;
+        let domain = fib.domain_of(self.arrived.ingress)?;
+        let hint = Hint::of(&self.keyed.packet, domain)?;
+        let pinhole = algs.pinholes.get(&hint, self.now)?;
+        let (handle, parent) = table.at(pinhole.parent.0)?;
+        let from = (self.packet.source, self.packet.ports()?.0);
+        let own = |it: &&Hint| {
+            let known = algs.pinholes.get(it, self.now);
+            it.protocol == hint.protocol && known.is_some_and(|it| it.inside == from)
+        };
+        let told = *algs.controls.of(handle, parent)?.hints().find(own)?;
+        let takes_port = algs.pinholes.get(&told, self.now)?.takes_port;
+        Some(KnownAs { to: told.to, takes_port })
     }
 
     /// What permits it: the rule of the session that announced it, between the zones of that, if it comes

@@ -166,7 +166,8 @@ impl Judge<'_> {
         let Some((key, direction)) = &self.keyed.flow else { return false };
         let Permitted { way, permission } = permitted;
         let passes = matches!(way.link, Link::Untouched);
-        if passes || self.toward.is_some() || self.packet.options.contains(Options::AH) {
+        let announced = self.toward.is_some() || self.announced.is_some();
+        if passes || announced || self.packet.options.contains(Options::AH) {
             return false;
         }
         let bound = self.engine.binding_simply(&Simple {
@@ -204,6 +205,7 @@ impl Judge<'_> {
             hash: self.keyed.hash,
             stale,
             full: &self.chosen.full,
+            known_as: self.announced.and_then(|_| self.known_as()),
         })?;
         // What AH vouches for are the addresses, too (RFC 4302 §2.6, RFC 3715 §2.1).
         let vouched =

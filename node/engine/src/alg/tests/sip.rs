@@ -175,3 +175,48 @@ fn whoever_says_the_same_again_and_again_takes_no_room_for_it() {
     wall.pass(LAN, &send(PHONE, PROXY, &other));
     assert_eq!((wall.engine.alg_now(), wall.engine.alg_counters().no_room), ((1, 4), 0));
 }
+
+/// Both ends send from where they listen, and either may be the first.
+#[test]
+fn who_sends_from_where_it_listens_is_seen_there_whoever_is_the_first() {
+    for nat in [config::Nat::default(), masquerade(), pooled(config::Mapping::default())] {
+        for client_first in [true, false] {
+            let mut wall = wall(nat.clone());
+            let lines = head("INVITE sip:bob@198.18.0.1 SIP/2.0", "1 INVITE", "10.0.0.5:5060");
+            let invite = message(&lines, &session("10.0.0.5", 40_000));
+            let left = wall.pass(LAN, &send(PHONE, PROXY, &invite));
+            let (shown, told) = (left.ends().source, medium(&said(&left)));
+            let public = shown.0.to_string();
+            let mut lines = head("SIP/2.0 200 OK", "1 INVITE", &format!("{public}:{}", shown.1));
+            lines[3].push_str(";tag=b");
+            let answer = message(&lines, &session("198.18.0.1", 30_000));
+            wall.pass(WAN, &send(PROXY, (&public, shown.1), &answer));
+            for (step, port) in [(0, 0), (1, 1), (2, 0)] {
+                let forth = udp((PHONE.0, 40_000 + port), ("198.18.0.1", 30_000 + port));
+                let back = udp(("198.18.0.1", 30_000 + port), (&public, told + port));
+                let forth = |wall: &mut Wall| {
+                    let seen = wall.pass(LAN, &forth).ends().source;
+                    assert_eq!(seen, (shown.0, told + port), "step {step}");
+                };
+                let back = |wall: &mut Wall| {
+                    let heard = wall.pass(WAN, &back).ends().destination;
+                    assert_eq!(heard, (ip(PHONE.0), 40_000 + port), "step {step}");
+                };
+                if client_first {
+                    forth(&mut wall);
+                    back(&mut wall);
+                } else {
+                    back(&mut wall);
+                    forth(&mut wall);
+                }
+            }
+            assert_eq!(wall.engine.sessions().len(), 3, "signalling, sound, and its RTCP");
+            let taken = wall.taken(&public);
+            let bye = head("BYE sip:bob@198.18.0.1 SIP/2.0", "2 BYE", "10.0.0.5:5060");
+            wall.pass(LAN, &send(PHONE, PROXY, &message(&bye, &[])));
+            assert_eq!(wall.taken(&public), taken, "their sessions have them still");
+            wall.wait(Duration::from_secs(7_200));
+            assert_eq!((wall.engine.sessions().len(), wall.taken(&public)), (0, 0));
+        }
+    }
+}
