@@ -55,13 +55,6 @@ pub const FLOWS: u32 = 560;
 /// Flows of a run that counts, at least: fewer do not meet most of its faults in each of their states.
 pub const BAR_FLOWS: u64 = 500;
 
-/// Control channels of a run beside its flows: some announcement is under way, or has not been used, at
-/// nearly every fault.
-pub const DIALOGS: u32 = 24;
-
-/// Announcements of one of them, at most.
-pub const ROUNDS_OF_DIALOG: usize = 5;
-
 /// Faults of a run that counts, at least: with fewer hardly any two fall together.
 pub const BAR_FAULTS: u64 = 5;
 

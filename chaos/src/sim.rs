@@ -14,11 +14,9 @@
 //!
 //! Time goes from event to event; where nothing happens, nothing is run.
 
-mod announce;
 mod carry;
 mod clock;
 mod daemon;
-mod dialog;
 pub(crate) mod dice;
 mod fault;
 mod flow;

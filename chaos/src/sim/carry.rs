@@ -5,9 +5,9 @@ use engine::PortId;
 use wire::Time;
 
 use super::daemon::Effect;
-use super::flow::{FIRST_PORT, Part};
+use super::flow::FIRST_PORT;
 use super::hosts::frame::{self, Body, Read};
-use super::invariants::{forgery, overlap, pinholes, policy};
+use super::invariants::{forgery, overlap, policy};
 use super::log::Fact;
 use super::network::End;
 use super::node::Message;
@@ -121,11 +121,8 @@ impl World {
             Body::Udp(_) => false,
             Body::Other => return,
         };
-        let it = &self.flows[flow];
-        if it.part != Part::Other {
-            return self.breaks(pinholes::NAME, pinholes::forwards(flow, it));
-        }
-        let found = policy::forwards(it.ends.side, it.ends.ports[1], tcp, daemon.revision);
+        let ends = self.flows[flow].ends;
+        let found = policy::forwards(ends.side, ends.ports[1], tcp, daemon.revision);
         self.breaks(policy::NAME, found);
     }
 
@@ -177,9 +174,7 @@ pub(crate) fn flow_of(read: &Read, flows: usize) -> Option<(usize, usize)> {
     let number = |port: u16| port.checked_sub(FIRST_PORT).map(usize::from);
     let (from, to) = read.ports;
     let client = number(to).filter(|flow| *flow < flows).map(|flow| (flow, 0));
-    let base = [service::FILES_SHARED, service::DATA_SHARED, service::SHARED];
-    let base = base.into_iter().find(|base| to >= *base);
-    let shared = base.map(|base| (usize::from(to - base), 1));
+    let shared = to.checked_sub(service::SHARED).map(|flow| (usize::from(flow), 1));
     client
         .or(shared)
         .or_else(|| number(from).map(|flow| (flow, 1)))

@@ -12,7 +12,6 @@ use cluster_core::replication::replicas::Event as Fate;
 use cluster_core::replication::{self, Release, Replicas, Replication};
 use cluster_core::{Boot, Term};
 use engine::policy::Policy;
-use engine::replication::{Note, NoteKind};
 use engine::{Engine, Origin, PortId, Reason, Verdict};
 use wire::Time;
 
@@ -42,8 +41,6 @@ pub(crate) struct Daemon {
     /// Times that the engine's ring of notes was full.
     pub(crate) notes_lost: u64,
     planted: Planted,
-    /// Notes that come too late, by a mistake that is planted.
-    late: Vec<Note>,
 }
 
 /// An end of the lease that is being carried out.
@@ -113,7 +110,6 @@ impl Daemon {
             tick_at: now,
             notes_lost: 0,
             planted: sim.planted,
-            late: Vec::new(),
         }
     }
 
@@ -133,9 +129,6 @@ impl Daemon {
         if self.tick_at <= now || held_too_long {
             while self.engine.tick(now) {}
             self.tick_at = now + ENGINE_TICK;
-            for note in std::mem::take(&mut self.late) {
-                self.replicate(replication::Input::Note(note), now);
-            }
         }
         self.tell(membership::Input::Timeout, now, effects);
         self.replicate(replication::Input::Time, now);
@@ -300,21 +293,11 @@ impl Daemon {
         let mut noted = false;
         while let Some(note) = self.engine.next_note() {
             noted = true;
-            match self.planted {
-                Planted::LosesNotes => {}
-                Planted::AnnouncesTooEarly if self.is_announcement(&note) => {
-                    self.engine.release(note.place, note.id, u64::MAX, now);
-                    self.late.push(note);
-                }
-                _ => self.replicate(replication::Input::Note(note), now),
+            if self.planted != Planted::LosesNotes {
+                self.replicate(replication::Input::Note(note), now);
             }
         }
         noted
-    }
-
-    fn is_announcement(&self, note: &Note) -> bool {
-        let session = self.engine.session_at(note.place).map(|(_, session)| session);
-        note.sync && note.kind == NoteKind::Changed && session.is_some_and(|it| it.alg().is_some())
     }
 
     /// Who may not be the only one gives ports from its half.
@@ -468,8 +451,7 @@ impl Daemon {
             .collect();
         let replicated = self.engine.replicated();
         format!(
-            "{:?}, connected {}, {} sessions, next {:?} {:?}\n  dropped: {}\n  {replicated:?}\n  \
-             {:?}\n  {:?}",
+            "{:?}, connected {}, {} sessions, next {:?} {:?}\n  dropped: {}\n  {replicated:?}\n  {:?}",
             self.member.view(),
             self.connected,
             self.engine.sessions().len(),
@@ -477,7 +459,6 @@ impl Daemon {
             self.replication.next_deadline(now),
             dropped.join(", "),
             self.replication.view(now),
-            self.engine.alg_counters(),
         )
     }
 

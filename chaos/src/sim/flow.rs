@@ -4,15 +4,13 @@ use core::time::Duration;
 
 use wire::Time;
 
-use super::dialog::{Dialog, Round, transfer_ends};
 use super::dice::Dice;
 use super::hosts::echo::Echo;
 use super::hosts::forger::Forgery;
 use super::hosts::frame::{Ends, Segment};
 use super::hosts::tcp::Peer;
-use super::topology::{Sim, host_address, service};
-use crate::ftp::Way;
-use crate::limits::{DIALOGS, FLOWS, HOSTS, QUIET, ROUNDS_OF_DIALOG};
+use super::topology::{Sim, service};
+use crate::limits::{FLOWS, HOSTS, QUIET};
 
 /// The client's port of the first flow; the next one has the next. So a port names a flow.
 pub(crate) const FIRST_PORT: u16 = 10_000;
@@ -27,26 +25,6 @@ pub(crate) struct Flow {
     pub(crate) due: Option<Time>,
     /// Whether it has begun.
     pub(crate) begun: bool,
-    /// Whether its source is translated.
-    pub(crate) translated: bool,
-    pub(crate) part: Part,
-    /// Of what a dialog announces: whether it may pass by now.
-    pub(crate) may_pass: bool,
-}
-
-/// What a flow is to a dialog.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    Other,
-    /// It is announced.
-    Transfer {
-        intruder: Option<usize>,
-        intrudes_after: Duration,
-    },
-    /// It comes where a transfer has come already.
-    Intruder {
-        of: usize,
-    },
 }
 
 /// What is said.
@@ -54,8 +32,6 @@ pub(crate) enum Part {
 pub(crate) enum Content {
     /// A TCP connection.
     Conversation(Box<Conversation>),
-    /// A control channel.
-    Dialog(Box<Dialog>),
     /// Datagrams and their answers.
     Exchange(Exchange),
     /// A SYN that no policy permits, sent again and again.
@@ -101,93 +77,12 @@ impl Flow {
     /// All flows of a run.
     pub(crate) fn roll_all(sim: &Sim) -> Vec<Self> {
         let mut dice = Dice::new(sim.seed, 2);
-        let mut flows: Vec<Self> = (0..FLOWS).map(|it| Self::roll(it, sim, &mut dice)).collect();
-        let mut dice = Dice::new(sim.seed, 7);
-        for _ in 0..DIALOGS {
-            let dialog = Self::roll_dialog(flows.len(), sim, &mut dice);
-            flows.extend(dialog);
-        }
-        flows
-    }
-
-    /// A control channel, and behind it what it announces.
-    fn roll_dialog(first: usize, sim: &Sim, dice: &mut Dice) -> Vec<Self> {
-        let translated = dice.per_mille(500);
-        let hosts = [0; 2].map(|_| dice.below(HOSTS as u64) as usize);
-        let service =
-            if translated { service::FILES_SHARED + first as u16 } else { service::FILES };
-        let ports = [FIRST_PORT + first as u16, service];
-        let v6 = dice.per_mille(300);
-        let ends = Ends { v6, side: 0, hosts, ports, public: None, there: None };
-        let end = end_millis(sim);
-        let (mut rounds, mut others) = (Vec::new(), Vec::new());
-        for number in 0..ROUNDS_OF_DIALOG {
-            let numbers = [1, 2].map(|it| first + 2 * number + it);
-            let (round, transfer) = Self::roll_round((&ends, translated), numbers, end / 8, dice);
-            rounds.push(round);
-            others.extend(transfer);
-        }
-        rounds.truncate(dice.within(1..ROUNDS_OF_DIALOG as u64 + 1) as usize);
-        let mut dialog = Dialog::new([peer(dice), peer(dice)], rounds, dice);
-        dialog.hurry(Duration::from_millis(end));
-        let needs = dialog.duration() + Duration::from_millis(end / 8);
-        let latest = Time::from_millis(end).since(Time::ZERO + needs);
-        let starts = Time::from_millis(dice.within(1_500..end));
-        let starts = starts.min(Time::from_millis(1_500) + latest);
-        let content = Content::Dialog(Box::new(dialog));
-        let dialog = Self { translated, ..Self::of(ends, starts, content) };
-        core::iter::once(dialog).chain(others).collect()
-    }
-
-    /// One announcement, its transfer, which needs no longer than `most` milliseconds, and its intruder.
-    fn roll_round(
-        (dialog, translated): (&Ends, bool),
-        numbers: [usize; 2],
-        most: u64,
-        dice: &mut Dice,
-    ) -> (Round, [Self; 2]) {
-        let ways = if dialog.v6 { &Way::ALL[2..] } else { &Way::ALL[..] };
-        let way = ways[dice.below(ways.len() as u64) as usize];
-        let base = if translated { service::DATA_SHARED } else { service::DATA };
-        let port = base + numbers[0] as u16;
-        let [ends, other] =
-            numbers.map(|it| transfer_ends(dialog, way, [FIRST_PORT + it as u16, port]));
-        let listener = host_address(ends.side_of(1), ends.hosts[1], ends.v6);
-        let round = Round::new((way, (listener, port).into()), numbers, dice);
-        let mut content = Content::conversation(dice);
-        if let Content::Conversation(it) = &mut content {
-            it.rest = it.rest.min(Duration::from_millis(most) / (it.rounds + 2));
-        }
-        // A public port may be announced again, and who comes then would be right; and behind one nobody can
-        // tell an intruder from the transfer.
-        let (intruder, intrudes_after) =
-            ((!translated).then_some(numbers[1]), round.intrudes_after);
-        let transfer = Self {
-            translated: translated && way.passive,
-            part: Part::Transfer { intruder, intrudes_after },
-            ..Self::of(ends, Time::MAX, content)
-        };
-        let content = Content::Denied(peer(dice));
-        let part = Part::Intruder { of: numbers[0] };
-        (round, [transfer, Self { part, ..Self::of(other, Time::MAX, content) }])
-    }
-
-    const fn of(ends: Ends, starts: Time, content: Content) -> Self {
-        Self {
-            ends,
-            starts,
-            content,
-            due: None,
-            begun: false,
-            translated: false,
-            part: Part::Other,
-            may_pass: false,
-        }
+        (0..FLOWS).map(|number| Self::roll(number, sim, &mut dice)).collect()
     }
 
     fn roll(number: u32, sim: &Sim, dice: &mut Dice) -> Self {
         // A third of them in the quiet time; but each must have time to come to its end.
-        let end = end_millis(sim);
+        let end = sim.seconds * 1_000 - QUIET.as_millis() as u64 * 2 / 3;
         let mut starts = Time::from_millis(dice.within(1_500..end));
         let port = FIRST_PORT + number as u16;
         let (side, service, mut content) = match dice.below(100) {
@@ -213,20 +108,9 @@ impl Flow {
         }
         let hosts = [0; 2].map(|_| dice.below(HOSTS as u64) as usize);
         let v6 = dice.per_mille(400);
-        let ports = [port, service];
-        let ends = Ends { v6, side, hosts, ports, public: None, there: None };
-        let translated = port_is_shared(service);
-        Self { translated, ..Self::of(ends, starts, content) }
+        let ends = Ends { v6, side, hosts, ports: [port, service], public: None };
+        Self { ends, starts, content, due: None, begun: false }
     }
-}
-
-const fn port_is_shared(port: u16) -> bool {
-    port >= service::SHARED
-}
-
-/// When what is to come to its end in time must have begun.
-const fn end_millis(sim: &Sim) -> u64 {
-    sim.seconds * 1_000 - QUIET.as_millis() as u64 * 2 / 3
 }
 
 fn peer(dice: &mut Dice) -> Peer {
@@ -307,6 +191,10 @@ impl Conversation {
     /// About how long it takes in peace.
     fn duration(&self) -> Duration {
         (self.rest + Duration::from_millis(60)) * (self.rounds + 1)
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.peers.iter().all(Peer::is_done)
     }
 
     /// What the programs at both ends do next.

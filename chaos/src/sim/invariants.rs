@@ -6,7 +6,6 @@ pub(crate) mod conservation;
 pub(crate) mod forgery;
 pub(crate) mod monotone;
 pub(crate) mod overlap;
-pub(crate) mod pinholes;
 pub(crate) mod policy;
 pub(crate) mod survival;
 pub(crate) mod translation;

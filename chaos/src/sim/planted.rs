@@ -22,8 +22,6 @@ pub enum Planted {
     LetsForgeryIn,
     /// A table that does not learn from records how sessions are translated.
     LosesTranslations,
-    /// A driver that lets an announcement go before it tells the backup of the pinhole.
-    AnnouncesTooEarly,
     /// A driver that never asks for the owner's sessions.
     NeverJoins,
 }

@@ -6,7 +6,6 @@ use cluster_core::membership::{Fitness, Request};
 use wire::Time;
 
 use super::fault::{Fault, Target};
-use super::flow::Part;
 use super::log::Fact;
 use super::network::Weather;
 use super::topology::SEGMENTS;
@@ -44,20 +43,10 @@ impl World {
         }
         // At its end once more: for those that were opened meanwhile.
         if self.excused[number] {
-            self.excuse_all();
+            self.survival.excuse_all();
+            self.translations.excuse_all();
         }
         self.apply(&planned.fault, node, begins);
-    }
-
-    /// What is open may break, what is mapped may be mapped anew, and what was announced may come twice.
-    fn excuse_all(&mut self) {
-        self.survival.excuse_all();
-        self.translations.excuse_all();
-        for number in 0..self.flows.len() {
-            if let Part::Intruder { of } = self.flows[number].part {
-                self.flows[number].may_pass |= self.flows[of].may_pass;
-            }
-        }
     }
 
     fn owns(&self, node: usize) -> bool {
@@ -110,7 +99,8 @@ impl World {
                     }
                 }
                 if !begins {
-                    self.excuse_all();
+                    self.survival.excuse_all();
+                    self.translations.excuse_all();
                 }
             }
             Fault::Down { segment } => {

@@ -213,13 +213,6 @@ pub(crate) mod service {
     pub(crate) const SOMETIMES: u16 = 777;
     /// TCP and UDP, under no policy.
     pub(crate) const NEVER: u16 = 23;
-    /// TCP from LAN to WAN, whose gateway is FTP's; the second one with a translated source, and the flow's
-    /// number added.
-    pub(crate) const FILES: u16 = 21;
-    pub(crate) const FILES_SHARED: u16 = 50_000;
-    /// What is announced there, the transfer's number added: under no rule.
-    pub(crate) const DATA: u16 = 20_000;
-    pub(crate) const DATA_SHARED: u16 = 40_000;
     /// TCP and UDP from LAN to WAN, with a translated source: the flow's number is added, since its client's
     /// port does not tell the server who it is.
     pub(crate) const SHARED: u16 = 30_000;
@@ -241,13 +234,6 @@ from = "lan"
 to = "wan"
 service = ["tcp/80", "udp/7", "tcp/30000-39999", "udp/30000-39999"]
 action = "permit"
-[[rule]]
-id = "files"
-from = "lan"
-to = "wan"
-service = ["tcp/21", "tcp/50000-50999"]
-action = "permit"
-alg = ["ftp", "ftp/50000-50999"]
 [[rule]]
 id = "hasty"
 from = "lan"
@@ -273,7 +259,7 @@ id = "shared"
 type = "source"
 from = "lan"
 to = "wan"
-service = ["tcp/30000-50999", "udp/30000-39999"]
+service = ["tcp/30000-39999", "udp/30000-39999"]
 translate = "pool:public"
 "#;
 

@@ -4,12 +4,11 @@
 use wire::Time;
 
 use super::carry::flow_of;
-use super::dialog::Dialog;
 use super::dice::Dice;
-use super::flow::{Content, Conversation, Flow};
+use super::flow::{Content, Flow};
 use super::hosts::forger::Forgery;
 use super::hosts::frame::{self, Body, Read, Segment};
-use super::hosts::tcp::{Fate, Peer};
+use super::hosts::tcp::Fate;
 use super::invariants::{forgery, survival, translation};
 use super::log::Fact;
 use super::network::{End, Weather};
@@ -33,9 +32,7 @@ impl World {
             return self.arm(number);
         }
         self.tally.flows += u64::from(!std::mem::replace(&mut flow.begun, true));
-        let transfers_begun = self.transfers_begun(number);
-        let flow = &mut self.flows[number];
-        let (mut out, mut news) = ([Vec::new(), Vec::new()], Vec::new());
+        let mut out = [Vec::new(), Vec::new()];
         let mut datagram = None;
         match &mut flow.content {
             Content::Conversation(it) if it.is_new() => {
@@ -43,8 +40,6 @@ impl World {
                 self.log.note(now, Fact::Opens { flow: number });
             }
             Content::Conversation(it) => it.time(now, &mut out),
-            Content::Dialog(it) if it.is_new() => it.open(now, &mut out),
-            Content::Dialog(it) => it.time(transfers_begun, (now, &mut out), &mut news),
             Content::Denied(peer) if peer.timer().is_none() && peer.fate().is_none() => {
                 peer.open(now, &mut out[0]);
             }
@@ -60,7 +55,6 @@ impl World {
         if let Some(datagram) = datagram {
             self.ask_echo(number, datagram);
         }
-        self.hear_news(number, news);
         self.speak(number, &out);
     }
 
@@ -79,12 +73,7 @@ impl World {
         let ends = self.flows[number].ends;
         if let Some(node) = self.gateway(number, end) {
             self.tally.forged += u64::from(forged);
-            let frame = match &self.flows[number].content {
-                Content::Dialog(it) if !forged => {
-                    ends.tcp_of(end, node, segment, (&it.text(end, segment), false))
-                }
-                _ => ends.tcp(end, node, segment, forged),
-            };
+            let frame = ends.tcp(end, node, segment, forged);
             self.send_to_gateway(ends.side_of(end), node, &frame);
         }
     }
@@ -115,7 +104,6 @@ impl World {
         let (side, host) = (flow.ends.side_of(end), flow.ends.host_of(end));
         let unreachable = match &flow.content {
             Content::Conversation(it) => it.peers[end].retransmissions() >= UNREACHABLE_AFTER,
-            Content::Dialog(it) => it.peers[end].retransmissions() >= UNREACHABLE_AFTER,
             Content::Exchange(_) | Content::Denied(_) | Content::Forgery(_) => false,
         };
         let neighbourhood = &mut self.hosts[side][host];
@@ -163,8 +151,7 @@ impl World {
         let Some((number, end)) = flow_of(&read, self.flows.len()) else { return };
         self.breaks(forgery::NAME, forgery::passes(&read));
         self.note(Fact::Arrives { side, flow: number, end });
-        let reads = matches!(self.flows[number].content, Content::Dialog(_));
-        if !read.intact && !reads {
+        if !read.intact {
             self.breaks(
                 survival::NAME,
                 Some(format!("flow {number} got other data than were sent")),
@@ -172,10 +159,7 @@ impl World {
         }
         self.translated(number, end, &read);
         match read.body {
-            Body::Tcp(segment) => {
-                let data = frame::tcp_data(bytes).unwrap_or_default();
-                self.segment(number, end, (&segment, data));
-            }
+            Body::Tcp(segment) => self.segment(number, end, &segment),
             Body::Udp(datagram) => self.datagram(number, end, datagram),
             Body::Other => {}
         }
@@ -183,7 +167,8 @@ impl World {
 
     /// What the server of a translated flow sees its client as.
     fn translated(&mut self, number: usize, end: usize, read: &Read) {
-        if end == 0 || !self.flows[number].translated {
+        let shared = self.flows[number].ends.ports[1] >= service::SHARED;
+        if end == 0 || !shared {
             return;
         }
         let (source, port) = (read.source, read.ports.0);
@@ -194,22 +179,20 @@ impl World {
         self.tally.translated += 1;
         self.flows[number].ends.public = Some((source, port));
         let protocol = if matches!(read.body, Body::Tcp(_)) { 6 } else { 17 };
-        let apart_until = self.apart_until();
+        let nanos = |ago: core::time::Duration| ago.as_nanos() as u64;
+        let apart = self.network.apart_ago(self.now);
+        let apart_until = apart.map(|ago| Time(self.now.0.saturating_sub(nanos(ago))) + HEALING);
         let public = (protocol, source, port);
         let found = self.translations.seen(number, public, self.now, apart_until);
         self.breaks(translation::NAME, found);
     }
 
-    fn segment(&mut self, number: usize, end: usize, (segment, data): (&Segment, &[u8])) {
-        let (mut out, mut news) = ([Vec::new(), Vec::new()], Vec::new());
+    fn segment(&mut self, number: usize, end: usize, segment: &Segment) {
+        let mut out = [Vec::new(), Vec::new()];
         match &mut self.flows[number].content {
             Content::Conversation(it) => it.hear(end, segment, self.now, &mut out),
-            Content::Dialog(it) => {
-                it.hear(end, (segment, data), (self.now, &mut out), &mut news);
-            }
             Content::Denied(_) | Content::Exchange(_) | Content::Forgery(_) => return,
         }
-        self.hear_news(number, news);
         self.speak(number, &out);
     }
 
@@ -229,20 +212,14 @@ impl World {
                     self.breaks(survival::NAME, Some(what));
                 }
             }
-            Content::Conversation(_)
-            | Content::Dialog(_)
-            | Content::Denied(_)
-            | Content::Forgery(_) => {}
+            Content::Conversation(_) | Content::Denied(_) | Content::Forgery(_) => {}
         }
     }
 
     pub(crate) fn must_be_answered(&mut self, number: usize, datagram: u64) {
         let answered = match &self.flows[number].content {
             Content::Exchange(it) => it.echo.is_answered(datagram),
-            Content::Conversation(_)
-            | Content::Dialog(_)
-            | Content::Denied(_)
-            | Content::Forgery(_) => true,
+            Content::Conversation(_) | Content::Denied(_) | Content::Forgery(_) => true,
         };
         self.tally.answered += u64::from(answered);
         let what = format!("datagram {datagram} of flow {number} was not answered in a quiet time");
@@ -252,45 +229,32 @@ impl World {
     /// What a connection has come to.
     fn follow(&mut self, number: usize) {
         let now = self.now;
-        let Some((peers, acknowledged, over)) = self.flows[number].connection() else { return };
-        if *over {
+        let Content::Conversation(it) = &mut self.flows[number].content else { return };
+        if it.over {
             return;
         }
-        let opens = peers[0].is_open() && !std::mem::replace(acknowledged, peers[0].is_open());
-        let fate = peers.iter().find_map(Peer::fate);
-        let done = peers.iter().all(Peer::is_done);
-        *over = done || fate.is_some();
-        if opens {
+        if it.peers[0].is_open() && !it.acknowledged {
+            it.acknowledged = true;
             self.log.note(now, Fact::Acknowledged { flow: number });
             self.survival.acknowledged(number);
             // Each of both nodes may have a half of it, and one of the halves is given up.
-            if self.is_apart() {
+            if self.network.apart_ago(now).is_some_and(|ago| ago <= HEALING) {
                 self.survival.excuse(number);
             }
-            self.transfer_opens(number);
         }
-        if done {
+        let fate = it.peers.iter().find_map(|peer| peer.fate());
+        if it.is_done() {
+            it.over = true;
             self.note(Fact::Done { flow: number });
             self.survival.done(number);
             self.translations.over(number);
         } else if let Some(fate) = fate {
+            it.over = true;
             self.note(Fact::Broken { flow: number, fate });
             self.translations.over(number);
             let found = self.survival.broke(number, fate);
-            self.breaks(self.name_of_break(number), found);
-            self.dialog_breaks(number);
+            self.breaks(survival::NAME, found);
         }
-    }
-
-    /// When the nodes were apart last.
-    pub(crate) fn apart_until(&self) -> Option<Time> {
-        let nanos = |ago: core::time::Duration| ago.as_nanos() as u64;
-        let apart = self.network.apart_ago(self.now);
-        apart.map(|ago| Time(self.now.0.saturating_sub(nanos(ago))) + HEALING)
-    }
-
-    pub(crate) fn is_apart(&self) -> bool {
-        self.network.apart_ago(self.now).is_some_and(|ago| ago <= HEALING)
     }
 
     /// Makes sure that the flow is looked at when it is due.
@@ -328,7 +292,6 @@ impl World {
         };
         let expected = match &self.flows[victim].content {
             Content::Conversation(it) => it.peers[1 - end].expected(),
-            Content::Dialog(it) => it.peers[1 - end].expected(),
             Content::Exchange(_) | Content::Denied(_) | Content::Forgery(_) => 0,
         };
         let segment = kind.segment(expected, dice);
@@ -343,25 +306,9 @@ impl World {
 }
 
 impl Flow {
-    /// Both ends of its connection, whether its client has seen the SYN-ACK, and whether it is over.
-    fn connection(&mut self) -> Option<(&[Peer; 2], &mut bool, &mut bool)> {
-        match &mut self.content {
-            Content::Conversation(it) => {
-                let Conversation { peers, acknowledged, over, .. } = &mut **it;
-                Some((peers, acknowledged, over))
-            }
-            Content::Dialog(it) => {
-                let Dialog { peers, acknowledged, over, .. } = &mut **it;
-                Some((peers, acknowledged, over))
-            }
-            Content::Denied(_) | Content::Exchange(_) | Content::Forgery(_) => None,
-        }
-    }
-
     fn is_open(&self) -> bool {
         match &self.content {
             Content::Conversation(it) => it.acknowledged && !it.over,
-            Content::Dialog(it) => it.acknowledged && !it.over,
             Content::Exchange(_) | Content::Denied(_) | Content::Forgery(_) => false,
         }
     }
@@ -369,7 +316,6 @@ impl Flow {
     fn next_deadline(&self) -> Option<Time> {
         match &self.content {
             Content::Conversation(it) => it.next_deadline(),
-            Content::Dialog(it) => it.next_deadline(),
             Content::Denied(peer) => peer.timer().filter(|_| peer.fate() != Some(Fate::GivenUp)),
             Content::Exchange(it) => (it.left > 0).then_some(it.next),
             Content::Forgery(it) => (it.left > 0).then_some(it.next),

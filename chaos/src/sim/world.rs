@@ -18,7 +18,7 @@ use super::hosts::Neighbourhood;
 use super::invariants::overlap::Overlap;
 use super::invariants::survival::Survival;
 use super::invariants::translation::Translations;
-use super::invariants::{Violation, agreement, conservation, monotone, overlap};
+use super::invariants::{Violation, agreement, conservation, monotone, overlap, survival};
 use super::log::{Fact, Log};
 use super::network::{End, Network};
 use super::node::{Message, Node};
@@ -108,20 +108,12 @@ pub struct Tally {
     pub holds_expired: u64,
     /// Frames that came to their servers with a translated source.
     pub translated: u64,
-    /// Transfers whose announcement was heard, those of them that were opened, and others that came where one
-    /// had come already.
-    pub announced: u64,
-    pub came: u64,
-    pub intruders: u64,
 }
 
 impl Tally {
     /// Adds what another run saw.
     pub fn add(&mut self, other: &Self) {
         self.translated += other.translated;
-        self.announced += other.announced;
-        self.came += other.came;
-        self.intruders += other.intruders;
         self.events += other.events;
         self.flows += other.flows;
         self.forwarded += other.forwarded;
@@ -181,10 +173,7 @@ impl World {
             self.queue.push(self.faults[number].at, Event::Fault { number, begins: true });
         }
         for flow in 0..self.flows.len() {
-            // What is announced comes when somebody has heard of it.
-            if self.flows[flow].starts < Time::MAX {
-                self.queue.push(self.flows[flow].starts, Event::Flow { flow });
-            }
+            self.queue.push(self.flows[flow].starts, Event::Flow { flow });
         }
         self.queue.push(Time::ZERO + LOOK, Event::Look);
         let late = self.dice[1].below(400);
@@ -485,10 +474,9 @@ impl World {
     fn finish(&mut self) {
         self.look_at_everything();
         if let Some(flow) = self.survival.finish() {
-            let name = self.name_of_break(flow);
-            let it = &self.flows[flow];
+            let flow = &self.flows[flow];
             let what = "was acknowledged and is not done after a quiet time";
-            self.breaks(name, Some(format!("{flow}: {it:?} {what}")));
+            self.breaks(survival::NAME, Some(format!("{flow:?} {what}")));
         }
         // A session may be ending at this very moment.
         for _ in 0..4 {

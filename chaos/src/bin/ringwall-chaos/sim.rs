@@ -131,11 +131,6 @@ fn tell(options: &Options, sum: &Sum, seconds: f64) -> io::Result<()> {
     writeln!(out, "{counted} of them count (at least {bar}): {clean} clean")?;
     writeln!(out, "{flows} flows, {forwarded} frames forwarded, {forged} forged sent")?;
     writeln!(out, "{answered} datagrams answered in quiet, {translated} frames translated")?;
-    let Tally { announced, came, intruders, .. } = sum.tally;
-    writeln!(
-        out,
-        "{announced} transfers announced, {came} of them came, {intruders} others tried the same"
-    )?;
     writeln!(
         out,
         "{acknowledged} connections acknowledged, {completed} of them completed, {exempt} excused"

@@ -20,8 +20,6 @@ pub(crate) struct Ends {
     pub(crate) ports: [u16; 2],
     /// What its server sees the client as, if that is another endpoint.
     pub(crate) public: Option<(IpAddr, u16)>,
-    /// Where its client goes, if that was announced.
-    pub(crate) there: Option<(IpAddr, u16)>,
 }
 
 /// A TCP segment as the hosts speak of it.
@@ -78,36 +76,21 @@ impl Ends {
         let address = |end| host_address(self.side_of(end), self.hosts[end], self.v6);
         let side = self.side_of(from);
         let port = port_of(side + 1);
-        let seen = self.seen_by(from).map(|(address, _)| address);
+        let seen = self.public.filter(|_| from == 1).map(|(address, _)| address);
         Builder::new(address(from), seen.unwrap_or_else(|| address(to)))
             .ethernet(host_mac(side, self.hosts[from]), node_mac(node, port))
     }
 
     /// The port that `end` sends to.
     fn port_beyond(&self, end: usize) -> u16 {
-        self.seen_by(end).map_or(self.ports[1 - end], |(_, port)| port)
-    }
-
-    /// The other end as this one knows it, if it does not know itself as that.
-    const fn seen_by(&self, end: usize) -> Option<(IpAddr, u16)> {
-        if end == 0 { self.there } else { self.public }
+        let seen = self.public.filter(|_| end == 1).map(|(_, port)| port);
+        seen.unwrap_or(self.ports[1 - end])
     }
 
     /// A segment of `end`, to the gateway `node`.
     pub(crate) fn tcp(&self, end: usize, node: usize, segment: &Segment, forged: bool) -> Vec<u8> {
         let data: Vec<u8> =
             (0..segment.payload).map(|at| byte_at(segment.sequence.wrapping_add(at))).collect();
-        self.tcp_of(end, node, segment, (&data, forged))
-    }
-
-    /// The same with these data.
-    pub(crate) fn tcp_of(
-        &self,
-        end: usize,
-        node: usize,
-        segment: &Segment,
-        (data, forged): (&[u8], bool),
-    ) -> Vec<u8> {
         let mut builder = self
             .builder(end, node)
             .traffic_class(if forged { FORGED } else { 0 })
@@ -120,7 +103,7 @@ impl Ends {
             builder = builder.mss(1_400);
             builder = segment.scale.map_or(builder, |scale| builder.window_scale(scale));
         }
-        written(&builder.payload(data))
+        written(&builder.payload(&data))
     }
 
     /// A datagram of `end`, to the gateway `node`.
@@ -141,13 +124,6 @@ fn written(builder: &Builder<'_>) -> Vec<u8> {
 /// can tell whether it is the right one.
 const fn byte_at(sequence: u32) -> u8 {
     (sequence ^ (sequence >> 8) ^ (sequence >> 16)) as u8
-}
-
-/// The data of a TCP segment.
-pub(crate) fn tcp_data(frame: &[u8]) -> Option<&[u8]> {
-    let packet = Packet::parse(frame).ok()?;
-    let Transport::Tcp(tcp) = &packet.body else { return None };
-    frame.get(packet.transport as usize + usize::from(tcp.header_len)..packet.end as usize)
 }
 
 /// Reads a frame; `None` if it is none that a host understands.

@@ -115,11 +115,6 @@ impl Peer {
         self.send(now, out);
     }
 
-    /// Where in all that it writes a number of its own stands.
-    pub(crate) const fn place_of(&self, sequence: u32) -> u32 {
-        sequence.wrapping_sub(self.iss.wrapping_add(1))
-    }
-
     /// Whether the handshake is over as this end sees it: a client has seen the SYN-ACK.
     pub(crate) fn is_open(&self) -> bool {
         self.state == State::Open

@@ -8,10 +8,8 @@ pub(crate) const NAME: &str = "policy";
 /// policy. `tcp`: the protocol.
 pub(crate) fn forwards(side: usize, service: u16, tcp: bool, revision: Revision) -> Option<String> {
     let permitted = match (side, tcp, service) {
-        (0, true, service::WEB | service::FILES | service::FILES_SHARED..) => true,
-        (1, true, service::MAIL) => true,
-        (0, false, service::ECHO | service::HASTY)
-        | (0, _, service::SHARED..service::DATA_SHARED) => true,
+        (0, true, service::WEB) | (1, true, service::MAIL) => true,
+        (0, false, service::ECHO | service::HASTY) | (0, _, service::SHARED..) => true,
         (0, false, service::SOMETIMES) => revision.permits_the_sometimes_denied(),
         _ => false,
     };

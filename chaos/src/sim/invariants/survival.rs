@@ -51,11 +51,6 @@ impl Survival {
         }
     }
 
-    /// Whether it may break.
-    pub(crate) fn is_exempt(&self, flow: usize) -> bool {
-        self.flows[flow] == Standing::Exempt
-    }
-
     /// Every connection that is open may break.
     pub(crate) fn excuse_all(&mut self) {
         for flow in 0..self.flows.len() {
