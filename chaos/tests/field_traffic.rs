@@ -123,6 +123,7 @@ fn plan() -> Plan {
         load_per_second: asked("FIELD_LOAD", 10_000) as u32,
         probes: true,
         doors: 0,
+        gateways: Vec::new(),
     }
 }
 

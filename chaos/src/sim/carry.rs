@@ -84,7 +84,11 @@ impl World {
     fn emit(&mut self, node: usize, port: PortId, frame: Vec<u8>) {
         let (now, planted) = (self.now, self.sim.planted);
         let it = &mut self.nodes[node];
-        it.books.emitted_now += u64::from(planted != Planted::PassesWhatIsDenied);
+        let unmade = it.daemon.as_mut().map(|daemon| &mut daemon.unmade).filter(|it| **it > 0);
+        match unmade {
+            Some(unmade) => *unmade -= 1,
+            None => it.books.emitted_now += 1,
+        }
         if !it.has_lease(it.local(now), planted) {
             it.books.discarded += 1;
             if let Some(daemon) = &mut it.daemon {

@@ -44,6 +44,8 @@ pub(crate) struct Daemon {
     planted: Planted,
     /// Notes that come too late, by a mistake that is planted.
     late: Vec<Note>,
+    /// Frames that it sends by a mistake that is planted, and no engine has made.
+    pub(crate) unmade: u64,
 }
 
 /// An end of the lease that is being carried out.
@@ -113,6 +115,7 @@ impl Daemon {
             tick_at: now,
             notes_lost: 0,
             planted: sim.planted,
+            unmade: 0,
             late: Vec::new(),
         }
     }
@@ -159,6 +162,7 @@ impl Daemon {
             Verdict::Forward(_) | Verdict::Answer | Verdict::Consume | Verdict::Hold => {}
             Verdict::HandOff(_) => unreachable!("a node of the simulator has one worker"),
             Verdict::Drop(_) if self.planted == Planted::PassesWhatIsDenied => {
+                self.unmade += 1;
                 effects.push(Effect::Frame(PortId(1 - port.0), bytes));
             }
             Verdict::Drop(_) => {}
@@ -306,7 +310,16 @@ impl Daemon {
                     self.engine.release(note.place, note.id, u64::MAX, now);
                     self.late.push(note);
                 }
-                _ => self.replicate(replication::Input::Note(note), now),
+                Planted::AnnouncesTooEarly
+                | Planted::Nothing
+                | Planted::KeepsTheLease
+                | Planted::IgnoresTheLease
+                | Planted::PassesWhatIsDenied
+                | Planted::SwallowsFrames
+                | Planted::GoesBack
+                | Planted::LetsForgeryIn
+                | Planted::LosesTranslations
+                | Planted::NeverJoins => self.replicate(replication::Input::Note(note), now),
             }
         }
         noted

@@ -83,7 +83,11 @@ impl World {
                 Content::Dialog(it) if !forged => {
                     ends.tcp_of(end, node, segment, (&it.text(end, segment), false))
                 }
-                _ => ends.tcp(end, node, segment, forged),
+                Content::Dialog(_)
+                | Content::Conversation(_)
+                | Content::Exchange(_)
+                | Content::Denied(_)
+                | Content::Forgery(_) => ends.tcp(end, node, segment, forged),
             };
             self.send_to_gateway(ends.side_of(end), node, &frame);
         }

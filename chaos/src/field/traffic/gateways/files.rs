@@ -38,10 +38,8 @@ struct Transfer([TcpStream; 2]);
 type Failed = Event;
 
 fn failed(error: &std::io::Error) -> Failed {
-    match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => Event::Timeout,
-        _ => Event::Reset,
-    }
+    let late = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+    if late { Event::Timeout } else { Event::Reset }
 }
 
 impl Dialog {
@@ -134,7 +132,7 @@ impl Dialog {
         self.diary.note("announced", Entry::now(self.id, Event::Connect));
         let done = self.join(to).and_then(|transfer| {
             self.diary.note("announced", Entry::now(self.id, Event::Open));
-            transfer.is_brief(self.id.is_multiple_of(2))
+            transfer.carry_briefly(self.id.is_multiple_of(2))
         });
         let event = done.err().unwrap_or(Event::Done);
         self.diary.note("announced", Entry::now(self.id, event));
@@ -152,7 +150,8 @@ impl Dialog {
             }
             self.diary.note("cycles", Entry::now(number, Event::Connect));
             let transfer = self.announce().and_then(|to| self.join(to));
-            let done = transfer.and_then(|transfer| transfer.is_brief(number.is_multiple_of(2)));
+            let done =
+                transfer.and_then(|transfer| transfer.carry_briefly(number.is_multiple_of(2)));
             self.diary.note("cycles", Entry::now(number, done.err().unwrap_or(Event::Done)));
             if done.is_err() {
                 return;
@@ -166,7 +165,7 @@ impl Dialog {
         self.diary.note("controls", Entry::now(self.id, Event::Sent));
         let asked = self.asks("NOOP\r\n", "200 Command okay.\r\n");
         let transfer = asked.and_then(|()| self.announce()).and_then(|to| self.join(to));
-        let done = transfer.and_then(|it| it.is_brief(true));
+        let done = transfer.and_then(|it| it.carry_briefly(true));
         self.diary.note("controls", Entry::now(self.id, done.err().unwrap_or(Event::Echoed)));
     }
 
@@ -247,7 +246,7 @@ impl Transfer {
     }
 
     /// A short one as a whole.
-    fn is_brief(mut self, forth: bool) -> Result<(), Failed> {
+    fn carry_briefly(mut self, forth: bool) -> Result<(), Failed> {
         (0..CHUNKS_BRIEF as u64).try_for_each(|it| self.carry(forth, it * CHUNK as u64))?;
         self.close(forth)
     }
