@@ -36,7 +36,7 @@ struct Told<'a> {
 impl Engine {
     /// Reads a message of SIP.
     pub(super) fn read_sip(&mut self, sent: &Sent<'_>) -> Option<Edits> {
-        let message = match sip::read(sent.bytes, self.settings.seed[1]) {
+        let message = match sip::read(sent.bytes, self.name_seed()) {
             Ok(message) => message,
             Err(sip::Refused::NotSip) => return None,
             Err(_) => {

@@ -285,6 +285,11 @@ impl Engine {
         self.algs.rudder = Some(Box::new(Rudder::new(steering, worker, seed)));
     }
 
+    /// What names in messages are hashed with: the same on every node, which goes on with calls of others.
+    pub(crate) const fn name_seed(&self) -> u64 {
+        self.settings.secret[1]
+    }
+
     /// Takes what the gateways of the policy in force need.
     pub(crate) fn prepare_algs(&mut self) {
         if self.policy.has_algs() {

@@ -24,7 +24,7 @@ const fn call_of(session: u64) -> u32 {
 impl Engine {
     /// Reads a message of RTSP.
     pub(super) fn read_rtsp(&mut self, sent: &Sent<'_>) -> Option<Edits> {
-        let message = match rtsp::read(sent.bytes, self.settings.seed[1]) {
+        let message = match rtsp::read(sent.bytes, self.name_seed()) {
             Ok(message) => message,
             Err(rtsp::Refused::NotRtsp) => return None,
             Err(_) => {

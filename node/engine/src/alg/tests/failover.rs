@@ -283,3 +283,22 @@ fn what_the_record_does_not_know_of_is_passed_over_when_it_is_not_sent_again() {
     second.pass(LAN, &next);
     assert_eq!(second.engine.alg_now(), (1, 1));
 }
+
+/// Nodes have seeds of their own for their tables; what a call is called they must agree on.
+#[test]
+fn a_call_that_is_spoken_of_after_a_takeover_is_the_same_call() {
+    for nat in [config::Nat::default(), masquerade()] {
+        let mut first = wall(nat.clone());
+        let mut talk = Talk::open(&mut first, ("10.0.0.5", 40_700), ("198.18.0.1", 5_060));
+        let invite = sip_stream::invite(0);
+        let told = talk.utter(&mut first, Initiator, invite.as_bytes());
+        let mut second = taken_over(&mut first, nat);
+        assert_ne!(first.engine.settings.seed, second.engine.settings.seed);
+        let again = talk.utter(&mut second, Initiator, invite.as_bytes());
+        assert_eq!(String::from_utf8(again), String::from_utf8(told), "the same ports");
+        assert_eq!(second.engine.alg_now(), (1, 2));
+        let bye = sip_stream::bye();
+        talk.utter(&mut second, Initiator, bye.as_bytes());
+        assert_eq!(second.engine.alg_now(), (1, 0));
+    }
+}

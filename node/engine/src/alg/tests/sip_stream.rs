@@ -15,6 +15,10 @@ pub(super) fn invite(more: usize) -> String {
     message(&lines, &session("10.0.0.5", 40_000)).replace("SIP/2.0/UDP", "SIP/2.0/TCP")
 }
 
+pub(super) fn bye() -> String {
+    message(&head("BYE sip:bob@198.18.0.1 SIP/2.0", "2 BYE", "10.0.0.5:40700"), &[])
+}
+
 fn text(bytes: Vec<u8>) -> String {
     let text = String::from_utf8(bytes).expect("it is text");
     if let Some((head, body)) = text.split_once("\r\n\r\n") {
@@ -48,8 +52,7 @@ fn a_call_in_one_segment_has_media_and_ends() {
         let heard = text(talk.utter(&mut wall, Responder, answer.as_bytes()));
         assert!(heard.contains("Via: SIP/2.0/UDP 10.0.0.5:40700;"), "{heard}");
         assert_eq!(wall.engine.alg_now(), (1, 4));
-        let bye = message(&head("BYE sip:bob@198.18.0.1 SIP/2.0", "2 BYE", "10.0.0.5:40700"), &[]);
-        talk.utter(&mut wall, Initiator, bye.as_bytes());
+        talk.utter(&mut wall, Initiator, bye().as_bytes());
         assert_eq!(wall.engine.alg_now(), (1, 0));
     }
 }
