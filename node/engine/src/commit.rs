@@ -263,7 +263,7 @@ impl Engine {
         let Ok(handle) = self.table.insert(context.keyed.hash, &session) else { return nothing };
         self.last_session = id;
         let turn = match bound {
-            Some(binding) => self.translate_from_now(handle, &session, binding),
+            Some(binding) => self.translate_from_now(handle, &session, binding, context.now),
             None => Turn::Not,
         };
         self.rules.begun(&session);

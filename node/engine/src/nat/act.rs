@@ -1,7 +1,7 @@
 //! What a translated session takes when it opens, and gives back when it ends.
 
 use config::Filtering;
-use wire::{Delta, Direction, Ends, FlowKey, Packet};
+use wire::{Delta, Direction, Ends, FlowKey, Packet, Time};
 
 use super::mappings::{Inside, Mappings, Outside};
 use super::ports::Class;
@@ -12,7 +12,7 @@ use crate::event::Leaving;
 use crate::limits::{NAT_FRAME_BYTES, NAT_MAPPINGS_MAX};
 use crate::pipeline::{Chosen, Way};
 use crate::record::Translated;
-use crate::session::{Peer, Session};
+use crate::session::{CloseReason, Peer, Session};
 use crate::table::{Handle, Marks, NO_PLACE, Twin};
 use crate::{Reason, Verdict};
 
@@ -177,14 +177,20 @@ impl Engine {
         handle: Handle,
         session: &Session,
         Binding { twin, hash }: &Binding,
+        now: Time,
     ) -> Turn {
+        // A port that was free just now is in no key.
+        let fresh = twin.marks == Marks::PORT && !session.is_child();
+        if !fresh && let Some(over) = self.table.over_with(*hash, &twin.key) {
+            self.close(over, CloseReason::Reopened, now);
+        }
         if !self.table.translate(handle, *hash, twin) {
             return Turn::Not;
         }
         self.nat.names.hit(twin.rules);
         match (twin.marks, Class::of(twin.key.protocol())) {
             // What `begin` does for nearly all.
-            (Marks::PORT, Some(class)) if twin.place != NO_PLACE && !session.is_child() => {
+            (Marks::PORT, Some(class)) if fresh && twin.place != NO_PLACE => {
                 if let Some(runs) = self.nat.runs_mut(twin.place, class) {
                     runs.take(twin.key.source_port(twin.initiator));
                 }

@@ -13,6 +13,7 @@ use super::{Guess, Handle, SessionTable};
 use crate::limits::SESSIONS_MAX;
 use crate::nat::NatRule;
 use crate::session::{Flags, Peer, Session};
+use crate::tcp::State;
 
 /// How a session is translated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -275,11 +276,23 @@ impl SessionTable {
         !self.twins.slab.is_empty() && self.buckets.has_room_for_second(hash)
     }
 
-    /// Whether a session may have this second key: nobody has it but `stale`, which is about to end, and
-    /// there is room.
+    /// Whether a session may have this second key: nobody has it but `stale`, which is about to end, or a
+    /// connection that is over, and there is room.
     pub(crate) fn twin_room(&self, hash: u64, key: &FlowKey, stale: Option<Handle>) -> bool {
+        let gives_way = |handle| Some(handle) == stale || self.is_over(handle);
         self.has_twin_room(hash)
-            && self.locate(hash, key).is_none_or(|(handle, _)| Some(handle) == stale)
+            && self.locate(hash, key).is_none_or(|(handle, _)| gives_way(handle))
+    }
+
+    /// The connection that is over and has this key, if one does.
+    pub(crate) fn over_with(&self, hash: u64, key: &FlowKey) -> Option<Handle> {
+        self.locate(hash, key).map(|(handle, _)| handle).filter(|handle| self.is_over(*handle))
+    }
+
+    /// Whether it is kept for stray segments alone.
+    fn is_over(&self, handle: Handle) -> bool {
+        let state = self.get(handle).map(|session| session.tcp.state());
+        matches!(state, Some(State::TimeWait | State::Close))
     }
 
     /// Has a session translated, whose second key has this hash; nobody has that key ([`Self::twin_room`]).

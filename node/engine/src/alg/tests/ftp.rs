@@ -283,3 +283,33 @@ fn a_transfer_lives_through_commits_as_long_as_the_rule_of_its_channel_permits()
         wall.drop(WAN, &sent(16));
     }
 }
+
+/// Servers send from one port, and a client may listen where it did before: behind the public address both
+/// transfers look alike, though they went to different ports of it.
+#[test]
+fn a_transfer_takes_the_place_of_one_that_is_over() {
+    let mut wall = wall(masquerade());
+    let mut talk = Talk::open(&mut wall, CLIENT, SERVER);
+    let (data, inside) = (("198.18.0.1", 20), ("10.0.0.5", 78 * 256 + 32));
+    for over in [true, false, true] {
+        let (host, port) = six(&talk.line(&mut wall, Initiator, "PORT 10,0,0,5,78,32\r\n"));
+        let to = (&*host, port);
+        let syn = wall.pass(WAN, &tcp(data, to, SYN).seq(5).mss(1_460));
+        assert_eq!(syn.ends().destination, (ip(inside.0), inside.1));
+        wall.pass(LAN, &tcp(inside, data, SYN_ACK).seq(9).ack(6).mss(1_460));
+        let fin = TcpFlags(ACK.0 | TcpFlags::FIN.0);
+        wall.pass(WAN, &tcp(data, to, fin).seq(6).ack(10));
+        if over {
+            wall.pass(LAN, &tcp(inside, data, fin).seq(10).ack(7));
+            wall.pass(WAN, &tcp(data, to, ACK).seq(7).ack(11));
+        } else {
+            // It is not over yet: there is no place for another one like it.
+            let (host, port) = six(&talk.line(&mut wall, Initiator, "PORT 10,0,0,5,78,32\r\n"));
+            let again = tcp(data, (&host, port), SYN).seq(5).mss(1_460);
+            assert_eq!(wall.drop(WAN, &again), Reason::NatExhausted);
+            wall.pass(LAN, &tcp(inside, data, TcpFlags(ACK.0 | TcpFlags::RST.0)).seq(10).ack(7));
+        }
+    }
+    wall.wait(Duration::from_secs(600));
+    assert_eq!((wall.engine.sessions().len(), wall.taken("198.51.100.1")), (1, 1));
+}
