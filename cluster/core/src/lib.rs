@@ -15,6 +15,7 @@ mod ids;
 
 pub mod limits;
 pub mod membership;
+pub mod placement;
 pub mod policy;
 pub mod replication;
 pub mod screen;
