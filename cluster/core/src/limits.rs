@@ -470,9 +470,13 @@ pub const HALF_KEPT: Duration = Duration::from_secs(5);
 /// higher one is refused.
 pub const WEIGHT_MAX: u16 = 1_000;
 
-/// By how many percent of its fair share a node may be above or below it without moving anything. Twice the
-/// deviation that a death leaves among sixteen nodes; less moves slots for nothing.
-pub const LOAD_BAND_PERCENT: u64 = 2;
+/// By how many percent of its fair share of owned slots a node may be above or below it without moving
+/// anything: what a death leaves among sixteen nodes. Less moves slots for nothing.
+pub const OWNED_BAND_PERCENT: u64 = 2;
+
+/// The same of backed slots. Wider, because racks tie what a node may back to what others own: with half of
+/// it a death would copy a tenth more.
+pub const BACKED_BAND_PERCENT: u64 = 4;
 
 /// Percent of its fair share that no node is above, owned and backed slots each, rounded up: what the
 /// literature on consistent hashing with bounded loads calls 1 + ε.

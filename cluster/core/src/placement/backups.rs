@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use super::next::Draft;
 use super::pairs::{FRACTION, Pairs, Racks, goals, may};
 use super::quotas::{Bound, bound, quotas};
-use crate::limits::MEMBERS_MAX;
+use crate::limits::{BACKED_BAND_PERCENT, MEMBERS_MAX};
 
 /// What is known of the backups while they are settled.
 struct Book<'a, 'b> {
@@ -42,7 +42,8 @@ pub(super) fn settle(draft: &mut Draft<'_>) {
 impl<'a, 'b> Book<'a, 'b> {
     fn open(draft: &'a mut Draft<'b>) -> Self {
         let seats = draft.seats.len();
-        let bounds: Vec<Bound> = draft.shares.backed.iter().map(|share| bound(*share)).collect();
+        let bounds: Vec<Bound> =
+            draft.shares.backed.iter().map(|share| bound(*share, BACKED_BAND_PERCENT)).collect();
         let (mut counts, mut rows) = (vec![0_u32; seats], vec![0_u32; seats]);
         let mut pairs = [[0; MEMBERS_MAX]; MEMBERS_MAX];
         let mut bare = [0; MEMBERS_MAX];
@@ -119,23 +120,26 @@ impl<'a, 'b> Book<'a, 'b> {
         self.pairs[owner][to] += 1;
     }
 
-    /// Brings all to their quotas, by chains of steps. Where that cannot be, no slot stays without a backup
-    /// and no seat above its cap, if there is a way; then racks are given up, and last the cap.
+    /// Gives the rest a backup, and takes from each seat what is above its bound: in one step where there is
+    /// one, else by the shortest chain, up to the bound, or the cap. If there is no way, racks are given up,
+    /// and last the cap. Then whoever is still below its bound is given more, if there is a way.
     fn push_aside(&mut self) {
-        let quota = |it: &Self, at: usize| it.quotas[at];
-        let high = |it: &Self, at: usize| it.bounds[at].high;
-        let cap = |it: &Self, at: usize| it.bounds[at].cap;
-        let none = |_: &Self, _: usize| u32::MAX;
         type Limit<'a, 'b> = fn(&Book<'a, 'b>, usize) -> u32;
-        let wants: [(Limit<'a, 'b>, Racks); 5] = [
-            (quota, Racks::Apart),
-            (high, Racks::Apart),
-            (cap, Racks::Apart),
-            (cap, Racks::Any),
-            (none, Racks::Any),
+        let low: Limit<'a, 'b> = |it, at| it.bounds[at].low;
+        let quota: Limit<'a, 'b> = |it, at| it.quotas[at];
+        let high: Limit<'a, 'b> = |it, at| it.bounds[at].high;
+        let cap: Limit<'a, 'b> = |it, at| it.bounds[at].cap;
+        let none: Limit<'a, 'b> = |_, _| u32::MAX;
+        let wants = [
+            ((high, high), Racks::Apart, 1),
+            ((high, high), Racks::Apart, MEMBERS_MAX),
+            ((cap, cap), Racks::Apart, MEMBERS_MAX),
+            ((cap, cap), Racks::Any, MEMBERS_MAX),
+            ((none, none), Racks::Any, MEMBERS_MAX),
+            ((quota, low), Racks::Apart, MEMBERS_MAX),
         ];
-        for (limit, racks) in wants {
-            while let Some(chain) = self.chain(limit, racks) {
+        for (limits, racks, steps) in wants {
+            while let Some(chain) = self.chain(limits, racks).filter(|it| it.len() <= steps + 1) {
                 for step in chain.windows(2).rev() {
                     self.step(step[0], step[1], racks);
                 }
@@ -143,17 +147,21 @@ impl<'a, 'b> Book<'a, 'b> {
         }
     }
 
-    /// The shortest chain of seats from one above the limit, or from the slots without a backup (named by the
-    /// number after the seats), to one below it: each may back something that the one before backs.
-    fn chain(&self, limit: impl Fn(&Self, usize) -> u32, racks: Racks) -> Option<Vec<usize>> {
+    /// The shortest chain of seats from one above the first limit, or from the slots without a backup (named by the
+    /// number after the seats), to one below the second: each may back something that the one before backs.
+    fn chain(
+        &self,
+        (above, below): (impl Fn(&Self, usize) -> u32, impl Fn(&Self, usize) -> u32),
+        racks: Racks,
+    ) -> Option<Vec<usize>> {
         let nobody = self.counts.len();
         let bare = self.bare.iter().any(|count| *count > 0).then_some(nobody);
-        let above = (0..nobody).filter(|at| self.counts[*at] > limit(self, *at));
+        let above = (0..nobody).filter(|at| self.counts[*at] > above(self, *at));
         let mut chain: Vec<(usize, Option<usize>)> =
             bare.into_iter().chain(above).map(|at| (at, None)).collect();
         let mut at = 0;
         while let Some(&(from, _)) = chain.get(at) {
-            if from != nobody && self.counts[from] < limit(self, from) {
+            if from != nobody && self.counts[from] < below(self, from) {
                 return Some(back_from(&chain, at));
             }
             for to in 0..nobody {

@@ -1,7 +1,7 @@
 //! The table as bytes: at most 32 KiB, for the log's snapshots.
 //!
 //! ```text
-//! version u64 │ nodes u8 │ node u16 each, ascending │ least term u64 │ a slot each
+//! version u64 │ settled u64 │ nodes u8 │ node u16 each, ascending │ least term u64 │ a slot each
 //!
 //! slot    owner u8 │ backup u8 │ term above the least
 //! ```
@@ -44,6 +44,7 @@ impl Table {
         let nodes: Vec<NodeId> = self.nodes().into_iter().collect();
         let least = self.places.iter().map(|it| it.term.0).min().unwrap_or(0);
         let mut out = self.version.to_be_bytes().to_vec();
+        out.extend_from_slice(&self.settled.to_be_bytes());
         out.push(u8::try_from(nodes.len()).unwrap_or(NONE));
         nodes.iter().for_each(|node| out.extend_from_slice(&node.0.to_be_bytes()));
         out.extend_from_slice(&least.to_be_bytes());
@@ -68,11 +69,12 @@ impl Table {
         }
         let mut rest = bytes;
         let version = u64::from_be_bytes(take(&mut rest)?);
+        let settled = u64::from_be_bytes(take(&mut rest)?);
         let nodes = read_nodes(&mut rest)?;
         let least = u64::from_be_bytes(take(&mut rest)?);
         let places: Result<Box<[Place]>, TableError> =
             (0..SLOTS).map(|_| read_place(&mut rest, &nodes, least)).collect();
-        let table = Self { version, places: places? };
+        let table = Self { version, settled, places: places? };
         if !rest.is_empty() {
             return Err(TableError::TooLong);
         }

@@ -1,6 +1,9 @@
 //! Who may be given slots.
 
 use std::fmt;
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
 
 use crate::NodeId;
 use crate::limits::{MEMBERS_MAX, WEIGHT_MAX};
@@ -121,6 +124,18 @@ impl Members {
         };
         seated.iter().map(seat).collect()
     }
+}
+
+/// A digest of the seats: a table that was settled for the same ones stays as it is. Keyed by nothing, for
+/// it guards against nobody.
+pub(super) fn digest(seats: &[Seat]) -> u64 {
+    let mut hasher = SipHasher13::new_with_keys(0, 0);
+    for seat in seats {
+        hasher.write(&seat.node.0.to_be_bytes());
+        hasher.write(&seat.weight.to_be_bytes());
+        hasher.write(&[seat.rack as u8]);
+    }
+    hasher.finish()
 }
 
 impl fmt::Debug for Members {

@@ -2,7 +2,7 @@
 
 use wire::{SLOTS, Slot};
 
-use super::members::{Members, Seat};
+use super::members::{Members, Seat, digest};
 use super::moves::Moves;
 use super::score;
 use super::shares::Shares;
@@ -19,13 +19,20 @@ pub(super) struct Draft<'a> {
     pub(super) secret: [u64; 2],
     pub(super) seats: &'a [Seat],
     pub(super) shares: &'a Shares,
+    /// Who has the sessions of each slot: its backup, its owner.
+    holders: Vec<[Option<usize>; 2]>,
     pub(super) owners: Vec<Option<usize>>,
     pub(super) backups: Vec<Option<usize>>,
-    /// Those whose owner died: whoever has them now has them only just.
+    /// Those whose owner died or drains: whoever has them now has them only just.
     pub(super) taken: Vec<bool>,
 }
 
 impl Draft<'_> {
+    /// Who has the slot's sessions beside this owner. The backup stays; if it owns now, it is who owned before.
+    pub(super) fn holder(&self, slot: usize, owner: usize) -> Option<usize> {
+        self.holders[slot].iter().copied().flatten().find(|it| *it != owner)
+    }
+
     pub(super) fn cost(&self, slot: usize, seat: usize) -> u64 {
         let seat = self.seats[seat];
         // Slots are counted in 16 bits.
@@ -37,8 +44,12 @@ impl Table {
     /// The table of these members, made from this one. The same members again: the same table.
     #[must_use]
     pub fn next(&self, members: &Members) -> (Self, Moves) {
-        let died: Vec<Place> = self.places.iter().map(|place| survive(*place, members)).collect();
         let seats = members.seats();
+        let settled = digest(&seats);
+        if settled == self.settled {
+            return (self.clone(), Moves::default());
+        }
+        let died: Vec<Place> = self.places.iter().map(|place| survive(*place, members)).collect();
         let places = if seats.is_empty() {
             vec![(None, None); died.len()]
         } else {
@@ -49,7 +60,7 @@ impl Table {
             let term = if moved { Term(died.term.0.saturating_add(PLANNED)) } else { died.term };
             Place { owner, backup, term }
         });
-        let mut next = Self { version: self.version, places: places.collect() };
+        let mut next = Self { version: self.version, settled, places: places.collect() };
         let moves = self.moves_to(&died, &next);
         next.version += u64::from(!moves.is_empty());
         (next, moves)
@@ -66,16 +77,17 @@ impl Table {
         let shares = Shares::of(seats);
         let (before, secret) = (&self.places, members.secret());
         // Who drains is followed by its backup, which has the state.
-        let owners = died.iter().map(|it| at(it.owner).or_else(|| at(it.backup))).collect();
-        let taken = before.iter().zip(died).map(|(a, b)| a.owner != b.owner).collect();
+        let owners: Vec<_> = died.iter().map(|it| at(it.owner).or_else(|| at(it.backup))).collect();
+        let moves = |(place, owner): (&Place, &Option<usize>)| at(place.owner) != *owner;
+        let taken = before.iter().zip(&owners).map(moves).collect();
+        let holders = before.iter().map(|it| [at(it.backup), at(it.owner)]).collect();
         let backups = vec![None; died.len()];
-        let mut draft = Draft { secret, seats, shares: &shares, owners, backups, taken };
+        let shares = &shares;
+        let mut draft = Draft { secret, seats, shares, holders, owners, backups, taken };
         owners::settle(&mut draft);
-        for (slot, before) in before.iter().enumerate() {
-            // The backup stays; if it owns now, who owned before has the state.
-            let holders = [at(before.backup), at(before.owner)];
-            let other = |it: &usize| Some(*it) != draft.owners[slot];
-            draft.backups[slot] = holders.into_iter().flatten().find(other);
+        for slot in 0..draft.owners.len() {
+            let holder = draft.owners[slot].and_then(|owner| draft.holder(slot, owner));
+            draft.backups[slot] = holder;
         }
         backups::settle(&mut draft);
         let node = |seat: &Option<usize>| seat.map(|seat| seats[seat].node);
@@ -92,14 +104,12 @@ impl Table {
     }
 }
 
-/// The place as the deaths of members have made it.
+/// The place as the deaths of members have made it. Of whom nobody is left, the slot is given away anew: by
+/// two terms, so above the one of a backup that took over and died.
 fn survive(place: Place, members: &Members) -> Place {
-    let Some(owner) = place.owner else { return place };
-    let backup_lives = place.backup.is_some_and(|backup| members.lives(backup));
-    match (members.lives(owner), backup_lives) {
-        (false, true) => place.without(owner),
-        // Nobody is left: it is given away anew, above the term of a backup that took over and died.
-        (false, false) => Place { owner: None, backup: None, ..place },
-        (true, _) => place,
+    let lives = |node: Option<NodeId>| node.is_some_and(|node| members.lives(node));
+    match place.owner {
+        Some(owner) if !members.lives(owner) && lives(place.backup) => place.without(owner),
+        _ => place,
     }
 }

@@ -1,7 +1,9 @@
 //! Who owns each slot: bounded-load weighted rendezvous, from where the slots are.
 
 use super::next::Draft;
+use super::pairs::{Racks, may};
 use super::quotas::{Bound, bound, quotas};
+use crate::limits::OWNED_BAND_PERCENT;
 
 /// Why a slot may move; those that must move first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,11 +18,12 @@ enum Class {
 
 /// Gives each slot an owner. What has to move goes where it costs least.
 pub(super) fn settle(draft: &mut Draft<'_>) {
-    let bounds: Vec<Bound> = draft.shares.owned.iter().map(|share| bound(*share)).collect();
+    let bounds: Vec<Bound> =
+        draft.shares.owned.iter().map(|share| bound(*share, OWNED_BAND_PERCENT)).collect();
     let mut counts = vec![0_u32; draft.seats.len()];
     draft.owners.iter().flatten().for_each(|seat| counts[*seat] += 1);
     let quotas = quotas(&counts, &bounds);
-    for (_, _, slot, to) in candidates(draft, &counts, &quotas) {
+    for (_, _, _, slot, to) in candidates(draft, &counts, &quotas) {
         let from = draft.owners[slot];
         let may_go = from.is_none_or(|from| counts[from] > quotas[from]);
         if !may_go || counts[to] >= quotas[to] {
@@ -39,7 +42,7 @@ fn candidates(
     draft: &Draft<'_>,
     counts: &[u32],
     quotas: &[u32],
-) -> Vec<(Class, u64, usize, usize)> {
+) -> Vec<(Class, bool, u64, usize, usize)> {
     let receivers: Vec<usize> = (0..counts.len()).filter(|it| counts[*it] < quotas[*it]).collect();
     let class = |slot: usize| match draft.owners[slot] {
         None => Some(Class::Free),
@@ -49,7 +52,13 @@ fn candidates(
     };
     let mut list = Vec::new();
     for (slot, class) in (0..draft.owners.len()).filter_map(|slot| Some((slot, class(slot)?))) {
-        list.extend(receivers.iter().map(|to| (class, draft.cost(slot, *to), slot, *to)));
+        list.extend(receivers.iter().map(|to| {
+            // Where the backup cannot stay, it is copied as well.
+            let (seats, shares) = (draft.seats, draft.shares);
+            let stays = |it: usize| may(seats, shares, Racks::Apart, *to, it);
+            let goes = !draft.holder(slot, *to).is_none_or(stays);
+            (class, goes, draft.cost(slot, *to), slot, *to)
+        }));
     }
     list.sort_unstable();
     list

@@ -1,7 +1,7 @@
 //! How many slots each seat is to have: near its fair share, and near what it has.
 
 use super::shares::WHOLE;
-use crate::limits::{LOAD_BAND_PERCENT, LOAD_CAP_PERCENT};
+use crate::limits::LOAD_CAP_PERCENT;
 use wire::SLOTS;
 
 /// How many slots a node may have.
@@ -17,10 +17,10 @@ pub struct Bound {
     pub cap: u32,
 }
 
-/// The bound of a share.
-pub(super) fn bound(share: u64) -> Bound {
+/// The bound of a share, with so many percent within which nothing moves.
+pub(super) fn bound(share: u64, band: u64) -> Bound {
     let slots = share * u64::from(SLOTS);
-    let (low, high) = (100 - LOAD_BAND_PERCENT, 100 + LOAD_BAND_PERCENT);
+    let (low, high) = (100 - band, 100 + band);
     Bound {
         share,
         low: (slots * low / 100 / WHOLE) as u32,

@@ -7,7 +7,7 @@
 use super::members::{Members, Seat};
 use super::quotas::{Bound, bound};
 use crate::NodeId;
-use crate::limits::RACK_STRETCH;
+use crate::limits::{BACKED_BAND_PERCENT, OWNED_BAND_PERCENT, RACK_STRETCH};
 
 /// All slots, as a share.
 pub(super) const WHOLE: u64 = 1 << 32;
@@ -50,7 +50,10 @@ impl Members {
         let seats = self.seats();
         let at = seats.iter().position(|it| it.node == node)?;
         let shares = Shares::of(&seats);
-        Some(Fair { owned: bound(shares.owned[at]), backed: bound(shares.backed[at]) })
+        Some(Fair {
+            owned: bound(shares.owned[at], OWNED_BAND_PERCENT),
+            backed: bound(shares.backed[at], BACKED_BAND_PERCENT),
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use wire::{SLOTS, Slot};
 
+use super::members::{Members, digest};
 use super::moves::{Move, MoveKind, Moves};
 use crate::{NodeId, Term};
 
@@ -40,6 +41,8 @@ pub struct Load {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Table {
     pub(super) version: u64,
+    /// Digest of the seats that it was settled for; 0 for none.
+    pub(super) settled: u64,
     /// One for each slot, in their order.
     pub(super) places: Box<[Place]>,
 }
@@ -47,7 +50,7 @@ pub struct Table {
 impl Default for Table {
     /// Nobody has anything.
     fn default() -> Self {
-        Self { version: 0, places: vec![Place::default(); usize::from(SLOTS)].into() }
+        Self { version: 0, settled: 0, places: vec![Place::default(); usize::from(SLOTS)].into() }
     }
 }
 
@@ -103,13 +106,29 @@ impl Table {
         loads
     }
 
+    /// Whether it can be the table of these members: made for those that are given slots, and for no others.
+    #[must_use]
+    pub fn is_of(&self, members: &Members) -> bool {
+        let seats = members.seats();
+        let seated = |node: Option<NodeId>| {
+            node.is_some_and(|node| seats.iter().any(|seat| seat.node == node))
+        };
+        let fits = |place: &Place| {
+            let (owned, backed) = (!seats.is_empty(), seats.len() > 1);
+            let right =
+                |node: Option<NodeId>, wanted| node.is_some() == wanted && seated(node) == wanted;
+            right(place.owner, owned) && right(place.backup, backed)
+        };
+        self.settled == digest(&seats) && self.places.iter().all(fits)
+    }
+
     /// What the others do at once when a node is dead, before the log says so: the backups of its slots own
     /// them, in the next term, and what it backed has no backup. [`Table::next`] begins with the same.
     ///
     /// A slot of which both are dead stays as it is: who is to own it, the log alone can say.
     #[must_use]
     pub fn takeover(&self, dead: NodeId) -> (Self, Moves) {
-        let mut next = self.clone();
+        let mut next = Self { settled: 0, ..self.clone() };
         let mut moves = Vec::new();
         for (slot, place) in (0..SLOTS).map(Slot).zip(&mut next.places) {
             let before = *place;

@@ -105,6 +105,7 @@ fn measure() {
             }
             if !step.moves.is_empty() && world.table.loads().len() > 1 {
                 worst.entry((like, what)).or_default().see(&step);
+                worst.entry((like, what)).or_default().see(&step);
             }
         }
     }

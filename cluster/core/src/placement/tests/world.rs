@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use wire::SLOTS;
 
 use crate::NodeId;
+use crate::placement::pairs::{Racks, may};
+use crate::placement::shares::Shares;
 use crate::placement::{Member, Members, Moves, State, Table};
 
 pub(super) const ALL: f64 = SLOTS as f64;
@@ -134,20 +136,18 @@ impl Step {
         let (was, is) = (fair(&self.old), fair(&self.new));
         let loads = self.before.loads();
         let mut cost = Cost::default();
-        let mut lost = (0.0, 0.0);
-        for (node, load) in loads.iter().filter(|(node, _)| !is.contains_key(*node)) {
-            let _ = node;
-            lost = (lost.0 + f64::from(load.owned), lost.1 + f64::from(load.owned + load.backed));
-        }
+        let gone = || loads.iter().filter(|(node, _)| !is.contains_key(*node)).map(|it| it.1);
+        let owned: f64 = gone().map(|it| f64::from(it.owned)).sum();
+        let backed: f64 = gone().map(|it| f64::from(it.backed)).sum();
         for (node, (owned, backed)) in &is {
             let (o, b) = was.get(node).copied().unwrap_or_default();
             cost.owners_least += (owned - o).max(0.0);
-            cost.copies_least += (owned + backed - o - b).max(0.0);
+            cost.copies_least += (owned - o).max(0.0) + (backed - b).max(0.0);
         }
-        cost.owners_least = cost.owners_least.max(lost.0);
+        cost.owners_least = cost.owners_least.max(owned);
         // What nobody is left to have needs no copy.
-        let room = if is.len() > 1 { lost.1 } else { 0.0 };
-        cost.copies_least = cost.copies_least.max(room);
+        let lost = if is.len() > 1 { owned + backed } else { 0.0 };
+        cost.copies_least = cost.copies_least.max(lost).max(f64::from(self.together()));
         for ((_, a), (_, b)) in self.before.places().zip(self.after.places()) {
             cost.owners += f64::from(u8::from(a.owner != b.owner));
             for node in [b.owner, b.backup].into_iter().flatten() {
@@ -156,6 +156,18 @@ impl Step {
             }
         }
         cost
+    }
+
+    /// Slots whose owner and backup stayed, and have come to stand in one rack, for which the others are
+    /// enough.
+    fn together(&self) -> u32 {
+        let seats = self.new.seats();
+        let shares = Shares::of(&seats);
+        let at = |node: Option<NodeId>| seats.iter().position(|it| Some(it.node) == node);
+        let pairs =
+            self.before.places().filter_map(|(_, it)| Some((at(it.owner)?, at(it.backup)?)));
+        let apart = |a, b| may(&seats, &shares, Racks::Apart, a, b);
+        pairs.filter(|(a, b)| !apart(*a, *b)).count() as u32
     }
 }
 
