@@ -471,11 +471,12 @@ pub const HALF_KEPT: Duration = Duration::from_secs(5);
 pub const WEIGHT_MAX: u16 = 1_000;
 
 /// By how many percent of its fair share of owned slots a node may be above or below it without moving
-/// anything: what a death leaves among sixteen nodes. Less moves slots for nothing.
+/// anything: a death among sixteen nodes brings each survivor 17 slots, give or take a few, of then 273; less
+/// would move slots for those few.
 pub const OWNED_BAND_PERCENT: u64 = 2;
 
-/// The same of backed slots. Wider, because racks tie what a node may back to what others own: with half of
-/// it a death would copy a tenth more.
+/// The same of backed slots. Wider, because racks tie what a node may back to what others own, and what is
+/// not within it must be copied.
 pub const BACKED_BAND_PERCENT: u64 = 4;
 
 /// Percent of its fair share that no node is above, owned and backed slots each, rounded up: what the
@@ -487,8 +488,8 @@ pub const LOAD_CAP_PERCENT: u64 = 105;
 /// heavier still, the rest has a backup within it.
 pub const RACK_STRETCH: u64 = 2;
 
-/// Rounds in which the goals of all pairs of owner and backup are fitted to what each owns and backs. Weights
-/// up to eight to one are within a slot after ten; it is a goal only, so more change nothing.
+/// Rounds in which the goals of all pairs of owner and backup are fitted to what each owns and backs. They are
+/// goals only: fewer rounds spread a dead node's load less evenly, and break no bound.
 pub const PAIR_ROUNDS: usize = 24;
 
 /// Bytes of an encoded table: two for owner and backup of each slot, and one to three for its term (up to

@@ -12,7 +12,7 @@ use wire::Slot;
 
 use crate::NodeId;
 
-/// Tells this use of the secret from all others: a message of eight bytes is hashed nowhere else.
+/// Tells this use of the secret from any other, and this version of it.
 const TAG: [u8; 4] = *b"rwp1";
 /// Steps of the table of logarithms.
 const STEPS: usize = 256;

