@@ -59,6 +59,11 @@ pub(super) fn refusal(why: Refusal) -> String {
         Refusal::StaleGeneration { generation } => {
             format!("a later generation, {generation}, is recorded")
         }
+        Refusal::Witness { node } => format!("node {node} only votes: it has no slots"),
+        Refusal::Weight { node } => {
+            format!("the weight of node {node} is above {}", cluster_core::limits::WEIGHT_MAX)
+        }
+        Refusal::NoPlacementKey {} => "the cluster has no key for the placement yet".to_owned(),
         Refusal::Malformed {} => {
             "the entry cannot be read by this version: are all nodes of one version?".to_owned()
         }
@@ -146,6 +151,7 @@ fn changed(what: &Changed) -> api::Event {
         Changed::Placement { term } => event(Kind::Owner, format!("since term {term}")),
         Changed::Setting { key } => event(Kind::Setting, key.to_string()),
         Changed::Secret { name } => event(Kind::Secret, name.to_string()),
+        Changed::Shares { placement } => event(Kind::Owner, format!("of slots: table {placement}")),
         Changed::Recovered { generation } => {
             event(Kind::Recover, format!("generation {generation}"))
         }

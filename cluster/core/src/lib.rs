@@ -16,6 +16,7 @@ mod ids;
 pub mod fencing;
 pub mod limits;
 pub mod membership;
+pub mod placement;
 pub mod policy;
 pub mod replication;
 pub mod screen;

@@ -463,3 +463,35 @@ pub const DRIFT_SAMPLES: f64 = 1_440.0;
 /// How long a node that was alone gives ports of its own half only, after it has met its peer: for the peer's
 /// lease to rest on votes, and for both to say that they were apart.
 pub const HALF_KEPT: Duration = Duration::from_secs(5);
+
+// --- placement -----------------------------------------------------------------------------------
+
+/// Highest weight of a node. The heaviest of a cluster may do a thousand times what the lightest does; a
+/// higher one is refused.
+pub const WEIGHT_MAX: u16 = 1_000;
+
+/// By how many percent of its fair share of owned slots a node may be above or below it without moving
+/// anything: a death among sixteen nodes brings each survivor 17 slots, give or take a few, of then 273; less
+/// would move slots for those few.
+pub const OWNED_BAND_PERCENT: u64 = 2;
+
+/// The same of backed slots. Wider, because racks tie what a node may back to what others own, and what is
+/// not within it must be copied.
+pub const BACKED_BAND_PERCENT: u64 = 4;
+
+/// Percent of its fair share that no node is above, owned and backed slots each, rounded up: what the
+/// literature on consistent hashing with bounded loads calls 1 + ε.
+pub const LOAD_CAP_PERCENT: u64 = 105;
+
+/// How many times their fair share the nodes of other racks may back, so that the owners of a heavy rack
+/// have no backup in it: two nodes in one rack and one in another still keep them apart. Of a rack that is
+/// heavier still, the rest has a backup within it.
+pub const RACK_STRETCH: u64 = 2;
+
+/// Rounds in which the goals of all pairs of owner and backup are fitted to what each owns and backs. They are
+/// goals only: fewer rounds spread a dead node's load less evenly, and break no bound.
+pub const PAIR_ROUNDS: usize = 24;
+
+/// Bytes of an encoded table: two for owner and backup of each slot, and one to three for its term (up to
+/// five can be read), with room for the head. A longer one is refused unread.
+pub const TABLE_BYTES: usize = 32 << 10;

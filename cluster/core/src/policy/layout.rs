@@ -27,6 +27,10 @@ use crate::limits::{ANSWER_BYTES, COMMAND_BYTES, SNAPSHOT_BYTES};
 /// Version of the layout, in the first byte.
 const VERSION: u8 = 1;
 
+/// Version of a snapshot that ends with shares and a table of slots. One without is as it always was, so that
+/// older nodes read it: they cannot be in a cluster that has a table.
+const VERSION_PLACED: u8 = 2;
+
 /// A command as bytes.
 #[must_use]
 pub fn encode_command(command: &Command) -> Vec<u8> {
@@ -57,13 +61,31 @@ pub fn outcome(bytes: &[u8]) -> Result<Outcome, Malformed> {
 
 /// The whole state as bytes.
 pub(super) fn encode_log(log: &Log) -> Vec<u8> {
-    encode(log)
+    let Some(table) = log.cluster.table() else { return encode(log) };
+    let mut out = vec![VERSION_PLACED];
+    log.write(&mut out);
+    state::write_placement(&log.cluster, table, &mut out);
+    out
 }
 
 /// The whole state in `bytes`.
 pub(super) fn log(bytes: &[u8]) -> Result<Log, Malformed> {
-    let log: Log = decode(bytes, SNAPSHOT_BYTES)?;
+    let log = match bytes.split_first() {
+        Some((&VERSION_PLACED, rest)) => placed_log(rest)?,
+        Some(_) | None => decode(bytes, SNAPSHOT_BYTES)?,
+    };
     if state::is_coherent(&log) { Ok(log) } else { Err(Malformed::Incoherent) }
+}
+
+/// The state with a table in what follows its version.
+fn placed_log(rest: &[u8]) -> Result<Log, Malformed> {
+    if rest.len() >= SNAPSHOT_BYTES {
+        return Err(Malformed::Limit);
+    }
+    let mut r = Reader::new(rest);
+    let mut log = Log::read(&mut r)?;
+    state::read_placement(&mut log.cluster, &mut r)?;
+    if r.is_empty() { Ok(log) } else { Err(Malformed::Trailing) }
 }
 
 impl Report {

@@ -16,6 +16,7 @@ mod apply;
 mod cluster;
 pub mod command;
 pub mod outcome;
+mod shares;
 mod shelf;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use std::time::Duration;
 pub use self::cluster::{Cluster, Invitation, leave};
 pub use self::command::{Action, Cause, Command, Content, Member, Placement, Stamp, Withdrawal};
 pub use self::outcome::{Changed, Outcome, Refusal};
+pub use self::shares::PLACEMENT_KEY;
 pub use self::shelf::Revision;
 
 pub(in crate::policy) use self::shelf::Shelf;

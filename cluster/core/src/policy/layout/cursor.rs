@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::limits::{LINE_BYTES, MEMBERS_MAX, POLICY_TEXT_BYTES, SECRET_BYTES, ZONES_PER_COMMAND};
 use crate::membership::Kind;
+use crate::placement;
 use crate::policy::coordinator::Excused;
 use crate::policy::{Epoch, Line, Malformed, PolicyText, ProposalId, RequestId, Secret, WallTime};
 use crate::{NodeId, Term};
@@ -39,7 +40,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A length and so many bytes, at most `max`.
-    fn bytes(&mut self, max: usize) -> Result<&'a [u8], Malformed> {
+    pub(super) fn bytes(&mut self, max: usize) -> Result<&'a [u8], Malformed> {
         let length = self.count(max)?;
         let (front, rest) = self.rest.split_at_checked(length).ok_or(Malformed::Truncated)?;
         self.rest = rest;
@@ -82,7 +83,7 @@ fn write_count(count: usize, out: &mut Vec<u8>) {
     u32::try_from(count).expect("what is written is within its limit").write(out);
 }
 
-fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     write_count(bytes.len(), out);
     out.extend_from_slice(bytes);
 }
@@ -205,7 +206,7 @@ macro_rules! of_members {
     )* };
 }
 
-of_members!(NodeId, Excused);
+of_members!(NodeId, Excused, placement::Member);
 
 /// Whole milliseconds.
 impl Layout for Duration {

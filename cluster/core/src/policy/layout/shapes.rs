@@ -2,6 +2,7 @@
 //! never used again.
 
 use super::cursor::{Layout, Reader};
+use crate::placement::{Member as Share, State};
 use crate::policy::Malformed;
 use crate::policy::coordinator::{Answer, Excuse, Excused};
 use crate::policy::local::{Armed, Closed, Deadline, Facts, Report, Verdict};
@@ -82,6 +83,7 @@ record!(Stamp { author, wall });
 record!(Command { request, stamp, action });
 record!(Member { kind, address, name });
 record!(Placement { owner, term });
+record!(Share { node, weight, rack, state });
 record!(Revision { version, base, file, comment, stamp });
 record!(Trial { epoch, fallback, revert, confirm });
 record!(Pending { proposal, request, revision, confirm });
@@ -107,6 +109,7 @@ variants!(Action {
     10 = SetSetting { key, value },
     11 = SetSecret { name, secret },
     12 = Recover { generation, survivor },
+    13 = SetShares { shares },
 });
 
 variants!(Content { 1 = Text { text }, 2 = Again { of } });
@@ -138,6 +141,7 @@ variants!(Changed {
     5 = Setting { key },
     6 = Secret { name },
     7 = Recovered { generation },
+    8 = Shares { placement },
 });
 
 variants!(Refusal {
@@ -154,7 +158,28 @@ variants!(Refusal {
     11 = StaleTerm { term },
     12 = StaleGeneration { generation },
     13 = Malformed {},
+    14 = Witness { node },
+    15 = Weight { node },
+    16 = NoPlacementKey {},
 });
+
+impl Layout for State {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(match self {
+            Self::In => 1,
+            Self::Draining => 2,
+            Self::Gone => 3,
+        });
+    }
+    fn read(r: &mut Reader<'_>) -> Result<Self, Malformed> {
+        match u8::read(r)? {
+            1 => Ok(Self::In),
+            2 => Ok(Self::Draining),
+            3 => Ok(Self::Gone),
+            _ => Err(Malformed::Tag),
+        }
+    }
+}
 
 variants!(Verdict { 1 = Ready {}, 2 = Refused { why } });
 

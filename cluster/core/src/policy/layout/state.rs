@@ -1,10 +1,14 @@
 //! The layout of the whole state, and whether one read can be.
 
-use super::cursor::{Layout, Reader, write_deque, write_map};
+use std::collections::BTreeMap;
+
+use super::cursor::{Layout, Reader, write_bytes, write_deque, write_map};
 use crate::limits::{
     CHANGES_KEPT, MEMBERS_MAX, REQUESTS_REMEMBERED, REVISIONS_KEPT, SECRETS_MAX, SETTINGS_MAX,
-    ZONES_NUMBERED,
+    TABLE_BYTES, ZONES_NUMBERED,
 };
+use crate::membership::Kind;
+use crate::placement::{self, Table, TableError};
 use crate::policy::log::{Cluster, Shelf};
 use crate::policy::{Epoch, Log, Malformed, Version};
 
@@ -69,14 +73,50 @@ impl Layout for Cluster {
             placement: Layout::read(r)?,
             settings: r.map(SETTINGS_MAX)?,
             secrets: r.map(SECRETS_MAX)?,
+            shares: BTreeMap::new(),
+            table: None,
         })
     }
+}
+
+/// What stands behind all else in a snapshot with a table: the shares, and it.
+pub(super) fn write_placement(cluster: &Cluster, table: &Table, out: &mut Vec<u8>) {
+    let shares: Vec<placement::Member> = cluster.shares.values().copied().collect();
+    shares.write(out);
+    write_bytes(&table.encode(), out);
+}
+
+pub(super) fn read_placement(cluster: &mut Cluster, r: &mut Reader<'_>) -> Result<(), Malformed> {
+    let shares: Vec<placement::Member> = Layout::read(r)?;
+    if !shares.is_sorted_by(|a, b| a.node < b.node) {
+        return Err(Malformed::Value);
+    }
+    cluster.shares = shares.into_iter().map(|it| (it.node, it)).collect();
+    let table = Table::decode(r.bytes(TABLE_BYTES)?);
+    cluster.table = Some(table.map_err(|why| match why {
+        TableError::Truncated => Malformed::Truncated,
+        TableError::TooLong => Malformed::Trailing,
+        TableError::Nodes | TableError::Place | TableError::Term => Malformed::Value,
+    })?);
+    Ok(())
 }
 
 /// Whether all parts fit together: what applying entries relies on.
 pub(super) fn is_coherent(log: &Log) -> bool {
     let numbers = log.decided <= log.applied && log.running.epoch <= log.last;
-    numbers && shelf_fits(log) && trial_fits(log) && pending_fits(log)
+    numbers
+        && shelf_fits(log)
+        && trial_fits(log)
+        && pending_fits(log)
+        && placement_fits(&log.cluster)
+}
+
+/// The table is one of those that have a share, who are firewalls of the cluster; and it has a key.
+fn placement_fits(cluster: &Cluster) -> bool {
+    let firewall = |node| cluster.members.get(node).is_some_and(|it| it.kind == Kind::Firewall);
+    let Some(table) = cluster.table() else { return cluster.shares.is_empty() };
+    let fits = |members| table.is_of(&members);
+    cluster.shares.keys().all(firewall) && cluster.placed().is_some_and(fits)
 }
 
 /// Revisions ascend, the running one is the last, and each has its text; no text is there for nothing.

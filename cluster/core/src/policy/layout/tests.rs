@@ -9,10 +9,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::limits::{ANSWER_BYTES, LINE_BYTES, MEMBERS_MAX, POLICY_TEXT_BYTES};
 use crate::membership::Kind;
+use crate::placement::{Member as Share, State};
 use crate::policy::coordinator::{Excuse, Excused};
 use crate::policy::local::{Armed, Closed, Deadline, Verdict};
 use crate::policy::log::command::{Cause, Content, Member, Placement, Stamp, Withdrawal};
-use crate::policy::log::{Action, Changed, Refusal, Trial};
+use crate::policy::log::{Action, Changed, PLACEMENT_KEY, Refusal, Trial};
 use crate::policy::{
     Epoch, Line, MachineBoot, PolicyText, ProposalId, Replicated, RequestId, Secret, Version,
     WallTime,
@@ -116,6 +117,16 @@ fn golden_commands() {
             "0b0000000161010000000101".to_owned(),
         ),
         (Action::Recover { generation: 2, survivor: NodeId(1) }, format!("0c{:016x}0001", 2)),
+        (
+            Action::SetShares {
+                shares: vec![
+                    Share { node: NodeId(2), weight: 100, rack: Some(7), state: State::In },
+                    Share { node: NodeId(3), weight: 0, rack: None, state: State::Draining },
+                    Share { node: NodeId(4), weight: 1, rack: None, state: State::Gone },
+                ],
+            },
+            "0d000000030002006401000701000300000002000400010003".to_owned(),
+        ),
     ];
     for (action, wanted) in cases {
         let it = by("bob", 5, action);
@@ -132,6 +143,10 @@ fn golden_outcomes() {
         (Outcome::Refused { why: Refusal::Conflict { running: Epoch(4) } }, "0701_04"),
         (Outcome::Refused { why: Refusal::Malformed {} }, "070d"),
         (Outcome::Changed { what: Changed::Zones { numbered: 2 } }, "0603_0002"),
+        (Outcome::Changed { what: Changed::Shares { placement: 4 } }, "0608_04"),
+        (Outcome::Refused { why: Refusal::Witness { node: NodeId(2) } }, "070e_0002"),
+        (Outcome::Refused { why: Refusal::Weight { node: NodeId(2) } }, "070f_0002"),
+        (Outcome::Refused { why: Refusal::NoPlacementKey {} }, "0710"),
     ];
     for (it, _) in &cases {
         assert_eq!(outcome(&encode_outcome(it)).as_ref(), Ok(it));
@@ -143,6 +158,10 @@ fn golden_outcomes() {
         format!("010701{:016x}", 4),
         "01070d".to_owned(),
         "0106030002".to_owned(),
+        format!("010608{:016x}", 4),
+        "01070e0002".to_owned(),
+        "01070f0002".to_owned(),
+        "010710".to_owned(),
     ];
     assert_eq!(bytes, wanted);
 }
@@ -164,6 +183,65 @@ fn a_golden_snapshot() {
 
 const SNAPSHOT_LENGTH: usize = 876;
 const SNAPSHOT_DIGEST: u64 = 11_623_529_392_926_073_581;
+
+/// A log with slots, too.
+fn placed_log() -> Log {
+    let mut log = log();
+    let key = Some(Secret::new(&[7; 16]).unwrap());
+    let (name, kind) = (line(PLACEMENT_KEY), Kind::Firewall);
+    let second = Member { kind, address: ([10, 0, 9, 2], 7_400).into(), name: line("fw2") };
+    let share =
+        |node, weight| Share { node: NodeId(node), weight, rack: Some(1), state: State::In };
+    let actions = [
+        Action::SetSecret { name, secret: key },
+        Action::SetMember { node: NodeId(2), member: second },
+        Action::SetShares { shares: vec![share(1, 100), share(2, 50)] },
+    ];
+    for (index, action) in (10..).zip(actions) {
+        log.take(index, &by("bob", index.into(), action));
+    }
+    assert!(log.cluster.table.is_some());
+    log
+}
+
+/// A log without slots has the bytes that it always had; one with slots says so by its version.
+#[test]
+fn a_golden_snapshot_with_slots() {
+    let placed = placed_log();
+    let bytes = placed.snapshot();
+    assert_eq!((bytes[0], bytes.len(), digest(&bytes)), (2, PLACED_LENGTH, PLACED_DIGEST));
+    assert_eq!(Log::restore(&bytes), Ok(placed));
+    let (mut old, mut new) = (log().snapshot(), bytes);
+    assert_eq!(old[0], 1);
+    (old[0], new[0]) = (2, 1);
+    assert_eq!(Log::restore(&old), Err(Malformed::Truncated));
+    assert_eq!(Log::restore(&new), Err(Malformed::Trailing));
+    new[0] = 3;
+    assert_eq!(Log::restore(&new), Err(Malformed::Version(3)));
+}
+
+const PLACED_LENGTH: usize = 13_486;
+const PLACED_DIGEST: u64 = 13_082_154_376_818_034_076;
+
+#[test]
+fn a_table_that_does_not_fit_its_cluster_is_refused() {
+    let restored = |change: fn(&mut Log)| {
+        let mut log = placed_log();
+        change(&mut log);
+        Log::restore(&log.snapshot()).err()
+    };
+    assert_eq!(restored(|_| {}), None);
+    let changes: [fn(&mut Log); 5] = [
+        |it| drop(it.cluster.secrets.remove(&line(PLACEMENT_KEY))),
+        |it| drop(it.cluster.members.remove(&NodeId(2))),
+        |it| it.cluster.shares.retain(|node, _| *node == NodeId(1)),
+        |it| it.cluster.shares.get_mut(&NodeId(1)).unwrap().weight = 99,
+        |it| it.cluster.table = Some(it.cluster.table.take().unwrap().takeover(NodeId(2)).0),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        assert_eq!(restored(change), Some(Malformed::Incoherent), "{number}");
+    }
+}
 
 fn armed() -> Armed {
     let revert = Version { epoch: Epoch(3), source: Epoch(1) };
@@ -325,6 +403,12 @@ fn lines() -> impl Strategy<Value = Line> {
     ".{0,20}".prop_map(|text| Line::cut(&text))
 }
 
+fn shares() -> impl Strategy<Value = Share> {
+    let states = prop_oneof![Just(State::In), Just(State::Draining), Just(State::Gone)];
+    (0..9_u16, 0..1_100_u16, option::of(0..3_u16), states)
+        .prop_map(|(node, weight, rack, state)| Share { node: NodeId(node), weight, rack, state })
+}
+
 fn actions() -> impl Strategy<Value = Action> {
     let epoch = || (0..6_u64).prop_map(Epoch);
     let confirm = option::of((0..100_000_u64).prop_map(Duration::from_millis));
@@ -356,6 +440,16 @@ fn actions() -> impl Strategy<Value = Action> {
             Action::SetSecret { name, secret }
         }),
         (lines(), option::of(lines())).prop_map(|(key, value)| Action::SetSetting { key, value }),
+        vec(shares(), 0..4).prop_map(|shares| Action::SetShares { shares }),
+        Just(Action::SetSecret {
+            name: line(PLACEMENT_KEY),
+            secret: Some(Secret::new(&[5; 16]).unwrap()),
+        }),
+        (0..9_u16).prop_map(|node| {
+            let (kind, name) = (Kind::Firewall, line("f"));
+            let member = Member { kind, address: ([10, 0, 9, 2], 7_400).into(), name };
+            Action::SetMember { node: NodeId(node), member }
+        }),
     ]
 }
 

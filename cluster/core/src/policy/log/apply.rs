@@ -46,6 +46,7 @@ impl Log {
             Action::SetPlacement { placement } => self.cluster.set_placement(*placement),
             Action::SetSetting { key, value } => self.cluster.set_setting(key, value.as_ref()),
             Action::SetSecret { name, secret } => self.cluster.set_secret(name, secret.as_ref()),
+            Action::SetShares { shares } => self.cluster.set_shares(shares),
             Action::Recover { generation, survivor } => {
                 self.cluster.recover(*generation, *survivor)
             }

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 
 use super::command::{Member, Placement};
 use super::outcome::{Changed, Refusal};
+use super::shares::{PLACEMENT_KEY, key};
 use crate::NodeId;
 use crate::limits::{LISTS_KEPT, MEMBERS_MAX, SECRETS_MAX, SETTINGS_MAX, ZONES_NUMBERED};
 use crate::membership::Kind;
+use crate::placement::{self, Table};
 use crate::policy::{Line, Secret};
 
 /// Members, zones, placement, settings, secrets.
@@ -19,6 +21,10 @@ pub struct Cluster {
     pub(in crate::policy) placement: Placement,
     pub(in crate::policy) settings: BTreeMap<Line, Line>,
     pub(in crate::policy) secrets: BTreeMap<Line, Secret>,
+    /// What members have a part in the placement of slots, and how.
+    pub(in crate::policy) shares: BTreeMap<NodeId, placement::Member>,
+    /// Who has which slot, since somebody has a share.
+    pub(in crate::policy) table: Option<Table>,
 }
 
 impl Cluster {
@@ -113,6 +119,7 @@ impl Cluster {
             self.settings.remove(&note_key(node));
         }
         self.count_list(next);
+        self.keep_shares();
         Ok(Changed::Member { node })
     }
 
@@ -125,6 +132,7 @@ impl Cluster {
         self.members.remove(&node);
         self.settings.insert(note_key(node), Line::cut(GONE));
         self.count_list(next);
+        self.keep_shares();
         Ok(Changed::Left { node })
     }
 
@@ -195,6 +203,10 @@ impl Cluster {
         name: &Line,
         secret: Option<&Secret>,
     ) -> Result<Changed, Refusal> {
+        if name.as_str() == PLACEMENT_KEY && self.table.is_some() && secret.and_then(key).is_none()
+        {
+            return Err(Refusal::NoPlacementKey {});
+        }
         put(&mut self.secrets, name.clone(), secret.cloned(), SECRETS_MAX)?;
         Ok(Changed::Secret { name: name.clone() })
     }
@@ -215,6 +227,7 @@ impl Cluster {
             self.settings.insert(note_key(gone), Line::cut(GONE));
         }
         self.count_list(next);
+        self.keep_shares();
         Ok(Changed::Recovered { generation })
     }
 }

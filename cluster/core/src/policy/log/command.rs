@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::membership::Kind;
+use crate::placement;
 use crate::policy::{Epoch, Line, PolicyText, ProposalId, RequestId, Secret, WallTime};
 use crate::{NodeId, Term};
 
@@ -104,6 +105,12 @@ pub enum Action {
         name: Line,
         /// What is secret.
         secret: Option<Secret>,
+    },
+    /// Members get these weights, racks and states in the placement of slots; the others keep theirs. The
+    /// table follows from it on every node.
+    SetShares {
+        /// Of at most as many as a cluster has.
+        shares: Vec<placement::Member>,
     },
     /// One node goes on alone, for good: the others are no members any more.
     Recover {

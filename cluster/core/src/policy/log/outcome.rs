@@ -89,6 +89,11 @@ pub enum Changed {
         /// Its name.
         name: Line,
     },
+    /// The shares of members, and so perhaps who has which slot.
+    Shares {
+        /// The version of the table.
+        placement: u64,
+    },
     /// One node goes on alone.
     Recovered {
         /// The new generation.
@@ -154,6 +159,18 @@ pub enum Refusal {
     },
     /// The entry cannot be read.
     Malformed {},
+    /// It only votes, so it has no slots.
+    Witness {
+        /// Which one.
+        node: NodeId,
+    },
+    /// Its weight is above the highest.
+    Weight {
+        /// Whose.
+        node: NodeId,
+    },
+    /// There is no key for the placement yet, or it would be none.
+    NoPlacementKey {},
 }
 
 impl Outcome {

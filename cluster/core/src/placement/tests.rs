@@ -1,0 +1,7 @@
+//! Whether the table keeps its promises.
+
+mod world;
+
+mod bars;
+mod cases;
+mod measure;
