@@ -325,8 +325,14 @@ pub(crate) fn policy() -> String {
 }
 
 /// Behind a policy: what leaves to the server comes from the address that its port shares.
-pub(crate) const MASQUERADE: &str = "\n[[nat]]\nid = \"out\"\ntype = \"source\"\nfrom = \"trust\"\nto = \"untrust\"\n\
-                          translate = \"interface\"\n";
+pub(crate) const MASQUERADE: &str = r#"
+[[nat]]
+id = "out"
+type = "source"
+from = "trust"
+to = "untrust"
+translate = "interface"
+"#;
 
 /// Behind a policy: files and calls through gateways. Who goes to the server's other address is translated.
 pub(crate) const GATEWAYS: &str = r#"

@@ -488,8 +488,8 @@ pub const LOAD_CAP_PERCENT: u64 = 105;
 /// heavier still, the rest has a backup within it.
 pub const RACK_STRETCH: u64 = 2;
 
-/// Rounds in which the goals of all pairs of owner and backup are fitted to what each owns and backs. They are
-/// goals only: fewer rounds spread a dead node's load less evenly, and break no bound.
+/// Rounds in which the goals of all pairs of owner and backup are fitted to what each owns and backs. They
+/// are goals only: fewer rounds spread a dead node's load less evenly, and break no bound.
 pub const PAIR_ROUNDS: usize = 24;
 
 /// Bytes of an encoded table: two for owner and backup of each slot, and one to three for its term (up to

@@ -424,8 +424,8 @@ pub const H323_REGISTRATION_LIFE: Duration = Duration::from_secs(300);
 /// Texts that are replaced in one message.
 pub const ALG_MESSAGE_EDITS: usize = 96;
 
-/// Queries of DNS of one session that may wait for their responses at once: a resolver of a host asks two, one
-/// for each family. Of more it is not known which response is to one of them.
+/// Queries of DNS of one session that may wait for their responses at once: a resolver of a host asks two,
+/// one for each family. Of more it is not known which response is to one of them.
 pub const QUERIES_PER_SESSION: usize = 16;
 
 /// Ports below it belong to services (RFC 6335 §6): nobody listens there for what was just announced.

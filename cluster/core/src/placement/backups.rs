@@ -147,8 +147,9 @@ impl<'a, 'b> Book<'a, 'b> {
         }
     }
 
-    /// The shortest chain of seats from one above the first limit, or from the slots without a backup (named by the
-    /// number after the seats), to one below the second: each may back something that the one before backs.
+    /// The shortest chain of seats from one above the first limit, or from the slots without a backup
+    /// (named by the number after the seats), to one below the second: each may back something that the
+    /// one before backs.
     fn chain(
         &self,
         (above, below): (impl Fn(&Self, usize) -> u32, impl Fn(&Self, usize) -> u32),

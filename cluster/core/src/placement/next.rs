@@ -28,7 +28,8 @@ pub(super) struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// Who has the slot's sessions beside this owner. The backup stays; if it owns now, it is who owned before.
+    /// Who has the slot's sessions beside this owner. The backup stays; if it owns now, it is who owned
+    /// before.
     pub(super) fn holder(&self, slot: usize, owner: usize) -> Option<usize> {
         self.holders[slot].iter().copied().flatten().find(|it| *it != owner)
     }

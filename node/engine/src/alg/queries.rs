@@ -1,8 +1,8 @@
 //! Names by DNS over UDP: each query is answered once, and a session ends with the last answer.
 //!
 //! A resolver asks from a port of its own and is done when it is answered. So a session need not wait out the
-//! time of its protocol, a public port is free again at once, and a second answer, which would be a forged one
-//! that came too late or too early, finds no query.
+//! time of its protocol, a public port is free again at once, and a second answer, which would be a forged
+//! one that came too late or too early, finds no query.
 
 use super::act::payload;
 use super::dns;

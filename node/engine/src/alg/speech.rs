@@ -88,8 +88,8 @@ impl Speech {
         }
     }
 
-    /// Control channels up to which one more of it is read. Queries come in thousands, and may be forged: what
-    /// others need is left to them.
+    /// Control channels up to which one more of it is read. Queries come in thousands, and may be forged:
+    /// what others need is left to them.
     pub(crate) const fn room(self) -> u32 {
         if matches!(self, Self::Dns) { CONTROLS_MAX / 2 } else { CONTROLS_MAX }
     }

@@ -1,8 +1,8 @@
 //! Nodes that fence each other, in virtual time. Each has a slot of its own, which the next one backs.
 //!
 //! A host has a clock of its own speed, a lease word that outlives its daemon, and a disk that takes a while.
-//! What is forwarded is what the lease word allows, by the host's clock, and for the time that workers take to
-//! stop.
+//! What is forwarded is what the lease word allows, by the host's clock, and for the time that workers
+//! take to stop.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -106,9 +106,9 @@ fn racks_are_apart(step: &Step) {
     }
 }
 
-/// Owners: 1.2 times what the change is about, in any cluster. Copies likewise, where each node is a rack of its
-/// own and none has more than a third of all. In larger racks what a node may back is tied to what others
-/// own, and more has to be copied than the shares move by.
+/// Owners: 1.2 times what the change is about, in any cluster. Copies likewise, where each node is a rack
+/// of its own and none has more than a third of all. In larger racks what a node may back is tied to what
+/// others own, and more has to be copied than the shares move by.
 fn moves_are_few(step: &Step) {
     let (cost, slack) = (step.cost(), step.new.list().len() as f64);
     assert!(cost.owners <= 1.2 * cost.owners_least + slack, "{cost:?}");

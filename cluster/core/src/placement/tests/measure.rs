@@ -110,7 +110,8 @@ fn measure() {
         }
     }
     println!(
-        "| cluster | change | changes | owned / fair | backed / fair | moved / least | mean | copied / least | mean | passed on |"
+        "| cluster | change | changes | owned / fair | backed / fair | moved / least | mean \
+         | copied / least | mean | passed on |"
     );
     for ((like, what), it) in worst {
         println!(

@@ -20,7 +20,9 @@ out = ["b"]
 id = "out"
 from = "in"
 to = "out"
-service = ["tcp/21", "udp/69", "tcp/5060", "udp/5060", "tcp/1720", "udp/1719", "tcp/554", "tcp/1723", "udp/53"]
+service = [
+  "tcp/21", "udp/69", "tcp/5060", "udp/5060", "tcp/1720", "udp/1719", "tcp/554", "tcp/1723", "udp/53",
+]
 action = "permit"
 alg = "auto"
 [[rule]]
