@@ -74,12 +74,17 @@ fn by_racks(seats: &[Seat], owned: &[u64]) -> (Vec<u64>, Option<usize>) {
         return (owned.to_vec(), None);
     };
     let rest = all - inside;
-    let outside = inside.min(rest * RACK_STRETCH);
+    // By weights, for shares are rounded, and a rack of just two thirds is not too heavy.
+    let weight = |within: bool| -> u64 {
+        seats.iter().filter(|it| (it.rack == heavy) == within).map(|it| it.weight).sum()
+    };
+    let mixed = weight(true) > RACK_STRETCH * weight(false);
+    let outside = if mixed { rest * RACK_STRETCH } else { inside };
     let backed = seats.iter().zip(owned).map(|(seat, share)| {
         let (part, of) = if seat.rack == heavy { (all - outside, inside) } else { (outside, rest) };
         scaled(*share, part, of)
     });
-    (backed.collect(), (outside < inside).then_some(heavy))
+    (backed.collect(), mixed.then_some(heavy))
 }
 
 /// Who owns more than half cannot back as much: the others back more.

@@ -120,8 +120,8 @@ fn a_death_a_drain_and_a_return_move_slots() {
 
 #[test]
 fn who_is_no_firewall_any_more_has_no_slots() {
-    type Step = fn(&mut Log) -> Outcome;
-    let steps: [(Step, &[u16]); 3] = [
+    type Step<'a> = (fn(&mut Log) -> Outcome, &'a [u16]);
+    let steps: [Step<'_>; 3] = [
         (|log| act(log, Action::RemoveMember { node: NodeId(2) }), &[1, 3]),
         (|log| act(log, member(2, Kind::Witness)), &[1, 3]),
         (|log| act(log, Action::Recover { generation: 1, survivor: NodeId(3) }), &[3]),
