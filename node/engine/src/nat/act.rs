@@ -181,8 +181,9 @@ impl Engine {
     ) -> Turn {
         // A port that was free just now is in no key.
         let fresh = twin.marks == Marks::PORT && !session.is_child();
-        if !fresh && let Some(over) = self.table.over_with(*hash, &twin.key) {
-            self.close(over, CloseReason::Reopened, now);
+        let child = session.is_child();
+        if !fresh && let Some(other) = self.table.in_the_way(*hash, &twin.key, child) {
+            self.close(other, CloseReason::Reopened, now);
         }
         if !self.table.translate(handle, *hash, twin) {
             return Turn::Not;

@@ -53,7 +53,8 @@ pub(crate) struct First<'a> {
     pub(crate) stale: Option<Handle>,
     /// Left behind of a packet that is refused: the address of which no port was left.
     pub(crate) full: &'a Cell<Option<Place>>,
-    /// A gateway has announced its source.
+    /// A gateway has announced it, and perhaps its source.
+    pub(crate) announced: bool,
     pub(crate) known_as: Option<KnownAs>,
 }
 
@@ -159,7 +160,7 @@ impl Engine {
         let room = if new_port {
             self.table.has_twin_room(hash)
         } else {
-            self.table.twin_room(hash, &key, first.stale)
+            self.table.twin_room(hash, &key, first.stale, first.announced)
         };
         if !room {
             return Err(Reason::NatExhausted);

@@ -205,6 +205,7 @@ impl Judge<'_> {
             hash: self.keyed.hash,
             stale,
             full: &self.chosen.full,
+            announced: self.announced.is_some(),
             known_as: self.announced.and_then(|_| self.known_as()),
         })?;
         // What AH vouches for are the addresses, too (RFC 4302 §2.6, RFC 3715 §2.1).

@@ -229,9 +229,13 @@ impl Engine {
         if let Some(translated) = &record.translated {
             self.table.reserve_twins();
             let second = self.table.hash(&translated.key);
-            if !self.table.twin_room(second, &translated.key, None) {
+            let child = session.is_child();
+            if !self.table.twin_room(second, &translated.key, None, child) {
                 self.nat.counters.twice += 1;
                 return Imported::Refused(Refused::PortTaken);
+            }
+            if let Some(other) = self.table.in_the_way(second, &translated.key, child) {
+                self.close(other, CloseReason::Reopened, now);
             }
         }
         if self.table.room(hash) == Err(table::Refused::Full)

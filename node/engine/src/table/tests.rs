@@ -331,7 +331,7 @@ impl Twins {
         let Some(handle) = self.table.find(self.table.hash(&key), &key) else { return };
         let free = !self.second.contains_key(&second);
         let hash = self.table.hash(&second);
-        let room = self.table.twin_room(hash, &second, None);
+        let room = self.table.twin_room(hash, &second, None, false);
         assert!(free || !room, "somebody has it");
         let twin = Twin { key: second, ..Twin::EMPTY };
         if room && self.table.translate(handle, hash, &twin) {

@@ -5,7 +5,7 @@
 //! either is found by one look; and here, one line for each place of the slab. A table without
 //! translation has neither.
 
-use wire::{Delta, Direction, Ends, FlowKey};
+use wire::{Delta, Direction, Ends, FlowKey, Protocol};
 
 use super::bucket::{Buckets, FREE};
 use super::hash::Keyed;
@@ -276,23 +276,32 @@ impl SessionTable {
         !self.twins.slab.is_empty() && self.buckets.has_room_for_second(hash)
     }
 
-    /// Whether a session may have this second key: nobody has it but `stale`, which is about to end, or a
-    /// connection that is over, and there is room.
-    pub(crate) fn twin_room(&self, hash: u64, key: &FlowKey, stale: Option<Handle>) -> bool {
-        let gives_way = |handle| Some(handle) == stale || self.is_over(handle);
+    /// Whether a session, `child` if it was announced, may have this second key: nobody has it but `stale`,
+    /// which is about to end, or one that gives way, and there is room.
+    pub(crate) fn twin_room(
+        &self,
+        hash: u64,
+        key: &FlowKey,
+        stale: Option<Handle>,
+        child: bool,
+    ) -> bool {
+        let gives_way = |handle| Some(handle) == stale || self.gives_way(handle, child);
         self.has_twin_room(hash)
             && self.locate(hash, key).is_none_or(|(handle, _)| gives_way(handle))
     }
 
-    /// The connection that is over and has this key, if one does.
-    pub(crate) fn over_with(&self, hash: u64, key: &FlowKey) -> Option<Handle> {
-        self.locate(hash, key).map(|(handle, _)| handle).filter(|handle| self.is_over(*handle))
+    /// The session with this key that gives way to another one, if there is one.
+    pub(crate) fn in_the_way(&self, hash: u64, key: &FlowKey, child: bool) -> Option<Handle> {
+        let (handle, _) = self.locate(hash, key)?;
+        self.gives_way(handle, child).then_some(handle)
     }
 
-    /// Whether it is kept for stray segments alone.
-    fn is_over(&self, handle: Handle) -> bool {
-        let state = self.get(handle).map(|session| session.tcp.state());
-        matches!(state, Some(State::TimeWait | State::Close))
+    /// Whether it is kept for stray segments alone; or it was announced, and so is the other one: what was
+    /// announced last stands. (Media of a call that is over have no end of their own.)
+    fn gives_way(&self, handle: Handle, child: bool) -> bool {
+        let Some(session) = self.get(handle) else { return false };
+        let is_media = session.is_child() && session.key.protocol() == Protocol::UDP;
+        matches!(session.tcp.state(), State::TimeWait | State::Close) || child && is_media
     }
 
     /// Has a session translated, whose second key has this hash; nobody has that key ([`Self::twin_room`]).

@@ -220,3 +220,33 @@ fn who_sends_from_where_it_listens_is_seen_there_whoever_is_the_first() {
         }
     }
 }
+
+/// Phones may use the ports of their last call again, whose media have not expired.
+#[test]
+fn media_of_the_next_call_take_the_place_of_those_of_the_last_one() {
+    let mut wall = wall(masquerade());
+    for call in ["one@call", "two@call", "three@call"] {
+        let named = |mut lines: Vec<String>| {
+            lines[4] = format!("Call-ID: {call}");
+            lines
+        };
+        let lines = head("INVITE sip:bob@198.18.0.1 SIP/2.0", "1 INVITE", "10.0.0.5:5060");
+        let invite = message(&named(lines), &session("10.0.0.5", 40_000));
+        let left = wall.pass(LAN, &send(PHONE, PROXY, &invite));
+        let (shown, told) = (left.ends().source, medium(&said(&left)));
+        let public = shown.0.to_string();
+        let lines = head("SIP/2.0 200 OK", "1 INVITE", &format!("{public}:{}", shown.1));
+        let answer = message(&named(lines), &session("198.18.0.1", 30_000));
+        wall.pass(WAN, &send(PROXY, (&public, shown.1), &answer));
+        let forth = udp((PHONE.0, 40_000), ("198.18.0.1", 30_000));
+        wall.pass(LAN, &forth);
+        let heard = wall.pass(WAN, &udp(("198.18.0.1", 30_000), (&public, told)));
+        assert_eq!(heard.ends().destination, (ip(PHONE.0), 40_000), "{call}");
+        assert_eq!(wall.pass(LAN, &forth).ends().source, (shown.0, told), "{call}");
+        let bye = head("BYE sip:bob@198.18.0.1 SIP/2.0", "2 BYE", "10.0.0.5:5060");
+        wall.pass(LAN, &send(PHONE, PROXY, &message(&named(bye), &[])));
+    }
+    assert_eq!((wall.engine.sessions().len(), wall.taken("198.51.100.1")), (2, 2));
+    wall.wait(Duration::from_secs(7_200));
+    assert_eq!((wall.engine.sessions().len(), wall.taken("198.51.100.1")), (0, 0));
+}

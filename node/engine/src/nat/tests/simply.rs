@@ -43,6 +43,7 @@ fn agree(wall: &Wall, packet: &Packet, [from, to]: [crate::PortId; 2], hash: u64
     let full = std::cell::Cell::new(None);
     let first = First {
         full: &full,
+        announced: false,
         known_as: None,
         ends: Ends::of(packet),
         key: &key,
