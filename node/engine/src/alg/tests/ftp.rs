@@ -313,3 +313,27 @@ fn a_transfer_takes_the_place_of_one_that_is_over() {
     wall.wait(Duration::from_secs(600));
     assert_eq!((wall.engine.sessions().len(), wall.taken("198.51.100.1")), (1, 1));
 }
+
+/// One transfer after the other, for longer than pinholes and connections that are over are kept.
+#[test]
+fn transfers_without_end_are_let_in_each() {
+    for nat in [config::Nat::default(), masquerade()] {
+        let mut wall = Wall::with(1, 20_000, crate::WorkerId(0), nat.clone());
+        wall.engine.set_policy(policy(CHANNELS, nat, 2));
+        let mut talk = Talk::open(&mut wall, CLIENT, SERVER);
+        for number in 0..8_000_u32 {
+            let (host, port) = six(&talk.line(&mut wall, Initiator, "PORT 10,0,0,5,78,32\r\n"));
+            let (data, inside) = (("198.18.0.1", 30_000 + (number * 7 % 9_001) as u16), 20_000);
+            let (to, inside) = ((&*host, port), ("10.0.0.5", inside));
+            let (decision, left) = wall.arrive(WAN, &tcp(data, to, SYN).seq(5).mss(1_460));
+            assert!(is_forwarded(decision.verdict) && left.len() == 1, "{number}: {decision:?}");
+            wall.pass(LAN, &tcp(inside, data, SYN_ACK).seq(9).ack(6).mss(1_460));
+            let fin = TcpFlags(ACK.0 | TcpFlags::FIN.0);
+            wall.pass(WAN, &tcp(data, to, fin).seq(6).ack(10));
+            wall.pass(LAN, &tcp(inside, data, fin).seq(10).ack(7));
+            wall.pass(WAN, &tcp(data, to, ACK).seq(7).ack(11));
+            talk.line(&mut wall, Responder, "226 done\r\n");
+            wall.wait(Duration::from_millis(25));
+        }
+    }
+}
