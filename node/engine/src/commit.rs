@@ -505,7 +505,7 @@ impl Engine {
 
     /// Completes a checksum that a sender left to hardware, and translates the numbers of a connection that a
     /// cookie has opened.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn make_ready(&self, context: &Context<'_>, body: &mut Body<'_>) {
         let packet = &context.keyed.packet;
         let port = self.settings.ports.get(context.arrived.ingress.index());
