@@ -174,7 +174,7 @@ fn mappings(run: &mut Run<'_>) -> Result<[Mappings; 2], Failure> {
 fn compare(run: &mut Run<'_>, before: &Mappings, both: [&[Mappings; 2]; 2]) {
     let (mut twice, mut changed) = (0, 0);
     for [one, other] in both {
-        twice += Mappings::twice(&[one, other]);
+        twice += before.twice([one, other]);
         changed += before.unlike(one) + before.unlike(other);
     }
     let [apart, after] = both;
