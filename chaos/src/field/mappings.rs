@@ -29,6 +29,13 @@ impl Mappings {
         }
     }
 
+    /// Those of sessions that are there later, too. Reading takes its time: without it, one that ends and one
+    /// that gets its port meanwhile are both seen.
+    pub(crate) fn still(mut self, later: &Self) -> Self {
+        self.0.retain(|flow, known| later.0.get(flow).is_some_and(|it| it.1 == known.1));
+        self
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

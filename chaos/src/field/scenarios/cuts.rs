@@ -162,11 +162,13 @@ fn split(run: &mut Run<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Those of both nodes.
+/// What both nodes know at one moment: that between the first look at the second and the second look at the
+/// first.
 fn mappings(run: &mut Run<'_>) -> Result<[Mappings; 2], Failure> {
     let pair = run.site.pair()?;
-    let [one, other] = Node::BOTH.map(|node| Mappings::read(&pair.api(node)));
-    Ok([one?, other?])
+    let looks = || Node::BOTH.map(|node| Mappings::read(&pair.api(node)));
+    let ([one, other], [one_later, other_later]) = (looks(), looks());
+    Ok([one?.still(&one_later?), other?.still(&other_later?)])
 }
 
 /// Before the cut, while both are apart, and when they agree again: a port is given to one flow alone, and
