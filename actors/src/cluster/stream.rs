@@ -88,7 +88,8 @@ impl Stream {
     pub(crate) fn before(&mut self, engine: &mut Engine, now: Time) {
         self.follow(engine, now);
         let complete = self.replicas.readiness() == Readiness::Ready;
-        engine.set_nat_half(self.halves.at(self.standing.alone, complete, now));
+        let half = self.halves.at(self.standing.alone, complete, now);
+        engine.set_nat_half(half, self.halves.own());
         self.machine.set_message_bytes(self.room.get());
         for _ in 0..MESSAGES_PER_TURN {
             let Ok(word) = self.inbox.try_recv() else { break };

@@ -334,7 +334,7 @@ impl Daemon {
     fn share_ports(&mut self, now: Time) {
         let complete = self.replicas.readiness() == Readiness::Ready;
         let half = self.halves.at(self.member.stands_alone(), complete, now);
-        self.engine.set_nat_half(half);
+        self.engine.set_nat_half(half, self.halves.own());
     }
 
     /// The one match over what a member wants. Whether there was anything.

@@ -89,6 +89,8 @@ pub(crate) struct Nat {
     /// The places of the addresses of its pools: IPv4, IPv6.
     pools: Box<[[Box<[u16]>; 2]]>,
     pub(crate) half: Half,
+    /// The half that is this node's alone when it cannot hear its peer.
+    pub(crate) own: Half,
     pub(crate) counters: Counted,
     /// Where frames of another family are written; nothing until there is one.
     pub(crate) space: Box<[u8]>,
@@ -132,6 +134,7 @@ impl Nat {
             numbers: Box::default(),
             pools: Box::default(),
             half: Half::Both,
+            own: Half::Both,
             counters: Counted::default(),
             space: Box::default(),
             identification: seed as u16,

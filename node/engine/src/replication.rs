@@ -104,6 +104,11 @@ pub(crate) struct Replication {
 }
 
 impl Replication {
+    /// Whether the backup lets packets wait for too long.
+    pub(crate) const fn is_silent(&self) -> bool {
+        self.silent
+    }
+
     /// Of an engine that is alone, and whose sessions are called like `first`.
     pub(crate) fn new(first: SessionId, seed: u64) -> Self {
         Self {

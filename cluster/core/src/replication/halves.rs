@@ -27,6 +27,12 @@ impl Halves {
         Self { own, met: None, half: own }
     }
 
+    /// The half of its own.
+    #[must_use]
+    pub const fn own(&self) -> Half {
+        self.own
+    }
+
     /// What it gives from now on. `complete`: its replicas are all that the peer has.
     pub fn at(&mut self, alone: bool, complete: bool, now: Time) -> Half {
         if alone {

@@ -71,6 +71,11 @@ pub enum Half {
 }
 
 impl Half {
+    /// Whether a port of a run is of it.
+    pub(crate) fn has(self, port: u16) -> bool {
+        place(port).is_none_or(|(_, bit)| self.mask() & bit != 0)
+    }
+
     const fn mask(self) -> u16 {
         match self {
             Self::Both => ALL,

@@ -87,8 +87,10 @@ impl Engine {
         self.prepare_nat();
     }
 
-    /// Which ports of each run are given anew.
-    pub const fn set_nat_half(&mut self, half: super::Half) {
-        self.nat.half = half;
+    /// Which ports of each run are given anew, and which ones would be if this node were alone. From those it
+    /// also gives while its backup is silent: that may be alone by then.
+    pub const fn set_nat_half(&mut self, half: super::Half, own: super::Half) {
+        self.nat.own = own;
+        self.nat.half = if self.replication.is_silent() { own } else { half };
     }
 }

@@ -29,8 +29,8 @@ use crate::limits::{HELD_FRAME_BYTES, SYNC_FRAMES, SYNC_LIFE, SYNC_PER_SESSION};
 use crate::outbox::Outbox;
 use crate::pending::{Bounds, Frame, Pending};
 use crate::pipeline::{Change, Way};
-use crate::session::{Flags, SessionId};
-use crate::table::Handle;
+use crate::session::{CloseReason, Flags, Peer, SessionId};
+use crate::table::{Handle, Marks};
 use crate::{PortId, Reason, RuleIndex};
 
 /// What happens to packets that the backup does not confirm in time, and to first packets that find no
@@ -233,7 +233,11 @@ impl Engine {
             let Some(handle) = self.holder(place) else { continue };
             self.replication.counters.holds_expired += 1;
             self.replication.silent = true;
+            self.nat.half = self.nat.own;
             match self.replication.unconfirmed {
+                Unconfirmed::Forward if self.may_be_given_twice(handle) => {
+                    self.close(handle, CloseReason::Conflict, now);
+                }
                 Unconfirmed::Forward => {
                     self.let_leave(handle, number, None, now);
                     if self.replication.held.first(place).is_none() {
@@ -270,9 +274,24 @@ impl Engine {
         self.replication.silent = false;
         while let Some((place, _)) = self.oldest_hold() {
             let Some(handle) = self.holder(place) else { continue };
+            if self.may_be_given_twice(handle) {
+                self.close(handle, CloseReason::Conflict, now);
+                continue;
+            }
             self.let_leave(handle, u64::MAX, None, now);
             self.stop_holding(handle);
         }
+    }
+
+    /// Whether the port of a session that has just opened may be another's: the backup has not said that it
+    /// knows of it, and gives it itself if it is alone. Its client asks again, and gets another one; but that of
+    /// an announced one would find its pinhole used up, so such a session keeps what it has.
+    fn may_be_given_twice(&self, handle: Handle) -> bool {
+        let Some(session) = self.table.get(handle) else { return false };
+        let Some(twin) = self.table.twin(handle, session) else { return false };
+        let unanswered = session.packets[Peer::Responder.index()] == 0;
+        let port = twin.key.source_port(twin.initiator);
+        unanswered && !session.is_child() && twin.marks.has(Marks::PORT) && !self.nat.own.has(port)
     }
 
     /// What waited for changes up to `mark` leaves, or is dropped for `reason`.

@@ -74,12 +74,54 @@ fn a_port_that_came_by_a_record_is_not_given_again() {
 fn both_sides_of_a_split_give_other_ports_and_no_record_is_taken_twice() {
     let nat = || pooled(Mapping::default());
     let (mut first, mut second) = (Wall::new(nat()), Wall::with(2, 256, WorkerId(0), nat()));
-    first.engine.set_nat_half(Half::Low);
-    second.engine.set_nat_half(Half::High);
+    first.engine.set_nat_half(Half::Low, Half::Low);
+    second.engine.set_nat_half(Half::High, Half::High);
     for port in 0_u16..100 {
         let sent = udp(("10.0.0.5", 2_000 + port), ("198.18.0.1", 53));
         let sources = [&mut first, &mut second].map(|it| it.pass(LAN, &sent).ends().source);
         assert_ne!(sources[0], sources[1]);
+    }
+}
+
+/// What was opened just before a cut may be of the other half: it was not acknowledged, and must not leave.
+#[test]
+fn who_is_not_heard_any_more_keeps_only_what_is_of_its_own_half() {
+    for lost in [false, true] {
+        let mut wall = Wall::new(pooled(Mapping::default()));
+        wall.engine.set_nat_half(Half::Both, Half::Low);
+        wall.engine.set_peer(true, wall.now);
+        for port in 0_u16..60 {
+            let (decision, _) =
+                wall.arrive(LAN, &udp(("10.0.0.5", 2_000 + port), ("198.18.0.1", 53)));
+            assert_eq!(decision.verdict, crate::Verdict::Hold);
+        }
+        assert_eq!(wall.engine.sessions().len(), 60);
+        if lost {
+            wall.engine.set_peer(false, wall.now);
+        } else {
+            wall.wait(crate::limits::SYNC_LIFE * 2);
+        }
+        let mut left = 0;
+        while let Some((_, frame)) = wall.engine.outbox().pop() {
+            let packet = wire::Packet::parse(frame).expect("a packet");
+            assert!(Half::Low.has(packet.ports().expect("of UDP").0), "{packet:?}");
+            left += 1;
+        }
+        assert!((10..50).contains(&left), "about half of them: {left}");
+        assert_eq!((wall.engine.sessions().len(), wall.taken("203.0.113.1")), (left, left as u32));
+        if !lost {
+            // As long as the backup is silent nothing else is given.
+            wall.engine.set_nat_half(Half::Both, Half::Low);
+            for port in 0_u16..60 {
+                wall.arrive(LAN, &udp(("10.0.0.5", 3_000 + port), ("198.18.0.1", 53)));
+            }
+            let mut low = true;
+            wall.engine.sessions().page(crate::table::Cursor::default(), |handle, _| {
+                let twin = wall.engine.twin_of(handle.place()).expect("translated");
+                low &= Half::Low.has(twin.ends().source.1);
+            });
+            assert!(low);
+        }
     }
 }
 
