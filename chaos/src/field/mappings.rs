@@ -54,9 +54,9 @@ impl Mappings {
         self.0.iter().filter(changed).count()
     }
 
-    /// Public endpoints that stand for more than one inside, on one of two nodes or on both together. A session
-    /// that began before they were apart may have ended on one of them, which gives its port anew; the other
-    /// one cannot have heard of that.
+    /// Public endpoints that stand for more than one inside, on one of two nodes or on both together. A
+    /// session that began before they were apart may have ended on one of them, which gives its port anew;
+    /// the other one cannot have heard of that.
     pub(crate) fn twice(&self, nodes: [&Self; 2]) -> usize {
         let mut users: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (node, of) in nodes.into_iter().enumerate() {

@@ -284,8 +284,8 @@ impl Engine {
     }
 
     /// Whether the port of a session that has just opened may be another's: the backup has not said that it
-    /// knows of it, and gives it itself if it is alone. Its client asks again, and gets another one; but that of
-    /// an announced one would find its pinhole used up, so such a session keeps what it has.
+    /// knows of it, and gives it itself if it is alone. Its client asks again, and gets another one; but
+    /// that of an announced one would find its pinhole used up, so such a session keeps what it has.
     fn may_be_given_twice(&self, handle: Handle) -> bool {
         let Some(session) = self.table.get(handle) else { return false };
         let Some(twin) = self.table.twin(handle, session) else { return false };

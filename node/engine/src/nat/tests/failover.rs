@@ -116,7 +116,7 @@ fn who_is_not_heard_any_more_keeps_only_what_is_of_its_own_half() {
                 wall.arrive(LAN, &udp(("10.0.0.5", 3_000 + port), ("198.18.0.1", 53)));
             }
             let mut low = true;
-            wall.engine.sessions().page(crate::table::Cursor::default(), |handle, _| {
+            wall.engine.sessions().page(Cursor::default(), |handle, _| {
                 let twin = wall.engine.twin_of(handle.place()).expect("translated");
                 low &= Half::Low.has(twin.ends().source.1);
             });
