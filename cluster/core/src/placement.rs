@@ -7,13 +7,13 @@
 //! ```
 //!
 //! - **Bounded-load weighted rendezvous.** Each (slot, node) has a cost, `−log2(hash) ÷ weight`, in integers
-//!   ([`score`]). What has to move goes where it costs least, as long as there is room. The hash is keyed, so
+//!   (`score`). What has to move goes where it costs least, as long as there is room. The hash is keyed, so
 //!   nobody outside can tell or choose who gets a slot.
 //! - **Nothing moves without need.** A node within 2 % of its fair share keeps what it has. So any change of
 //!   the members moves at most 1.02 times what the shares themselves move by, and rounding.
 //! - **Who dies is followed by its backups**, which have the state. A backup that would be above its bound
 //!   passes on of these same slots, and stays their backup: nothing is copied for that.
-//! - **Backups** of one owner are spread over the others in proportion to what each backs ([`pairs`]), so
+//! - **Backups** of one owner are spread over the others in proportion to what each backs (`pairs`), so
 //!   that all survivors share the load of a dead node. Owner and backup stand in different racks, except
 //!   where a rack is so heavy that the rest would back more than twice their own share.
 //! - **Terms.** The backups' own takeover raises a slot's term by one, a change by the log by two: so no two
