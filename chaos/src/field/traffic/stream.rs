@@ -3,7 +3,7 @@
 //! Losses can be told apart: what the sender's kernel refused is in `stream-N.refused`, what the
 //! receiving socket had no room for is in `sockets.log`, and the rest was lost on the way.
 
-use std::io::IoSliceMut;
+use std::io::{self, IoSliceMut};
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -214,23 +214,27 @@ fn receive(sockets: &[(usize, UdpSocket)], signals: &Signals) -> Result<Vec<Rece
 
 pub(super) fn drain(socket: &UdpSocket, receipts: &mut Vec<Receipt>) -> Result<(), Error> {
     let mut bytes = [0; DATAGRAM];
-    let mut control = nix::cmsg_space!(TimeSpec);
-    loop {
-        let mut slices = [IoSliceMut::new(&mut bytes)];
-        let flags = MsgFlags::MSG_DONTWAIT;
-        let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags);
-        let at = match message {
-            Ok(message) => stamp(message.cmsgs()),
-            Err(Errno::EAGAIN) => return Ok(()),
-            // What ICMP told of the other direction.
-            Err(Errno::EINTR | Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH) => {
-                continue;
-            }
-            Err(errno) => return Err(Error::io("receive a stream")(errno.into())),
-        };
+    while let Some(at) = stamped(socket, &mut bytes).map_err(Error::io("receive a stream"))? {
         let number = u64::from_le_bytes(*bytes.first_chunk().expect("longer than a number"));
         if number != OPENING {
             receipts.push(Receipt { number, at });
+        }
+    }
+    Ok(())
+}
+
+/// The next datagram that waits, into `bytes`, and when it came; none if none waits.
+pub(super) fn stamped(socket: &UdpSocket, bytes: &mut [u8]) -> io::Result<Option<Nanos>> {
+    let mut control = nix::cmsg_space!(TimeSpec);
+    loop {
+        let mut slices = [IoSliceMut::new(bytes)];
+        let flags = MsgFlags::MSG_DONTWAIT;
+        match recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags) {
+            Ok(message) => return Ok(Some(stamp(message.cmsgs()))),
+            Err(Errno::EAGAIN) => return Ok(None),
+            // What ICMP told of the other direction.
+            Err(Errno::EINTR | Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH) => {}
+            Err(errno) => return Err(errno.into()),
         }
     }
 }

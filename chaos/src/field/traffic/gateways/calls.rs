@@ -2,17 +2,14 @@
 //!
 //! One thread sends and receives the media of all calls, another one speaks about them.
 
-use std::io::IoSliceMut;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::ReceiveTimestampns;
-use nix::sys::socket::{MsgFlags, recvmsg, setsockopt};
-use nix::sys::time::TimeSpec;
 
 use super::sip::{self, Leg};
 use super::{Cue, Diary, Error};
@@ -21,7 +18,7 @@ use crate::field::limits::{
 };
 use crate::field::log::{self, Entry, Event, Receipt, now};
 use crate::field::traffic::clock::{Pace, monotonic, sleep_until};
-use crate::field::traffic::stream::stamp;
+use crate::field::traffic::stream::stamped;
 use crate::field::traffic::{Ends, Side, sockets};
 
 /// A call that was answered.
@@ -285,20 +282,7 @@ fn drain(
     receipts: &mut Vec<Receipt>,
 ) -> Result<u64, Error> {
     let (mut bytes, mut strange) = ([0; SOUND], 0);
-    let mut control = nix::cmsg_space!(TimeSpec);
-    loop {
-        let mut slices = [IoSliceMut::new(&mut bytes)];
-        let flags = MsgFlags::MSG_DONTWAIT;
-        let message = recvmsg::<()>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags);
-        let at = match message {
-            Ok(message) => stamp(message.cmsgs()),
-            Err(Errno::EAGAIN) => return Ok(strange),
-            // What ICMP told of the other direction.
-            Err(Errno::EINTR | Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH) => {
-                continue;
-            }
-            Err(errno) => return Err(Error::io("receive media")(errno.into())),
-        };
+    while let Some(at) = stamped(socket, &mut bytes).map_err(Error::io("receive media"))? {
         let number = u64::from(u16::from_be_bytes([bytes[2], bytes[3]]));
         if bytes == packet(call, side, number) {
             receipts.push(Receipt { number, at });
@@ -306,4 +290,5 @@ fn drain(
             strange += 1;
         }
     }
+    Ok(strange)
 }
