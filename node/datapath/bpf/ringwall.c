@@ -83,6 +83,8 @@ enum stat {
 #define NAT (NAT_ALL | NAT_RANGE | NAT_FORWARDED)
 // A way that is not decided yet: the standing in the other bits.
 #define ASK_NAT 0x100
+// Of such a one: only the workers may have it, as they take transit in without a lease.
+#define LATE 0x200
 
 enum mode { MODE_ROUTED = 0, MODE_WIRE = 1 };
 
@@ -345,10 +347,17 @@ INLINE u32 locate_arp(const struct arp *arp, const void *end, u32 domain, struct
 	return leaseless(cpu, standing_of(&address)) ? STAT_VIP_WITHOUT_LEASE : STAT_LINK_CONTROL;
 }
 
-// Where a packet to an own address goes. What is to be routed must have been sent to this station alone.
-INLINE u32 own_way(u32 standing, int group)
+// Where a packet to an address of this standing goes. What is to be routed must have been sent to this
+// station alone.
+INLINE u32 way_to(u32 standing, int group, struct cpu *cpu)
 {
-	return standing & NAT && !group ? ASK_NAT | standing : STAT_TO_HOST;
+	int translated = standing & NAT && !group;
+	if (leaseless(cpu, standing))
+		return translated && latecomers_come() ? ASK_NAT | LATE | standing
+						       : STAT_VIP_WITHOUT_LEASE;
+	if (standing & OWN)
+		return translated ? ASK_NAT | standing : STAT_TO_HOST;
+	return group ? STAT_NOT_FOR_US : STAT_TO_WORKER;
 }
 
 // STAT_TO_WORKER for transit, STAT_TO_HOST for what `to_host` judges, ASK_NAT, or where the packet goes.
@@ -363,12 +372,7 @@ INLINE u32 locate_ipv4(const struct ipv4 *ip, const void *end, u32 domain, int g
 	struct address address = {.bytes = {0, 0, BE32(0xffff), ip->destination}, .domain = domain};
 	if (multicast4(ip->destination))
 		return STAT_TO_HOST;
-	u32 standing = standing_of(&address);
-	if (leaseless(cpu, standing))
-		return STAT_VIP_WITHOUT_LEASE;
-	if (standing & OWN)
-		return own_way(standing, group);
-	return group ? STAT_NOT_FOR_US : STAT_TO_WORKER;
+	return way_to(standing_of(&address), group, cpu);
 }
 
 // As locate_ipv4.
@@ -384,13 +388,9 @@ INLINE u32 locate_ipv6(const struct ipv6 *ip, const void *end, u32 domain, int g
 	struct address address = {.domain = domain};
 	__builtin_memcpy(address.bytes, ip->destination, 16);
 	u32 standing = multicast ? 0 : standing_of(&address);
-	if (leaseless(cpu, standing))
-		return STAT_VIP_WITHOUT_LEASE;
-	if (multicast || link_local)
+	if (multicast || (link_local && !leaseless(cpu, standing)))
 		return STAT_TO_HOST;
-	if (standing & OWN)
-		return own_way(standing, group);
-	return group ? STAT_NOT_FOR_US : STAT_TO_WORKER;
+	return way_to(standing, group, cpu);
 }
 
 // True for a unicast frame to a station that is not this port.
@@ -461,8 +461,11 @@ INLINE u32 judge_frame(struct xdp_md *context, struct cpu *cpu)
 	if (is_blocked(screen, data, end))
 		return STAT_BLOCKED;
 	u32 way = mode == MODE_ROUTED ? locate(port, data, end, domain, cpu) : STAT_TO_WORKER;
+	u32 late = way & LATE;
 	if (way & ASK_NAT)
 		way = way_of_own(context, word, way);
+	if (late && way == STAT_TO_HOST)
+		return STAT_VIP_WITHOUT_LEASE;
 	if (way == STAT_TO_HOST)
 		return to_host(context, word);
 	return way == STAT_TO_WORKER ? transit(context, cpu, index, queue, guarded) : way;

@@ -197,11 +197,12 @@ impl Program {
 
     fn set_addresses(&mut self) -> Result<(), Error> {
         let failed = Error::map("addresses");
+        // What is translated comes to a VIP before the kernel has it, and after that, too.
+        let nat = |key| self.nat.standings.get(key).copied().unwrap_or(0);
         let mut wanted: BTreeMap<AddressKey, u8> =
-            self.vips.iter().map(|key| (*key, VIP)).collect();
+            self.vips.iter().map(|key| (*key, VIP | nat(key))).collect();
         for key in &self.own {
-            let nat = self.nat.standings.get(key).copied().unwrap_or(0);
-            *wanted.entry(*key).or_default() |= OWN | nat;
+            *wanted.entry(*key).or_default() |= OWN | nat(key);
         }
         let present: BTreeMap<AddressKey, u8> =
             self.addresses.iter().collect::<Result<_, _>>().map_err(&failed)?;

@@ -264,6 +264,30 @@ fn what_is_translated_needs_a_lease() {
 }
 
 #[test]
+fn what_is_translated_of_a_vip_comes_late_too() {
+    let Some(mut nat) = prepared() else { return };
+    nat.bench.program.set_vips([(DOMAIN, own(Version::V4))]).unwrap();
+    nat.set(&[NatAddress { range: true, ..NatAddress::new(DOMAIN, own(Version::V4)) }]);
+    nat.bench.program.renew_lease(Time(1)).unwrap();
+    let mut word = nat.bench.program.lease_word().unwrap();
+    let (answer, echo) = (frame::udp4(PEER, HOST, 53, 40_000), frame::icmp4(PEER, HOST, 8, 0));
+    let mut group = answer.clone();
+    group[..6].fill(0xff);
+    // The kernel loses the address while the last of them come.
+    for addresses in [Bench::addresses().to_vec(), Vec::new()] {
+        nat.bench.program.set_host_addresses(addresses).unwrap();
+        for (late, stat) in [(Time::MAX, Stat::ToWorker), (Time(1), Stat::VipWithoutLease)] {
+            word.let_latecomers(late).unwrap();
+            nat.expect(&answer, stat);
+            for others in [&echo, &group, &frame::udp4(PEER, HOST, 53, 100)] {
+                nat.expect(others, Stat::VipWithoutLease);
+            }
+            nat.expect(&frame::arp_for(1, HOST), Stat::VipWithoutLease);
+        }
+    }
+}
+
+#[test]
 fn it_is_said_of_an_address_in_a_domain_while_it_is_the_hosts() {
     let Some(mut nat) = prepared() else { return };
     let answer = frame::udp4(PEER, HOST, 53, 40_000);
