@@ -11,7 +11,7 @@ use super::act::Binding;
 use super::compiled::Origin;
 use super::mappings::{Inside, Outside};
 use super::placing::protocol_in;
-use super::ports::{Class, Offer, Wanted};
+use super::ports::{Class, Offer, Runs, Wanted};
 use super::{NatRule, Place, spread};
 use crate::engine::Engine;
 use crate::policy::Question;
@@ -153,8 +153,9 @@ impl Engine {
         let protocol = protocol_in(version, first.protocol);
         let domain = self.fib.domain_of(first.ports[1]).unwrap_or_default();
         let (key, initiator) = FlowKey::new(domain, protocol, to.source, to.destination);
-        // A port that is free is in nobody's key.
-        let chosen_now = chosen.marks.has(Marks::PORT) && first.known_as.is_none();
+        // A port that is free is in nobody's key; that of one that gives way is in its own.
+        let left = self.left_by(first, chosen.to.0) == Some(chosen.to.1);
+        let chosen_now = chosen.marks.has(Marks::PORT) && first.known_as.is_none() && !left;
         let new_port = chosen_now && !chosen.marks.has(Marks::MAPPED);
         let hash = self.table.hash(&key);
         let room = if new_port {
@@ -374,9 +375,12 @@ impl Engine {
             slots: self.slots,
         };
         let beside = independent.then(|| self.beside(source, place)).flatten();
-        let offer = match beside {
-            Some(port) => Some(Offer { port, borrowed: false }),
-            None => runs.offer(&wanted, |slot| self.owns(slot)),
+        let offer = match (self.left_by(first, address), beside) {
+            (Some(port), _) if !independent && self.may_go_on(runs, port, &wanted) => {
+                Some(Offer { port, borrowed: slot_of_port(port) != Some(slot) })
+            }
+            (_, Some(port)) => Some(Offer { port, borrowed: false }),
+            (_, None) => runs.offer(&wanted, |slot| self.owns(slot)),
         };
         let Some(Offer { port, borrowed }) = offer else {
             first.full.set(Some(place));
@@ -390,6 +394,23 @@ impl Engine {
             marks = marks.with(Marks::MAPPED).with(Marks::of_filtering(mapping.filtering));
         }
         Ok(Chosen { to: (address, port), marks, place })
+    }
+
+    /// The port of the session that gives way to this one, if the same client asks the same server from the
+    /// same port. The server may still keep the old connection (TIME-WAIT): it lets in what is newer of the
+    /// same client (RFC 6191), and takes for a stray what comes from another one to which the port went.
+    fn left_by(&self, first: &First<'_>, address: IpAddr) -> Option<u16> {
+        let handle = first.stale?;
+        let session = self.table.get(handle).filter(|session| session.key == *first.key)?;
+        let twin = self.table.twin(handle, session)?;
+        let (known, port) = twin.key.source(twin.initiator);
+        let same = known == address && twin.key.protocol() == first.protocol;
+        (same && twin.marks.has(Marks::PORT) && !twin.marks.has(Marks::MAPPED)).then_some(port)
+    }
+
+    /// Whether a session may have a port that another one leaves to it.
+    fn may_go_on(&self, runs: &Runs, port: u16, wanted: &Wanted) -> bool {
+        runs.lends(port, wanted) && slot_of_port(port).is_some_and(|slot| self.owns(slot))
     }
 
     /// The mapping that an inside endpoint has already.

@@ -150,6 +150,15 @@ impl Runs {
         self.in_run(lender, wanted).map(|port| Offer { port, borrowed: true })
     }
 
+    /// Whether a port is like those that may be given, free or not.
+    pub(crate) fn lends(&self, port: u16, wanted: &Wanted) -> bool {
+        place(port).is_some_and(|(slot, bit)| {
+            let kept = self.kept.get(slot).copied().unwrap_or(0);
+            let first = first_port_of(Slot(slot as u16));
+            !kept & wanted.half.mask() & parity(first, wanted.parity) & bit != 0
+        })
+    }
+
     /// The places in a slot's run that may be given.
     fn free(&self, slot: Slot, wanted: &Wanted) -> u16 {
         let at = usize::from(slot.0);

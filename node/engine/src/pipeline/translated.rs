@@ -138,12 +138,18 @@ impl Judge<'_> {
         stale: Option<Handle>,
         watch: &mut impl Watch,
     ) -> Result<(), Reason> {
-        let bound = match self.bind_simply(permitted) {
+        let bound = match !self.opens_again(stale) && self.bind_simply(permitted) {
             true => Ok(()),
             false => self.bind_in_full(permitted, stale),
         };
         watch.stage(Stage::Translation, || self.say_bound(bound));
         bound
+    }
+
+    /// Whether the session that gives way to this one was of the same ends.
+    fn opens_again(&self, stale: Option<Handle>) -> bool {
+        let before = stale.and_then(|handle| self.engine.table.get(handle));
+        before.is_some_and(|before| self.keyed.flow.is_some_and(|(key, _)| key == before.key))
     }
 
     fn say_bound(&self, bound: Result<(), Reason>) -> String {

@@ -9,6 +9,7 @@ use wire::placement::slot_of_port;
 use wire::{Ends, Packet, TcpFlags};
 
 use super::rig::*;
+use crate::nat::Half;
 use crate::{Reason, Verdict};
 
 const SYN: TcpFlags = TcpFlags::SYN;
@@ -36,6 +37,37 @@ fn a_connection_gets_the_ports_address_and_a_port_of_its_own_both_ways() {
     }
     assert_eq!(wall.taken("198.51.100.1"), 1);
     wall.wait(Duration::from_secs(500_000));
+    assert_eq!((wall.taken("198.51.100.1"), wall.engine.sessions().len()), (0, 0));
+}
+
+/// A server keeps a connection that it has closed (TIME-WAIT, RFC 9293 §3.6.1), and there lets in what is newer
+/// of the same ends alone (RFC 6191): the port must stay with the client that asks again, and go to no other.
+#[test]
+fn a_client_that_asks_again_from_its_port_has_the_public_one_again() {
+    let mut wall = Wall::new(masquerade());
+    let (client, server) = (("10.0.0.5", 40_000), ("198.18.0.1", 443));
+    let fin = TcpFlags(ACK.0 | TcpFlags::FIN.0);
+    let mut publics = BTreeSet::new();
+    for number in 0..4_u32 {
+        let (a, b) = (number * 1_000_000 + 100, number * 1_000_000 + 500);
+        let public = wall.pass(LAN, &tcp(client, server, SYN).seq(a).mss(1_460)).ends().source;
+        publics.insert(public);
+        let public = ("198.51.100.1", public.1);
+        wall.pass(WAN, &tcp(server, public, SYN_ACK).seq(b).ack(a + 1).mss(1_460));
+        wall.pass(WAN, &tcp(server, public, fin).seq(b + 1).ack(a + 1));
+        wall.pass(LAN, &tcp(client, server, fin).seq(a + 1).ack(b + 2));
+        wall.pass(WAN, &tcp(server, public, ACK).seq(b + 2).ack(a + 2));
+        assert_eq!((wall.taken("198.51.100.1"), wall.engine.sessions().len()), (1, 1));
+        wall.wait(Duration::from_secs(5));
+    }
+    assert_eq!(publics.len(), 1, "{publics:?}");
+    // Not so where the other half is given from now on.
+    let half = publics.first().map(|it| if Half::Low.has(it.1) { Half::High } else { Half::Low });
+    wall.engine.set_nat_half(half.unwrap(), half.unwrap());
+    let syn = tcp(client, server, SYN).seq(9_000_000).mss(1_460);
+    let public = wall.pass(LAN, &syn).ends().source;
+    assert!(half.unwrap().has(public.1), "{public:?} of {half:?}");
+    wall.wait(Duration::from_secs(500));
     assert_eq!((wall.taken("198.51.100.1"), wall.engine.sessions().len()), (0, 0));
 }
 
