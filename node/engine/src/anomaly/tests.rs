@@ -91,6 +91,12 @@ fn ends() -> Vec<(tcp::State, Session, [Option<Anomaly>; 2])> {
         (tcp::State::SynSent, unreachable(after(&syn)), [None; 2]),
         // A challenge ACK is no SYN-ACK.
         (tcp::State::SynSent, after(&[syn[0], (R, ACK, 70, 90)]), [unanswered, None]),
+        // Nor is what its initiator says to it the end.
+        (
+            tcp::State::SynSent,
+            after(&[syn[0], (R, ACK, 70, 90), (I, RST, 90, 0)]),
+            [unanswered, None],
+        ),
         (tcp::State::SynSent2, after(&crossed), [unanswered, None]),
         (tcp::State::SynReceived, after(&half), [unfinished, None]),
         (tcp::State::SynReceived, unreachable(after(&half)), [unfinished, None]),
@@ -105,7 +111,7 @@ fn ends() -> Vec<(tcp::State, Session, [Option<Anomaly>; 2])> {
         (tcp::State::Close, after(&[half[0], half[1], (R, RST, 1, 0)]), refused),
         (tcp::State::Close, after(&[half[0], half[1], (I, RST, 1, 0)]), withdrawn),
         (tcp::State::Close, after(&[syn[0], (I, RST, 1, 0)]), withdrawn),
-        (tcp::State::Close, after(&[syn[0], (R, ACK, 70, 90), (I, RST, 90, 0)]), withdrawn),
+        (tcp::State::Close, after(&[syn[0], (R, ACK, 70, 90), (I, RST, 1, 0)]), withdrawn),
         (tcp::State::Close, after(&[crossed[0], crossed[1], (R, RST, 1, 0)]), refused),
         // What was on its way comes after the reset.
         (tcp::State::Close, after(&[half[0], half[1], (I, RST, 1, 0), (R, ACK, 1, 1)]), withdrawn),

@@ -68,8 +68,9 @@ impl Tcp {
         }
     }
 
-    /// Before the connection is open: a refusal must acknowledge the SYN, an abort must be exact or
-    /// follow from an acknowledgment that made no sense to the initiator (RFC 9293 §3.10.7.3).
+    /// Before the connection is open: a refusal must acknowledge the SYN, an abort must be exact. An
+    /// acknowledgment that makes no sense to the initiator has it reset what its peer still keeps of an old
+    /// connection, and ask on (RFC 9293 §3.10.7.3, figure 9).
     fn reset_fit_opening(&self, sender: Peer, segment: &Segment, exact: bool) -> Fit {
         let refused = sender == Peer::Responder
             && segment.flags.contains(TcpFlags::ACK)
@@ -78,6 +79,10 @@ impl Tcp {
             && self.last.sender == sender.other()
             && self.last.mark == segment.sequence.0;
         let aborted = exact && self.windows[sender.index()].is_seen();
-        if refused || challenged || aborted { Fit::In } else { Fit::Out(Invalid::Reset) }
+        match (refused || aborted, challenged, sender) {
+            (true, ..) | (false, true, Peer::Responder) => Fit::In,
+            (false, true, Peer::Initiator) => Fit::Stale,
+            (false, false, _) => Fit::Out(Invalid::Reset),
+        }
     }
 }

@@ -314,6 +314,27 @@ fn a_transfer_takes_the_place_of_one_that_is_over() {
     assert_eq!((wall.engine.sessions().len(), wall.taken("198.51.100.1")), (1, 1));
 }
 
+/// The client may keep an old connection of the same ends (TIME-WAIT): it challenges the SYN, the server resets
+/// what is kept, and asks again. The pinhole is used up by then.
+#[test]
+fn a_transfer_is_let_in_whose_client_remembers_another_one() {
+    for nat in [config::Nat::default(), masquerade()] {
+        let mut wall = wall(nat);
+        let mut talk = Talk::open(&mut wall, CLIENT, SERVER);
+        let (host, port) = six(&talk.line(&mut wall, Initiator, "PORT 10,0,0,5,78,32\r\n"));
+        let (data, inside) = (("198.18.0.1", 20), ("10.0.0.5", 20_000));
+        let syn = tcp(data, (&host, port), SYN).seq(5).mss(1_460);
+        wall.pass(WAN, &syn);
+        wall.pass(LAN, &tcp(inside, data, ACK).seq(70_000).ack(90_000));
+        wall.pass(WAN, &tcp(data, (&host, port), TcpFlags::RST).seq(90_000));
+        wall.pass(WAN, &syn);
+        wall.pass(LAN, &tcp(inside, data, SYN_ACK).seq(9).ack(6).mss(1_460));
+        wall.pass(WAN, &tcp(data, (&host, port), ACK).seq(6).ack(10).payload(b"bytes"));
+        let other = tcp(("198.18.0.1", 21), (&host, port), SYN).seq(5).mss(1_460);
+        wall.drop(WAN, &other);
+    }
+}
+
 /// One transfer after the other, for longer than pinholes and connections that are over are kept.
 #[test]
 fn transfers_without_end_are_let_in_each() {
