@@ -1,6 +1,7 @@
 //! The XDP program with what decides which packets to the node's own addresses are its host's: the addresses
 //! as the kernel has them, and what the policy translates. Either changes by itself, and both count.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -15,13 +16,25 @@ use engine::policy::Policy;
 pub struct Gate {
     program: Program,
     own: Vec<(u16, IpAddr)>,
+    vips: Vec<(u16, IpAddr)>,
     policy: Option<Arc<Policy>>,
 }
 
 impl Gate {
     /// A program that knows no address and no policy yet.
     pub const fn new(program: Program) -> Self {
-        Self { program, own: Vec::new(), policy: None }
+        Self { program, own: Vec::new(), vips: Vec::new(), policy: None }
+    }
+
+    /// Makes these the cluster's addresses, by domain: what is translated comes to them before this node's
+    /// kernel has them, too.
+    ///
+    /// # Errors
+    /// A map cannot be written.
+    pub fn set_vips(&mut self, vips: &[(u16, IpAddr)]) -> Result<(), Error> {
+        self.vips = vips.to_vec();
+        self.program.set_vips(vips.iter().copied())?;
+        self.share()
     }
 
     /// Makes these the host's own addresses, by domain.
@@ -59,7 +72,8 @@ impl Gate {
             let public = policy.public_use(*domain, *address)?;
             Some(nat_address(*domain, *address, &public))
         };
-        let wanted: Vec<NatAddress> = self.own.iter().filter_map(of).collect();
+        let all: BTreeSet<_> = self.own.iter().chain(&self.vips).collect();
+        let wanted: Vec<NatAddress> = all.into_iter().filter_map(of).collect();
         self.program.set_nat_inbound(&wanted)
     }
 }

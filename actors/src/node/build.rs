@@ -184,7 +184,7 @@ fn describe(
             program.set_port(ifindex, &port_config(config, index, seen.link.mac))?;
         }
     }
-    program.set_vips(vips(config))?;
+    program.set_vips(&vips(config).collect::<Vec<_>>())?;
     program.set_own(&state.addresses)?;
     Ok(())
 }

@@ -51,6 +51,7 @@ mod tunnels;
 
 pub(crate) use control::Control;
 pub use endpoint::Endpoint;
+pub(crate) use expect::Sides;
 pub use list::List;
 pub(crate) use pinholes::{Hint, Pinhole};
 pub(crate) use renumber::as_seen;

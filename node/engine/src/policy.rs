@@ -225,7 +225,19 @@ impl Policy {
         domain: u16,
         address: std::net::IpAddr,
     ) -> Option<crate::nat::PublicUse> {
-        self.translations.public_use(domain, address)
+        let mut public = self.translations.public_use(domain, address)?;
+        // Tunnels by PPTP come to an address that stands for their hosts, unless its own host has some.
+        let gre = Protocol::GRE.0;
+        let of_host = self.translations.host().any(|(protocol, ..)| protocol == gre);
+        if public.range && self.reads_pptp() && !of_host {
+            public.served.push((gre, 0, 0));
+        }
+        Some(public)
+    }
+
+    fn reads_pptp(&self) -> bool {
+        let mut algs = self.rules.iter().flat_map(|rule| &rule.algs);
+        algs.any(|it| it.alg == Alg::Pptp)
     }
 
     /// The ids of the rules of translation, in the order of the file.

@@ -14,6 +14,8 @@ pub const KEY: u16 = 0x2000;
 pub const SEQUENCE: u16 = 0x1000;
 /// The version in the first 16 bits.
 pub const VERSION_MASK: u16 = 0x0007;
+/// Offset of the call id in the header of enhanced GRE.
+pub const CALL_ID: usize = 6;
 /// EtherType of the payload of enhanced GRE.
 pub const PPP: u16 = 0x880b;
 
@@ -58,5 +60,15 @@ impl Gre {
             (1, Some(key)) => Some(key as u16),
             _ => None,
         }
+    }
+
+    /// The same header of another call; of other GRE, itself.
+    #[must_use]
+    pub fn of_call(self, number: u16) -> Self {
+        let key = match self.call_id() {
+            Some(_) => self.key.map(|key| key & 0xffff_0000 | u32::from(number)),
+            None => self.key,
+        };
+        Self { key, ..self }
     }
 }

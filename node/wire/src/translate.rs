@@ -9,8 +9,9 @@
 //! | SCTP | ports, and the CRC32c if they changed; 0, none (RFC 9653), stays 0 |
 //! | ICMP query or reply | identifier, checksum; in IPv6 it counts the addresses |
 //! | other ICMPv6 | checksum |
+//! | enhanced GRE | the number of the call, which is the port that it goes to |
 //! | DCCP, UDP-Lite | checksum |
-//! | other ICMP, GRE, ESP, AH, later fragments, … | nothing |
+//! | other ICMP, other GRE, ESP, AH, later fragments, … | nothing |
 //!
 //! AH covers addresses, and some protocols carry addresses as data: those do not survive translation,
 //! unless something above this module helps.
@@ -24,7 +25,7 @@ use crate::bytes::{be16, chunk, chunk_mut};
 use crate::checksum::{address_sum, fold};
 use crate::key::ports;
 use crate::{Direction, Embedded, FlowKey, Icmp, Options, Packet, Protocol, Transport, Version};
-use crate::{crc32c, icmp, ipv4, ipv6, sctp, tcp, udp};
+use crate::{crc32c, gre, icmp, ipv4, ipv6, sctp, tcp, udp};
 
 pub use quotation::rewrite_quotation;
 
@@ -201,6 +202,8 @@ enum Shape {
     },
     /// A checksum over the pseudo-header at offset 6; its ports are not read.
     Pseudo,
+    /// No checksum; what it goes to has a number instead of a port.
+    Call,
     /// Nothing, or nobody knows.
     Opaque,
 }
@@ -218,6 +221,7 @@ impl Shape {
             Transport::Sctp(_) => Self::Sctp,
             Transport::Icmp(icmp) => Self::Icmp { query: icmp.query },
             Transport::Other => Self::of_other(packet.protocol),
+            Transport::Gre(gre) if gre.call_id().is_some() => Self::Call,
             Transport::Gre(_) | Transport::Esp { .. } | Transport::None => Self::Opaque,
         }
     }
@@ -228,6 +232,7 @@ impl Shape {
             (Protocol::TCP, _) => Self::Tcp,
             (Protocol::UDP, _) => Self::Udp,
             (Protocol::SCTP, _) => Self::Sctp,
+            (Protocol::GRE, _) if embedded.destination_port != 0 => Self::Call,
             (_, Some(Icmp { query, .. })) => Self::Icmp { query },
             (protocol, None) => Self::of_other(protocol),
         }
@@ -288,6 +293,9 @@ impl Place {
             }
             Shape::Pseudo => {
                 change.checksum(at + udp::CHECKSUM, delta.header, Zero::IsNone);
+            }
+            Shape::Call => {
+                change.put(at + gre::CALL_ID, to.destination.1);
             }
             Shape::Opaque => {}
         }

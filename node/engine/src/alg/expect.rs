@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use wire::{Ends, Protocol, Time};
+use wire::{Ends, FlowKey, Protocol, Time};
 
 use super::pinholes::{Hint, Pinhole};
 use super::speech::Speech;
@@ -104,6 +104,12 @@ impl Sides {
             },
         }
     }
+
+    /// Where a session to an endpoint of the first side comes in.
+    fn hint(&self, protocol: Protocol, port: u16) -> Hint {
+        let Self { domain, other, shown, .. } = *self;
+        Hint { domain, protocol, from: other, to: (shown.0, port) }
+    }
 }
 
 impl Engine {
@@ -146,8 +152,8 @@ impl Engine {
             Some(shown) => shown,
             None => self.shown_port(&session, twin.as_ref(), &sides, announced)?,
         };
-        let to = (sides.shown.0, shown);
-        let hint = Hint { domain: sides.domain, protocol, from: sides.other, to };
+        let hint = sides.hint(protocol, shown);
+        let to = hint.to;
         let takes_port = self.nat.reserve((hint.domain, protocol), to);
         let pinhole = Pinhole {
             parent: (handle.place(), session.id),
@@ -214,6 +220,40 @@ impl Engine {
         let owns = |slot| self.owns_all || self.owner_of(slot).is_none();
         let pair = place.and_then(|place| self.nat.free_pair(place, protocol, slot, owns));
         pair.map(Some).ok_or(Refused::NoPort)
+    }
+
+    /// The number by which the other side is to know a call of `sides`: its own one, where nobody else has that
+    /// at the address that stands for it. `None`: none was found.
+    pub(crate) fn call_number(&self, handle: Handle, sides: &Sides, own: u16) -> Option<u16> {
+        if sides.own.0 == sides.shown.0 {
+            return Some(own);
+        }
+        let (domain, other) = sides.seen;
+        let ends = ((other, 0), (sides.own.0, own));
+        let (inside, _) = FlowKey::new(domain, Protocol::GRE, ends.0, ends.1);
+        // The packets of an earlier call of this number still come by the number that it was told then.
+        let before = self.table.locate(self.table.hash(&inside), &inside);
+        let before = before.and_then(|(handle, _)| self.table.get(handle));
+        let before = before.map(|it| it.key.destination(it.direction(Peer::Initiator)).1);
+        let near = (0..PORTS_TRIED as u16).map(|step| own.wrapping_add(step));
+        let mut all = before.into_iter().chain(near);
+        all.find(|number| {
+            let hint = sides.hint(Protocol::GRE, *number);
+            let (outside, _) = FlowKey::new(hint.domain, Protocol::GRE, (hint.from, 0), hint.to);
+            let same = |it: &Pinhole| (it.parent.0, it.inside) == (handle.place(), ends.1);
+            self.algs.pinholes.get(&hint, Time::ZERO).is_none_or(same)
+                && self.leads_nowhere_but(&outside, &inside)
+        })
+    }
+
+    /// Whether no session comes in as `outside` that becomes anything but `inside`.
+    fn leads_nowhere_but(&self, outside: &FlowKey, inside: &FlowKey) -> bool {
+        let Some((handle, _)) = self.table.locate(self.table.hash(outside), outside) else {
+            return true;
+        };
+        let session = self.table.get(handle);
+        let twin = session.and_then(|session| self.table.twin(handle, session));
+        twin.is_some_and(|twin| twin.key == *inside)
     }
 
     /// The port that the other side is told.

@@ -1,7 +1,8 @@
 //! Tunnels by PPTP: two numbers name a call, and each is in the GRE packets to who gave it (RFC 2637 §4.1).
 //!
-//! A call is two sessions here, one of each direction: with another number, each has another key. The numbers
-//! are told as they are, so that nothing is let in where an address is translated.
+//! A call is two sessions here, one of each direction: with another number, each has another key. Where an
+//! address stands for several hosts, their numbers may meet there: then a call is told by another one. All below
+//! knows a call by the numbers that its sides gave.
 
 use wire::Protocol;
 
@@ -29,7 +30,10 @@ impl Engine {
             return None;
         };
         let mine = control.call.map(|call| numbered(sent.sender, call.number));
-        let theirs = control.peer.map(|call| numbered(sent.sender.other(), call.number));
+        let peer = control.peer.map(|call| (call, self.given_by_other(sent, call.number)));
+        let theirs = peer.map(|(_, given)| numbered(sent.sender.other(), given));
+        // One that ends with this message is told by the number that it has had until now.
+        let told_before = control.call.and_then(|call| self.told_call(sent, call.number));
         let changed = match control.kind {
             Kind::OutgoingCallRequest | Kind::IncomingCallRequest => {
                 self.let_tunnel_in(sent, &control, mine).is_ok()
@@ -58,7 +62,23 @@ impl Engine {
         };
         let mut edits = Edits::default();
         edits.changed = changed;
+        let told = control.call.and_then(|it| self.told_call(sent, it.number).or(told_before));
+        let numbers = control.call.zip(told).into_iter().chain(peer);
+        for (call, number) in numbers.filter(|(call, number)| call.number != *number) {
+            edits.put(call.span, &number.to_be_bytes());
+        }
         Some(edits)
+    }
+
+    /// The number that the other side gave, of one that it is known by here.
+    fn given_by_other(&self, sent: &Sent<'_>, told: u16) -> u16 {
+        let inside = self.inside_of(sent.handle, (sent.theirs.shown.0, told));
+        inside.map_or(told, |(_, number)| number)
+    }
+
+    /// The number by which the other side knows one that the sender gave.
+    fn told_call(&self, sent: &Sent<'_>, given: u16) -> Option<u16> {
+        self.told_at(sent.handle, Protocol::GRE, (sent.mine.own.0, given))
     }
 
     /// Lets in the packets with the number that who sends the message gave to a call.
@@ -69,12 +89,13 @@ impl Engine {
         call: Option<u32>,
     ) -> Result<(), Refused> {
         let (Some(id), Some(call)) = (control.call, call) else { return Err(Refused::NoPort) };
-        if sent.mine.own.0 != sent.mine.shown.0 || sent.theirs.own.0 != sent.theirs.shown.0 {
+        let Some(told) = self.call_number(sent.handle, &sent.mine, id.number) else {
             self.algs.counters.count(Some(Refused::NoPort));
             return Err(Refused::NoPort);
-        }
+        };
         let (protocol, port, uses) = (Protocol::GRE, id.number, ANY);
-        let announced = Announced { protocol, port, uses, call, ..Announced::NONE };
+        let announced =
+            Announced { protocol, port, uses, call, shown: Some(told), ..Announced::NONE };
         self.expect(sent.handle, sent.sender, &announced, sent.now).map(drop)
     }
 

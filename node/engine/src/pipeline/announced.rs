@@ -107,6 +107,11 @@ impl Judge<'_> {
         let hint = Hint::of(&self.keyed.packet, domain)?;
         let pinhole = algs.pinholes.get(&hint, self.now)?;
         let (handle, parent) = table.at(pinhole.parent.0)?;
+        // A call has no port at who sends: it comes from where its channel does.
+        if hint.protocol == wire::Protocol::GRE {
+            let sides = alg::Sides::of(parent, table.twin(handle, parent), pinhole.opener);
+            return Some(KnownAs { to: (sides.shown.0, 0), takes_port: false });
+        }
         let from = (self.packet.source, self.packet.ports()?.0);
         let own = |it: &&Hint| {
             let known = algs.pinholes.get(it, self.now);

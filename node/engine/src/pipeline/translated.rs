@@ -265,11 +265,8 @@ pub(super) fn bound_for(packet: &Packet, (address, port): (std::net::IpAddr, u16
         Transport::Tcp(tcp) => tcp.destination_port = port,
         Transport::Udp(udp) => udp.destination_port = port,
         Transport::Sctp(ports) => ports.destination = port,
-        Transport::Icmp(_)
-        | Transport::Gre(_)
-        | Transport::Esp { .. }
-        | Transport::None
-        | Transport::Other => {}
+        Transport::Gre(gre) => *gre = gre.of_call(port),
+        Transport::Icmp(_) | Transport::Esp { .. } | Transport::None | Transport::Other => {}
     }
     packet
 }

@@ -112,10 +112,6 @@ fn a_server_behind_a_public_name_announces_that() {
     assert_eq!(talk.line(&mut wall, Initiator, "QUIT\r\n"), "QUIT\r\n");
 }
 
-fn ip4(text: &str) -> u32 {
-    text.parse::<std::net::Ipv4Addr>().expect("an address").to_bits()
-}
-
 #[test]
 fn a_line_in_pieces_leaves_as_one() {
     let mut wall = wall(masquerade());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use wire::Ends;
 use wire::build::Builder;
 
 use super::talk::*;
@@ -102,10 +103,87 @@ fn what_is_refused_or_was_not_asked_for_lets_nothing_in() {
     assert_eq!((wall.engine.alg_now(), wall.engine.alg_counters().foreign), ((1, 0), 1));
 }
 
+/// What the other side hears.
+fn heard(talk: &mut Talk, wall: &mut Wall, by: crate::session::Peer, message: &[u8]) -> Vec<u8> {
+    let heard = talk.utter(wall, by, message);
+    talk.nod(wall, by.other());
+    assert_eq!(heard.len(), message.len());
+    heard
+}
+
+fn number(message: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes([message[at], message[at + 1]])
+}
+
+/// Where a call's packets leave for, and by which number.
+fn call_of(left: &Left) -> (std::net::IpAddr, std::net::IpAddr, u16) {
+    let Ends { source, destination } = left.ends();
+    assert_eq!(source.1, 0);
+    (source.0, destination.0, destination.1)
+}
+
 #[test]
-fn through_a_public_address_nothing_is_let_in() {
+fn clients_that_give_the_same_number_have_tunnels_through_one_address() {
     let mut wall = wall(masquerade());
-    let mut talk = Talk::open(&mut wall, CLIENT, SERVER);
-    assert_eq!(talk.utter(&mut wall, Initiator, &request(3)), request(3));
-    assert_eq!((wall.engine.alg_now(), wall.engine.alg_counters().no_room), ((1, 0), 1));
+    let public = "198.51.100.1";
+    let mut numbers = Vec::new();
+    let clients = [("10.0.0.5", 700_u16), ("10.0.0.6", 701), ("10.0.0.7", 702)];
+    let mut talks = clients.map(|(client, _)| Talk::open(&mut wall, (client, 40_200), SERVER));
+    for ((client, theirs), talk) in clients.iter().zip(&mut talks) {
+        let told = number(&heard(talk, &mut wall, Initiator, &request(3)), 12);
+        assert!(!numbers.contains(&told), "{told} of {numbers:?}");
+        numbers.push(told);
+        let accepted = heard(talk, &mut wall, Responder, &reply(*theirs, told, 1));
+        assert_eq!(accepted, reply(*theirs, 3, 1), "as it gave it");
+        // Set-Link-Info and WAN-Error-Notify name what the other side gave (RFC 2637 §2.14, §2.15).
+        let link = heard(talk, &mut wall, Responder, &control(15, 24, &told.to_be_bytes()));
+        assert_eq!(number(&link, 12), 3);
+        let to = wall.pass(LAN, &gre(client, SERVER.0, *theirs));
+        assert_eq!(call_of(&to), (ip(public), ip(SERVER.0), *theirs));
+        let back = wall.pass(WAN, &gre(SERVER.0, public, told));
+        assert_eq!(call_of(&back), (ip(SERVER.0), ip(client), 3));
+    }
+    assert_eq!(numbers[0], 3, "nobody else has it");
+    for (((client, theirs), talk), told) in clients.iter().zip(&mut talks).zip(&numbers) {
+        assert_eq!(call_of(&wall.pass(WAN, &gre(SERVER.0, public, *told))).1, ip(client));
+        assert_eq!(number(&heard(talk, &mut wall, Initiator, &clear(3)), 12), *told);
+        // Another call of the same number is told alike: packets of the first one still come by that.
+        let again = number(&heard(talk, &mut wall, Initiator, &request(3)), 12);
+        assert_eq!(again, *told);
+        heard(talk, &mut wall, Responder, &reply(*theirs + 10, again, 1));
+        let to = wall.pass(LAN, &gre(client, SERVER.0, *theirs + 10));
+        assert_eq!(call_of(&to), (ip(public), ip(SERVER.0), *theirs + 10));
+        assert_eq!(call_of(&wall.pass(WAN, &gre(SERVER.0, public, again))).1, ip(client));
+    }
+    let public_use = wall.engine.policy().public_use(0, ip(public)).unwrap();
+    assert!(public_use.served.contains(&(47, 0, 0)), "else they are the host's");
+    let stranger = wall.drop(WAN, &gre(SERVER.0, public, 99));
+    assert_eq!((stranger, wall.engine.alg_counters().no_room), (Reason::LocalDestination, 0));
+}
+
+#[test]
+fn a_server_behind_a_public_name_has_tunnels_by_its_numbers() {
+    let target = config::NatKind::Destination(config::DestinationNat {
+        destination: set(OWN),
+        services: Some(vec![config::Service {
+            destination_ports: Some((1_723, 1_723)),
+            ..config::Service::of_protocol(6)
+        }]),
+        to: config::DestinationTo::V4(ip4("10.0.2.100"), ip4("10.0.2.100")),
+        to_port: None,
+    });
+    let nat = nat(Vec::new(), vec![rule("to", Some(1), target)]);
+    let mut wall = wall(nat.clone());
+    let rules = CHANNELS.replace("\"tcp/1720\"]\naction", "\"tcp/1720\", \"tcp/1723\"]\naction");
+    let rules = rules.replace("[\"ftp\", \"h323\"]", "\"auto\"");
+    assert_ne!(rules, CHANNELS);
+    wall.engine.set_policy(policy(&rules, nat, 3));
+    let (client, public) = (("198.18.0.1", 40_000), "198.51.100.1");
+    let mut talk = Talk::open_by(&mut wall, [WAN, LAN], client, (public, 1_723));
+    assert_eq!(heard(&mut talk, &mut wall, Initiator, &request(3)), request(3));
+    assert_eq!(heard(&mut talk, &mut wall, Responder, &reply(9, 3, 1)), reply(9, 3, 1));
+    let inside = ip("10.0.2.100");
+    assert_eq!(call_of(&wall.pass(WAN, &gre(client.0, public, 9))), (ip(client.0), inside, 9));
+    let back = wall.pass(LAN, &gre("10.0.2.100", client.0, 3));
+    assert_eq!(call_of(&back), (ip(public), ip(client.0), 3));
 }

@@ -190,3 +190,8 @@ pub(super) fn six(text: &str) -> (String, u16) {
 pub(super) fn is_forwarded(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Forward(_))
 }
+
+/// As the policy has an address.
+pub(super) fn ip4(text: &str) -> u32 {
+    text.parse::<std::net::Ipv4Addr>().expect("an address").to_bits()
+}

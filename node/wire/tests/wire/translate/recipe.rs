@@ -98,7 +98,7 @@ pub(super) fn ends(version: Version, kind: Kind) -> impl Strategy<Value = Ends> 
                 ports
             }
             Kind::Echo | Kind::EchoReply => (ports.0, ports.0),
-            Kind::GreCall => (0, 0x4321),
+            Kind::GreCall => (0, ports.1),
             Kind::OtherIcmp | Kind::Gre | Kind::Esp | Kind::Summed(_) | Kind::Other => (0, 0),
         };
         Ends { source: (from, ports.0), destination: (to, ports.1) }
