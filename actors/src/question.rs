@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use config::api;
-use engine::{Engine, Explanation, PortId, Stage, WorkerId};
+use engine::{Elsewhere, Engine, Explanation, PortId, Stage, WorkerId};
 use wire::build::Builder;
 use wire::{Protocol, TcpFlags, Time, Version};
 
@@ -48,8 +48,9 @@ impl Question {
     pub fn put(&self, engine: &Engine, now: Time) -> Result<api::Explanation, WorkerId> {
         let mut frame = self.frame.clone();
         address_to(&mut frame, engine.ports().get(self.port.index()));
-        match engine.owner(&engine.parse(self.port, &frame), &frame) {
-            Some(owner) => Err(owner),
+        match engine.owner(&engine.parse(self.port, &frame), &frame, false) {
+            Some(Elsewhere::Worker(owner)) => Err(owner),
+            Some(Elsewhere::Node(place, term)) => Ok(of_another_node(place, term)),
             None => Ok(in_words(engine, &engine.explain(self.port, &frame, now))),
         }
     }
@@ -59,6 +60,22 @@ impl Question {
 fn address_to(frame: &mut [u8], port: Option<&engine::Port>) {
     if let (Some(port), Some(destination)) = (port, frame.get_mut(..6)) {
         destination.copy_from_slice(&port.mac);
+    }
+}
+
+/// Only the node that has the flow's slot knows its session.
+fn of_another_node(place: u16, term: u64) -> api::Explanation {
+    let finding = format!(
+        "its slot is the one of another node, number {} of the peers of the fabric, since term {term}: ask there",
+        place + 1
+    );
+    api::Explanation {
+        stages: vec![api::Stage { name: "placement".to_owned(), finding }],
+        verdict: "pass-on".to_owned(),
+        reason: None,
+        rule: None,
+        port: None,
+        session: None,
     }
 }
 

@@ -63,7 +63,7 @@ impl ExplainRequest {
 pub struct Explanation {
     /// Stages in the order of the pipeline, up to the one that decided.
     pub stages: Vec<Stage>,
-    /// `forward`, `answer`, `consume`, `hold`, `drop`.
+    /// `forward`, `answer`, `consume`, `hold`, `drop`; `pass-on`: to the node that has its flow.
     pub verdict: String,
     /// Reason of a drop.
     pub reason: Option<String>,

@@ -6,6 +6,8 @@
 use af_xdp::Frame;
 use engine::{Origin, Parsed, PortId};
 
+use crate::fabric::Travelled;
+
 /// At most one burst of frames and what the parser said of each.
 #[derive(Debug)]
 pub(crate) struct Batch {
@@ -13,6 +15,8 @@ pub(crate) struct Batch {
     pub(crate) ingress: PortId,
     /// From the wire or from another worker.
     pub(crate) origin: Origin,
+    /// How they came from other nodes; of others, that they have not yet.
+    pub(crate) travelled: Travelled,
     /// Not decided yet, the *next* one last, so that taking it moves nothing.
     pub(crate) frames: Vec<Frame>,
     /// What the parser said, in order of arrival, those decided included.
@@ -29,6 +33,7 @@ impl Batch {
         Self {
             ingress: PortId(0),
             origin: Origin::Port,
+            travelled: Travelled::NOT_YET,
             frames: Vec::with_capacity(room),
             parsed: Vec::with_capacity(room),
             decided: 0,
@@ -40,6 +45,9 @@ impl Batch {
     /// Starts with the frames just put into `frames`, in order of arrival.
     pub(crate) fn start(&mut self, ingress: PortId, origin: Origin) {
         (self.ingress, self.origin) = (ingress, origin);
+        if origin != Origin::Fabric {
+            self.travelled = Travelled::NOT_YET;
+        }
         self.frames.reverse();
         self.end();
     }

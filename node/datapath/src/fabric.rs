@@ -69,6 +69,25 @@ pub struct Label {
     pub domain: u16,
 }
 
+/// How a packet has come from node to node so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Travelled {
+    /// How often it may be passed on yet.
+    pub(crate) hops: u8,
+    /// It is a fragment of a datagram that was whole already ([`Passed::piece`]).
+    pub(crate) piece: bool,
+}
+
+impl Travelled {
+    /// Of what came in by a port.
+    pub(crate) const NOT_YET: Self = Self { hops: PASS_HOPS_MAX, piece: false };
+
+    /// Of what another node passed on.
+    pub(crate) const fn of(passed: &Passed) -> Self {
+        Self { hops: passed.hops.saturating_sub(1), piece: passed.piece }
+    }
+}
+
 /// What came over the fabric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
@@ -125,25 +144,39 @@ impl Fabric {
 
     /// Passes a frame on that came in by `port`.
     pub(crate) fn pass_on(&self, port: PortId, frame: &[u8]) -> Result<(), Reason> {
-        let Label { number, domain } = *self.labels.get(port.index()).ok_or(Reason::FabricPort)?;
-        let term = self.latecomers.term();
-        let passed = Passed { hops: PASS_HOPS_MAX, port: number, domain, zone: 0, term };
-        self.send(&passed, frame)
+        let (place, term) = (self.latecomers.heir(), self.latecomers.term());
+        self.hand_over(place, term, Travelled::NOT_YET, (port, frame))
     }
 
     /// Passes on what came last, and was passed on to this node.
     pub(crate) fn pass_again(&self, passed: Passed) -> Result<(), Reason> {
         let again = passed.again().map_err(reason)?;
-        self.send(&Passed { term: self.latecomers.term(), ..again }, self.frame())
+        let again = Passed { term: self.latecomers.term(), ..again };
+        self.send(self.latecomers.heir(), &again, self.frame())
     }
 
-    fn send(&self, passed: &Passed, frame: &[u8]) -> Result<(), Reason> {
+    /// Gives a frame that came in by a port to the node at this place, which has its slot since `term`.
+    pub(crate) fn hand_over(
+        &self,
+        place: usize,
+        term: u64,
+        travelled: Travelled,
+        (port, frame): (PortId, &[u8]),
+    ) -> Result<(), Reason> {
+        let Label { number, domain } = *self.labels.get(port.index()).ok_or(Reason::FabricPort)?;
+        let Travelled { hops, piece } = travelled;
+        if hops == 0 {
+            return Err(Reason::FabricHops);
+        }
+        self.send(place, &Passed { hops, port: number, domain, zone: 0, term, piece }, frame)
+    }
+
+    fn send(&self, place: usize, passed: &Passed, frame: &[u8]) -> Result<(), Reason> {
         if frame.len() > self.longest_frame {
             return Err(Reason::FabricTooBig);
         }
         // There is one whenever packets are passed on.
-        let heir = self.peers.get(self.latecomers.heir());
-        let (_, to) = heir.ok_or(Reason::FabricFull)?;
+        let (_, to) = self.peers.get(place).ok_or(Reason::FabricFull)?;
         let head = passed.head(&self.key, frame);
         let parts = [IoSlice::new(&head), IoSlice::new(frame)];
         match sendmsg(self.sender.as_raw_fd(), &parts, &[], FLAGS, Some(to)) {

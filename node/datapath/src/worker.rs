@@ -16,13 +16,13 @@ use core::net::{IpAddr, SocketAddr};
 
 use af_xdp::{Frame, Umem};
 use engine::screen::Observation;
-use engine::{Decision, Engine, Event, Origin, PortId, Reason, Verdict, WorkerId};
+use engine::{Decision, Elsewhere, Engine, Event, Origin, PortId, Reason, Verdict, WorkerId};
 use rtrb::Producer;
 use wire::Time;
 
 use self::latecomers::{Duty, Held};
 use crate::batch::Batch;
-use crate::fabric::Fabric;
+use crate::fabric::{Fabric, Travelled};
 use crate::handoff::{Carrier, Peer};
 use crate::lease::Lease;
 use crate::limits::{BURST, BURSTS_PER_TURN, IDLE_TICK, TRANSMIT_BACKLOG};
@@ -383,31 +383,39 @@ impl<P: Port> Worker<P> {
     }
 
     fn decide_next(&mut self, now: Time) {
-        let (origin, ingress) = (self.batch.origin, self.batch.ingress);
+        let Batch { origin, ingress, travelled, .. } = self.batch;
         let Some((parsed, frame)) = self.batch.in_hand() else { return };
         let bytes = self.umem.data_mut(frame);
         if let Some(failpoint) = &mut self.failpoint {
             assert!(!failpoint.strikes(bytes), "failpoint: planted panic");
         }
         let elsewhere = match origin {
-            Origin::Port | Origin::Fabric | Origin::Held => self.engine.owner(parsed, bytes),
+            Origin::Port | Origin::Fabric | Origin::Held => {
+                self.engine.owner(parsed, bytes, travelled.piece)
+            }
             Origin::Peer => None,
         };
-        if let Some(worker) = elsewhere {
-            let given =
-                peer(&mut self.peers, worker).is_some_and(|p| p.give(ingress, bytes).is_ok());
-            self.engine.hand_off(origin, given, 1);
-            if let Some(frame) = self.batch.take() {
-                self.umem.free(frame);
+        match elsewhere {
+            None => {}
+            Some(Elsewhere::Worker(worker)) => {
+                let given =
+                    peer(&mut self.peers, worker).is_some_and(|p| p.give(ingress, bytes).is_ok());
+                self.engine.hand_off(origin, given, 1);
+                return self.free_in_hand();
             }
-            return;
+            Some(Elsewhere::Node(place, term)) => {
+                let whole = Travelled { piece: false, ..travelled };
+                let passed = hand_over(self.fabric.as_ref(), (place, term), whole, ingress, bytes);
+                self.engine.pass_on(origin, passed, 1);
+                return self.free_in_hand();
+            }
         }
         let decision = self.engine.decide(origin, parsed, bytes, now);
         if let Some(frame) = self.batch.take() {
             self.dispose(decision, frame);
         }
-        if let Verdict::HandOff(worker) = decision.verdict {
-            self.give_datagram(worker);
+        if let Verdict::HandOff(to) = decision.verdict {
+            self.give_datagram(to, travelled);
         }
         if self.engine.has_output() {
             self.drain_engine();
@@ -432,7 +440,23 @@ impl<P: Port> Worker<P> {
         }
     }
 
-    fn give_datagram(&mut self, worker: WorkerId) {
+    fn free_in_hand(&mut self) {
+        if let Some(frame) = self.batch.take() {
+            self.umem.free(frame);
+        }
+    }
+
+    fn give_datagram(&mut self, to: Elsewhere, travelled: Travelled) {
+        let worker = match to {
+            Elsewhere::Worker(worker) => worker,
+            Elsewhere::Node(place, term) => {
+                let (fabric, pieces) =
+                    (self.fabric.as_ref(), Travelled { piece: true, ..travelled });
+                return self.engine.pass_datagram(|port, piece| {
+                    hand_over(fabric, (place, term), pieces, port, piece)
+                });
+            }
+        };
         let peer = peer(&mut self.peers, worker);
         let given = peer.is_some_and(|peer| peer.give_datagram(&mut self.engine).is_ok());
         if !given {
@@ -514,6 +538,18 @@ impl<P: Port> Worker<P> {
             port.sending() || (!backlog.is_empty() && !port.stalled())
         })
     }
+}
+
+/// To the node at this place, which has the slot since `term`. A node without fabric has no such slots.
+fn hand_over(
+    fabric: Option<&Fabric>,
+    (place, term): (u16, u64),
+    travelled: Travelled,
+    port: PortId,
+    frame: &[u8],
+) -> Result<(), Reason> {
+    let fabric = fabric.ok_or(Reason::FabricFull)?;
+    fabric.hand_over(place.into(), term, travelled, (port, frame))
 }
 
 fn peer(peers: &mut [Peer], worker: WorkerId) -> Option<&mut Peer> {

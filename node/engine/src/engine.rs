@@ -29,8 +29,8 @@ use crate::sweep::{self, Sweep};
 use crate::table::{Handle, SessionTable};
 use crate::track;
 use crate::{
-    Arrived, Counters, Decision, Mode, Port, PortId, Reason, RuleIndex, Verdict, WorkerId, ZoneId,
-    integrity, pipeline,
+    Arrived, Counters, Decision, Elsewhere, Mode, Port, PortId, Reason, RuleIndex, Shares, Verdict,
+    WorkerId, ZoneId, integrity, pipeline,
 };
 
 /// What an engine is built from.
@@ -69,6 +69,9 @@ pub struct Engine {
     pub(crate) owns_all: bool,
     /// How many slots are ours: our share of what is limited for the whole node.
     pub(crate) slots: u16,
+    /// Where many nodes own: who has which slot, and the version that was counted last.
+    pub(crate) shares: Option<Arc<Shares>>,
+    pub(crate) shares_counted: u64,
     pub(crate) policy: Arc<Policy>,
     pub(crate) rules: Rules,
     pub(crate) fib: Fib,
@@ -192,6 +195,12 @@ pub(crate) struct Keyed {
     pub(crate) sides: Sides,
 }
 
+impl Content {
+    fn is_fragment(&self) -> bool {
+        matches!(self, Self::Ip(keyed) if keyed.fragment.is_some())
+    }
+}
+
 impl Engine {
     /// An engine without routes, under a policy that denies everything, at `now`.
     #[must_use]
@@ -204,6 +213,8 @@ impl Engine {
             owners: Arc::new([settings.worker; SLOTS as usize]),
             owns_all: true,
             slots: SLOTS,
+            shares: None,
+            shares_counted: 0,
             rules: Rules::new(&policy),
             policy,
             fib: Fib::new(&domains, seed),
@@ -331,10 +342,11 @@ impl Engine {
         }
     }
 
-    /// The other worker that this packet belongs to, if it is not ours.
+    /// Who has this packet's flow, if it is not ours; of a fragment, who puts its datagram together: us,
+    /// if it is one of those `pieces` that who had it whole has sent here.
     #[must_use]
     #[inline]
-    pub fn owner(&self, parsed: &Parsed, frame: &[u8]) -> Option<WorkerId> {
+    pub fn owner(&self, parsed: &Parsed, frame: &[u8], pieces: bool) -> Option<Elsewhere> {
         if self.owns_all {
             return None;
         }
@@ -347,14 +359,17 @@ impl Engine {
             return self.owner_of(self.slot_of_plain(ingress, &plain.key, plain.direction));
         }
         let content = self.read_unscreened(ingress, frame);
+        if pieces && content.is_fragment() {
+            return None;
+        }
         match self.steered_content(&content) {
             Some(worker) => self.other_than_us(worker),
             None => self.owner_of(self.slot_of(ingress, &content)?),
         }
     }
 
-    fn other_than_us(&self, worker: WorkerId) -> Option<WorkerId> {
-        (worker != self.settings.worker).then_some(worker)
+    fn other_than_us(&self, worker: WorkerId) -> Option<Elsewhere> {
+        (worker != self.settings.worker).then_some(Elsewhere::Worker(worker))
     }
 
     /// The worker of a flow that a control channel has announced.
@@ -379,10 +394,24 @@ impl Engine {
         }
     }
 
-    /// The other worker that this slot belongs to, if it is not ours.
-    pub(crate) fn owner_of(&self, slot: Slot) -> Option<WorkerId> {
-        let owner = self.owners.get(usize::from(slot.0)).copied();
-        owner.filter(|owner| *owner != self.settings.worker)
+    /// Who has this slot, if it is not ours.
+    pub(crate) fn owner_of(&self, slot: Slot) -> Option<Elsewhere> {
+        if let Some(elsewhere) = self.shares.as_ref().and_then(|shares| shares.elsewhere(slot)) {
+            return Some(elsewhere);
+        }
+        self.worker_of(slot).map(Elsewhere::Worker)
+    }
+
+    /// The other worker of this node that has the sessions of a slot, whichever node owns it.
+    pub(crate) fn worker_of(&self, slot: Slot) -> Option<WorkerId> {
+        let worker = self.owners.get(usize::from(slot.0)).copied();
+        worker.filter(|worker| *worker != self.settings.worker)
+    }
+
+    /// Whether a slot is ours.
+    #[inline]
+    pub(crate) fn owns(&self, slot: Slot) -> bool {
+        self.owns_all || self.owner_of(slot).is_none()
     }
 
     /// Judges a packet and carries the verdict out: counters, session, the frame's own bytes, and
@@ -535,10 +564,31 @@ impl Engine {
 
     /// Sets which worker owns which slot.
     pub fn set_owners(&mut self, owners: Arc<Owners>) {
-        let own = owners.iter().filter(|owner| **owner == self.settings.worker).count();
-        self.slots = own as u16;
-        self.owns_all = self.slots == SLOTS;
         self.owners = owners;
+        self.count_slots();
+    }
+
+    /// From now on many nodes own, each its slots.
+    pub fn set_shares(&mut self, shares: Arc<Shares>) {
+        self.shares = Some(shares);
+        self.count_slots();
+    }
+
+    /// Counts our slots anew if nodes have exchanged some.
+    pub(crate) fn follow_shares(&mut self) {
+        let version = self.shares.as_ref().map(|shares| shares.version());
+        if version.is_some_and(|version| version != self.shares_counted) {
+            self.count_slots();
+        }
+    }
+
+    fn count_slots(&mut self) {
+        // Before they are counted: what changes meanwhile is counted again.
+        self.shares_counted = self.shares.as_ref().map_or(0, |shares| shares.version());
+        let ours = (0..SLOTS).filter(|slot| self.owner_of(Slot(*slot)).is_none());
+        self.slots = ours.count() as u16;
+        // Others may have some of them with the next packet.
+        self.owns_all = self.slots == SLOTS && self.shares.is_none();
     }
 
     /// Carries out changes of routes, neighbours and addresses; packets that waited for one leave by

@@ -71,6 +71,17 @@ impl Ledger {
         self.counters.held += u64::from(packets);
     }
 
+    /// Packets in flight were passed on to the node that owns, or could not be.
+    pub(crate) fn pass(&mut self, passed: Result<(), Reason>, packets: u32) {
+        match passed {
+            Ok(()) => self.pass_on(packets),
+            Err(reason) => {
+                self.in_flight = 0;
+                self.counters.drop(reason, u64::from(packets));
+            }
+        }
+    }
+
     pub(crate) fn pass_on(&mut self, packets: u32) {
         self.in_flight = 0;
         self.counters.passed_on += u64::from(packets);

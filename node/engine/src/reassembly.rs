@@ -58,10 +58,10 @@ impl Engine {
     fn complete(&mut self, mut datagram: Datagram, ingress: PortId, now: Time) -> Decision {
         let content = self.read(ingress, datagram.frame());
         let slot = self.slot_of(ingress, &content);
-        if let Some(worker) = slot.and_then(|slot| self.owner_of(slot)) {
+        if let Some(elsewhere) = slot.and_then(|slot| self.owner_of(slot)) {
             let packets = datagram.fragments();
             self.reassembled = Some(Reassembled { datagram, ingress });
-            return Decision { packets, ..Decision::bare(Verdict::HandOff(worker)) };
+            return Decision { packets, ..Decision::bare(Verdict::HandOff(elsewhere)) };
         }
         let decision = self.decide_whole(ingress, &content, &mut datagram, now);
         self.fragments.done(datagram);
@@ -121,6 +121,20 @@ impl Engine {
         Some((whole.ingress, whole.datagram))
     }
 
+    /// Has `pass` send the datagram that the last verdict is about to the node that owns its flow: in pieces, as
+    /// its sender made them.
+    pub fn pass_datagram(&mut self, mut pass: impl FnMut(PortId, &[u8]) -> Result<(), Reason>) {
+        let Some(Reassembled { mut datagram, ingress }) = self.reassembled.take() else { return };
+        let (packets, largest) = (datagram.fragments(), datagram.largest());
+        let mut passed = Ok(());
+        datagram.refragment(largest, |piece| {
+            // Without one of them the others come to nothing.
+            passed = passed.and_then(|()| pass(ingress, piece));
+        });
+        self.ledger.pass(passed, packets);
+        self.fragments.done(datagram);
+    }
+
     /// The datagram could not be handed to its owner: dropped.
     pub fn drop_datagram(&mut self) {
         let Some(whole) = self.reassembled.take() else { return };
@@ -134,6 +148,7 @@ impl Engine {
     /// Ends what is over at `now`: sessions, fragments, packets without a next hop. Bounded; returns
     /// whether there is more to do.
     pub fn tick(&mut self, now: Time) -> bool {
+        self.follow_shares();
         let behind = self.expire_sessions(now);
         self.expire_fragments(now);
         self.expire_waiting(now);

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::session::SessionId;
-use crate::{PortId, Reason, RuleIndex};
+use crate::{Elsewhere, PortId, Reason, RuleIndex};
 
 /// The one thing that happens to a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,9 +17,10 @@ pub enum Verdict {
     Consume,
     /// Waits inside the engine (a fragment, or no link-layer address of the next hop yet).
     Hold,
-    /// Belongs to another worker of this node; a reassembled one is fetched by
-    /// [`Engine::exchange_datagram`](crate::Engine::exchange_datagram).
-    HandOff(WorkerId),
+    /// Belongs to another worker of this node, or to another node; a reassembled one is fetched by
+    /// [`Engine::exchange_datagram`](crate::Engine::exchange_datagram), or sent by
+    /// [`Engine::pass_datagram`](crate::Engine::pass_datagram).
+    HandOff(Elsewhere),
     /// Gone.
     Drop(Reason),
 }

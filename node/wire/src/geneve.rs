@@ -9,7 +9,7 @@
 //! | at | bytes | what |
 //! |---|---|---|
 //! | 0 | 1 | version (high half), hops that are left (low half) |
-//! | 1 | 1 | zero |
+//! | 1 | 1 | flags: 1, a piece; the others are zero, and not looked at |
 //! | 2 | 2 | number of the port, the same on all nodes |
 //! | 4 | 2 | routing domain |
 //! | 6 | 2 | number of the port's zone; 0 as long as none is allotted |
@@ -52,6 +52,8 @@ const CRITICAL: u8 = 0x40;
 /// know it must drop the packet.
 const CLASS: u16 = 0xff52;
 const KIND: u8 = 0x81;
+/// Flag of the option.
+const PIECE: u8 = 1;
 /// Versions of the option that are understood: this one.
 const VERSION: u8 = 1;
 
@@ -68,6 +70,9 @@ pub struct Passed {
     pub zone: u16,
     /// The term of the ownership.
     pub term: u64,
+    /// A fragment of a datagram that its sender had whole: it goes where the flow is, and is put together
+    /// there again.
+    pub piece: bool,
 }
 
 /// Why a packet of the fabric is not taken.
@@ -111,6 +116,7 @@ impl Passed {
         head[10] = KIND;
         head[11] = (DATA / 4) as u8;
         head[12] = VERSION << 4 | self.hops & 0xf;
+        head[13] = if self.piece { PIECE } else { 0 };
         head[14..16].copy_from_slice(&self.port.to_be_bytes());
         head[16..18].copy_from_slice(&self.domain.to_be_bytes());
         head[18..20].copy_from_slice(&self.zone.to_be_bytes());
@@ -144,6 +150,7 @@ impl Passed {
         }
         let passed = Self {
             hops: option[4] & 0xf,
+            piece: option[5] & PIECE != 0,
             port: be16(option, 6),
             domain: be16(option, 8),
             zone: be16(option, 10),

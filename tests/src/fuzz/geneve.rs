@@ -38,6 +38,7 @@ fn written(bytes: &[u8]) {
         domain: numbers.half(),
         zone: numbers.half(),
         term: u64::from(numbers.word()) << 32 | u64::from(numbers.word()),
+        piece: bytes.len() % 2 == 1,
     };
     let frame = numbers.take(bytes.len());
     let mut datagram = [&told.head(&key(), frame)[..], frame].concat();
@@ -92,6 +93,7 @@ fn plainly(datagram: &[u8]) -> Result<(Passed, &[u8]), Refused> {
         domain: number(data + 4..data + 6) as u16,
         zone: number(data + 6..data + 8) as u16,
         term: number(data + 8..data + 16),
+        piece: datagram[data + 1] & 1 != 0,
     };
     Ok((passed, &datagram[frame..]))
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use engine::fib::FibChange;
 use engine::fragment::Datagram;
 use engine::table::Cursor;
-use engine::{Decision, Engine, Mode, Origin, Parsed, PortId, Reason, Verdict, WorkerId};
+use engine::{
+    Decision, Elsewhere, Engine, Mode, Origin, Parsed, PortId, Reason, Verdict, WorkerId,
+};
 use wire::{Packet, SLOTS, Time};
 
 use super::engines::{START, change, dump, engine, policy};
@@ -31,7 +33,7 @@ pub(super) struct Twins {
 /// What became of one packet, all told.
 #[derive(Debug, PartialEq)]
 struct Outcome {
-    owner: Option<WorkerId>,
+    owner: Option<Elsewhere>,
     decision: Option<Decision>,
     frame: Vec<u8>,
     out: Vec<(PortId, Vec<u8>)>,
@@ -144,7 +146,7 @@ fn law(engine: &Engine) {
 }
 
 fn outcome(engine: &mut Engine, parsed: &Parsed, frame: &[u8], now: Time) -> Outcome {
-    let owner = engine.owner(parsed, frame);
+    let owner = engine.owner(parsed, frame, false);
     let mut frame = frame.to_vec();
     // What belongs to another worker is given to it, or, every other time, comes from it.
     let foreign = owner.is_some() && engine.counters().received.is_multiple_of(2);

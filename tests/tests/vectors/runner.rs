@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use engine::Verdict;
+use engine::{Elsewhere, Verdict};
 use ringwall_tests::workspace;
 
 use crate::network;
@@ -88,7 +88,8 @@ fn arrive(world: &mut World, port: &str, frame: &Line, expected: &Expected) -> R
         Verdict::Answer => "answer".into(),
         Verdict::Consume => "consume".into(),
         Verdict::Hold => "hold".into(),
-        Verdict::HandOff(worker) => format!("hand-off {}", worker.0),
+        Verdict::HandOff(Elsewhere::Worker(worker)) => format!("hand-off {}", worker.0),
+        Verdict::HandOff(Elsewhere::Node(place, _)) => format!("pass-on {place}"),
         Verdict::Drop(reason) => format!("drop {reason}"),
     };
     same("verdict", &expected.verdict, &verdict)?;

@@ -20,7 +20,7 @@ use engine::{Mode, Origin, PortId, Reason};
 use wire::Time;
 
 use super::{Attached, Worker};
-use crate::fabric::{Arrival, Fabric};
+use crate::fabric::{Arrival, Fabric, Travelled};
 use crate::lease::Lease;
 use crate::limits::{BURST, HEIR_FRAMES, HEIR_LIFE};
 use crate::port::Port;
@@ -240,8 +240,8 @@ impl<P: Port> Worker<P> {
                 let again = fabric.pass_again(passed);
                 self.engine.pass_on(Origin::Fabric, again, 1);
             }
-            Arrival::Frame(ingress, _) if self.umem.write(&mut frame, fabric.frame()).is_ok() => {
-                self.arrive(ingress, frame, now, duty);
+            Arrival::Frame(port, passed) if self.umem.write(&mut frame, fabric.frame()).is_ok() => {
+                self.arrive(port, Travelled::of(&passed), frame, now, duty);
                 return true;
             }
             Arrival::Frame(..) => self.engine.refuse(Origin::Fabric, Reason::FabricTooBig, 1),
@@ -251,10 +251,17 @@ impl<P: Port> Worker<P> {
     }
 
     /// The frame goes into the burst as if it had come in by `ingress` of this node.
-    fn arrive(&mut self, ingress: PortId, mut frame: Frame, now: Time, duty: Duty) {
-        if ingress != self.batch.ingress {
+    fn arrive(
+        &mut self,
+        ingress: PortId,
+        travelled: Travelled,
+        mut frame: Frame,
+        now: Time,
+        duty: Duty,
+    ) {
+        if (ingress, travelled) != (self.batch.ingress, self.batch.travelled) {
             self.finish_given(now, duty, Origin::Fabric);
-            self.batch.ingress = ingress;
+            (self.batch.ingress, self.batch.travelled) = (ingress, travelled);
         }
         if let Some(port) = self.engine.ports().get(ingress.index()) {
             readdress(self.umem.data_mut(&mut frame), port);

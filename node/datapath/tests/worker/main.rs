@@ -10,6 +10,7 @@ mod mtu;
 mod neighbours;
 mod passon;
 mod policy;
+mod shares;
 mod threads;
 mod twin;
 mod wire_mode;

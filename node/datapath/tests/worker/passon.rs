@@ -409,7 +409,7 @@ fn refused(from: u8, head: impl FnOnce(&[u8]) -> Vec<u8>) -> Vec<Reason> {
 
 #[test]
 fn nothing_is_taken_from_the_fabric_but_what_the_peer_passes_on() {
-    let passed = Passed { hops: 3, port: 700, domain: 0, zone: 0, term: TERM };
+    let passed = Passed { hops: 3, port: 700, domain: 0, zone: 0, term: TERM, piece: false };
     let head = |passed: Passed, key: [u64; 2]| {
         move |frame: &[u8]| passed.head(&TagKey::new(key), frame).to_vec()
     };

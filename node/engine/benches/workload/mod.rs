@@ -381,7 +381,7 @@ impl Bench {
         let mut forwarded = 0;
         let frames = burst.frames.iter_mut().zip(burst.lengths);
         for (parsed, (frame, len)) in self.parsed.iter().zip(frames) {
-            if self.engine.owner(parsed, &frame[..len]).is_some() {
+            if self.engine.owner(parsed, &frame[..len], false).is_some() {
                 continue;
             }
             let decision = self.engine.decide(Origin::Port, parsed, &mut frame[..len], self.now);

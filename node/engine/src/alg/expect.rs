@@ -217,7 +217,7 @@ impl Engine {
         let Some(place) = sides.public else { return Ok(None) };
         let place = self.nat.place_of(place, (sides.domain, sides.shown.0));
         let slot = self.slot_of_session(&session.key, session.direction(Peer::Initiator), twin);
-        let owns = |slot| self.owns_all || self.owner_of(slot).is_none();
+        let owns = |slot| self.owns(slot);
         let pair = place.and_then(|place| self.nat.free_pair(place, protocol, slot, owns));
         pair.map(Some).ok_or(Refused::NoPort)
     }
@@ -271,7 +271,7 @@ impl Engine {
             return Ok(sides.shown.1);
         }
         let slot = self.slot_of_session(&session.key, session.direction(Peer::Initiator), twin);
-        let owns = |slot| self.owns_all || self.owner_of(slot).is_none();
+        let owns = |slot| self.owns(slot);
         let place = self.nat.place_of(place, (sides.domain, sides.shown.0));
         let place = place.ok_or(Refused::NoPort)?;
         let start = (session.id % 15) as u8;

@@ -261,11 +261,6 @@ impl Engine {
         Ok(Some((rule, Chosen { marks, ..chosen })))
     }
 
-    /// Whether the ports of a slot are given here.
-    fn owns(&self, slot: Slot) -> bool {
-        self.owns_all || self.owner_of(slot).is_none()
-    }
-
     /// An endpoint of the address that a packet was sent to.
     fn beside_mapped(
         &self,

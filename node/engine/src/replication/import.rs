@@ -219,7 +219,7 @@ impl Engine {
         let twin =
             record.translated.as_ref().map(|it| self.twin_by(&record.key, record.initiator, it));
         let slot = self.slot_of_session(&record.key, record.initiator, twin.as_ref());
-        self.owner_of(slot).map(Refused::OtherWorker)
+        self.worker_of(slot).map(Refused::OtherWorker)
     }
 
     fn open_replica(&mut self, record: &Record, hash: u64, now: Time) -> Imported {

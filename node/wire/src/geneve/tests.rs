@@ -13,7 +13,7 @@ fn key() -> TagKey {
 }
 
 fn passed() -> Passed {
-    Passed { hops: 3, port: 0x0102, domain: 7, zone: 0, term: 0x1122_3344_5566_7788 }
+    Passed { hops: 3, port: 0x0102, domain: 7, zone: 0, term: 0x1122_3344_5566_7788, piece: false }
 }
 
 fn datagram(passed: &Passed, frame: &[u8]) -> Vec<u8> {
@@ -38,6 +38,7 @@ fn the_golden_vectors_are_written_and_read() {
             domain: number(2) as u16,
             zone: number(3) as u16,
             term: number(4),
+            piece: false,
         };
         let (head, frame) = (bytes(fields[5]), bytes(fields[6]));
         assert_eq!(told.head(&key(), &frame)[..], head, "{line}");
@@ -128,10 +129,10 @@ fn the_fabric_needs_no_more_than_it_is_said_to() {
 proptest! {
     #[test]
     fn what_is_written_is_read(
-        hops in 1..=PASS_HOPS_MAX, port: u16, domain: u16, zone: u16, term: u64,
+        hops in 1..=PASS_HOPS_MAX, port: u16, domain: u16, zone: u16, term: u64, piece: bool,
         frame in proptest::collection::vec(any::<u8>(), 0..300),
     ) {
-        let told = Passed { hops, port, domain, zone, term };
+        let told = Passed { hops, port, domain, zone, term, piece };
         let whole = datagram(&told, &frame);
         prop_assert_eq!(Passed::read(&key(), &whole), Ok((told, &frame[..])));
     }

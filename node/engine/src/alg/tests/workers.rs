@@ -9,7 +9,7 @@ use crate::alg::Steering;
 use crate::engine::Owners;
 use crate::nat::tests::rig::*;
 use crate::session::Peer::{Initiator, Responder};
-use crate::{PortId, Reason, WorkerId};
+use crate::{Elsewhere, PortId, Reason, WorkerId};
 
 /// Workers with half of the slots each.
 fn workers(nat: &config::Nat) -> [Wall; 2] {
@@ -32,8 +32,11 @@ fn home(workers: &[Wall; 2], port: PortId, packet: &Builder<'_>) -> usize {
         let Wall { engine, .. } = &workers[at];
         let mut frame = packet.frame().to_vec();
         frame[..6].copy_from_slice(&engine.ports()[port.index()].mac);
-        let other = engine.owner(&engine.parse(port, &frame), &frame);
-        other.map_or(at, |worker| usize::from(worker.0))
+        match engine.owner(&engine.parse(port, &frame), &frame, false) {
+            None => at,
+            Some(Elsewhere::Worker(worker)) => usize::from(worker.0),
+            Some(Elsewhere::Node(..)) => panic!("there is one node"),
+        }
     });
     assert_eq!(homes[0], homes[1], "both say the same of {packet:?}");
     homes[0]
