@@ -64,9 +64,9 @@ fn address_to(frame: &mut [u8], port: Option<&engine::Port>) {
 }
 
 /// Only the node that has the flow's slot knows its session.
-fn of_another_node(place: u16, term: u64) -> api::Explanation {
+fn of_another_node(place: u8, term: u64) -> api::Explanation {
     let finding = format!(
-        "its slot is the one of another node, number {} of the peers of the fabric, since term {term}: ask there",
+        "its slot is another node's since term {term}, the {}. of the fabric's peers: ask there",
         place + 1
     );
     api::Explanation {

@@ -76,7 +76,7 @@ enum stat {
 // What an address is to this node: bits of the values of `addresses`.
 #define OWN 1 // the kernel has it
 #define VIP 2 // the cluster's: for who has the lease, whatever the kernel has
-// Of an own address, what is transit for translation; `nat.h` tells which packets are.
+// Of an own address, or a VIP, what is transit for translation; `nat.h` tells which packets are.
 #define NAT_ALL 4	 // everything
 #define NAT_RANGE 8	 // the ports and identifiers that source NAT gives away
 #define NAT_FORWARDED 16 // what `forwarded` has of it

@@ -4,8 +4,8 @@
 //!  old owner: frame ─► port's number, term, tag ─► UDP ──fabric──► UDP ─► checked ─► frame :new owner
 //! ```
 //!
-//! Kernel sockets, one read or one written packet a system call: latecomers of a switchover come for a
-//! moment. Neither end allocates.
+//! So go latecomers of a switchover, and, where many nodes own, packets of each other's slots. Kernel
+//! sockets, one read or one written packet a system call. Neither end allocates.
 
 use core::ops::Range;
 use core::ptr;
@@ -175,7 +175,7 @@ impl Fabric {
         if frame.len() > self.longest_frame {
             return Err(Reason::FabricTooBig);
         }
-        // There is one whenever packets are passed on.
+        // There is one whenever packets are passed on, and whoever has a slot is known.
         let (_, to) = self.peers.get(place).ok_or(Reason::FabricFull)?;
         let head = passed.head(&self.key, frame);
         let parts = [IoSlice::new(&head), IoSlice::new(frame)];

@@ -393,6 +393,11 @@ impl<P: Port> Worker<P> {
             Origin::Port | Origin::Fabric | Origin::Held => {
                 self.engine.owner(parsed, bytes, travelled.piece)
             }
+            // Its slot may have changed hands while it lay in the ring.
+            Origin::Peer if self.engine.shares_slots() => {
+                let owner = self.engine.owner(parsed, bytes, travelled.piece);
+                owner.filter(|it| matches!(it, Elsewhere::Node(..)))
+            }
             Origin::Peer => None,
         };
         match elsewhere {
@@ -543,7 +548,7 @@ impl<P: Port> Worker<P> {
 /// To the node at this place, which has the slot since `term`. A node without fabric has no such slots.
 fn hand_over(
     fabric: Option<&Fabric>,
-    (place, term): (u16, u64),
+    (place, term): (u8, u64),
     travelled: Travelled,
     port: PortId,
     frame: &[u8],

@@ -183,7 +183,7 @@ impl Program {
     }
 
     /// Makes this of the host's own addresses the workers', and nothing else. An address need not be the
-    /// host's yet, or any more: it counts while it is.
+    /// host's yet, or any more: it counts while it is, or is a VIP.
     ///
     /// Services of one protocol of an address change in one step.
     ///

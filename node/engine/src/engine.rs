@@ -132,7 +132,7 @@ pub enum Origin {
     Port,
     /// From another worker, who received it.
     Peer,
-    /// From another node, who received it and owns no more.
+    /// From another node, who received it and does not own it.
     Fabric,
     /// Counted before, and held since.
     Held,
@@ -362,10 +362,22 @@ impl Engine {
         if pieces && content.is_fragment() {
             return None;
         }
-        match self.steered_content(&content) {
+        self.owner_of_content(ingress, &content)
+    }
+
+    /// Who has what was read of a frame, if it is not ours.
+    pub(crate) fn owner_of_content(&self, ingress: PortId, content: &Content) -> Option<Elsewhere> {
+        match self.steered_content(content) {
             Some(worker) => self.other_than_us(worker),
-            None => self.owner_of(self.slot_of(ingress, &content)?),
+            None => self.owner_of(self.slot_of(ingress, content)?),
         }
+    }
+
+    /// Whether other nodes own some of the slots.
+    #[inline]
+    #[must_use]
+    pub const fn shares_slots(&self) -> bool {
+        self.shares.is_some()
     }
 
     fn other_than_us(&self, worker: WorkerId) -> Option<Elsewhere> {

@@ -57,8 +57,8 @@ impl Engine {
 
     fn complete(&mut self, mut datagram: Datagram, ingress: PortId, now: Time) -> Decision {
         let content = self.read(ingress, datagram.frame());
-        let slot = self.slot_of(ingress, &content);
-        if let Some(elsewhere) = slot.and_then(|slot| self.owner_of(slot)) {
+        let elsewhere = (!self.owns_all).then(|| self.owner_of_content(ingress, &content));
+        if let Some(elsewhere) = elsewhere.flatten() {
             let packets = datagram.fragments();
             self.reassembled = Some(Reassembled { datagram, ingress });
             return Decision { packets, ..Decision::bare(Verdict::HandOff(elsewhere)) };
@@ -121,8 +121,8 @@ impl Engine {
         Some((whole.ingress, whole.datagram))
     }
 
-    /// Has `pass` send the datagram that the last verdict is about to the node that owns its flow: in pieces, as
-    /// its sender made them.
+    /// Has `pass` send the datagram that the last verdict is about to the node that owns its flow: in
+    /// pieces, as its sender made them.
     pub fn pass_datagram(&mut self, mut pass: impl FnMut(PortId, &[u8]) -> Result<(), Reason>) {
         let Some(Reassembled { mut datagram, ingress }) = self.reassembled.take() else { return };
         let (packets, largest) = (datagram.fragments(), datagram.largest());

@@ -20,7 +20,7 @@ pub enum Holder {
     /// This node.
     Here,
     /// Another one, by its place among the peers of the fabric.
-    Peer(u16),
+    Peer(u8),
 }
 
 /// A slot's holder, and since which term.
@@ -38,7 +38,7 @@ pub enum Elsewhere {
     /// Another worker of this node.
     Worker(WorkerId),
     /// Another node: its place among the peers of the fabric, and the term of the slot.
-    Node(u16, u64),
+    Node(u8, u64),
 }
 
 /// The slots of a cluster in which many nodes own.
@@ -67,7 +67,7 @@ impl Share {
     const fn of(word: u64) -> Self {
         let holder = match word as u16 {
             0 => Holder::Here,
-            place => Holder::Peer(place - 1),
+            place => Holder::Peer((place - 1) as u8),
         };
         Self { holder, term: word >> HOLDER_BITS }
     }
@@ -76,7 +76,7 @@ impl Share {
 impl Shares {
     /// Those of a node that knows nobody's yet: what comes goes to the peer at this place, in term 0.
     #[must_use]
-    pub fn with_peer(place: u16) -> Self {
+    pub fn with_peer(place: u8) -> Self {
         let word = Share { holder: Holder::Peer(place), term: 0 }.word();
         let words = (0..SLOTS).map(|_| AtomicU64::new(word)).collect();
         Self { words, version: AtomicU64::new(0) }
@@ -95,6 +95,7 @@ impl Shares {
     /// # Errors
     /// It has done so in a later term, or in this one to somebody else: nothing happens.
     pub fn set(&self, slot: Slot, share: Share) -> Result<(), Older> {
+        debug_assert!(share.term < 1 << (64 - HOLDER_BITS), "terms count takeovers");
         let Some(word) = self.words.get(usize::from(slot.0)) else { return Ok(()) };
         let known = Share::of(word.load(Ordering::Acquire));
         if known == share {

@@ -27,8 +27,8 @@ struct Node {
 }
 
 /// The place of a node among the peers of another one.
-fn place(of: usize, at: usize) -> u16 {
-    (if of < at { of } else { of - 1 }) as u16
+fn place(of: usize, at: usize) -> u8 {
+    (if of < at { of } else { of - 1 }) as u8
 }
 
 fn bound() -> UdpSocket {
@@ -203,13 +203,14 @@ fn a_connection_whose_every_packet_comes_by_the_next_node_is_one_session() {
 /// The fragments go where their own key says, and the datagram from there where its flow is.
 #[test]
 fn a_datagram_in_fragments_is_judged_by_the_owner_of_its_flow() {
-    for version in BOTH {
+    let kinds = [1, 2].map(|workers| BOTH.map(|version| (workers, version)));
+    for (workers, version) in kinds.into_iter().flatten() {
         for flow in 0..NODES {
             let port = port_of(version, flow);
             let payload: Vec<u8> = (0..3_000_u32).map(|it| it as u8).collect();
             let whole = packet(Side::Client, version).udp(port, 53).payload(&payload);
             for assembler in 0..NODES {
-                let mut nodes = nodes(1);
+                let mut nodes = nodes(workers);
                 let pieces = |id| {
                     cut(&whole.ethernet(Side::Client.mac(), router(0, Side::Client)), id, 1_300)
                 };

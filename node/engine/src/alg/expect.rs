@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use wire::{Ends, FlowKey, Protocol, Time};
+use wire::{Ends, FlowKey, PlacementKey, Protocol, Time, slot};
 
 use super::pinholes::{Hint, Pinhole};
 use super::speech::Speech;
@@ -63,6 +63,11 @@ pub(crate) enum Refused {
 const LAST_PORT: u16 = 62_463;
 /// Ports that are tried, one behind the other.
 const PORTS_TRIED: usize = 64;
+/// Numbers of calls that are tried: of several workers, each has a part of them.
+const CALLS_TRIED: u16 = 1_024;
+
+/// The number that no call of a gateway has: GRE without one has the same key.
+pub(crate) const NO_CALL: u16 = 0;
 
 /// Both sides of a session, of which one announces something to the other.
 pub(crate) struct Sides {
@@ -222,8 +227,9 @@ impl Engine {
         pair.map(Some).ok_or(Refused::NoPort)
     }
 
-    /// The number by which the other side is to know a call of `sides`: its own one, where nobody else has that
-    /// at the address that stands for it. `None`: none was found.
+    /// The number by which the other side is to know a call of `sides`: its own one, where nobody else
+    /// has that at the address that stands for it. Each worker gives those whose packets are placed with
+    /// it. `None`: none was found.
     pub(crate) fn call_number(&self, handle: Handle, sides: &Sides, own: u16) -> Option<u16> {
         if sides.own.0 == sides.shown.0 {
             return Some(own);
@@ -235,13 +241,15 @@ impl Engine {
         let before = self.table.locate(self.table.hash(&inside), &inside);
         let before = before.and_then(|(handle, _)| self.table.get(handle));
         let before = before.map(|it| it.key.destination(it.direction(Peer::Initiator)).1);
-        let near = (0..PORTS_TRIED as u16).map(|step| own.wrapping_add(step));
-        let mut all = before.into_iter().chain(near);
+        let near = (0..CALLS_TRIED).map(|step| own.wrapping_add(step));
+        let mut all = before.into_iter().chain(near).filter(|number| *number != NO_CALL);
         all.find(|number| {
             let hint = sides.hint(Protocol::GRE, *number);
             let (outside, _) = FlowKey::new(hint.domain, Protocol::GRE, (hint.from, 0), hint.to);
+            let place = slot(self.settings.secret, &PlacementKey::of_flow(&outside));
             let same = |it: &Pinhole| (it.parent.0, it.inside) == (handle.place(), ends.1);
-            self.algs.pinholes.get(&hint, Time::ZERO).is_none_or(same)
+            self.owns(place)
+                && self.algs.pinholes.get(&hint, Time::ZERO).is_none_or(same)
                 && self.leads_nowhere_but(&outside, &inside)
         })
     }

@@ -1,13 +1,13 @@
 //! Tunnels by PPTP: two numbers name a call, and each is in the GRE packets to who gave it (RFC 2637 §4.1).
 //!
-//! A call is two sessions here, one of each direction: with another number, each has another key. Where an
-//! address stands for several hosts, their numbers may meet there: then a call is told by another one. All below
-//! knows a call by the numbers that its sides gave.
+//! A call is two sessions here, one of each direction: with another number, each has another key. Where
+//! an address stands for several hosts, their numbers may meet there: then a call is told by another one.
+//! All below knows a call by the numbers that its sides gave.
 
 use wire::Protocol;
 
 use super::edits::Edits;
-use super::expect::{Announced, Refused};
+use super::expect::{Announced, NO_CALL, Refused};
 use super::messages::Sent;
 use super::pinholes::{ANY, Pinhole};
 use super::pptp::{self, Control, Kind};
@@ -63,6 +63,9 @@ impl Engine {
         let mut edits = Edits::default();
         edits.changed = changed;
         let told = control.call.and_then(|it| self.told_call(sent, it.number).or(told_before));
+        // What is let in by no number must not be told by one that may be another host's.
+        let translated = sent.mine.own.0 != sent.mine.shown.0;
+        let told = told.or(translated.then_some(NO_CALL));
         let numbers = control.call.zip(told).into_iter().chain(peer);
         for (call, number) in numbers.filter(|(call, number)| call.number != *number) {
             edits.put(call.span, &number.to_be_bytes());
@@ -89,7 +92,8 @@ impl Engine {
         call: Option<u32>,
     ) -> Result<(), Refused> {
         let (Some(id), Some(call)) = (control.call, call) else { return Err(Refused::NoPort) };
-        let Some(told) = self.call_number(sent.handle, &sent.mine, id.number) else {
+        let told = self.call_number(sent.handle, &sent.mine, id.number);
+        let Some(told) = told.filter(|_| id.number != NO_CALL) else {
             self.algs.counters.count(Some(Refused::NoPort));
             return Err(Refused::NoPort);
         };

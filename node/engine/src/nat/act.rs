@@ -22,6 +22,8 @@ pub(crate) struct Binding {
     pub(crate) twin: Twin,
     /// Of the second key, in the table.
     pub(crate) hash: u64,
+    /// Its port was free just now, so that it is in no key and reserved for nobody.
+    pub(crate) free: bool,
 }
 
 impl Marks {
@@ -176,11 +178,10 @@ impl Engine {
         &mut self,
         handle: Handle,
         session: &Session,
-        Binding { twin, hash }: &Binding,
+        Binding { twin, hash, free }: &Binding,
         now: Time,
     ) -> Turn {
-        // A port that was free just now is in no key.
-        let fresh = twin.marks == Marks::PORT && !session.is_child();
+        let fresh = *free && twin.marks == Marks::PORT && !session.is_child();
         let child = session.is_child();
         if !fresh && let Some(other) = self.table.in_the_way(*hash, &twin.key, child) {
             self.close(other, CloseReason::Reopened, now);

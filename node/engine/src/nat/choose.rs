@@ -172,7 +172,7 @@ impl Engine {
         let delta = if one_family { Delta::between(&ends, &to) } else { Delta::default() };
         let rules = [rule, first.toward.map_or(NatRule::NONE, |toward| toward.rule)];
         let twin = Twin { key, delta, initiator, marks, rules, place: chosen.place };
-        Ok(Some(Binding { twin, hash }))
+        Ok(Some(Binding { twin, hash, free: new_port }))
     }
 
     fn source(
@@ -399,7 +399,9 @@ impl Engine {
         let session = self.table.get(handle).filter(|session| session.key == *first.key)?;
         let twin = self.table.twin(handle, session)?;
         let (known, port) = twin.key.source(twin.initiator);
-        let same = known == address && twin.key.protocol() == first.protocol;
+        let domain = self.fib.domain_of(first.ports[1]).unwrap_or_default();
+        let now = (domain, first.protocol, address);
+        let same = (twin.key.domain(), twin.key.protocol(), known) == now;
         (same && twin.marks.has(Marks::PORT) && !twin.marks.has(Marks::MAPPED)).then_some(port)
     }
 

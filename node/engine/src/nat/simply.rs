@@ -68,7 +68,7 @@ impl Engine {
             rules: [self.nat.number(rule), NatRule::NONE],
             place,
         };
-        Some(Some(Binding { twin, hash: second }))
+        Some(Some(Binding { twin, hash: second, free: true }))
     }
 
     /// Where the address of a pool is kept that an inside address has.

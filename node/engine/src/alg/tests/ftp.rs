@@ -310,8 +310,8 @@ fn a_transfer_takes_the_place_of_one_that_is_over() {
     assert_eq!((wall.engine.sessions().len(), wall.taken("198.51.100.1")), (1, 1));
 }
 
-/// The client may keep an old connection of the same ends (TIME-WAIT): it challenges the SYN, the server resets
-/// what is kept, and asks again. The pinhole is used up by then.
+/// The client may keep an old connection of the same ends (TIME-WAIT): it challenges the SYN, the server
+/// resets what is kept, and asks again. The pinhole is used up by then.
 #[test]
 fn a_transfer_is_let_in_whose_client_remembers_another_one() {
     for nat in [config::Nat::default(), masquerade()] {

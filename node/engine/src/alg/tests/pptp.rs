@@ -103,6 +103,25 @@ fn what_is_refused_or_was_not_asked_for_lets_nothing_in() {
     assert_eq!((wall.engine.alg_now(), wall.engine.alg_counters().foreign), ((1, 0), 1));
 }
 
+/// The number of no call is that of GRE without any.
+#[test]
+fn no_call_has_the_number_of_none() {
+    for nat in [masquerade(), config::Nat::default()] {
+        let mut wall = wall(nat);
+        let mut talk = Talk::open(&mut wall, CLIENT, SERVER);
+        assert_eq!(number(&heard(&mut talk, &mut wall, Initiator, &request(0)), 12), 0);
+        assert_eq!(wall.engine.alg_now(), (1, 0));
+    }
+    // Nor is one told it that comes after the last number.
+    let mut wall = wall(masquerade());
+    let mut last = 0;
+    for client in ["10.0.0.5", "10.0.0.6"] {
+        let mut talk = Talk::open(&mut wall, (client, 40_200), SERVER);
+        last = number(&heard(&mut talk, &mut wall, Initiator, &request(u16::MAX)), 12);
+    }
+    assert_eq!(last, 1);
+}
+
 /// What the other side hears.
 fn heard(talk: &mut Talk, wall: &mut Wall, by: crate::session::Peer, message: &[u8]) -> Vec<u8> {
     let heard = talk.utter(wall, by, message);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wire::build::Builder;
 
+use super::pptp;
 use super::talk::*;
 use crate::alg::Steering;
 use crate::engine::Owners;
@@ -40,6 +41,30 @@ fn home(workers: &[Wall; 2], port: PortId, packet: &Builder<'_>) -> usize {
     });
     assert_eq!(homes[0], homes[1], "both say the same of {packet:?}");
     homes[0]
+}
+
+/// All clients give their call the same number, to the same server: each worker tells its own.
+#[test]
+fn tunnels_of_two_workers_have_numbers_of_their_own() {
+    let mut workers = workers(&masquerade());
+    let mut told = std::collections::BTreeMap::new();
+    for host in 5..45_u16 {
+        let client = format!("10.0.0.{host}");
+        let ends = ((&*client, 40_200), pptp::SERVER);
+        let at = home(&workers, LAN, &tcp(ends.0, ends.1, SYN));
+        let wall = &mut workers[at];
+        let mut talk = Talk::open(wall, ends.0, ends.1);
+        let request = talk.utter(wall, Initiator, &pptp::request(3));
+        talk.nod(wall, Responder);
+        let number = u16::from_be_bytes([request[12], request[13]]);
+        assert!(number != 0 && told.insert(number, at).is_none(), "{number} was told before");
+        talk.utter(wall, Responder, &pptp::reply(host, number, 1));
+    }
+    for (number, at) in told {
+        let packet = pptp::gre(pptp::SERVER.0, "198.51.100.1", number);
+        assert_eq!(home(&workers, WAN, &packet), at);
+        workers[at].pass(WAN, &packet);
+    }
 }
 
 #[test]

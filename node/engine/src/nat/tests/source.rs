@@ -40,8 +40,9 @@ fn a_connection_gets_the_ports_address_and_a_port_of_its_own_both_ways() {
     assert_eq!((wall.taken("198.51.100.1"), wall.engine.sessions().len()), (0, 0));
 }
 
-/// A server keeps a connection that it has closed (TIME-WAIT, RFC 9293 §3.6.1), and there lets in what is newer
-/// of the same ends alone (RFC 6191): the port must stay with the client that asks again, and go to no other.
+/// A server keeps a connection that it has closed (TIME-WAIT, RFC 9293 §3.6.1), and there lets in what is
+/// newer of the same ends alone (RFC 6191): the port must stay with the client that asks again, and go to
+/// no other.
 #[test]
 fn a_client_that_asks_again_from_its_port_has_the_public_one_again() {
     let mut wall = Wall::new(masquerade());
@@ -69,6 +70,34 @@ fn a_client_that_asks_again_from_its_port_has_the_public_one_again() {
     assert!(half.unwrap().has(public.1), "{public:?} of {half:?}");
     wall.wait(Duration::from_secs(500));
     assert_eq!((wall.taken("198.51.100.1"), wall.engine.sessions().len()), (0, 0));
+}
+
+/// A gateway has told somebody of the port, or a child has come by it: when that ends, the port is still
+/// one of the client that asked again.
+#[test]
+fn a_port_that_is_kept_and_reserved_is_given_back_when_nobody_needs_it() {
+    let mut wall = Wall::new(masquerade());
+    wall.engine.nat.prepare_announcements();
+    let (client, server) = (("10.0.0.5", 40_000), ("198.18.0.1", 443));
+    let fin = TcpFlags(ACK.0 | TcpFlags::FIN.0);
+    let of = |public| ((0, wire::Protocol::TCP), public);
+    for reserved in [true, false] {
+        let first = wall.pass(LAN, &tcp(client, server, SYN).seq(100).mss(1_460)).ends().source;
+        let public = ("198.51.100.1", first.1);
+        wall.pass(WAN, &tcp(server, public, SYN_ACK).seq(500).ack(101).mss(1_460));
+        assert!(!reserved || wall.engine.nat.reserve(of(first).0, of(first).1));
+        wall.pass(WAN, &tcp(server, public, fin).seq(501).ack(101));
+        wall.pass(LAN, &tcp(client, server, fin).seq(101).ack(502));
+        wall.pass(WAN, &tcp(server, public, ACK).seq(502).ack(102));
+        let again = wall.pass(LAN, &tcp(client, server, SYN).seq(1_000_000).mss(1_460));
+        assert_eq!(again.ends().source, first);
+        if reserved {
+            wall.engine.nat.unreserve(of(first).0, of(first).1);
+        }
+        assert_eq!(wall.taken("198.51.100.1"), 1, "its client has it");
+        wall.wait(Duration::from_secs(500));
+        assert_eq!(wall.taken("198.51.100.1"), 0);
+    }
 }
 
 #[test]

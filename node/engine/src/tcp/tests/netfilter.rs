@@ -100,9 +100,10 @@ fn an_open_connection_closes_on_the_exact_reset_only() {
     assert_eq!(tcp.expiry_reason(), CloseReason::TcpRst);
 }
 
-/// conntrack_syn_challenge_ack: the responder still holds an old connection on these ports. There the reset ends
-/// the session, and the SYN that is sent again makes another one; here it is the same, as for its initiator (RFC
-/// 9293 figure 9): its translation stays, and who was let in once need not be let in twice.
+/// conntrack_syn_challenge_ack: the responder still holds an old connection on these ports. There the
+/// reset ends the session, and the SYN that is sent again makes another one; here it is the same, as for
+/// its initiator (RFC 9293 figure 9): its translation stays, and who was let in once need not be let in
+/// twice.
 #[test]
 fn a_challenge_to_the_first_syn_passes_and_so_does_its_reset() {
     play(
