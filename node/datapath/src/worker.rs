@@ -13,10 +13,13 @@
 mod latecomers;
 
 use core::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use af_xdp::{Frame, Umem};
 use engine::screen::Observation;
-use engine::{Decision, Elsewhere, Engine, Event, Origin, PortId, Reason, Verdict, WorkerId};
+use engine::{
+    Decision, Elsewhere, Engine, Event, Origin, PortId, Reason, Shares, Verdict, WorkerId,
+};
 use rtrb::Producer;
 use wire::Time;
 
@@ -183,6 +186,14 @@ impl<P: Port> Worker<P> {
     pub fn join_fabric(&mut self, fabric: Fabric) {
         self.held.reserve();
         self.fabric = Some(fabric);
+    }
+
+    /// From now on many nodes own, each its slots; for a worker that has joined the fabric.
+    pub fn share(&mut self, shares: Arc<Shares>) {
+        self.engine.set_shares(shares);
+        if let Some(fabric) = &mut self.fabric {
+            fabric.by_slots = true;
+        }
     }
 
     /// Tells the worker's end of the fabric of so many nodes, in their order; those that it knows are the

@@ -64,6 +64,9 @@ fn nodes(workers: usize) -> [Node; NODES] {
         let peers = addresses.iter().enumerate().filter(|(of, _)| *of != at);
         let peers: Vec<SocketAddr> = peers.map(|(_, address)| *address).collect();
         let mut receiver = receivers[at].take();
+        // The term of a VIP group has nothing to do with that of a slot.
+        let latecomers = Latecomers::default();
+        latecomers.set_term(TERM * 100);
         for worker in &mut world.workers {
             worker.join_fabric(Fabric::new(FabricParts {
                 key: TagKey::new([5, 6]),
@@ -72,10 +75,10 @@ fn nodes(workers: usize) -> [Node; NODES] {
                 longest_frame: 1_514,
                 receiver: receiver.take().unwrap_or_else(bound),
                 sender: bound(),
-                latecomers: Latecomers::default(),
+                latecomers: latecomers.clone(),
                 clock: || Time::ZERO,
             }));
-            worker.engine().set_shares(Arc::clone(&shares));
+            worker.share(Arc::clone(&shares));
         }
         let node = Node { world, shares };
         node.spread(at, |slot| usize::from(slot.0) % NODES, TERM);
