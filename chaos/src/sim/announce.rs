@@ -22,8 +22,10 @@ impl World {
         for news in news {
             match news {
                 News::Written(round) => self.flows[round.transfer].may_pass = true,
+                // What a double failure has cost of it may be its numbers: what was said once is heard again.
+                News::Heard(round, _)
+                    if self.survival.is_exempt(number) && !self.flows[round.transfer].may_pass => {}
                 News::Heard(..) => self.announced(number, news),
-                // What a double failure has cost of it may be its numbers.
                 News::Garbled(_) if self.survival.is_exempt(number) => {}
                 News::Garbled(what) => {
                     self.breaks(survival::NAME, Some(format!("flow {number}: {what}")));
