@@ -128,3 +128,18 @@ fn a_split_of_which_one_node_forgets_heals() {
 fn a_challenge_acknowledges_nothing() {
     clean(23);
 }
+
+/// Its SYN comes when the owner has stopped and still has its lease; the next owner hears of the pinhole
+/// that it used up, and not of its session.
+#[test]
+fn a_transfer_that_comes_while_its_node_stops_is_let_in_by_the_next_one() {
+    clean(20_539);
+}
+
+/// What is left of a channel after a double failure may say a thing twice; that announces nothing.
+#[test]
+fn what_a_broken_dialog_hears_again_is_no_new_announcement() {
+    for seed in [30_133, 30_376, 30_764] {
+        clean(seed);
+    }
+}

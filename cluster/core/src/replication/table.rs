@@ -58,7 +58,7 @@ impl Sessions for Table<'_> {
         };
         match self.engine.import(&record, contest, now) {
             Import::Opened(handle) | Import::Updated(handle) => {
-                self.engine.import_control(handle.place(), &bytes[len..], now);
+                self.engine.import_control(handle.place(), &bytes[len..], contest, now);
                 Imported::Applied { place: handle.place(), replaced: false }
             }
             Import::Stale { place, id } => Imported::Stale { place, id },

@@ -42,6 +42,7 @@ use super::steering::Steered;
 use super::stream::{Edit, Stream, Texts};
 use crate::engine::Engine;
 use crate::limits::{ALG_RECORD_BYTES, ALG_RECORD_PINHOLE_BYTES, PINHOLES_PER_CONTROL};
+use crate::replication::{Contest, NoteKind, Role};
 use crate::session::Peer;
 use crate::table::Handle;
 
@@ -101,13 +102,21 @@ impl Engine {
         out[start + 2..start + 4].copy_from_slice(&len.to_be_bytes());
     }
 
-    /// Takes over what stands behind the record of the session in `place`, if it is news.
-    pub fn import_control(&mut self, place: u32, bytes: &[u8], now: Time) {
+    /// Takes over what stands behind the record of the session in `place`, if it is news. To an owner it
+    /// is none, unless both have owned or the rule is not replicated in time: what its peer knows beyond
+    /// that was never done.
+    pub fn import_control(&mut self, place: u32, bytes: &[u8], contest: Contest, now: Time) {
         let Some((handle, session)) = self.table.at(place) else { return };
         let Some((control, texts, holes)) = Control::read_record(session.id, bytes) else { return };
         let newer = |known: &Control| (known.changes.wrapping_sub(control.changes) as i32) < 0;
-        if self.algs.controls.of(handle, session).is_some_and(|known| !newer(known)) {
+        let known = self.algs.controls.of(handle, session);
+        if known.is_some_and(|known| !newer(known)) {
             return;
+        }
+        let replication = self.rule_of(session).map(|rule| self.policy.rule(rule).replication);
+        let counts = self.replication.role == Role::Owner && contest == Contest::Owners;
+        if known.is_some() && counts && replication != Some(config::Replication::Async) {
+            return self.tell_control_again(handle, control.changes);
         }
         self.algs.reserve(self.settings.seed[1]);
         self.nat.prepare_announcements();
@@ -122,6 +131,14 @@ impl Engine {
             pinhole.until = now + rest;
             self.restore_pinhole(hint, pinhole);
         }
+    }
+
+    /// Has a peer take this picture of a channel, though it has seen so many.
+    fn tell_control_again(&mut self, handle: Handle, seen: u32) {
+        if let Some(control) = self.algs.controls.at(handle.place()) {
+            control.changes = seen.wrapping_add(1);
+        }
+        self.note_session(handle, NoteKind::Changed, false);
     }
 
     /// Another picture of a control channel, without pinholes yet.

@@ -31,11 +31,11 @@ fn tell(from: &mut Wall, to: &mut Wall) {
         let hash = to.engine.sessions().hash(&record.key);
         let handle =
             to.engine.sessions().find(hash, &record.key).unwrap_or_else(|| panic!("{imported:?}"));
-        to.engine.import_control(handle.place(), &bytes[len..], to.now);
+        to.engine.import_control(handle.place(), &bytes[len..], Contest::Owners, to.now);
         // Once more, and what is cut short: nothing changes.
-        to.engine.import_control(handle.place(), &bytes[len..], to.now);
+        to.engine.import_control(handle.place(), &bytes[len..], Contest::Owners, to.now);
         for cut in len..bytes.len() {
-            to.engine.import_control(handle.place(), &bytes[len..cut], to.now);
+            to.engine.import_control(handle.place(), &bytes[len..cut], Contest::Owners, to.now);
         }
     }
 }
@@ -189,10 +189,41 @@ fn a_pinhole_that_was_used_before_a_takeover_lets_nobody_in_after_it() {
         assert!(parent.sync && child.sync);
         let mut bytes = Vec::new();
         first.engine.export_control(parent.place, first.now, &mut bytes);
-        second.engine.import_control(parent.place, &bytes, second.now);
+        second.engine.import_control(parent.place, &bytes, Contest::Further, second.now);
         assert_eq!(second.engine.alg_now(), (1, 0));
         second.drop(WAN, &syn(21));
         assert_eq!(second.taken(&host), first.taken(&host) - u32::from(host != "10.0.0.5"));
+    }
+}
+
+/// The first node stops while a transfer's first packet waits for the second one: that knows the pinhole
+/// still, and what the first one says of its channel was never done.
+#[test]
+fn a_transfer_that_comes_while_its_node_stops_is_let_in_by_the_next_one() {
+    for nat in [config::Nat::default(), masquerade()] {
+        let mut first = wall(nat.clone());
+        let mut talk = Talk::open(&mut first, ("10.0.0.5", 40_000), ("198.18.0.1", 21));
+        let (host, port) = six(&talk.line(&mut first, Initiator, "PORT 10,0,0,5,78,32\r\n"));
+        let mut second = standby(nat);
+        tell(&mut first, &mut second);
+        first.engine.set_peer(true, first.now);
+        let syn = tcp(("198.18.0.1", 20), (&host, port), SYN).seq(5).mss(1_460);
+        let (decision, _) = first.arrive(WAN, &syn);
+        assert_eq!(decision.verdict, crate::Verdict::Hold);
+        first.engine.stand_down();
+        second.engine.take_over(second.now);
+        let place = 0;
+        let mut bytes = Vec::new();
+        first.engine.export_control(place, first.now, &mut bytes);
+        second.engine.import_control(place, &bytes, Contest::Owners, second.now);
+        assert_eq!(second.engine.alg_now(), (1, 1));
+        // And the first one believes it.
+        bytes.clear();
+        second.engine.export_control(place, second.now, &mut bytes);
+        first.engine.import_control(place, &bytes, Contest::Owners, first.now);
+        assert_eq!(first.engine.alg_now(), (1, 1));
+        second.pass(WAN, &syn);
+        assert_eq!(second.engine.alg_now(), (1, 0));
     }
 }
 
