@@ -67,7 +67,7 @@ fn address_to(frame: &mut [u8], port: Option<&engine::Port>) {
 fn of_another_node(place: u8, term: u64) -> api::Explanation {
     let finding = format!(
         "its slot is another node's since term {term}, the {}. of the fabric's peers: ask there",
-        place + 1
+        u16::from(place) + 1
     );
     api::Explanation {
         stages: vec![api::Stage { name: "placement".to_owned(), finding }],

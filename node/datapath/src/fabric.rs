@@ -85,8 +85,8 @@ impl Travelled {
     pub(crate) const NOT_YET: Self = Self { hops: PASS_HOPS_MAX, piece: false };
 
     /// Of what another node passed on.
-    pub(crate) const fn of(passed: &Passed) -> Self {
-        Self { hops: passed.hops.saturating_sub(1), piece: passed.piece }
+    pub(crate) fn of(passed: &Passed) -> Self {
+        Self { hops: passed.again().map_or(0, |again| again.hops), piece: passed.piece }
     }
 }
 
@@ -147,15 +147,16 @@ impl Fabric {
 
     /// Passes a frame on that came in by `port`.
     pub(crate) fn pass_on(&self, port: PortId, frame: &[u8]) -> Result<(), Reason> {
-        let (place, term) = (self.latecomers.heir(), self.latecomers.term());
-        self.hand_over(place, term, Travelled::NOT_YET, (port, frame))
+        self.pass_to_heir(Travelled::NOT_YET, (port, frame))
     }
 
     /// Passes on what came last, and was passed on to this node.
-    pub(crate) fn pass_again(&self, passed: Passed) -> Result<(), Reason> {
-        let again = passed.again().map_err(reason)?;
-        let again = Passed { term: self.latecomers.term(), ..again };
-        self.send(self.latecomers.heir(), &again, self.frame())
+    pub(crate) fn pass_again(&self, port: PortId, passed: &Passed) -> Result<(), Reason> {
+        self.pass_to_heir(Travelled::of(passed), (port, self.frame()))
+    }
+
+    fn pass_to_heir(&self, travelled: Travelled, came: (PortId, &[u8])) -> Result<(), Reason> {
+        self.hand_over(self.latecomers.heir(), self.latecomers.term(), travelled, came)
     }
 
     /// Gives a frame that came in by a port to the node at this place, which has its slot since `term`.

@@ -236,8 +236,8 @@ impl<P: Port> Worker<P> {
         };
         match arrival {
             Arrival::Refused(reason) => self.engine.refuse(Origin::Fabric, reason, 1),
-            Arrival::Frame(_, passed) if duty == Duty::PassOn => {
-                let again = fabric.pass_again(passed);
+            Arrival::Frame(port, passed) if duty == Duty::PassOn => {
+                let again = fabric.pass_again(port, &passed);
                 self.engine.pass_on(Origin::Fabric, again, 1);
             }
             Arrival::Frame(port, passed) if self.umem.write(&mut frame, fabric.frame()).is_ok() => {

@@ -2,18 +2,23 @@
 
 use engine::Counters;
 use wire::build::{Builder, Fragments};
-use wire::{FragmentKey, PlacementKey, TcpFlags, Version, flow_key, slot};
+use wire::{FragmentKey, PlacementKey, Slot, TcpFlags, Version, flow_key, slot};
 
 use crate::world::{BOTH, SECRET, Side, WAN, World, packet, parse, routed};
 
 /// The worker that owns the packet's flow while slots are spread evenly over two.
 pub(crate) fn owner(frame: &[u8]) -> usize {
+    usize::from(slot_of(frame).0) % 2
+}
+
+/// The slot of a packet.
+pub(crate) fn slot_of(frame: &[u8]) -> Slot {
     let packet = parse(frame);
     let key = match FragmentKey::of(&packet, 0) {
         Some(key) => PlacementKey::of_fragment(&key),
         None => PlacementKey::of_flow(&flow_key(&packet, 0).expect("a flow").0),
     };
-    usize::from(slot(SECRET, &key).0) % 2
+    slot(SECRET, &key)
 }
 
 /// The first source port from `from` on whose UDP flow to port 53 the worker owns.

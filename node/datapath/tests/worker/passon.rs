@@ -42,7 +42,7 @@ struct Nodes {
     heir_at: SocketAddr,
 }
 
-fn socket(host: u8) -> UdpSocket {
+pub(crate) fn socket(host: u8) -> UdpSocket {
     let socket = UdpSocket::bind(SocketAddr::from(([127, 9, 0, host], 0))).expect("a port");
     socket.set_nonblocking(true).expect("a socket");
     socket
@@ -62,8 +62,9 @@ impl Nodes {
         let receivers = [1, 2].map(socket);
         let [one, other] = receivers.each_ref().map(|it| it.local_addr().expect("bound"));
         let [of_old, of_heir] = receivers;
-        let old_words = join(&mut old, of_old, other);
-        let heir_words = join(&mut heir, of_heir, one);
+        let old_words = join(&mut old, of_old, &[BYSTANDER, other]);
+        let heir_words = join(&mut heir, of_heir, &[BYSTANDER, one]);
+        [&old_words, &heir_words].iter().for_each(|words| words.set_heir(1));
         heir.lease.end();
         heir.workers.iter_mut().for_each(|worker| worker.engine().stand_down());
         [&old_words, &heir_words].iter().for_each(|words| words.set_term(TERM));
@@ -115,9 +116,9 @@ thread_local! {
 const BYSTANDER: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(127, 9, 0, 9)), 9);
 
-fn join(world: &mut World, receiver: UdpSocket, to: SocketAddr) -> Latecomers {
+/// Connects all workers of a node to the others; the first one hears them.
+pub(crate) fn join(world: &mut World, receiver: UdpSocket, others: &[SocketAddr]) -> Latecomers {
     let words = Latecomers::default();
-    words.set_heir(1);
     let host = receiver.local_addr().expect("bound").ip();
     let mut receiver = Some(receiver);
     for worker in &mut world.workers {
@@ -128,7 +129,7 @@ fn join(world: &mut World, receiver: UdpSocket, to: SocketAddr) -> Latecomers {
         receiver.set_nonblocking(true).expect("a socket");
         worker.join_fabric(Fabric::new(FabricParts {
             key: TagKey::new(KEY),
-            peers: vec![BYSTANDER, to],
+            peers: others.to_vec(),
             labels: LABELS.to_vec(),
             longest_frame: LONGEST,
             receiver,

@@ -5,18 +5,15 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use engine::{Holder, Reason, Share, Shares};
-use ringwall_datapath::fabric::{FabricParts, Label};
-use ringwall_datapath::{Fabric, Latecomers};
 use wire::build::Builder;
-use wire::geneve::TagKey;
 use wire::limits::PASS_HOPS_MAX;
-use wire::{FragmentKey, PlacementKey, SLOTS, Slot, TcpFlags, Time, Version, flow_key, slot};
+use wire::{SLOTS, Slot, TcpFlags, Version};
 
-use crate::handoff::cut;
-use crate::world::{BOTH, POLICY, SECRET, Side, World, packet, parse, ports, routed};
+use crate::handoff::{cut, slot_of};
+use crate::passon::{join, socket};
+use crate::world::{BOTH, POLICY, Side, World, packet, ports, routed};
 
 const NODES: usize = 3;
-const LABELS: [Label; 2] = [Label { number: 7, domain: 0 }, Label { number: 3, domain: 0 }];
 /// The last byte of the first node's link-layer addresses; the others have the next ones.
 const FIRST: u8 = 0xa0;
 const TERM: u64 = 4;
@@ -31,55 +28,27 @@ fn place(of: usize, at: usize) -> u8 {
     (if of < at { of } else { of - 1 }) as u8
 }
 
-fn bound() -> UdpSocket {
-    let socket = UdpSocket::bind(SocketAddr::from(([127, 9, 1, 1], 0))).expect("a port");
-    socket.set_nonblocking(true).expect("a socket");
-    socket
-}
-
 /// The node that owns a packet's flow while each has every third slot.
 fn owner(frame: &[u8]) -> usize {
     usize::from(slot_of(frame).0) % NODES
 }
 
-fn slot_of(frame: &[u8]) -> Slot {
-    let packet = parse(frame);
-    let key = match FragmentKey::of(&packet, 0) {
-        Some(key) => PlacementKey::of_fragment(&key),
-        None => PlacementKey::of_flow(&flow_key(&packet, 0).expect("a flow").0),
-    };
-    slot(SECRET, &key)
-}
-
 /// Nodes of so many workers.
 fn nodes(workers: usize) -> [Node; NODES] {
-    let receivers: [UdpSocket; NODES] = std::array::from_fn(|_| bound());
+    let receivers: [UdpSocket; NODES] = std::array::from_fn(|_| socket(1));
     let addresses = receivers.each_ref().map(|it| it.local_addr().expect("bound"));
     let mut receivers = receivers.map(Some);
     std::array::from_fn(|at| {
         let mut own = ports();
         own.iter_mut().for_each(|port| port.mac[5] = FIRST + at as u8);
         let mut world = World::with(workers, &own, POLICY, Default::default);
-        let shares = Arc::new(Shares::with_peer(0));
-        let peers = addresses.iter().enumerate().filter(|(of, _)| *of != at);
-        let peers: Vec<SocketAddr> = peers.map(|(_, address)| *address).collect();
-        let mut receiver = receivers[at].take();
+        let others = addresses.iter().enumerate().filter(|(of, _)| *of != at);
+        let others: Vec<SocketAddr> = others.map(|(_, address)| *address).collect();
+        let receiver = receivers[at].take().expect("one each");
         // The term of a VIP group has nothing to do with that of a slot.
-        let latecomers = Latecomers::default();
-        latecomers.set_term(TERM * 100);
-        for worker in &mut world.workers {
-            worker.join_fabric(Fabric::new(FabricParts {
-                key: TagKey::new([5, 6]),
-                peers: peers.clone(),
-                labels: LABELS.to_vec(),
-                longest_frame: 1_514,
-                receiver: receiver.take().unwrap_or_else(bound),
-                sender: bound(),
-                latecomers: latecomers.clone(),
-                clock: || Time::ZERO,
-            }));
-            worker.share(Arc::clone(&shares));
-        }
+        join(&mut world, receiver, &others).set_term(TERM * 100);
+        let shares = Arc::new(Shares::with_peer(0));
+        world.workers.iter_mut().for_each(|worker| worker.share(Arc::clone(&shares)));
         let node = Node { world, shares };
         node.spread(at, |slot| usize::from(slot.0) % NODES, TERM);
         node

@@ -1,6 +1,7 @@
 //! A control channel, its announcements and its transfers on another node.
 
 use wire::Time;
+use wire::build::Builder;
 
 use super::talk::*;
 use super::{h323, pptp, rtsp, sip_stream};
@@ -169,19 +170,31 @@ fn a_record_has_no_more_than_fits_a_message() {
     assert!(String::from_utf8_lossy(&heard).contains("c=IN IP4 198.51.100.1"));
 }
 
+/// A node that owns, its backup, and where a transfer goes that it has announced: the first packet of that waits
+/// for the backup, which knows the pinhole and nothing else yet.
+fn waiting_transfer(nat: &config::Nat) -> (Wall, Wall, (String, u16)) {
+    let mut first = wall(nat.clone());
+    let mut talk = Talk::open(&mut first, ("10.0.0.5", 40_000), ("198.18.0.1", 21));
+    let to = six(&talk.line(&mut first, Initiator, "PORT 10,0,0,5,78,32\r\n"));
+    let mut second = standby(nat.clone());
+    tell(&mut first, &mut second);
+    assert_eq!(second.engine.alg_now(), (1, 1));
+    first.engine.set_peer(true, first.now);
+    let (decision, _) = first.arrive(WAN, &transfer(&to, 20));
+    assert_eq!(decision.verdict, crate::Verdict::Hold);
+    (first, second, to)
+}
+
+/// The first packet of a transfer, from a port of the server's.
+fn transfer((host, port): &(String, u16), from: u16) -> Builder<'static> {
+    tcp(("198.18.0.1", from), (host, *port), SYN).seq(5).mss(1_460)
+}
+
 /// A backup that knew the pinhole hears that it is used up: another session would be let in by it.
 #[test]
 fn a_pinhole_that_was_used_before_a_takeover_lets_nobody_in_after_it() {
     for nat in [config::Nat::default(), masquerade()] {
-        let mut first = wall(nat.clone());
-        let mut talk = Talk::open(&mut first, ("10.0.0.5", 40_000), ("198.18.0.1", 21));
-        let (host, port) = six(&talk.line(&mut first, Initiator, "PORT 10,0,0,5,78,32\r\n"));
-        let mut second = taken_over(&mut first, nat);
-        assert_eq!(second.engine.alg_now(), (1, 1));
-        first.engine.set_peer(true, first.now);
-        let syn = |from| tcp(("198.18.0.1", from), (&host, port), SYN).seq(5).mss(1_460);
-        let (decision, _) = first.arrive(WAN, &syn(20));
-        assert_eq!(decision.verdict, crate::Verdict::Hold);
+        let (mut first, mut second, to) = waiting_transfer(&nat);
         let notes: Vec<_> = std::iter::from_fn(|| first.engine.next_note()).collect();
         // In this order: the child's record makes its packet leave.
         let [parent, child] = notes[..] else { panic!("{notes:?}") };
@@ -189,10 +202,11 @@ fn a_pinhole_that_was_used_before_a_takeover_lets_nobody_in_after_it() {
         assert!(parent.sync && child.sync);
         let mut bytes = Vec::new();
         first.engine.export_control(parent.place, first.now, &mut bytes);
-        second.engine.import_control(parent.place, &bytes, Contest::Further, second.now);
+        second.engine.import_control(parent.place, &bytes, Contest::Owners, second.now);
         assert_eq!(second.engine.alg_now(), (1, 0));
-        second.drop(WAN, &syn(21));
-        assert_eq!(second.taken(&host), first.taken(&host) - u32::from(host != "10.0.0.5"));
+        second.engine.take_over(second.now);
+        second.drop(WAN, &transfer(&to, 21));
+        assert_eq!(second.taken(&to.0), first.taken(&to.0) - u32::from(to.0 != "10.0.0.5"));
     }
 }
 
@@ -201,17 +215,10 @@ fn a_pinhole_that_was_used_before_a_takeover_lets_nobody_in_after_it() {
 #[test]
 fn a_transfer_that_comes_while_its_node_stops_is_let_in_by_the_next_one() {
     for nat in [config::Nat::default(), masquerade()] {
-        let mut first = wall(nat.clone());
-        let mut talk = Talk::open(&mut first, ("10.0.0.5", 40_000), ("198.18.0.1", 21));
-        let (host, port) = six(&talk.line(&mut first, Initiator, "PORT 10,0,0,5,78,32\r\n"));
-        let mut second = standby(nat);
-        tell(&mut first, &mut second);
-        first.engine.set_peer(true, first.now);
-        let syn = tcp(("198.18.0.1", 20), (&host, port), SYN).seq(5).mss(1_460);
-        let (decision, _) = first.arrive(WAN, &syn);
-        assert_eq!(decision.verdict, crate::Verdict::Hold);
+        let (mut first, mut second, to) = waiting_transfer(&nat);
         first.engine.stand_down();
         second.engine.take_over(second.now);
+        // The channel's: it was there first.
         let place = 0;
         let mut bytes = Vec::new();
         first.engine.export_control(place, first.now, &mut bytes);
@@ -222,7 +229,7 @@ fn a_transfer_that_comes_while_its_node_stops_is_let_in_by_the_next_one() {
         second.engine.export_control(place, second.now, &mut bytes);
         first.engine.import_control(place, &bytes, Contest::Owners, first.now);
         assert_eq!(first.engine.alg_now(), (1, 1));
-        second.pass(WAN, &syn);
+        second.pass(WAN, &transfer(&to, 20));
         assert_eq!(second.engine.alg_now(), (1, 0));
     }
 }
