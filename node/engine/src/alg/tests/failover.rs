@@ -170,8 +170,8 @@ fn a_record_has_no_more_than_fits_a_message() {
     assert!(String::from_utf8_lossy(&heard).contains("c=IN IP4 198.51.100.1"));
 }
 
-/// A node that owns, its backup, and where a transfer goes that it has announced: the first packet of that waits
-/// for the backup, which knows the pinhole and nothing else yet.
+/// A node that owns, its backup, and where a transfer goes that was announced: the first packet of that
+/// waits for the backup, which knows the pinhole and nothing else yet.
 fn waiting_transfer(nat: &config::Nat) -> (Wall, Wall, (String, u16)) {
     let mut first = wall(nat.clone());
     let mut talk = Talk::open(&mut first, ("10.0.0.5", 40_000), ("198.18.0.1", 21));
